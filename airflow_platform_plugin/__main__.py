@@ -1,0 +1,121 @@
+"""``airflow-platform``: what an operator does on the machine where Airflow runs."""
+
+import argparse
+import logging
+import sys
+
+from airflow_platform_plugin import __version__
+
+
+def main() -> None:
+    """Run one command; a wrong call ends with status 2, a failed one with 1."""
+    arguments = _parser().parse_args()
+    sys.exit(arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="airflow-platform", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    database = commands.add_parser("db", help="the platform's tables").add_subparsers(required=True)
+    upgrade = database.add_parser("upgrade", help="create or upgrade them")
+    upgrade.set_defaults(run=_db_upgrade)
+    downgrade = database.add_parser("downgrade", help="take them back")
+    downgrade.add_argument("--to-revision", required=True, help="'base' removes them, with all data")
+    downgrade.set_defaults(run=_db_downgrade)
+    check = database.add_parser("check", help="exit status 0 where they are up to date")
+    check.set_defaults(run=_db_check)
+
+    keys = commands.add_parser("api-keys", help="API keys").add_subparsers(required=True)
+    create = keys.add_parser("create", help="make a key and print it, once")
+    create.add_argument("--user", required=True, help="the Airflow user as whom the key acts")
+    create.add_argument("--name", default="created on the command line")
+    create.set_defaults(run=_create_key)
+
+    worker = commands.add_parser("worker", help="run the platform's worker")
+    worker.add_argument("--once", action="store_true", help="run each step once and end")
+    worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    worker.set_defaults(run=_worker)
+
+    quickstart = commands.add_parser("quickstart", help="a whole platform on this machine, to look at")
+    quickstart.add_argument("--home", default=".quickstart", help="where it keeps its files")
+    quickstart.add_argument("--dags", default="dags", help="the DAGs folder")
+    quickstart.add_argument("--exit", action="store_true", help="stop once everything was seen to work")
+    quickstart.set_defaults(run=_quickstart)
+    return parser
+
+
+# Each imports what it needs: Airflow alone takes a second, and --help should not.
+
+
+def _db_upgrade(_: argparse.Namespace) -> int:
+    from airflow_platform_plugin import db
+
+    db.upgrade()
+    print(f"The platform's tables are at {db.head()}.")
+    return 0
+
+
+def _db_downgrade(arguments: argparse.Namespace) -> int:
+    from airflow_platform_plugin import db
+
+    db.downgrade(arguments.to_revision)
+    print(f"The platform's tables are at {arguments.to_revision}.")
+    return 0
+
+
+def _db_check(_: argparse.Namespace) -> int:
+    from airflow_platform_plugin import db
+
+    if db.is_current():
+        print(f"The platform's tables are at {db.head()}, as they should be.")
+        return 0
+    print(
+        "The platform's tables are missing or of another version: airflow-platform db upgrade",
+        file=sys.stderr,
+    )
+    return 1
+
+
+def _create_key(arguments: argparse.Namespace) -> int:
+    from airflow.providers.fab.auth_manager.models import User
+    from sqlalchemy import select
+
+    from airflow_platform_plugin import db
+    from airflow_platform_plugin.auth import service
+
+    db.upgrade()
+    with db.transaction() as session:
+        user_id = session.scalar(select(User.id).where(User.username == arguments.user))
+        if user_id is None:
+            print(f"There is no user {arguments.user!r} in this Airflow.", file=sys.stderr)
+            return 1
+        _, text = service.create(session, name=arguments.name, user_id=user_id)
+    print(text)
+    return 0
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from airflow_platform_plugin import worker
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each delivery, with the whole URL
+    if arguments.once:
+        for step, done in worker.run_once().items():
+            print(f"{step}: {done}")
+    else:
+        worker.run(arguments.parent)
+    return 0
+
+
+def _quickstart(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from airflow_platform_plugin.quickstart import run
+
+    home, dags = Path(arguments.home).resolve(), Path(arguments.dags).resolve()
+    return run.run(home, dags, keep_running=not arguments.exit)
+
+
+if __name__ == "__main__":
+    main()

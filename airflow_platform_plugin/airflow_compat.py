@@ -1,0 +1,58 @@
+"""The one place that imports what moves between Airflow versions. Written for 2.11.
+
+Functions import when called: this module is loaded in schedulers and task processes too, which must
+not pay for the webserver's libraries.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.jobs.job import Job
+from airflow.models.dagbag import DagPriorityParsingRequest
+from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
+from airflow.models.taskinstance import TaskInstance
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from sqlalchemy.orm import Session
+
+__all__ = ["DagPriorityParsingRequest", "DagRun", "Job", "Log", "TaskInstance"]
+
+
+def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
+    """The auth manager of the running webserver."""
+    from airflow.www.extensions.init_auth_manager import get_auth_manager
+
+    return get_auth_manager()
+
+
+def security_manager() -> Any:  # noqa: ANN401 - FAB's SecurityManager, untyped
+    """FAB's security manager, which knows users and permissions."""
+    return auth_manager().security_manager
+
+
+def request_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user that Airflow has recognised in this request, or None."""
+    user = auth_manager().get_user()
+    return None if user is None or user.is_anonymous else user
+
+
+def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
+    """Make ``user`` the caller of this request, for stock endpoints too.
+
+    Both places count: Airflow looks at Flask-Login's user first and at ``g.user`` where that one is
+    anonymous. Setting Flask-Login's own attribute instead of calling ``login_user`` starts no session.
+    """
+    from flask import g
+
+    g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
+
+
+def exempt_from_csrf(app: "Flask", blueprint: Any) -> None:  # noqa: ANN401 - a Blueprint
+    """Let programs call ``blueprint`` without a form token, as Airflow does for its own API."""
+    app.extensions["csrf"].exempt(blueprint)
+
+
+def request_parsing(session: "Session", fileloc: str) -> None:
+    """Ask the DAG processor to parse a file before all others."""
+    session.merge(DagPriorityParsingRequest(fileloc=fileloc))

@@ -1,0 +1,1 @@
+"""SQL on named Airflow connections, without handing out credentials."""

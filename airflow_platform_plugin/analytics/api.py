@@ -1,0 +1,25 @@
+"""``/api/v1/analytics``."""
+
+from typing import Any
+
+from flask import Blueprint
+
+from airflow_platform_plugin.analytics import service
+from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
+from airflow_platform_plugin.endpoint import Call, endpoint
+
+blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analytics")
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/query",
+    scope="analytics:read",
+    body=QueryInput,
+    answer=QueryAnswer,
+    session=False,
+)
+def execute_query(call: Call) -> dict[str, Any]:
+    """Run a query."""
+    return service.query(call.body)

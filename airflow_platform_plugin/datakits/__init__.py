@@ -1,0 +1,1 @@
+"""DataKits: versioned pipelines, and deployments that run as DAGs."""

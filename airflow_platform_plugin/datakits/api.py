@@ -1,0 +1,84 @@
+"""``/api/v1/datakits``: the registry, and deployments."""
+
+from http import HTTPStatus
+
+from flask import Blueprint
+
+from airflow_platform_plugin import paging
+from airflow_platform_plugin.datakits import service
+from airflow_platform_plugin.datakits.manifest import Manifest
+from airflow_platform_plugin.datakits.models import DataKit, Deployment
+from airflow_platform_plugin.datakits.schemas import (
+    DataKitAnswer,
+    DataKitList,
+    DataKitQuery,
+    DeployInput,
+    DeploymentAnswer,
+    DeploymentList,
+    DeploymentQuery,
+    StatusAnswer,
+)
+from airflow_platform_plugin.endpoint import Answer, Call, endpoint
+
+blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
+
+
+@endpoint(blueprint, "POST", "", scope="datakits:write", body=Manifest, answer=DataKitAnswer)
+def register_datakit(call: Call) -> Answer:
+    """Register a version of a DataKit."""
+    kit, is_new = service.register(call.session, call.body, by=call.principal.username)
+    return Answer(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+
+@endpoint(blueprint, "GET", "", scope="datakits:read", query=DataKitQuery, answer=DataKitList)
+def list_datakits(call: Call) -> paging.Page:
+    """List DataKits."""
+    return service.page(call.session, **call.query)
+
+
+@endpoint(blueprint, "GET", "/<datakit_id>", scope="datakits:read", answer=DataKitAnswer)
+def get_datakit(call: Call) -> DataKit:
+    """Get a DataKit by id, by name@version, or by name."""
+    return service.get(call.session, call.path["datakit_id"])
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/<datakit_id>/deploy",
+    scope="datakits:write",
+    body=DeployInput,
+    answer=DeploymentAnswer,
+)
+def deploy_datakit(call: Call) -> Answer:
+    """Deploy a DataKit."""
+    deployment, is_new = service.deploy(
+        call.session, call.path["datakit_id"], call.body, by=call.principal.username
+    )
+    return Answer(deployment, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+
+@endpoint(
+    blueprint, "GET", "/deployments", scope="datakits:read", query=DeploymentQuery, answer=DeploymentList
+)
+def list_deployments(call: Call) -> paging.Page:
+    """List deployments."""
+    return service.deployments(call.session, **call.query)
+
+
+@endpoint(blueprint, "GET", "/deployments/<deployment_id>", scope="datakits:read", answer=DeploymentAnswer)
+def get_deployment(call: Call) -> Deployment:
+    """Get a deployment."""
+    return service.get_deployment(call.session, call.path["deployment_id"])
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/deployments/<deployment_id>/status",
+    scope="datakits:read",
+    answer=StatusAnswer,
+)
+def get_deployment_status(call: Call) -> service.Status:
+    """Get where a deployment stands in Airflow."""
+    return service.status(call.session, call.path["deployment_id"])

@@ -1,0 +1,58 @@
+"""Deployments as DAGs: what the loader file in the DAGs folder calls, and how we find that file again."""
+
+import logging
+from typing import Any
+
+from airflow import DAG
+from airflow.utils.dag_parsing_context import get_parsing_context
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.datakits.manifest import DeploymentSpec
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision, LoaderFile
+
+log = logging.getLogger(__name__)
+
+
+def load(fileloc: str) -> dict[str, DAG]:
+    """The DAGs of all deployments by id, or in a task process the one that is about to run.
+
+    Args:
+        fileloc: the loader file, which is parsed at once after each deploy.
+    """
+    only = get_parsing_context().dag_id
+    with db.transaction() as session:
+        specs = _specs(session, only)
+        if only is None and session.get(LoaderFile, LoaderFile.key(fileloc)) is None:
+            session.add(LoaderFile(id=LoaderFile.key(fileloc), fileloc=fileloc))
+    return build_all(specs)
+
+
+def build_all(specs: list[tuple[str, dict[str, Any]]]) -> dict[str, DAG]:
+    """The DAGs of the specs. One that cannot be built is logged and left out; the others are not harmed."""
+    from airflow_platform_plugin.datakits.dag import build
+
+    dags = {}
+    for dag_id, document in specs:
+        try:
+            dags[dag_id] = build(DeploymentSpec.model_validate(document))
+        except Exception:
+            log.exception("The deployment behind the DAG %s cannot be built", dag_id)
+    return dags
+
+
+def _specs(session: Session, dag_id: str | None) -> list[tuple[str, dict[str, Any]]]:
+    in_force = select(Deployment.dag_id, DeploymentRevision.spec).join(
+        DeploymentRevision,
+        (DeploymentRevision.deployment_id == Deployment.id)
+        & (DeploymentRevision.number == Deployment.revision),
+    )
+    if dag_id is not None:
+        in_force = in_force.where(Deployment.dag_id == dag_id)
+    return [(row.dag_id, row.spec) for row in session.execute(in_force.order_by(Deployment.dag_id))]
+
+
+def registered_loaders(session: Session) -> list[str]:
+    """The loader files that have been parsed so far."""
+    return list(session.scalars(select(LoaderFile.fileloc)))

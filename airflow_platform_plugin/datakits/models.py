@@ -1,0 +1,80 @@
+"""DataKit versions, deployments and the revisions of deployments."""
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import JSON, Column, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy.orm import relationship
+
+from airflow_platform_plugin import crypto, db
+
+
+class DataKit(db.Base):
+    """One version of a kit. It never changes."""
+
+    __tablename__ = "platform_datakit"
+
+    id = Column(String(24), primary_key=True, default=lambda: db.new_id("dk"))
+    name = Column(String(63), nullable=False)
+    version = Column(String(64), nullable=False)
+    type = Column(String(32), nullable=False)
+    manifest = Column(JSON, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    created_by = Column(String(256), nullable=False)
+
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+
+class Deployment(db.Base):
+    """A kit in an environment and a namespace; it points at the revision that is in force."""
+
+    __tablename__ = "platform_deployment"
+
+    id = Column(String(24), primary_key=True, default=lambda: db.new_id("dep"))
+    datakit = Column(String(63), nullable=False)
+    environment = Column(String(63), nullable=False)
+    namespace = Column(String(63), nullable=False)
+    # The tenant that owns the namespace; None is the platform's own.
+    tenant_id = Column(String(63), ForeignKey("platform_tenant.tenant_id"), index=True)
+    dag_id = Column(String(250), nullable=False, unique=True)
+    revision = Column(Integer, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    created_by = Column(String(256), nullable=False)
+
+    current = relationship(
+        "DeploymentRevision",
+        primaryjoin="and_(Deployment.id == foreign(DeploymentRevision.deployment_id), "
+        "Deployment.revision == foreign(DeploymentRevision.number))",
+        uselist=False,
+        viewonly=True,
+        lazy="joined",
+    )
+
+    __table_args__ = (UniqueConstraint("datakit", "environment", "namespace"),)
+
+
+class DeploymentRevision(db.Base):
+    """What was deployed, by whom and when. It never changes: going back makes a new one."""
+
+    __tablename__ = "platform_deployment_revision"
+
+    deployment_id = Column(String(24), ForeignKey("platform_deployment.id"), primary_key=True)
+    number = Column(Integer, primary_key=True, autoincrement=False)
+    version = Column(String(64), nullable=False)
+    spec = Column(JSON, nullable=False)
+    notifications = Column(JSON, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    created_by = Column(String(256), nullable=False)
+
+
+class LoaderFile(db.Base):
+    """A loader file as Airflow parsed it, so that a deploy can have it parsed again at once."""
+
+    __tablename__ = "platform_loader_file"
+
+    # A hash: MySQL cannot make an index of a path's length.
+    id = Column(String(64), primary_key=True)
+    fileloc = Column(String(2000), nullable=False)
+
+    @staticmethod
+    def key(fileloc: str) -> str:
+        """The id of a path."""
+        return crypto.digest(fileloc)

@@ -1,0 +1,231 @@
+"""DataKits: registered, listed, deployed."""
+
+from typing import Any, NamedTuple
+
+from airflow.models.dag import DagModel
+from airflow.models.errors import ParseImportError
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, db, paging
+from airflow_platform_plugin.datakits import manifest as documents
+from airflow_platform_plugin.datakits.loader import registered_loaders
+from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
+from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
+from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.tenants import service as tenants
+
+DEFAULT_NAMESPACE = "default"
+
+
+def register(session: Session, manifest: Manifest, *, by: str) -> tuple[DataKit, bool]:
+    """Register a version; returns it and whether it is new. The same manifest again changes nothing.
+
+    Raises:
+        Conflict: the version exists with another manifest.
+    """
+    document = manifest.model_dump(mode="json")
+    known = select(DataKit).where(DataKit.name == manifest.name, DataKit.version == manifest.version)
+    existing: DataKit | None = session.scalar(known)
+    if existing is not None:
+        if existing.manifest != document:
+            raise Conflict(
+                f"DataKit '{manifest.name}' {manifest.version} is registered with another manifest, "
+                "and a version never changes: register a new version.",
+                name=manifest.name,
+                version=manifest.version,
+            )
+        return existing, False
+    kit = DataKit(
+        name=manifest.name,
+        version=manifest.version,
+        type=manifest.type,
+        manifest=document,
+        created_by=by,
+    )
+    session.add(kit)
+    session.flush()
+    return kit, True
+
+
+def get(session: Session, datakit_id: str) -> DataKit:
+    """A kit by its id, by ``name@version``, or by its name: then the newest version.
+
+    Raises:
+        NotFound: there is none.
+    """
+    name, at, version = datakit_id.partition("@")
+    wanted = select(DataKit).where(DataKit.name == name, DataKit.version == version)
+    if not at:
+        wanted = select(DataKit).where(or_(DataKit.id == datakit_id, DataKit.name == datakit_id))
+    found = session.scalars(wanted).all()
+    if not found:
+        raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
+    return max(found, key=lambda kit: Manifest.model_validate(kit.manifest).order)
+
+
+def page(
+    session: Session,
+    *,
+    limit: int,
+    offset: int,
+    type: str | None = None,  # noqa: A002 - the parameter's name in the API
+    tags: list[str] | None = None,
+    search: str | None = None,
+) -> paging.Page:
+    """Versions by name, the newest first, that fit all that is given."""
+    wanted = select(DataKit).order_by(DataKit.name, DataKit.created_at.desc(), DataKit.id)
+    if type:
+        wanted = wanted.where(DataKit.type == type)
+    kits = list(session.scalars(wanted))
+    # Tags and description are inside the document, which no three databases search alike.
+    kits = [kit for kit in kits if _fits(kit.manifest, tags or [], (search or "").lower())]
+    return paging.Page(kits[offset : offset + limit], len(kits))
+
+
+def _fits(manifest: dict[str, Any], tags: list[str], search: str) -> bool:
+    text = f"{manifest['name']}\n{manifest['description']}".lower()
+    return set(tags) <= set(manifest["tags"]) and search in text
+
+
+def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: str) -> tuple[Deployment, bool]:
+    """Deploy a kit, as a new deployment or as the next revision of the one that is there.
+
+    Returns:
+        The deployment, and whether it is new.
+
+    Raises:
+        NotFound: there is no such kit.
+        ValidationFailed: the configuration does not fit the manifest, or nobody owns the namespace.
+    """
+    kit = get(session, datakit_id)
+    manifest = Manifest.model_validate(kit.manifest)
+    namespace, environment = request["namespace"], request["environment"]
+    tenant = tenants.by_namespace(session, namespace)
+    if tenant is None and namespace != DEFAULT_NAMESPACE:
+        raise ValidationFailed.of("namespace", message=f"no tenant owns the namespace '{namespace}'")
+    configuration = configure(manifest, request["configuration"])
+
+    place = select(Deployment).where(
+        Deployment.datakit == kit.name,
+        Deployment.environment == environment,
+        Deployment.namespace == namespace,
+    )
+    deployment: Deployment | None = session.scalar(place)
+    is_new = deployment is None
+    if deployment is None:
+        deployment = Deployment(
+            datakit=kit.name,
+            environment=environment,
+            namespace=namespace,
+            tenant_id=tenant.tenant_id if tenant else None,
+            dag_id=documents.dag_id(namespace, environment, kit.name),
+            revision=0,
+            created_at=db.now(),
+            created_by=by,
+        )
+        session.add(deployment)
+    deployment.revision += 1
+    session.flush()
+    spec = DeploymentSpec(
+        dag_id=deployment.dag_id,
+        manifest=manifest,
+        environment=environment,
+        namespace=namespace,
+        configuration=configuration,
+        schedule=request["schedule"],
+        # The first deploy's time in every revision: moving it would make Airflow skip or repeat intervals.
+        start_date=deployment.created_at,
+    )
+    session.add(
+        DeploymentRevision(
+            deployment_id=deployment.id,
+            number=deployment.revision,
+            version=kit.version,
+            spec=spec.model_dump(mode="json"),
+            notifications=request["notifications"],
+            created_by=by,
+        )
+    )
+    session.flush()
+    session.refresh(deployment)
+    for fileloc in registered_loaders(session):
+        airflow_compat.request_parsing(session, fileloc)
+    return deployment, is_new
+
+
+def configure(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
+    """The configuration a run gets: what is given over the manifest's defaults.
+
+    Raises:
+        ValidationFailed: a name is unknown, or a value is not of its option's type.
+    """
+    errors = []
+    for name, value in given.items():
+        option = manifest.configuration.get(name)
+        if option is None:
+            known = ", ".join(sorted(manifest.configuration)) or "none"
+            errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
+        elif not option.accepts(value):
+            errors.append(FieldError.at(("configuration", name), f"must be of type {option.type}"))
+    if errors:
+        raise ValidationFailed(errors)
+    return {name: option.default for name, option in manifest.configuration.items()} | given
+
+
+def get_deployment(session: Session, deployment_id: str) -> Deployment:
+    """The deployment of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    deployment: Deployment | None = session.get(Deployment, deployment_id)
+    if deployment is None:
+        raise NotFound(f"Deployment '{deployment_id}' not found", deployment_id=deployment_id)
+    return deployment
+
+
+def deployments(session: Session, *, limit: int, offset: int, **filters: str) -> paging.Page:
+    """Deployments by kit and place; ``filters`` are columns and their values."""
+    wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
+    for column, value in filters.items():
+        wanted = wanted.where(getattr(Deployment, column) == value)
+    return paging.fetch(session, wanted, limit=limit, offset=offset)
+
+
+class Status(NamedTuple):
+    """Where a deployment stands in Airflow: pending, active, paused or import_error."""
+
+    deployment_id: str
+    dag_id: str
+    revision: int
+    version: str
+    status: str
+    message: str | None
+
+
+def status(session: Session, deployment_id: str) -> Status:
+    """What Airflow has made of the deployment so far."""
+    deployment = get_deployment(session, deployment_id)
+    word, message = _state_in_airflow(session, deployment)
+    return Status(
+        deployment.id, deployment.dag_id, deployment.revision, deployment.current.version, word, message
+    )
+
+
+def _state_in_airflow(session: Session, deployment: Deployment) -> tuple[str, str | None]:
+    parsed = session.execute(
+        select(DagModel.is_active, DagModel.is_paused, DagModel.last_parsed_time, DagModel.fileloc).where(
+            DagModel.dag_id == deployment.dag_id
+        )
+    ).first()
+    if parsed is not None and parsed.is_active and parsed.last_parsed_time >= deployment.current.created_at:
+        return ("paused" if parsed.is_paused else "active"), None
+    loaders = [parsed.fileloc] if parsed is not None else registered_loaders(session)
+    broken = select(ParseImportError.stacktrace).where(ParseImportError.filename.in_(loaders))
+    stacktrace = session.scalar(broken) if loaders else None
+    if stacktrace is not None:
+        return "import_error", str(stacktrace).strip().splitlines()[-1]
+    if not loaders:
+        return "pending", "No loader file has been parsed yet: is dags/datakits.py in the DAGs folder?"
+    return "pending", None

@@ -1,0 +1,1 @@
+"""The demo kit and its warehouse, as the quickstart shows them."""

@@ -1,0 +1,227 @@
+"""``@endpoint``: a route as a declaration.
+
+    @endpoint(blueprint, "POST", "/tenants", scope="tenants:write", body=TenantSchema, answer=TenantSchema)
+    def create_tenant(call: Call) -> Tenant:
+        \"\"\"Create a tenant.\"\"\"
+        return service.create(call.session, call.body, by=call.principal)
+
+authenticates, authorises, validates, opens one transaction, calls the function and serialises what it
+returns. Whatever goes wrong becomes an answer in the API's envelope, and the transaction is undone.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, jsonify, request
+from marshmallow import Schema
+from marshmallow import ValidationError as MarshmallowError
+from pydantic import BaseModel
+from pydantic import ValidationError as PydanticError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin.errors import (
+    CODES,
+    AuthenticationFailed,
+    FieldError,
+    PermissionDenied,
+    PlatformError,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from airflow_platform_plugin.principal import Principal
+
+log = logging.getLogger(__name__)
+
+Body = type[Schema] | type[BaseModel]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What a route declares, for the wrapper here and for whoever walks over all routes.
+
+    Attributes:
+        scope: the right the caller needs, such as ``tenants:write``.
+        body: what a JSON body must be; a pydantic model where the body is a document kept as it is.
+        query: what the query string must be.
+        answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
+        status: the status of success.
+        session: False where the handler must not sit in a transaction, such as one that runs a user's SQL.
+    """
+
+    method: str
+    rule: str
+    scope: str
+    body: Body | None = None
+    query: type[Schema] | None = None
+    answer: type[Schema] | None = None
+    status: HTTPStatus = HTTPStatus.OK
+    session: bool = True
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as a handler sees it."""
+
+    principal: Principal
+    body: Any = None
+    query: dict[str, Any] = field(default_factory=dict)
+    path: dict[str, Any] = field(default_factory=dict)
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The request's transaction."""
+        if self._session is None:
+            raise RuntimeError("This endpoint declares session=False.")
+        return self._session
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A handler's return value where the status is decided by what happened."""
+
+    value: Any
+    status: HTTPStatus
+
+
+Handler = Callable[[Call], Any]
+
+
+def endpoint(blueprint: Blueprint, method: str, rule: str, **declared: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - the fields of Endpoint
+    """Register the decorated handler on ``blueprint``; the keywords are ``Endpoint``'s fields."""
+    declaration = Endpoint(method=method, rule=rule, **declared)
+
+    def register(handler: Handler) -> Handler:
+        view = _view(declaration, handler)
+        blueprint.add_url_rule(rule, handler.__name__, view, methods=[method])
+        return handler
+
+    return register
+
+
+def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
+    @wraps(handler)
+    def view(**path: str) -> Response:
+        try:
+            return _answer(declaration, handler, path)
+        except Exception as error:  # noqa: BLE001 - every failure has an answer
+            return http.error_response(_public(error))
+
+    view.endpoint = declaration  # type: ignore[attr-defined]  # for whoever walks app.view_functions
+    return view
+
+
+def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
+    principal = authenticate()
+    if not principal.may(declaration.scope):
+        raise PermissionDenied(f"This needs the scope {declaration.scope}.", scope=declaration.scope)
+    body = _load_body(declaration.body) if declaration.body else None
+    query = _load_query(declaration.query) if declaration.query else {}
+    with db.transaction() if declaration.session else nullcontext() as session:
+        result = handler(Call(principal, body, query, path, session))
+        status = declaration.status
+        if isinstance(result, Answer):
+            result, status = result.value, result.status
+        # Inside the transaction: a row's columns may still have to be read.
+        dumped = declaration.answer().dump(result) if declaration.answer else result
+        if session is not None:
+            session.flush()  # a violated constraint must fail here, before an answer is made
+    response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
+    response.status_code = status
+    return response
+
+
+def authenticate() -> Principal:
+    """The caller, by an API key or by whatever ``[api] auth_backends`` lets in.
+
+    Raises:
+        AuthenticationFailed: nobody is recognised. Airflow's public role counts as nobody.
+    """
+    if (principal := g.get("platform_principal")) is not None:
+        return principal  # type: ignore[no-any-return]
+    for backend in current_app.api_auth:  # type: ignore[attr-defined]
+        if backend.requires_authentication(Response)().status_code == HTTPStatus.OK:
+            user = airflow_compat.request_user()
+            if user is not None:
+                return Principal(username=user.username, user=user)
+    raise AuthenticationFailed("Invalid or missing credentials.")
+
+
+def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it
+    if not request.is_json:
+        raise UnsupportedMediaType("The body must be JSON, sent as Content-Type: application/json.")
+    try:
+        document = request.get_json()
+    except BadRequest as error:
+        raise ValidationFailed.of(message="is not valid JSON") from error
+    if not isinstance(document, dict):
+        raise ValidationFailed.of(message="must be a JSON object")
+    if issubclass(schema, BaseModel):
+        try:
+            return schema.model_validate(document)
+        except PydanticError as error:
+            raise ValidationFailed(
+                [
+                    FieldError.at(item["loc"], item["msg"].removeprefix("Value error, "))
+                    for item in error.errors()
+                ]
+            ) from error
+    return _load(schema, document)
+
+
+def _load_query(schema: type[Schema]) -> dict[str, Any]:
+    # A repeated parameter is a list; a schema's own field decides whether it wants one.
+    given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
+    return _load(schema, given)  # type: ignore[no-any-return]
+
+
+def _load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return schema().load(document)
+    except MarshmallowError as error:
+        raise ValidationFailed(list(_flatten(error.messages, ()))) from error
+
+
+def _flatten(messages: Any, path: tuple[str | int, ...]) -> list[FieldError]:  # noqa: ANN401 - marshmallow's tree
+    if isinstance(messages, dict):
+        # marshmallow names errors of the document itself "_schema", of a mapping's entry "key" and "value".
+        return [
+            error
+            for key, inner in messages.items()
+            for error in _flatten(inner, path if key == "_schema" else (*path, key))
+        ]
+    return [FieldError.at(path, str(message)) for message in messages]
+
+
+def _public(error: Exception) -> PlatformError:
+    """What the caller is told; the log knows the rest."""
+    if isinstance(error, PlatformError):
+        return error
+    if isinstance(error, HTTPException) and error.code in CODES:
+        public = PlatformError(error.description or error.name)
+        public.status = error.code
+        return public
+    log.exception("Request %s failed", http.request_id())
+    if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
+        return ServiceUnavailable(
+            "The platform's tables are missing or of another version: run `airflow-platform db upgrade`."
+        )
+    if isinstance(error, OperationalError):
+        return ServiceUnavailable("The database does not answer.")
+    return PlatformError("Something went wrong on the server; its log has the details under this request id.")
+
+
+def _tables_are_current() -> bool:
+    try:
+        return db.is_current()
+    except DBAPIError:
+        return True  # the database is away: not a question of tables

@@ -1,0 +1,118 @@
+"""The errors that callers of the API see, each with its HTTP status and code.
+
+PlatformError
+├── ValidationFailed       400 VALIDATION_ERROR
+├── AuthenticationFailed   401 AUTHENTICATION_FAILED
+├── PermissionDenied       403 PERMISSION_DENIED
+├── NotFound               404 RESOURCE_NOT_FOUND
+├── Conflict               409 CONFLICT
+├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
+├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
+└── TimedOut               504 TIMEOUT
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+# What an answer is called that no class below made, such as Flask's own 405 or a stock endpoint's 404.
+CODES = {
+    400: "VALIDATION_ERROR",
+    401: "AUTHENTICATION_FAILED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    406: "NOT_ACCEPTABLE",
+    409: "CONFLICT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+    504: "TIMEOUT",
+}
+
+
+class FieldError(NamedTuple):
+    """One field that does not fit: its path as a JSON pointer (RFC 6901) and why."""
+
+    pointer: str
+    message: str
+
+    @classmethod
+    def at(cls, path: Iterable[str | int], message: str) -> "FieldError":
+        """The error of the field at ``path``, such as ``("inputs", 0, "name")``."""
+        steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+        return cls("".join(f"/{step}" for step in steps), message)
+
+
+class PlatformError(Exception):
+    """An answer other than success; ``details`` are for the caller and hold no secret."""
+
+    status = 500
+
+    def __init__(self, message: str, **details: Any) -> None:  # noqa: ANN401 - any JSON
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    @property
+    def code(self) -> str:
+        """The word for machines, one for each status."""
+        return CODES[self.status]
+
+
+class ValidationFailed(PlatformError):
+    """The request does not fit; ``details.errors`` names every field."""
+
+    status = 400
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        message = "; ".join(f"{error.pointer or 'body'}: {error.message}" for error in errors)
+        super().__init__(message, errors=[error._asdict() for error in errors])
+
+    @classmethod
+    def of(cls, *path: str | int, message: str) -> "ValidationFailed":
+        """The error of a single field."""
+        return cls([FieldError.at(path, message)])
+
+
+class AuthenticationFailed(PlatformError):
+    """No credentials, or wrong ones; says no more than that."""
+
+    status = 401
+
+
+class PermissionDenied(PlatformError):
+    """The caller is known but may not do this."""
+
+    status = 403
+
+
+class NotFound(PlatformError):
+    """Nothing of that name that the caller may see."""
+
+    status = 404
+
+
+class Conflict(PlatformError):
+    """The request contradicts what is stored."""
+
+    status = 409
+
+
+class UnsupportedMediaType(PlatformError):
+    """The body is not JSON."""
+
+    status = 415
+
+
+class ServiceUnavailable(PlatformError):
+    """The platform cannot answer now, for a reason that an operator can mend."""
+
+    status = 503
+
+
+class TimedOut(PlatformError):
+    """What the platform asked, such as a database, did not answer in the time that was allowed."""
+
+    status = 504

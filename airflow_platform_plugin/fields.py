@@ -1,0 +1,52 @@
+"""Fields and schemas that several features' HTTP edges share."""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+
+from airflow_platform_plugin import http
+from airflow_platform_plugin.names import DNS_LABEL_PATTERN
+
+DNS_LABEL = validate.Regexp(
+    rf"\A{DNS_LABEL_PATTERN}\Z",
+    error="Must be lower-case letters, digits and hyphens, begin and end with a letter or digit, "
+    "and have at most 63 characters.",
+)
+
+
+class Timestamp(fields.Field):
+    """A moment in an answer: RFC 3339, UTC."""
+
+    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:  # noqa: ANN401 - marshmallow's signature
+        return None if value is None else http.timestamp(value)
+
+
+class CommaSeparated(fields.List):
+    """A query parameter with several values, repeated or separated by commas."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - marshmallow's signature
+        values = value if isinstance(value, list) else [value]
+        parts = [part for item in values for part in str(item).split(",") if part]
+        result: list[Any] = super()._deserialize(parts, *args, **kwargs)
+        return result
+
+
+class InputSchema(Schema):
+    """A body or query: unknown fields are refused by name."""
+
+    class Meta:  # noqa: D106 - marshmallow's own
+        unknown = RAISE
+
+
+class AnswerSchema(Schema):
+    """An answer: only dumped."""
+
+    class Meta:  # noqa: D106 - marshmallow's own
+        unknown = EXCLUDE
+
+
+class PageQuery(InputSchema):
+    """What every list takes."""
+
+    limit = fields.Integer(load_default=100, validate=validate.Range(min=1, max=100))
+    offset = fields.Integer(load_default=0, validate=validate.Range(min=0))

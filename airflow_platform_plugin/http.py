@@ -1,0 +1,70 @@
+"""What every answer under ``/api/v1`` has in common: a request id, and errors in one envelope.
+
+The stock endpoints keep their own bodies (RFC 7807 problems); the platform's ``error`` object is added
+beside those keys, so that clients of either kind find what they look for.
+"""
+
+import re
+import uuid
+from datetime import datetime, timezone
+from typing import Any
+
+from flask import Blueprint, Response, g, jsonify, request
+
+from airflow_platform_plugin.errors import CODES, PlatformError
+
+PREFIX = "/api/v1/"
+REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def request_id() -> str:
+    """The id of this request: the caller's own where it sent a plain one, else a new one."""
+    if "platform_request_id" not in g:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        g.platform_request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex[:16]}"
+    return str(g.platform_request_id)
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, such as ``2024-01-15T10:30:00Z``; microseconds only where there are any."""
+    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def error_object(code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:
+    """The ``error`` object of the API reference."""
+    return {
+        "code": code,
+        "message": message,
+        "details": details,
+        "request_id": request_id(),
+        "timestamp": timestamp(datetime.now(tz=timezone.utc).replace(microsecond=0)),
+    }
+
+
+def error_response(error: PlatformError) -> Response:
+    """The answer that ``error`` stands for."""
+    response = jsonify({"error": error_object(error.code, error.message, error.details)})
+    response.status_code = error.status
+    return response
+
+
+def _finish(response: Response) -> Response:
+    """Add the request id to every API answer, and the ``error`` object to the stock API's failures."""
+    if not request.path.startswith(PREFIX):
+        return response
+    response.headers[REQUEST_ID_HEADER] = request_id()
+    if response.status_code < 400 or not response.is_json or response.is_streamed:  # noqa: PLR2004 - HTTP
+        return response
+    body = response.get_json(silent=True)
+    if isinstance(body, dict) and "error" not in body and "status" in body:
+        code = CODES.get(response.status_code, "INTERNAL_ERROR")
+        message = body.get("detail") or body.get("title") or response.status
+        body["error"] = error_object(code, str(message), {})
+        response.set_data(jsonify(body).get_data())
+    return response
+
+
+def install(blueprint: Blueprint) -> None:
+    """Put the hook onto the whole application through the plugin's blueprint."""
+    blueprint.after_app_request(_finish)

@@ -1,0 +1,27 @@
+"""Kubernetes quantities: ``4000m``, ``16Gi``, ``1.5``, ``1e3``.
+
+The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
+"""
+
+import re
+from decimal import Decimal
+
+_BINARY = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE]?)")
+
+
+def parse(quantity: str) -> Decimal:
+    """The number that ``quantity`` stands for: CPUs, bytes or pieces.
+
+    Raises:
+        ValueError: it is not a quantity.
+    """
+    match = _QUANTITY.fullmatch(quantity)
+    if match is None:
+        raise ValueError(f"{quantity!r} is not a Kubernetes quantity such as 4000m, 16Gi or 1.5.")
+    number, suffix = Decimal(match[1]), match[2]
+    if suffix in _BINARY:
+        return number * _BINARY[suffix]
+    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
+    return number * Decimal(10) ** exponent

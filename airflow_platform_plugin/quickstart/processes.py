@@ -1,0 +1,104 @@
+"""Airflow's processes, started for the quickstart and ended with it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+_STOP_TIMEOUT = 20.0  # seconds
+
+
+class StepFailed(Exception):
+    """A step could not be done; the message says what and where to look."""
+
+
+class Processes:
+    """Runs commands in one environment, each with a log file of its own.
+
+    Each process leads a group, so that stopping it stops what it started: gunicorn's workers, tasks.
+    """
+
+    def __init__(self, environment: dict[str, str], logs: Path) -> None:
+        self.environment = environment
+        self.logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def log(self, name: str) -> Path:
+        """The log file of that process."""
+        return self.logs / f"{name}.log"
+
+    def run(self, name: str, *command: str) -> str:
+        """Run a command to its end and return what it wrote to standard output.
+
+        Raises:
+            StepFailed: its exit status is not 0.
+        """
+        with self.log(name).open("ab") as log:
+            done = subprocess.run(  # noqa: S603 - our own commands
+                command, env=self.environment, stdout=subprocess.PIPE, stderr=log, check=False
+            )
+        if done.returncode != 0:
+            output = done.stdout.decode(errors="replace").strip()
+            raise StepFailed(
+                f"{Path(command[0]).name} {' '.join(command[1:3])} ended with status {done.returncode}. "
+                f"{output[-500:]}\nIts log: {self.log(name)}"
+            )
+        return done.stdout.decode()
+
+    def start(self, name: str, *command: str) -> None:
+        """Start a command that goes on running."""
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own commands
+                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def check(self) -> None:
+        """See that all that was started still runs.
+
+        Raises:
+            StepFailed: one has ended by itself.
+        """
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise StepFailed(
+                    f"The {name} ended with status {process.returncode}. Its log: {self.log(name)}"
+                )
+
+    def stop(self) -> None:
+        """End everything, politely first."""
+        for process in self._running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._running.values():
+            try:
+                process.wait(_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            # Whoever of the group is left, such as a task that was just running.
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._running.clear()
+
+
+def environment(home: Path, dags: Path) -> dict[str, str]:
+    """Airflow's settings for the quickstart. Nothing in them is about the platform."""
+    return os.environ | {
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # The executor for SQLite starts `airflow` from the path.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""What the platform adds to DAG runs: their state changes as events."""

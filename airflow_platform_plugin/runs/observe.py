@@ -1,0 +1,122 @@
+"""State changes of DAG runs and task instances as events: the fast path, called by Airflow's listeners.
+
+Nothing here may harm Airflow. DAG-run hooks run inside the scheduler's own transaction, where a commit
+or an exception of ours would end the scheduler, so the event goes in under a SAVEPOINT on the scheduler's
+connection: it becomes visible together with the state change, and a failed insert undoes itself alone.
+"""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import object_session
+
+from airflow_platform_plugin import db, events, http
+from airflow_platform_plugin.events import NewEvent
+
+log = logging.getLogger(__name__)
+
+DAG_RUN_EVENTS = {"running": "dag.running", "success": "dag.success", "failed": "dag.failure"}
+TASK_EVENTS = {
+    "success": "task.success",
+    "failed": "task.failure",
+    "up_for_retry": "task.retry",
+    "skipped": "task.skipped",
+    "upstream_failed": "task.upstream_failed",
+}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else http.timestamp(moment)
+
+
+def _duration(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds()
+
+
+def dag_run_event(dag_run: Any) -> NewEvent | None:  # noqa: ANN401 - a DagRun or a row with its columns
+    """The event that the run's present state amounts to, or None where nobody is told of that state."""
+    state = str(dag_run.state)
+    event_type = DAG_RUN_EVENTS.get(state)
+    # What tells this transition from an earlier one of the same run: clearing a run and marking its state
+    # each give it new times.
+    moment = dag_run.start_date if state == "running" else dag_run.end_date
+    if event_type is None or moment is None:
+        return None
+    return NewEvent(
+        type=event_type,
+        identity=(dag_run.dag_id, dag_run.run_id, http.timestamp(moment)),
+        occurred_at=moment,
+        data={
+            "dag_id": dag_run.dag_id,
+            "dag_run_id": dag_run.run_id,
+            "execution_date": _time(dag_run.execution_date),
+            "start_date": _time(dag_run.start_date),
+            "end_date": _time(dag_run.end_date),
+            "duration_seconds": _duration(dag_run.start_date, dag_run.end_date),
+            "state": state,
+            "conf": dag_run.conf or {},
+            "external_trigger": bool(dag_run.external_trigger),
+        },
+    )
+
+
+def task_instance_event(task: Any) -> NewEvent | None:  # noqa: ANN401 - a TaskInstance or a row with its columns
+    """The event that the task instance's present state amounts to, or None."""
+    state = str(task.state)
+    event_type = TASK_EVENTS.get(state)
+    if event_type is None or task.end_date is None:
+        return None
+    return NewEvent(
+        type=event_type,
+        identity=(
+            task.dag_id,
+            task.run_id,
+            task.task_id,
+            str(task.map_index),
+            http.timestamp(task.end_date),
+        ),
+        occurred_at=task.end_date,
+        data={
+            "dag_id": task.dag_id,
+            "dag_run_id": task.run_id,
+            "task_id": task.task_id,
+            "map_index": task.map_index,
+            "try_number": task.try_number,
+            "max_tries": task.max_tries,
+            "start_date": _time(task.start_date),
+            "end_date": _time(task.end_date),
+            "duration_seconds": _duration(task.start_date, task.end_date),
+            "state": state,
+            "operator": task.operator,
+        },
+    )
+
+
+def dag_run_changed(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun
+    """Store the event of a DAG run's change; a failure is logged, and the sweep makes up for it."""
+    try:
+        _record(dag_run, dag_run_event(dag_run))
+    except Exception:
+        log.exception("The platform missed a DAG run's change; the sweep will find it")
+
+
+def task_instance_changed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's TaskInstance
+    """Store the event of a task instance's change; a failure is logged, and the sweep makes up for it."""
+    try:
+        _record(task_instance, task_instance_event(task_instance))
+    except Exception:
+        log.exception("The platform missed a task instance's change; the sweep will find it")
+
+
+def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Airflow's row object
+    if event is None:
+        return
+    session = object_session(changed)
+    if session is not None:
+        connection = session.connection()
+        with connection.begin_nested():
+            events.record(connection, [event])
+    else:  # a task process: the object belongs to no session, and neither do we
+        with db.transaction() as own:
+            events.record(own.connection(), [event])

@@ -1,0 +1,149 @@
+"""The sweep: events for transitions that no listener saw, such as marks in the UI, skips and crashes.
+
+It makes the same events as the listeners, with the same ids, so finding one twice changes nothing. Its
+cost is that of what is unfinished or new, never that of the history: runs are looked up by their state
+(which Airflow indexes), by their key, or among the newest ids.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import db, events
+from airflow_platform_plugin.airflow_compat import DagRun, Log, TaskInstance
+from airflow_platform_plugin.runs.models import Cursor, ObservedRun
+from airflow_platform_plugin.runs.observe import dag_run_event, task_instance_event
+
+# Ids are given out before they are committed, so a lower one may appear after a higher one: each round
+# looks this far back.
+OVERLAP = 100
+_UNFINISHED = ("queued", "running")
+_BATCH = 500
+
+
+def sweep() -> int:
+    """One round; returns how many events it added."""
+    with db.transaction() as session:
+        return sweep_in(session)
+
+
+def sweep_in(session: Session) -> int:
+    """One round in the caller's transaction."""
+    observed = set(session.scalars(select(ObservedRun.dag_run_id)))
+    unfinished = _runs(session, DagRun.state.in_(_UNFINISHED))
+    ended = observed - {run.id for run in unfinished}
+    touched = unfinished + _by_id(session, ended) + _new(session) + _named_in_audit_log(session)
+
+    found = [event for run in touched if (event := dag_run_event(run))]
+    found += _task_events(session, touched)
+    added = events.record(session.connection(), found)
+
+    if ended:
+        session.execute(delete(ObservedRun).where(ObservedRun.dag_run_id.in_(ended)))
+    rows = [{"dag_run_id": run.id} for run in unfinished if run.id not in observed]
+    db.insert_absent(session.connection(), ObservedRun.__table__, rows)
+    return added
+
+
+def _runs(session: Session, condition: Any) -> list[Any]:  # noqa: ANN401 - an SQL expression
+    # Columns, not objects: Airflow's mappings would load the tasks, the notes and more beside them.
+    columns = (
+        DagRun.id,
+        DagRun.dag_id,
+        DagRun.run_id,
+        DagRun.state,
+        DagRun.execution_date,
+        DagRun.start_date,
+        DagRun.end_date,
+        DagRun.conf,
+        DagRun.external_trigger,
+    )
+    return list(session.execute(select(*columns).where(condition)))
+
+
+def _by_id(session: Session, ids: set[int]) -> list[Any]:
+    return _runs(session, DagRun.id.in_(ids)) if ids else []
+
+
+def _new(session: Session) -> list[Any]:
+    """Runs since the last round: one may have begun and ended in between."""
+    last = _advance(session, "dag_run", DagRun.id)
+    return _runs(session, DagRun.id > last - OVERLAP)
+
+
+def _named_in_audit_log(session: Session) -> list[Any]:
+    """Runs that a person or program touched: a finished one may have been marked otherwise."""
+    last = _advance(session, "log", Log.id)
+    rows = session.execute(
+        select(Log.dag_id, Log.run_id, Log.extra).where(Log.id > last - OVERLAP, Log.dag_id.is_not(None))
+    )
+    keys = {(row.dag_id, run_id) for row in rows if (run_id := row.run_id or _run_id(row.extra))}
+    named = [and_(DagRun.dag_id == dag_id, DagRun.run_id == run_id) for dag_id, run_id in sorted(keys)]
+    return _runs(session, or_(*named)) if named else []
+
+
+def _run_id(extra: str | None) -> str | None:
+    """The run that an audit row's JSON names, under the names that the UI and the REST API use."""
+    try:
+        document = json.loads(extra or "")
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    found = document.get("dag_run_id") or document.get("run_id")
+    return found if isinstance(found, str) else None
+
+
+def _advance(session: Session, name: str, column: Any) -> int:  # noqa: ANN401 - a column
+    """The last id of the round before; from now on it is the table's highest."""
+    highest = int(session.scalar(select(func.max(column))) or 0)
+    before = _move(session, name, highest)
+    return highest + OVERLAP if before is None else before  # history from before the plugin is not told
+
+
+def _move(session: Session, name: str, position: int) -> int | None:
+    """Set a cursor and return where it was, or None where it is new."""
+    cursor = session.get(Cursor, name)
+    if cursor is None:
+        session.add(Cursor(name=name, position=position))
+        return None
+    before = int(cursor.position)
+    if position != before:
+        cursor.position = position
+    return before
+
+
+def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]:
+    """Events of the runs' task instances that changed lately."""
+    # By the minute, so that a quiet round writes nothing.
+    minute = int(time.time()) // 60 * 60
+    before = _move(session, "task_instance", minute)
+    since = datetime.fromtimestamp((minute if before is None else before) - 60, tz=timezone.utc)
+    columns = (
+        TaskInstance.dag_id,
+        TaskInstance.run_id,
+        TaskInstance.task_id,
+        TaskInstance.map_index,
+        TaskInstance.state,
+        TaskInstance.try_number,
+        TaskInstance.max_tries,
+        TaskInstance.start_date,
+        TaskInstance.end_date,
+        TaskInstance.operator,
+    )
+    changed = select(*columns).where(TaskInstance.end_date.is_not(None), TaskInstance.updated_at >= since)
+    found = []
+    keys = sorted({(run.dag_id, run.run_id) for run in runs})
+    for start in range(0, len(keys), _BATCH):
+        named = [
+            and_(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
+            for dag_id, run_id in keys[start : start + _BATCH]
+        ]
+        rows = session.execute(changed.where(or_(*named)))
+        found += [event for task in rows if (event := task_instance_event(task))]
+    return found

@@ -1,0 +1,52 @@
+"""The section ``[platform]`` of Airflow's configuration; docs/settings.md lists every option."""
+
+from functools import cache
+from typing import Annotated
+
+from airflow.configuration import conf
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """The options and their defaults. A value that does not fit raises ``pydantic.ValidationError``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    auto_migrate: bool = Field(
+        default=True,
+        description="Create and upgrade the platform's tables when the webserver or the scheduler starts.",
+    )
+    worker: bool = Field(
+        default=True,
+        description="Run the worker as a child process of the scheduler. "
+        "Turn it off where `airflow-platform worker` runs by itself.",
+    )
+    worker_interval: Seconds = Field(
+        default=1.0, description="Seconds between two rounds of the worker's steps."
+    )
+    event_retention_days: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="Days after which events and their webhook deliveries are deleted."
+    )
+    webhook_timeout: Seconds = Field(
+        default=10.0, description="Seconds that a webhook's receiver has to answer."
+    )
+    query_max_rows: Annotated[int, Field(ge=1)] = Field(
+        default=10_000, description="The most rows one analytics query may return."
+    )
+    query_max_timeout: Seconds = Field(
+        default=100.0,
+        description="The longest that one analytics query may run, in seconds. "
+        "Keep it below `[webserver] web_server_worker_timeout`, which ends the whole web worker.",
+    )
+    query_database: str = Field(
+        default="warehouse", description="The connection that queries go to which name no database."
+    )
+
+
+@cache
+def get() -> Settings:
+    """The settings of this process, read once: Airflow's own configuration does not change either."""
+    given = {name: conf.get("platform", name, fallback=None) for name in Settings.model_fields}
+    return Settings.model_validate({name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,102 @@
+"""The worker as a child process of the scheduler: started, restarted when it dies, stopped with it."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from airflow_platform_plugin import airflow_compat, settings
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAY = 5.0  # seconds; a worker that cannot start must not keep the machine busy
+STOP_TIMEOUT = 10.0
+
+_supervisor: "Supervisor | None" = None
+
+
+class Supervisor(threading.Thread):
+    """Keeps one worker process alive until ``stop`` is called."""
+
+    def __init__(self) -> None:
+        super().__init__(name="airflow-platform-supervisor", daemon=True)
+        self.owner = os.getpid()  # executors fork: a child's copy of this object is not the supervisor
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Start the worker again each time that it ends."""
+        command = [sys.executable, "-m", "airflow_platform_plugin", "worker", "--parent", str(self.owner)]
+        while not self._stopping.is_set():
+            try:
+                self._process = subprocess.Popen(command)  # noqa: S603 - our own module
+                code = self._process.wait()
+            except OSError:
+                log.exception("The platform's worker could not be started")
+            else:
+                if not self._stopping.is_set():
+                    log.warning("The platform's worker ended with status %s and is started again", code)
+            self._stopping.wait(RESTART_DELAY)
+
+    def stop(self) -> None:
+        """End the worker and this thread."""
+        self._stopping.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
+    """When this is the scheduler, bring the tables up to date and start the worker.
+
+    Airflow announces a Job before saying which: the runner sets ``job_type`` right afterwards. That is
+    the moment to wait for; every other Job, such as a task's, costs no more than this.
+    """
+    try:
+        if not isinstance(component, airflow_compat.Job):
+            return
+        from sqlalchemy import event
+
+        event.listen(airflow_compat.Job.job_type, "set", _job_type_set)
+    except Exception:
+        log.exception("The platform could not look at the starting component")
+
+
+def _job_type_set(_job: Any, value: Any, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's signature
+    if value == "SchedulerJob":
+        _start()
+
+
+def _start() -> None:
+    global _supervisor  # noqa: PLW0603 - one per process, like the scheduler itself
+    try:
+        if _supervisor is not None and _supervisor.owner == os.getpid():
+            return
+        config = settings.get()
+        if config.auto_migrate:
+            from airflow_platform_plugin import db
+
+            db.upgrade()
+        if config.worker:
+            _supervisor = Supervisor()
+            _supervisor.start()
+    except Exception:
+        log.exception("The platform's worker was not started; Airflow itself is unharmed")
+
+
+def before_stopping(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
+    """When this is the scheduler that started the worker, stop it."""
+    global _supervisor  # noqa: PLW0603 - the same
+    try:
+        if _supervisor is None or _supervisor.owner != os.getpid():
+            return
+        if getattr(component, "job_type", None) == "SchedulerJob":
+            _supervisor.stop()
+            _supervisor = None
+    except Exception:
+        log.exception("The platform's worker was not stopped; it ends by itself once its parent is gone")

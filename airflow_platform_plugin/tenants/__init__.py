@@ -1,0 +1,1 @@
+"""Tenants: teams that share one Airflow."""

@@ -1,0 +1,23 @@
+"""Tenants."""
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import JSON, Column, String
+
+from airflow_platform_plugin import db
+
+
+class Tenant(db.Base):
+    """A team that shares this Airflow with others."""
+
+    __tablename__ = "platform_tenant"
+
+    tenant_id = Column(String(63), primary_key=True)
+    display_name = Column(String(256), nullable=False)
+    namespace = Column(String(63), nullable=False, unique=True)
+    resource_limits = Column(JSON, nullable=False)
+    features = Column(JSON, nullable=False)
+    admin_users = Column(JSON, nullable=False)
+    # "metadata" is taken: SQLAlchemy keeps the tables there.
+    labels = Column("metadata", JSON, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)

@@ -1,0 +1,57 @@
+"""The platform in the webserver: each feature's routes, plugged in once."""
+
+import logging
+
+from flask import Blueprint, Flask
+
+from airflow_platform_plugin import airflow_compat, db, http, settings
+from airflow_platform_plugin.analytics import api as analytics
+from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.datakits import api as datakits
+from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.tenants import api as tenants
+from airflow_platform_plugin.webhooks import api as webhooks
+
+log = logging.getLogger(__name__)
+
+BLUEPRINTS = [tenants.blueprint, datakits.blueprint, analytics.blueprint, webhooks.blueprint]
+
+
+def install(app: Flask) -> None:
+    """Plug everything into Airflow's web application."""
+    if not hasattr(app, "api_auth"):
+        return  # an application without an API: Airflow's command line makes one to manage users
+    _migrate()
+    hooks = Blueprint("platform_hooks", __name__)
+    http.install(hooks)
+    backend.install(app, hooks)
+    for blueprint in [hooks, *BLUEPRINTS]:
+        app.register_blueprint(blueprint)
+        airflow_compat.exempt_from_csrf(app, blueprint)
+    _create_permissions(app)
+
+
+def _migrate() -> None:
+    """Upgrade the tables, without ever keeping the webserver from starting."""
+    try:
+        if settings.get().auto_migrate:
+            db.upgrade()
+    except Exception:
+        log.exception("The platform's tables could not be upgraded; its endpoints will say so.")
+
+
+def _create_permissions(app: Flask) -> None:
+    """Make the permissions behind the endpoints' scopes known, so that roles can be given them.
+
+    Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
+    """
+    from airflow.providers.fab.auth_manager.fab_auth_manager import get_fab_action_from_method_map
+
+    actions = get_fab_action_from_method_map()
+    declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
+    try:
+        for scope in sorted({endpoint.scope for endpoint in declared}):
+            method, resource = permission(scope)
+            app.appbuilder.sm.create_permission(actions[method], resource)  # type: ignore[attr-defined]
+    except Exception:
+        log.exception("The platform's permissions could not be created; only the role Admin may use it.")

@@ -1,0 +1,54 @@
+"""Webhooks and their deliveries."""
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import relationship
+
+from airflow_platform_plugin import crypto, db
+from airflow_platform_plugin.events import Event
+
+
+class Webhook(db.Base):
+    """A receiver and what it wants to be told. Secret and headers are encrypted: they are sent again."""
+
+    __tablename__ = "platform_webhook"
+
+    webhook_id = Column(String(24), primary_key=True, default=lambda: db.new_id("wh"))
+    name = Column(String(256), nullable=False)
+    url = Column(String(2000), nullable=False)
+    events = Column(JSON, nullable=False)
+    filters = Column(JSON, nullable=False)
+    retry_policy = Column(JSON, nullable=False)
+    encrypted_headers = Column(Text, nullable=False)
+    encrypted_secret = Column(Text, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    created_by = Column(String(256), nullable=False)
+
+    @property
+    def secret(self) -> str:
+        """What deliveries are signed with."""
+        return crypto.decrypt(str(self.encrypted_secret))
+
+
+class Delivery(db.Base):
+    """One event for one webhook."""
+
+    __tablename__ = "platform_webhook_delivery"
+
+    id = Column(String(24), primary_key=True, default=lambda: db.new_id("whd"))
+    event_id = Column(String(36), ForeignKey("platform_event.id", ondelete="CASCADE"), nullable=False)
+    webhook_id = Column(
+        String(24), ForeignKey("platform_webhook.webhook_id", ondelete="CASCADE"), nullable=False
+    )
+    attempts = Column(Integer, nullable=False, default=0)
+    # When the next attempt is due; None once it is delivered or given up. A worker that attempts it moves
+    # this past its own time-out first, so that the delivery comes back by itself should the worker die.
+    due_at = Column(UtcDateTime)
+    delivered_at = Column(UtcDateTime)
+    last_status = Column(Integer)
+    last_error = Column(String(500))
+
+    event = relationship(Event)
+    webhook = relationship(Webhook)
+
+    __table_args__ = (UniqueConstraint("event_id", "webhook_id"), Index(None, "due_at"))

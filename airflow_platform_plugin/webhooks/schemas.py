@@ -1,0 +1,74 @@
+"""Webhooks over HTTP."""
+
+from marshmallow import fields, validate
+
+from airflow_platform_plugin import events
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, Timestamp
+
+_HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
+_HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
+
+
+class FiltersInput(InputSchema):
+    """Which DAGs' events are wanted; each list that is given must have a match."""
+
+    dag_ids = fields.List(fields.String())
+    tags = fields.List(fields.String())
+
+
+class RetryPolicyInput(InputSchema):
+    """How often and after how many seconds a delivery is attempted again."""
+
+    max_attempts = fields.Integer(load_default=3, strict=True, validate=validate.Range(min=1, max=20))
+    backoff_seconds = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(min=1, max=86_400)),
+        load_default=lambda: [10, 30, 60],
+        validate=validate.Length(min=1, max=20),
+    )
+
+
+class WebhookInput(InputSchema):
+    """A webhook as it is created."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=256))
+    url = fields.Url(
+        required=True, schemes={"http", "https"}, require_tld=False, validate=validate.Length(max=2000)
+    )
+    events = fields.List(
+        fields.String(validate=validate.OneOf(list(events.TYPES), error="Unknown; known are: {choices}.")),
+        required=True,
+        validate=validate.Length(min=1),
+    )
+    filters = fields.Nested(FiltersInput, load_default=dict)
+    headers = fields.Dict(
+        keys=fields.String(validate=_HEADER_NAME),
+        values=fields.String(validate=_HEADER_VALUE),
+        load_default=dict,
+    )
+    retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
+
+
+class WebhookAnswer(AnswerSchema):
+    """A webhook without its secrets."""
+
+    webhook_id = fields.String()
+    name = fields.String()
+    url = fields.String()
+    events = fields.List(fields.String())
+    filters = fields.Dict()
+    retry_policy = fields.Dict()
+    created_at = Timestamp()
+    created_by = fields.String()
+
+
+class NewWebhookAnswer(WebhookAnswer):
+    """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
+
+    secret = fields.String()
+
+
+class WebhookList(AnswerSchema):
+    """A page of webhooks."""
+
+    webhooks = fields.List(fields.Nested(WebhookAnswer), attribute="items")
+    total_entries = fields.Integer()

@@ -1,0 +1,49 @@
+"""The worker: a loop of steps, each idempotent and in transactions of its own.
+
+Any number of workers may run at once. What one step does depends on the tables alone, so a worker that
+dies leaves nothing behind that the next round, in whichever worker, does not finish.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from airflow_platform_plugin import settings
+from airflow_platform_plugin.runs import sweep
+from airflow_platform_plugin.webhooks import delivery
+
+log = logging.getLogger(__name__)
+
+# Each returns how much it did: a round that did something is followed by another at once.
+STEPS: dict[str, Callable[[], int]] = {
+    "sweep": sweep.sweep,
+    "fan-out": delivery.fan_out,
+    "deliver": delivery.deliver,
+    "expire": delivery.expire,
+}
+
+
+def run_once() -> dict[str, int]:
+    """Run every step once; a step that fails is logged and does not hold up the others."""
+    done = {}
+    for name, step in STEPS.items():
+        try:
+            done[name] = step()
+        except Exception:
+            log.exception("The worker's step %s failed and will be tried again", name)
+            done[name] = 0
+    return done
+
+
+def run(parent: int | None = None) -> None:
+    """Run until a signal, or until ``parent``, the scheduler that started this process, is gone."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    interval = settings.get().worker_interval
+    log.info("The platform's worker runs its steps every %s s: %s", interval, ", ".join(STEPS))
+    while not stopping.is_set() and (parent is None or os.getppid() == parent):
+        if not any(run_once().values()):
+            stopping.wait(interval)
