@@ -6,17 +6,31 @@ not pay for the webserver's libraries.
 
 from typing import TYPE_CHECKING, Any
 
+from airflow import DAG
+from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
+from airflow.models.baseoperator import BaseOperator
 from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
+from airflow.utils.dag_parsing_context import get_parsing_context
 
 if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy.orm import Session
 
-__all__ = ["DagPriorityParsingRequest", "DagRun", "Job", "Log", "TaskInstance"]
+__all__ = [
+    "DAG",
+    "BaseOperator",
+    "DagPriorityParsingRequest",
+    "DagRun",
+    "Job",
+    "Log",
+    "SubprocessHook",
+    "TaskInstance",
+    "get_parsing_context",
+]
 
 
 def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here

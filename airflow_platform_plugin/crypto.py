@@ -7,12 +7,12 @@ from airflow.models.crypto import get_fernet
 
 def encrypt(secret: str) -> str:
     """Encrypt with Airflow's Fernet key."""
-    return get_fernet().encrypt(secret.encode()).decode()
+    return str(get_fernet().encrypt(secret.encode()).decode())
 
 
 def decrypt(token: str) -> str:
     """Decrypt what ``encrypt`` made, also under an older one of Airflow's Fernet keys."""
-    return get_fernet().decrypt(token.encode()).decode()
+    return str(get_fernet().decrypt(token.encode()).decode())
 
 
 def digest(secret: str) -> str:

@@ -210,7 +210,7 @@ def _public(error: Exception) -> PlatformError:
         public = PlatformError(error.description or error.name)
         public.status = error.code
         return public
-    log.exception("Request %s failed", http.request_id())
+    log.error("Request %s failed", http.request_id(), exc_info=error)
     if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
         return ServiceUnavailable(
             "The platform's tables are missing or of another version: run `airflow-platform db upgrade`."

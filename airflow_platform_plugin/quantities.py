@@ -6,7 +6,7 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 import re
 from decimal import Decimal
 
-_BINARY = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
+_BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE]?)")
 
@@ -24,4 +24,4 @@ def parse(quantity: str) -> Decimal:
     if suffix in _BINARY:
         return number * _BINARY[suffix]
     exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-    return number * Decimal(10) ** exponent
+    return number.scaleb(exponent)

@@ -1,6 +1,7 @@
 """The user's SQL, read by a tokenizer: which placeholders it has, and whether it is one query. Pure."""
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import sqlglot
@@ -56,7 +57,7 @@ def _placeholders(sql: str, dialect: str | None) -> tuple[str, set[str]]:
     except SqlglotError as error:
         raise _refused(f"cannot be read: {str(error).splitlines()[0]}") from error
     names, starts = set(), set()
-    for colon, name in zip(tokens, tokens[1:]):  # noqa: B905 - pairs of neighbours
+    for colon, name in pairwise(tokens):
         adjacent = name.start == colon.end + 1
         is_name = re.fullmatch(r"[A-Za-z_]\w*", sql[name.start : name.end + 1])
         before = sql[colon.start - 1] if colon.start else " "

@@ -1,7 +1,6 @@
 """``build(spec)``: the Airflow DAG of a deployment. Pure: the same spec makes the same DAG."""
 
-from airflow import DAG
-
+from airflow_platform_plugin.airflow_compat import DAG
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.runners.process import ProcessOperator
 

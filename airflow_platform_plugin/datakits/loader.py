@@ -3,12 +3,11 @@
 import logging
 from typing import Any
 
-from airflow import DAG
-from airflow.utils.dag_parsing_context import get_parsing_context
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db
+from airflow_platform_plugin.airflow_compat import DAG, get_parsing_context
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision, LoaderFile
 

@@ -91,7 +91,7 @@ class Manifest(_Document):
         try:
             return Version(self.version)
         except InvalidVersion:  # a pre-release that PEP 440 does not know sorts before its release
-            return Version(self.version.split("-")[0] + ".dev0")
+            return Version(self.version.split("-", 1)[0] + ".dev0")
 
 
 class DeploymentSpec(_Document):
@@ -108,7 +108,7 @@ class DeploymentSpec(_Document):
 
 def image_name(image: str) -> str:
     """The last part of an image's path, without tag and digest: ``customer-360``."""
-    return image.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
+    return image.split("@", 1)[0].rsplit("/", 1)[-1].split(":", 1)[0]
 
 
 def dag_id(namespace: str, environment: str, name: str) -> str:

@@ -61,10 +61,11 @@ def get(session: Session, datakit_id: str) -> DataKit:
     found = session.scalars(wanted).all()
     if not found:
         raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
-    return max(found, key=lambda kit: Manifest.model_validate(kit.manifest).order)
+    newest: DataKit = max(found, key=lambda kit: Manifest.model_validate(kit.manifest).order)
+    return newest
 
 
-def page(
+def page(  # noqa: PLR0913 - the list's own parameters
     session: Session,
     *,
     limit: int,

@@ -179,7 +179,7 @@ class Quickstart:
             if webhook.name == WEBHOOK_NAME:
                 self.client.webhooks.delete(webhook.webhook_id)
         webhook = self.client.webhooks.create(name=WEBHOOK_NAME, url=receiver.url, events=["dag.success"])
-        receiver.secret = webhook.secret
+        receiver.secret = webhook.secret or ""
         return self.client.datakits.deploy(
             datakit_id="customer-360-datakit",
             environment="production",

@@ -11,9 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from airflow.exceptions import AirflowException
-from airflow.hooks.subprocess import SubprocessHook
-from airflow.models.baseoperator import BaseOperator
 
+from airflow_platform_plugin.airflow_compat import BaseOperator, SubprocessHook
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, image_name
 from airflow_platform_plugin.datakits.runners import GROUP
 
@@ -51,7 +50,7 @@ class ProcessOperator(BaseOperator):
 
     ui_color = "#d6eaf8"
 
-    def __init__(self, *, spec: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, spec: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
         super().__init__(**kwargs)
         self.spec = spec
 

@@ -1,0 +1,102 @@
+"""API keys on stock endpoints and on ours."""
+
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow_platform_plugin import db
+from airflow_platform_plugin.auth import keys, service
+from airflow_platform_plugin.auth.models import ApiKey
+from sqlalchemy import event, text
+
+STOCK = "/api/v1/dags"
+OURS = "/api/v1/platform/tenants"
+
+
+@pytest.mark.parametrize("path", [STOCK, OURS])
+def test_a_key_is_accepted_without_any_configuration(call: Callable[..., Any], path: str) -> None:
+    assert call("GET", path).status == 200
+
+
+def test_a_key_may_what_its_owner_may(app: Any, make_key: Callable[[str], str]) -> None:
+    """A viewer's key reads DAGs and creates no pool."""
+    headers = {"X-API-Key": make_key("viewer")}
+    assert app.test_client().get(STOCK, headers=headers).status_code == 200
+    refused = app.test_client().post(
+        "/api/v1/pools", headers=headers, json={"name": "p", "slots": 1, "description": ""}
+    )
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("path", [STOCK, OURS])
+@pytest.mark.parametrize("key", ["", "nonsense", str(keys.generate())])
+def test_a_wrong_key_is_refused_whatever_else_is_sent(browser: Any, path: str, key: str) -> None:
+    """It never falls through to another backend: not to a session either that would be let in."""
+    assert browser.get(path).status_code == 200
+    refused = browser.get(path, headers={"X-API-Key": key})
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "AUTHENTICATION_FAILED")
+
+
+def test_a_key_counts_more_than_the_session_beside_it(browser: Any, committed_key: Callable[[str], str]) -> None:
+    """An administrator's browser that sends a viewer's key is a viewer."""
+    assert browser.get(OURS, headers={"X-API-Key": committed_key("viewer")}).status_code == 403
+
+
+def test_our_endpoints_accept_what_stock_ones_do(app: Any, browser: Any) -> None:
+    """The operator's ``[api] auth_backends`` count for both; by default that is the browser's session."""
+    assert browser.get(OURS).status_code == 200
+    basic = b64encode(b"admin:admin").decode()
+    assert app.test_client().get(OURS, headers={"Authorization": f"Basic {basic}"}).status_code == 401
+
+
+def test_a_revoked_key_is_refused(app: Any, session: Any, user_id: Callable[[str], int]) -> None:
+    row, key = service.create(session, name="k", user_id=user_id("admin"))
+    row.revoked_at = db.now()
+    session.flush()
+    assert app.test_client().get(STOCK, headers={"X-API-Key": key}).status_code == 401
+
+
+def test_a_key_without_an_owner_is_refused(app: Any, session: Any) -> None:
+    _, key = service.create(session, name="k", user_id=10_000)
+    assert app.test_client().get(STOCK, headers={"X-API-Key": key}).status_code == 401
+
+
+def test_the_secret_is_not_stored(session: Any) -> None:
+    _, key = service.create(session, name="k", user_id=1)
+    row = session.query(ApiKey).one()
+    secret = keys.parse(key).secret
+    assert all(secret not in str(value) for value in vars(row).values())
+
+
+def test_requests_with_a_key_start_no_session(app: Any, call: Callable[..., Any]) -> None:
+    """Airflow's session table does not grow with a program's requests, and no cookie is set."""
+    for path in (STOCK, OURS):
+        assert "Set-Cookie" not in call("GET", path).headers
+    from airflow import settings
+
+    with settings.engine.connect() as connection:
+        before = connection.execute(text("SELECT count(*) FROM session")).scalar()
+        call("GET", OURS)
+        assert connection.execute(text("SELECT count(*) FROM session")).scalar() == before
+
+
+def test_a_mangled_key_costs_no_query(session: Any) -> None:
+    statements: list[str] = []
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert service.find(session, str(keys.generate())[:-1] + "!") is None
+    assert statements == []
+    assert service.find(session, str(keys.generate())) is None
+    assert len(statements) == 1
+
+
+@pytest.fixture(scope="module")
+def browser(app: Any) -> Any:
+    """A client that is logged in as the administrator, as a browser is; once, for logins are limited."""
+    client = app.test_client()
+    page = client.get("/login/").get_data(as_text=True)
+    token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
+    answer = client.post("/login/", data={"username": "admin", "password": "admin", "csrf_token": token})
+    assert answer.status_code == 302
+    return client

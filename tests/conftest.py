@@ -1,0 +1,205 @@
+"""The real Airflow application on a real database, migrated once; each test in a transaction undone after it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import servers
+
+HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Airflow reads its configuration when it is first imported, so it is set before any test module is."""
+    os.environ |= {
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        "SQLALCHEMY_WARN_20": "1",
+    }
+    if config.getoption("--database") == "postgresql":
+        config.stash[_SERVER] = server = servers.postgresql()
+        os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = server.url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if (server := config.stash.get(_SERVER, None)) is not None:
+        server.stop()
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+_SERVER = pytest.StashKey[servers.Server]()
+
+
+@pytest.fixture(scope="session")
+def app() -> Any:
+    """Airflow's web application with the plugin, found by its entry point, and the users of the tests."""
+    from airflow.www.app import create_app
+
+    # In a process of its own: Airflow keeps the web session's database handle of whoever migrates first.
+    subprocess.run([sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"], check=True)
+    application = create_app(testing=True)
+    with application.app_context():
+        manager = application.appbuilder.sm
+        for name, role in (("admin", "Admin"), ("viewer", "Viewer")):
+            manager.add_user(name, name.title(), "Test", f"{name}@example.com", manager.find_role(role), name)
+    return application
+
+
+@pytest.fixture
+def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A session whose transaction is undone after the test; the product's own units of work join it."""
+    from airflow import settings
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+    from sqlalchemy.pool import NullPool
+
+    from airflow_platform_plugin import db
+
+    engine = create_engine(settings.engine.url, poolclass=NullPool, future=True)
+    with engine.connect() as connection, connection.begin() as outer:
+        if engine.dialect.name == "sqlite":
+            # The driver would begin too late for SAVEPOINT: let it do nothing, and begin by hand.
+            connection.connection.isolation_level = None
+            connection.exec_driver_sql("BEGIN")
+
+        @contextmanager
+        def joined() -> Iterator[Session]:
+            with Session(connection, future=True) as own, connection.begin_nested():
+                yield own
+                own.flush()
+
+        monkeypatch.setattr(db, "transaction", joined)
+        with Session(connection, future=True) as own:
+            yield own
+        outer.rollback()
+
+
+@pytest.fixture
+def user_id(app: Any) -> Callable[[str], int]:
+    """The id of a user by name."""
+
+    def find(name: str) -> int:
+        with app.app_context():
+            return int(app.appbuilder.sm.find_user(name).id)
+
+    return find
+
+
+@pytest.fixture
+def make_key(session: Any, user_id: Callable[[str], int]) -> Callable[[str], str]:
+    """Make an API key of a user."""
+    from airflow_platform_plugin.auth import service
+
+    return lambda name: service.create(session, name="test", user_id=user_id(name))[1]
+
+
+@pytest.fixture
+def committed_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[[str], str]]:
+    """Make an API key outside of any test's transaction, for what writes to Airflow's own tables too."""
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin import db
+    from airflow_platform_plugin.auth import service
+    from airflow_platform_plugin.auth.models import ApiKey
+
+    def make(name: str) -> str:
+        with db.transaction() as own:
+            return service.create(own, name="test", user_id=user_id(name))[1]
+
+    yield make
+    with db.transaction() as own:
+        own.execute(delete(ApiKey))
+
+
+@pytest.fixture
+def call(app: Any, make_key: Callable[[str], str]) -> Callable[..., SimpleNamespace]:
+    """Make a request with an administrator's key; ``call("GET", "/api/v1/…").json``."""
+    key = make_key("admin")
+    return client(app, {"X-API-Key": key})
+
+
+@pytest.fixture
+def call_anonymously(app: Any) -> Callable[..., SimpleNamespace]:
+    """Make a request without any credentials."""
+    return client(app, {})
+
+
+def client(app: Any, headers: dict[str, str]) -> Callable[..., SimpleNamespace]:
+    """A function that makes requests with those headers, each from a client without cookies."""
+
+    def request(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
+        answer = app.test_client().open(
+            path, method=method, headers=headers | kwargs.pop("headers", {}), **kwargs
+        )
+        return SimpleNamespace(
+            status=answer.status_code,
+            json=answer.get_json(silent=True),
+            headers=answer.headers,
+            text=answer.get_data(as_text=True),
+        )
+
+    return request
+
+
+@pytest.fixture
+def tenant() -> dict[str, Any]:
+    """The tenant of the API reference."""
+    return {
+        "tenant_id": "analytics-team",
+        "display_name": "Analytics Team",
+        "namespace": "analytics",
+        "resource_limits": {"cpu": "4000m", "memory": "16Gi", "storage": "100Gi"},
+        "features": {"datakits": True, "custom_operators": True, "external_connections": True},
+        "admin_users": ["alice@example.com", "bob@example.com"],
+        "metadata": {"cost_center": "CC-123", "department": "Analytics", "environment": "production"},
+    }
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    """The DataKit of the API reference."""
+    return {
+        "name": "customer-360-datakit",
+        "version": "1.2.0",
+        "description": "Customer 360 view transformation pipeline",
+        "image": "registry.localhost/datakits/customer-360:1.2.0",
+        "type": "transformation",
+        "inputs": [
+            {"name": "customers", "type": "table", "schema": "bronze"},
+            {"name": "orders", "type": "table", "schema": "bronze"},
+        ],
+        "outputs": [{"name": "customer_360", "type": "table", "schema": "gold"}],
+        "configuration": {
+            "batch_size": {"type": "integer", "default": 1000, "description": "Processing batch size"},
+            "parallel_tasks": {"type": "integer", "default": 4, "description": "Number of parallel tasks"},
+        },
+        "requirements": {"cpu": "2000m", "memory": "4Gi", "gpu": False},
+        "tags": ["customer", "gold-layer", "analytics"],
+    }
+
+
+@pytest.fixture
+def deployment() -> dict[str, Any]:
+    """The deploy request of the API reference."""
+    return {
+        "environment": "production",
+        "namespace": "analytics",
+        "configuration": {"batch_size": 5000, "parallel_tasks": 8},
+        "schedule": "0 2 * * *",
+        "notifications": {"on_success": ["success@example.com"], "on_failure": ["alerts@example.com"]},
+    }

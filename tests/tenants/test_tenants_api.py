@@ -1,0 +1,69 @@
+"""Tenants over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+URL = "/api/v1/platform/tenants"
+
+
+def test_the_reference_tenant_is_created_and_read_back(call: Callable[..., Any], tenant: dict[str, Any]) -> None:
+    """What the API reference sends is stored whole and answered the same by POST, GET and the list."""
+    created = call("POST", URL, json=tenant)
+    assert created.status == 201
+    assert {key: created.json[key] for key in tenant} == tenant
+    assert call("GET", f"{URL}/analytics-team").json == created.json
+    assert call("GET", URL).json == {"tenants": [created.json], "total_entries": 1}
+
+
+def test_name_and_namespace_default_to_the_id(call: Callable[..., Any]) -> None:
+    created = call("POST", URL, json={"tenant_id": "small"}).json
+    assert (created["display_name"], created["namespace"]) == ("small", "small")
+
+
+@pytest.mark.parametrize("change", [{"namespace": "other"}, {"tenant_id": "other"}])
+def test_a_taken_id_or_namespace_is_a_conflict(
+    call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, str]
+) -> None:
+    """Nothing is written by the second request."""
+    call("POST", URL, json=tenant)
+    refused = call("POST", URL, json=tenant | change)
+    assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
+    assert call("GET", URL).json["total_entries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"tenant_id": "Not_A_Slug"}, "/tenant_id"),
+        ({"namespace": "a.b"}, "/namespace"),
+        ({"resource_limits": {"cpu": "many"}}, "/resource_limits/cpu"),
+        ({"resource_limits": {"cpu": "-1"}}, "/resource_limits/cpu"),
+        ({"resource_limits": {"disks": "1"}}, "/resource_limits/disks"),
+        ({"features": {"teleport": True}}, "/features/teleport"),
+        ({"features": {"datakits": "yes"}}, "/features/datakits"),
+        ({"admin_users": "alice"}, "/admin_users"),
+        ({"metadata": {"a": 1}}, "/metadata/a"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
+    call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, Any], pointer: str
+) -> None:
+    refused = call("POST", URL, json=tenant | change)
+    assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
+    assert call("GET", URL).json["total_entries"] == 0
+
+
+def test_an_unknown_tenant_is_not_found(call: Callable[..., Any]) -> None:
+    answer = call("GET", f"{URL}/nobody")
+    assert (answer.status, answer.json["error"]["details"]) == (404, {"tenant_id": "nobody"})
+
+
+def test_pages_are_stable_and_count_everything(call: Callable[..., Any]) -> None:
+    for name in ("c", "a", "b"):
+        call("POST", URL, json={"tenant_id": name})
+    page = call("GET", f"{URL}?limit=2&offset=1").json
+    assert ([tenant["tenant_id"] for tenant in page["tenants"]], page["total_entries"]) == (["b", "c"], 3)
