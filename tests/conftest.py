@@ -1,5 +1,6 @@
 """The real Airflow application on a real database, migrated once; each test in a transaction undone after it."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Airflow reads its configuration when it is first imported, so it is set before any test module is."""
     os.environ |= {
         "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",

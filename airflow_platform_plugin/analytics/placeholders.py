@@ -35,9 +35,12 @@ def read(sql: str, dialect: str | None) -> Statement:
     Raises:
         ValidationFailed: it is not one statement, or the statement is not a query.
     """
-    text, names = _placeholders(sql, dialect)
+    found = _placeholders(sql, dialect)
+    text = _escape(sql, set(found))
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
+        # Not every dialect's parser knows placeholders; what stands in their place does not matter to it.
+        trees = sqlglot.parse(_substitute(sql, found, "NULL"), read=dialect)
+        statements = [tree for tree in trees if tree is not None]
     except SqlglotError as error:
         raise _refused(f"cannot be parsed: {str(error).splitlines()[0]}") from error
     if len(statements) != 1:
@@ -47,28 +50,39 @@ def read(sql: str, dialect: str | None) -> Statement:
         raise _refused("must be a query, such as SELECT: nothing may be changed here")
     ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     tables = {(table.db, table.name) for table in tree.find_all(exp.Table)}
-    return Statement(text, names, sorted(key for key in tables if key[1] and (key[0] or key[1] not in ctes)))
+    return Statement(text, set(found.values()), sorted(key for key in tables if key[1] and (key[0] or key[1] not in ctes)))
 
 
-def _placeholders(sql: str, dialect: str | None) -> tuple[str, set[str]]:
+def _placeholders(sql: str, dialect: str | None) -> dict[int, str]:
+    """The names, by the position of their colons."""
     # Tokens, because only they tell a placeholder from a colon in a string, a comment or a cast.
     try:
         tokens = sqlglot.tokenize(sql, read=dialect)
     except SqlglotError as error:
         raise _refused(f"cannot be read: {str(error).splitlines()[0]}") from error
-    names, starts = set(), set()
+    found = {}
     for colon, name in pairwise(tokens):
         adjacent = name.start == colon.end + 1
         is_name = re.fullmatch(r"[A-Za-z_]\w*", sql[name.start : name.end + 1])
         before = sql[colon.start - 1] if colon.start else " "
         if colon.token_type is TokenType.COLON and adjacent and is_name and not _NOT_BEFORE.match(before):
-            names.add(is_name[0])
-            starts.add(colon.start)
-    text = "".join(
+            found[colon.start] = is_name[0]
+    return found
+
+
+def _escape(sql: str, starts: set[int]) -> str:
+    """The SQL as ``text()`` takes it: a colon that starts no placeholder stands for itself."""
+    return "".join(
         "\\:" if character == ":" and position not in starts else character
         for position, character in enumerate(sql)
     )
-    return text, names
+
+
+def _substitute(sql: str, found: dict[int, str], value: str) -> str:
+    """The SQL with ``value`` in each placeholder's place."""
+    for start, name in sorted(found.items(), reverse=True):
+        sql = f"{sql[:start]}{value}{sql[start + 1 + len(name) :]}"
+    return sql
 
 
 def _refused(message: str) -> ValidationFailed:

@@ -100,30 +100,25 @@ def _run_id(extra: str | None) -> str | None:
 
 
 def _advance(session: Session, name: str, column: Any) -> int:  # noqa: ANN401 - a column
-    """The last id of the round before; from now on it is the table's highest."""
+    """The position before this round, moved on to the table's highest id.
+
+    A new cursor starts ahead by the overlap, so that history from before the plugin is not told.
+    """
     highest = int(session.scalar(select(func.max(column))) or 0)
-    before = _move(session, name, highest)
-    return highest + OVERLAP if before is None else before  # history from before the plugin is not told
-
-
-def _move(session: Session, name: str, position: int) -> int | None:
-    """Set a cursor and return where it was, or None where it is new."""
     cursor = session.get(Cursor, name)
     if cursor is None:
-        session.add(Cursor(name=name, position=position))
-        return None
+        session.add(Cursor(name=name, position=highest + OVERLAP))
+        return highest + OVERLAP
     before = int(cursor.position)
-    if position != before:
-        cursor.position = position
+    # Back only where ids began anew: SQLite gives the highest ones again once their rows are deleted.
+    if highest > before or highest < before - OVERLAP:
+        cursor.position = highest
     return before
 
 
 def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]:
     """Events of the runs' task instances that changed lately."""
-    # By the minute, so that a quiet round writes nothing.
-    minute = int(time.time()) // 60 * 60
-    before = _move(session, "task_instance", minute)
-    since = datetime.fromtimestamp((minute if before is None else before) - 60, tz=timezone.utc)
+    since = _since(session)
     columns = (
         TaskInstance.dag_id,
         TaskInstance.run_id,
@@ -147,3 +142,15 @@ def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]
         rows = session.execute(changed.where(or_(*named)))
         found += [event for task in rows if (event := task_instance_event(task))]
     return found
+
+
+def _since(session: Session) -> datetime:
+    """A minute before the last round, or before this one where there was none."""
+    minute = int(time.time()) // 60 * 60
+    cursor = session.get(Cursor, "task_instance")
+    before = minute if cursor is None else int(cursor.position)
+    if cursor is None:
+        session.add(Cursor(name="task_instance", position=minute))
+    elif before != minute:  # once a minute, so that a quiet round writes nothing
+        cursor.position = minute
+    return datetime.fromtimestamp(before - 60, tz=timezone.utc)

@@ -1,0 +1,140 @@
+"""DAGs and their runs."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import inf
+from time import monotonic
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from airflow_platform._async.session import AsyncCollection
+from airflow_platform._http import path
+from airflow_platform.exceptions import PlatformTimeoutError
+from airflow_platform.models import Dag, DagPage, DagRunFields, Page
+
+
+class AsyncDagRun(DagRunFields):
+    """A run of a DAG."""
+
+    _dags: "AsyncDags" = PrivateAttr()
+
+    async def refresh(self) -> None:
+        """Ask the platform for the run's present state."""
+        for name, value in await self._dags.get_run(self.dag_id, self.dag_run_id):
+            setattr(self, name, value)
+
+    async def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "AsyncDagRun":
+        """Wait until the run has finished, well or badly, at most ``timeout`` seconds."""
+        deadline = monotonic() + (inf if timeout is None else timeout)
+        while not self.is_finished:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise PlatformTimeoutError(f"Run {self.dag_run_id} is still {self.state} after {timeout} s")
+            await asyncio.sleep(min(poll_interval, left))
+            await self.refresh()
+        return self
+
+
+class AsyncDagRunPage(Page[AsyncDagRun]):
+    """Some runs of a DAG."""
+
+    collection: ClassVar = "dag_runs"
+    dag_runs: list[AsyncDagRun]
+
+
+class AsyncDags(AsyncCollection[Dag]):
+    """``client.dags``."""
+
+    async def list(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        only_active: bool | None = None,
+        paused: bool | None = None,
+        dag_id_pattern: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+    ) -> DagPage:
+        """One page of the DAGs that have any of ``tags``."""
+        params = {
+            "tags": tags,
+            "only_active": only_active,
+            "paused": paused,
+            "dag_id_pattern": dag_id_pattern,
+            "limit": limit,
+            "offset": offset,
+            "order_by": order_by,
+        }
+        return await self._session.fetch(DagPage, "GET", path("dags"), params=params)
+
+    async def get(self, dag_id: str) -> Dag:
+        """One DAG."""
+        return await self._session.fetch(Dag, "GET", path("dags", dag_id))
+
+    async def update(self, dag_id: str, *, is_paused: bool) -> Dag:
+        """Change a DAG; whether it is paused is all that Airflow lets one change."""
+        return await self._session.fetch(Dag, "PATCH", path("dags", dag_id), json={"is_paused": is_paused})
+
+    async def pause(self, dag_id: str) -> Dag:
+        """Schedule no further runs of a DAG."""
+        return await self.update(dag_id, is_paused=True)
+
+    async def unpause(self, dag_id: str) -> Dag:
+        """Schedule runs of a DAG again."""
+        return await self.update(dag_id, is_paused=False)
+
+    async def trigger(
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        logical_date: datetime | None = None,
+        note: str | None = None,
+    ) -> AsyncDagRun:
+        """Start a run of a DAG."""
+        body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
+        run = await self._session.fetch(AsyncDagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
+        return self._bind(run)
+
+    async def runs(
+        self,
+        dag_id: str,
+        *,
+        state: Sequence[str] | None = None,
+        execution_date_gte: datetime | None = None,
+        execution_date_lte: datetime | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+    ) -> AsyncDagRunPage:
+        """One page of a DAG's runs."""
+        params = {
+            "state": state,
+            "execution_date_gte": execution_date_gte,
+            "execution_date_lte": execution_date_lte,
+            "limit": limit,
+            "offset": offset,
+            "order_by": order_by,
+        }
+        page = await self._session.fetch(
+            AsyncDagRunPage, "GET", path("dags", dag_id, "dagRuns"), params=params
+        )
+        for run in page:
+            self._bind(run)
+        return page
+
+    async def get_run(self, dag_id: str, dag_run_id: str) -> AsyncDagRun:
+        """One run."""
+        run = await self._session.fetch(AsyncDagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
+        return self._bind(run)
+
+    async def delete_run(self, dag_id: str, dag_run_id: str) -> None:
+        """Delete a run and its task instances."""
+        await self._session.request("DELETE", path("dags", dag_id, "dagRuns", dag_run_id))
+
+    def _bind(self, run: AsyncDagRun) -> AsyncDagRun:
+        run._dags = self  # noqa: SLF001 - no other way to give a model a private attribute
+        return run

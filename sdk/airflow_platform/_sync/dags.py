@@ -1,0 +1,141 @@
+# Written by scripts/unasync from the file of this name in _async; change that one.
+"""DAGs and their runs."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import inf
+from time import monotonic
+from typing import Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from airflow_platform._sync.session import Collection
+from airflow_platform._http import path
+from airflow_platform.exceptions import PlatformTimeoutError
+from airflow_platform.models import Dag, DagPage, DagRunFields, Page
+
+
+class DagRun(DagRunFields):
+    """A run of a DAG."""
+
+    _dags: "Dags" = PrivateAttr()
+
+    def refresh(self) -> None:
+        """Ask the platform for the run's present state."""
+        for name, value in self._dags.get_run(self.dag_id, self.dag_run_id):
+            setattr(self, name, value)
+
+    def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "DagRun":
+        """Wait until the run has finished, well or badly, at most ``timeout`` seconds."""
+        deadline = monotonic() + (inf if timeout is None else timeout)
+        while not self.is_finished:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise PlatformTimeoutError(f"Run {self.dag_run_id} is still {self.state} after {timeout} s")
+            time.sleep(min(poll_interval, left))
+            self.refresh()
+        return self
+
+
+class DagRunPage(Page[DagRun]):
+    """Some runs of a DAG."""
+
+    collection: ClassVar = "dag_runs"
+    dag_runs: list[DagRun]
+
+
+class Dags(Collection[Dag]):
+    """``client.dags``."""
+
+    def list(
+        self,
+        *,
+        tags: Sequence[str] | None = None,
+        only_active: bool | None = None,
+        paused: bool | None = None,
+        dag_id_pattern: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+    ) -> DagPage:
+        """One page of the DAGs that have any of ``tags``."""
+        params = {
+            "tags": tags,
+            "only_active": only_active,
+            "paused": paused,
+            "dag_id_pattern": dag_id_pattern,
+            "limit": limit,
+            "offset": offset,
+            "order_by": order_by,
+        }
+        return self._session.fetch(DagPage, "GET", path("dags"), params=params)
+
+    def get(self, dag_id: str) -> Dag:
+        """One DAG."""
+        return self._session.fetch(Dag, "GET", path("dags", dag_id))
+
+    def update(self, dag_id: str, *, is_paused: bool) -> Dag:
+        """Change a DAG; whether it is paused is all that Airflow lets one change."""
+        return self._session.fetch(Dag, "PATCH", path("dags", dag_id), json={"is_paused": is_paused})
+
+    def pause(self, dag_id: str) -> Dag:
+        """Schedule no further runs of a DAG."""
+        return self.update(dag_id, is_paused=True)
+
+    def unpause(self, dag_id: str) -> Dag:
+        """Schedule runs of a DAG again."""
+        return self.update(dag_id, is_paused=False)
+
+    def trigger(
+        self,
+        dag_id: str,
+        conf: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        logical_date: datetime | None = None,
+        note: str | None = None,
+    ) -> DagRun:
+        """Start a run of a DAG."""
+        body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
+        run = self._session.fetch(DagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
+        return self._bind(run)
+
+    def runs(
+        self,
+        dag_id: str,
+        *,
+        state: Sequence[str] | None = None,
+        execution_date_gte: datetime | None = None,
+        execution_date_lte: datetime | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        order_by: str | None = None,
+    ) -> DagRunPage:
+        """One page of a DAG's runs."""
+        params = {
+            "state": state,
+            "execution_date_gte": execution_date_gte,
+            "execution_date_lte": execution_date_lte,
+            "limit": limit,
+            "offset": offset,
+            "order_by": order_by,
+        }
+        page = self._session.fetch(
+            DagRunPage, "GET", path("dags", dag_id, "dagRuns"), params=params
+        )
+        for run in page:
+            self._bind(run)
+        return page
+
+    def get_run(self, dag_id: str, dag_run_id: str) -> DagRun:
+        """One run."""
+        run = self._session.fetch(DagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
+        return self._bind(run)
+
+    def delete_run(self, dag_id: str, dag_run_id: str) -> None:
+        """Delete a run and its task instances."""
+        self._session.request("DELETE", path("dags", dag_id, "dagRuns", dag_run_id))
+
+    def _bind(self, run: DagRun) -> DagRun:
+        run._dags = self  # noqa: SLF001 - no other way to give a model a private attribute
+        return run

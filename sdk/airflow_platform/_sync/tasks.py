@@ -1,0 +1,93 @@
+# Written by scripts/unasync from the file of this name in _async; change that one.
+"""Tasks of DAGs and their instances in runs."""
+
+from airflow_platform._sync.session import Resource
+from airflow_platform._http import path
+from airflow_platform.models import Task, TaskInstance, TaskInstancePage, TaskPage
+
+
+class Tasks(Resource):
+    """``client.tasks``."""
+
+    def list(self, dag_id: str) -> TaskPage:
+        """The tasks of a DAG."""
+        return self._session.fetch(TaskPage, "GET", path("dags", dag_id, "tasks"))
+
+    def get(self, dag_id: str, task_id: str) -> Task:
+        """One task."""
+        return self._session.fetch(Task, "GET", path("dags", dag_id, "tasks", task_id))
+
+    def get_instances(
+        self, dag_id: str, dag_run_id: str, *, limit: int | None = None, offset: int | None = None
+    ) -> TaskInstancePage:
+        """One page of the task instances of a run."""
+        return self._session.fetch(
+            TaskInstancePage,
+            "GET",
+            path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances"),
+            params={"limit": limit, "offset": offset},
+        )
+
+    def get_instance(
+        self, dag_id: str, task_id: str, dag_run_id: str, *, map_index: int | None = None
+    ) -> TaskInstance:
+        """A task in one run; of a mapped task, the instance of that index."""
+        url = _instance_path(dag_id, task_id, dag_run_id, map_index)
+        return self._session.fetch(TaskInstance, "GET", url)
+
+    def set_state(
+        self, dag_id: str, task_id: str, dag_run_id: str, new_state: str, *, map_index: int | None = None
+    ) -> TaskInstance:
+        """Mark a task instance, for example as ``success``, without running it."""
+        url = _instance_path(dag_id, task_id, dag_run_id, map_index)
+        body = {"new_state": new_state, "dry_run": False}
+        # Airflow 2.11 answers a change with an empty object.
+        self._session.request("PATCH", url, json=body)
+        return self.get_instance(dag_id, task_id, dag_run_id, map_index=map_index)
+
+    def clear(
+        self,
+        dag_id: str,
+        task_id: str,
+        dag_run_id: str,
+        *,
+        only_failed: bool = False,
+        include_upstream: bool = False,
+        include_downstream: bool = False,
+    ) -> TaskInstancePage:
+        """Let a task run again in one run, and return what was cleared."""
+        body = {
+            "task_ids": [task_id],
+            "dag_run_id": dag_run_id,
+            "only_failed": only_failed,
+            "include_upstream": include_upstream,
+            "include_downstream": include_downstream,
+            "dry_run": False,
+            # Otherwise a task that was cleared in a finished run would never start.
+            "reset_dag_runs": True,
+        }
+        url = path("dags", dag_id, "clearTaskInstances")
+        return self._session.fetch(TaskInstancePage, "POST", url, json=body)
+
+    def get_logs(
+        self,
+        dag_id: str,
+        task_id: str,
+        dag_run_id: str,
+        try_number: int = 1,
+        *,
+        map_index: int | None = None,
+    ) -> str:
+        """What a task wrote in one try."""
+        response = self._session.request(
+            "GET",
+            path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances", task_id, "logs", try_number),
+            params={"map_index": map_index, "full_content": True},
+            accept="text/plain",
+        )
+        return response.text
+
+
+def _instance_path(dag_id: str, task_id: str, dag_run_id: str, map_index: int | None) -> str:
+    index = () if map_index is None else (map_index,)
+    return path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances", task_id, *index)

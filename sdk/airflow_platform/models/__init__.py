@@ -1,0 +1,37 @@
+"""What the platform's answers look like."""
+
+from airflow_platform.models.analytics import QueryResult
+from airflow_platform.models.base import Page
+from airflow_platform.models.dags import Dag, DagPage, DagRunFields, Tag
+from airflow_platform.models.datakits import (
+    DataKit,
+    DataKitPage,
+    Deployment,
+    DeploymentPage,
+    DeploymentStatus,
+)
+from airflow_platform.models.tasks import Task, TaskInstance, TaskInstancePage, TaskPage
+from airflow_platform.models.tenants import Tenant, TenantPage
+from airflow_platform.models.webhooks import Webhook, WebhookPage
+
+__all__ = [
+    "Dag",
+    "DagPage",
+    "DagRunFields",
+    "DataKit",
+    "DataKitPage",
+    "Deployment",
+    "DeploymentPage",
+    "DeploymentStatus",
+    "Page",
+    "QueryResult",
+    "Tag",
+    "Task",
+    "TaskInstance",
+    "TaskInstancePage",
+    "TaskPage",
+    "Tenant",
+    "TenantPage",
+    "Webhook",
+    "WebhookPage",
+]

@@ -1,0 +1,62 @@
+"""Tasks of a DAG and their instances in a run."""
+
+from typing import Any, ClassVar
+
+from airflow_platform.models.base import Duration, Model, Moment, Page
+
+
+class Task(Model):
+    """A task as its DAG defines it."""
+
+    task_id: str
+    owner: str | None = None
+    operator_name: str | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+    trigger_rule: str | None = None
+    depends_on_past: bool | None = None
+    is_mapped: bool | None = None
+    retries: float | None = None
+    retry_delay: Duration | None = None
+    execution_timeout: Duration | None = None
+    pool: str | None = None
+    queue: str | None = None
+    template_fields: list[str] = []
+    downstream_task_ids: list[str] = []
+
+
+class TaskPage(Page[Task]):
+    """Tasks of a DAG."""
+
+    collection: ClassVar = "tasks"
+    tasks: list[Task]
+
+
+class TaskInstance(Model):
+    """A task in one run."""
+
+    task_id: str
+    dag_id: str
+    dag_run_id: str
+    map_index: int = -1
+    state: str | None = None
+    execution_date: Moment | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+    queued_when: Moment | None = None
+    duration: float | None = None
+    try_number: int | None = None
+    max_tries: int | None = None
+    hostname: str | None = None
+    operator: str | None = None
+    pool: str | None = None
+    queue: str | None = None
+    rendered_fields: dict[str, Any] = {}
+    note: str | None = None
+
+
+class TaskInstancePage(Page[TaskInstance]):
+    """Task instances of a run."""
+
+    collection: ClassVar = "task_instances"
+    task_instances: list[TaskInstance]

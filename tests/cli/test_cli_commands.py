@@ -1,0 +1,333 @@
+"""The commands of the API reference, and what they ask of the platform."""
+
+import json
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow_platform_cli.commands import tasks
+from command_line import Run
+from fake_platform import FakePlatform
+
+# These groups and commands come with later issues.
+LATER = ("dags backfill", "connections", "datakits rollback")
+DAG = {
+    "dag_id": "bronze_to_silver_pipeline",
+    "schedule_interval": {"__type": "CronExpression", "value": "0 0 * * *"},
+    "is_paused": False,
+    "tags": [{"name": "production"}, {"name": "etl"}],
+}
+RUN = {"dag_id": "bronze_to_silver_pipeline", "dag_run_id": "scheduled__1", "state": "success"}
+TASK = {"task_id": "validate_source_data", "operator_name": "PythonOperator"}
+INSTANCE = {
+    "dag_id": "bronze_to_silver_pipeline",
+    "dag_run_id": "scheduled__1",
+    "task_id": "validate_source_data",
+    "state": "success",
+    "try_number": 2,
+}
+KIT = {"id": "dk_1", "name": "customer-360-datakit", "version": "1.2.0", "type": "transformation"}
+DEPLOYMENT = {
+    "id": "dep_1",
+    "datakit": "customer-360-datakit",
+    "version": "1.2.0",
+    "environment": "production",
+    "revision": 3,
+}
+PIPELINE = "/api/v1/dags/bronze_to_silver_pipeline"
+INSTANCE_PATH = f"{PIPELINE}/dagRuns/scheduled__1/taskInstances/validate_source_data"
+ROUTES: dict[tuple[str, str], Any] = {
+    ("GET", "/api/v1/dags"): {"dags": [DAG], "total_entries": 1},
+    ("GET", PIPELINE): DAG,
+    ("PATCH", PIPELINE): lambda request: DAG | request.body,
+    ("GET", f"{PIPELINE}/dagRuns"): {"dag_runs": [RUN], "total_entries": 1},
+    ("POST", f"{PIPELINE}/dagRuns"): RUN,
+    ("GET", f"{PIPELINE}/tasks"): {"tasks": [TASK], "total_entries": 1},
+    ("GET", f"{PIPELINE}/tasks/validate_source_data"): TASK,
+    ("POST", f"{PIPELINE}/clearTaskInstances"): {"task_instances": [INSTANCE]},
+    ("GET", INSTANCE_PATH): INSTANCE,
+    ("GET", f"{INSTANCE_PATH}/logs/2"): "host\nit went well\n",
+    ("GET", "/api/v1/datakits"): {"datakits": [KIT], "total_entries": 1},
+    ("POST", "/api/v1/datakits"): lambda request: KIT | request.body,
+    ("POST", "/api/v1/datakits/customer-360-datakit/deploy"): DEPLOYMENT,
+    ("GET", "/api/v1/datakits/deployments"): {"deployments": [DEPLOYMENT], "total_entries": 1},
+    ("GET", "/api/v1/datakits/deployments/dep_1/status"): {"deployment_id": "dep_1", "status": "active"},
+}
+
+
+@pytest.fixture(autouse=True)
+def routes(platform: FakePlatform) -> None:
+    """Answers for all of the reference."""
+    platform.routes = dict(ROUTES)
+
+
+def reference() -> Sequence[list[str]]:
+    """Every command of the reference, as a shell would split it."""
+    text = (Path(__file__).parents[1] / "sdk" / "reference.md").read_text()
+    commands = re.sub(r"\\\n", " ", text)
+    found = [
+        shlex.split(line)[1:] for line in commands.splitlines() if re.match(r"airflow-cli (?!config)", line)
+    ]
+    return [command for command in found if not " ".join(command).startswith(LATER)]
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+@pytest.mark.parametrize("command", reference(), ids=" ".join)
+def test_reference(
+    command: list[str], output: str, cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command runs as it stands, and prints in each format."""
+    monkeypatch.chdir(tmp_path)
+    Path("datakit.yaml").write_text(yaml.safe_dump({"name": "my-datakit", "version": "1.0.0"}))
+    if "--follow" in command and output != "table":
+        pytest.skip("what is followed has no end to put around it")
+    result = cli(*command, "-o", output)
+    assert (result.status, result.err) == (0, "")
+    if output != "table":
+        assert json.loads(result.out) if output == "json" else yaml.safe_load(result.out)
+
+
+def test_table(cli: Run) -> None:
+    """A table shows the most telling fields, readably."""
+    header, _, row = [line for line in cli("dags", "list").out.splitlines() if line.strip()]
+    assert header.split()[:3] == ["dag_id", "schedule_interval", "is_paused"]
+    assert re.split(r"\s{2,}", row.strip()) == [
+        "bronze_to_silver_pipeline",
+        "0 0 * * *",
+        "no",
+        "production, etl",
+    ]
+
+
+def test_tables_are_not_cut_in_a_pipe(cli: Run, platform: FakePlatform) -> None:
+    """However long a name, and with brackets in it, a pipe gets all of it."""
+    name = "[bold]" + "x" * 300
+    platform.answer(200, {"dags": [{"dag_id": name}], "total_entries": 1})
+    assert name in cli("dags", "list").out
+
+
+def test_tags(cli: Run, platform: FakePlatform) -> None:
+    """Tags are separated by commas."""
+    cli("dags", "list", "--tags", "production, critical,")
+    assert platform.last.query["tags"] == ["production", "critical"]
+
+
+def test_trigger(cli: Run, platform: FakePlatform) -> None:
+    """The configuration and the name of a run arrive."""
+    cli("dags", "trigger", DAG["dag_id"], "--conf", '{"batch_size": 5000}', "--run-id", "mine")
+    assert platform.last.body == {"conf": {"batch_size": 5000}, "dag_run_id": "mine"}
+
+
+@pytest.mark.parametrize("conf", ["{", "[1]", "5"])
+def test_conf_that_is_no_object(conf: str, cli: Run, platform: FakePlatform) -> None:
+    """A configuration that is no JSON object is a wrong command, and nothing is sent."""
+    result = cli("dags", "trigger", "a", "--conf", conf)
+    assert result.status == 2
+    assert "JSON" in result.err
+    assert not platform.requests
+
+
+@pytest.mark.parametrize(
+    ("date", "first", "last"),
+    [
+        ("2024-01-15", "2024-01-15T00:00:00+00:00", "2024-01-15T23:59:59.999999+00:00"),
+        ("2024-01-15T00:00:00", "2024-01-15T00:00:00+00:00", "2024-01-15T00:00:00+00:00"),
+        ("2024-01-15T06:30:00Z", "2024-01-15T06:30:00+00:00", "2024-01-15T06:30:00+00:00"),
+        ("2024-01-15T06:30:00+02:00", "2024-01-15T06:30:00+02:00", "2024-01-15T06:30:00+02:00"),
+    ],
+)
+def test_execution_date(date: str, first: str, last: str, cli: Run, platform: FakePlatform) -> None:
+    """A day means any run of that day, an instant the run of that instant."""
+    cli("tasks", "clear", DAG["dag_id"], "--task", TASK["task_id"], "--execution-date", date)
+    search, clear = platform.requests
+    assert search.query["execution_date_gte"] == [first]
+    assert search.query["execution_date_lte"] == [last]
+    assert clear.body["dag_run_id"] == "scheduled__1"
+
+
+def test_no_run_of_the_day(cli: Run, platform: FakePlatform) -> None:
+    """A day without a run is an error."""
+    platform.answer(200, {"dag_runs": [], "total_entries": 0})
+    result = cli("tasks", "logs", "a", "--task", "t", "--execution-date", "2024-01-15")
+    assert (result.status, result.err) == (1, "Error: No run of a has the logical date 2024-01-15\n")
+
+
+def test_several_runs_of_the_day(cli: Run, platform: FakePlatform) -> None:
+    """Of several runs none is guessed; they are named, and --run-id chooses."""
+    platform.answer(200, {"dag_runs": [RUN, RUN | {"dag_run_id": "manual__2"}], "total_entries": 2})
+    result = cli("tasks", "logs", "a", "--task", "t", "--execution-date", "2024-01-15")
+    assert result.status == 1
+    assert result.err.endswith("scheduled__1, manual__2; choose one with --run-id\n")
+    task = ["--task", TASK["task_id"], "--run-id", "scheduled__1"]
+    assert cli("tasks", "logs", DAG["dag_id"], *task).out == "host\nit went well\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--execution-date", "yesterday"]])
+def test_no_date(options: list[str], cli: Run, platform: FakePlatform) -> None:
+    """Without a run or a date that can be read the command is wrong."""
+    assert cli("tasks", "clear", "a", "--task", "t", *options).status == 2
+    assert not platform.requests
+
+
+def test_follow(cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Following prints each line once, over all tries, and ends with the task."""
+    monkeypatch.setattr(tasks, "FOLLOW_INTERVAL", 0)
+    states = iter([(None, 0), ("running", 1), ("running", 1), ("up_for_retry", 1), ("success", 2)])
+    logs = iter(["host\none\n", "host\none\ntwo\n", "host\none\ntwo\n", "host\nagain\n"])
+
+    def instance(_: object) -> dict[str, Any]:
+        state, tries = next(states)
+        return INSTANCE | {"state": state, "try_number": tries}
+
+    platform.routes[("GET", INSTANCE_PATH)] = instance
+    platform.routes[("GET", f"{INSTANCE_PATH}/logs/*")] = lambda _: next(logs)
+    del platform.routes[("GET", f"{INSTANCE_PATH}/logs/2")]
+    result = cli(
+        "tasks", "logs", DAG["dag_id"], "--task", TASK["task_id"], "--run-id", "scheduled__1", "--follow"
+    )
+    assert result.out == "host\none\ntwo\nhost\nagain\n"
+
+
+def test_logs_of_a_task_that_has_not_started(cli: Run, platform: FakePlatform) -> None:
+    """A task without a try has no logs."""
+    platform.routes[("GET", INSTANCE_PATH)] = INSTANCE | {"state": None, "try_number": 0}
+    result = cli("tasks", "logs", DAG["dag_id"], "--task", TASK["task_id"], "--run-id", "scheduled__1")
+    assert (result.out, result.err) == ("", "The task has not started.\n")
+
+
+def test_nothing_to_clear(cli: Run, platform: FakePlatform) -> None:
+    """Clearing nothing is said."""
+    platform.answer(200, {"task_instances": []})
+    assert "Nothing was cleared" in cli("tasks", "clear", "a", "--task", "t", "--run-id", "r").err
+
+
+def test_register_with_another_image(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:
+    """The option's image replaces the file's, and the rest goes as it is."""
+    manifest = {"name": "k", "version": "1.0.0", "image": "a:1", "runner": "pod", "released": "2024-01-15"}
+    path = tmp_path / "kit.yaml"
+    path.write_text("\n".join(f"{key}: {value}" for key, value in manifest.items()))
+    assert cli("datakits", "register", "--file", str(path), "--image", "b:2").status == 0
+    assert platform.last.body == manifest | {"image": "b:2"}
+
+
+def test_register_without_a_name(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:
+    """A manifest that cannot be one is refused here."""
+    path = tmp_path / "kit.yaml"
+    path.write_text("version: 1.0.0")
+    result = cli("datakits", "register", "--file", str(path))
+    assert (result.status, f"{path} lacks name" in result.err) == (2, True)
+    assert not platform.requests
+
+
+def test_deploy(cli: Run, platform: FakePlatform) -> None:
+    """Each option of a deployment arrives."""
+    options = '--environment staging --schedule @daily --namespace analytics --config {"n":1}'
+    cli("datakits", "deploy", KIT["name"], *options.split())
+    assert platform.last.body == {
+        "environment": "staging",
+        "schedule": "@daily",
+        "namespace": "analytics",
+        "configuration": {"n": 1},
+    }
+
+
+def test_status(cli: Run, platform: FakePlatform) -> None:
+    """A deployment and its status are one row."""
+    rows = json.loads(cli("datakits", "status", KIT["name"], "--environment", "production", "-o", "json").out)
+    assert [(row["revision"], row["status"]) for row in rows] == [(3, "active")]
+    assert platform.requests[0].query["datakit"] == [KIT["name"]]
+    assert platform.requests[0].query["environment"] == ["production"]
+
+
+def test_status_of_what_is_not_deployed(cli: Run, platform: FakePlatform) -> None:
+    """A kit may have no deployment, but must be there."""
+    platform.routes[("GET", "/api/v1/datakits/deployments")] = {"deployments": [], "total_entries": 0}
+    platform.routes[("GET", "/api/v1/datakits/k")] = KIT
+    assert cli("datakits", "status", "k").status == 0
+    assert cli("datakits", "status", "unknown").status == 1
+
+
+def test_tenants(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:
+    """A tenant is created from a file, listed and shown."""
+    tenant = {"tenant_id": "analytics-team", "resource_limits": {"cpu": "4000m"}}
+    path = tmp_path / "tenant.json"
+    path.write_text(json.dumps(tenant))
+    platform.answer(201, tenant)
+    platform.answer(200, {"tenants": [tenant], "total_entries": 1})
+    platform.answer(200, tenant)
+    assert cli("tenants", "create", "--file", str(path)).status == 0
+    assert platform.last.body == tenant
+    assert "analytics-team" in cli("tenants", "list").out
+    assert '{"cpu": "4000m"}' in cli("tenants", "get", "analytics-team").out
+
+
+def test_webhooks(cli: Run, platform: FakePlatform) -> None:
+    """A webhook is created, with its secret shown, listed and deleted."""
+    webhook = {"webhook_id": "wh_1", "name": "n", "url": "https://a", "events": ["dag.success"]}
+    platform.answer(201, webhook | {"secret": "whsec_1"})
+    platform.answer(200, {"webhooks": [webhook], "total_entries": 1})
+    platform.answer(204, b"")
+    created = cli("webhooks", "create", "--name", "n", "--url", "https://a", "--events", "dag.success,b")
+    assert "whsec_1" in created.out
+    assert platform.last.body["events"] == ["dag.success", "b"]
+    assert "dag.success" in cli("webhooks", "list").out
+    assert cli("webhooks", "delete", "wh_1").status == 0
+
+
+def test_query(cli: Run, platform: FakePlatform) -> None:
+    """An analyst gets a table of the rows, and numbers go as numbers."""
+    rows = [{"segment": "Diamond", "n": 127}, {"segment": "Gold", "n": None}]
+    platform.answer(200, {"query_id": "q_1", "status": "completed", "data": rows, "truncated": True})
+    parameters = ["day=2024-01-01", "n=5", "all=true", "none=null", "eq=a=b", "empty="]
+    options = [word for parameter in parameters for word in ("--param", parameter)]
+    result = cli("query", "SELECT 1", "--database", "warehouse", "--limit", "2", *options)
+    assert result.err == "2 rows, and there are more\n"
+    rows_printed = [line.split() for line in result.out.splitlines() if line.strip()]
+    assert rows_printed[2:] == [["Diamond", "127"], ["Gold"]]
+    assert platform.last.body == {
+        "query": "SELECT 1",
+        "database": "warehouse",
+        "limit": 2,
+        "parameters": {"day": "2024-01-01", "n": 5, "all": True, "none": None, "eq": "a=b", "empty": ""},
+    }
+
+
+def test_query_without_rows(cli: Run, platform: FakePlatform) -> None:
+    """A query may find nothing."""
+    platform.answer(200, {"query_id": "q_1", "status": "completed", "data": []})
+    assert cli("query", "SELECT 1").err == "0 rows\n"
+
+
+def test_wrong_parameter(cli: Run, platform: FakePlatform) -> None:
+    """A parameter without a name or value is a wrong command."""
+    assert cli("query", "SELECT 1", "--param", "n").status == 2
+    assert not platform.requests
+
+
+def test_error(cli: Run) -> None:
+    """What the platform refuses is one line with its code and request."""
+    result = cli("dags", "get", "no")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == "Error: GET /api/v1/dags/no: nothing here (RESOURCE_NOT_FOUND, request req_1)\n"
+
+
+@pytest.mark.parametrize("command", [["dags", "get", ""], ["dags", "get", ".."]])
+def test_no_identifier(command: list[str], cli: Run, platform: FakePlatform) -> None:
+    """A name that is none is refused before anything is sent."""
+    assert cli(*command).status == 2
+    assert not platform.requests
+
+
+@pytest.mark.parametrize("command", [["dags", "lst"], ["dags", "get"], ["dags", "list", "-o", "xml"]])
+def test_usage(command: list[str], cli: Run) -> None:
+    """A wrong command exits with 2."""
+    assert cli(*command).status == 2
+
+
+def test_version(cli: Run) -> None:
+    """The version is told."""
+    assert cli("--version").out == "0.1.0\n"

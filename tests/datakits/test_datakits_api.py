@@ -1,0 +1,239 @@
+"""The registry and deployments over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
+from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
+
+URL = "/api/v1/datakits"
+NAME = "customer-360-datakit"
+
+
+@pytest.fixture
+def deploy(
+    call: Callable[..., Any], tenant: dict[str, Any], manifest: dict[str, Any], deployment: dict[str, Any]
+) -> Callable[..., Any]:
+    """Deploy the reference's kit for the reference's tenant, with changes to the request."""
+    call("POST", "/api/v1/platform/tenants", json=tenant)
+    call("POST", URL, json=manifest)
+    return lambda **change: call("POST", f"{URL}/{NAME}/deploy", json=deployment | change)
+
+
+def test_the_reference_datakit_is_registered_and_read_back(
+    call: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    """By its id, its name, and name@version; the answer holds the manifest as it was sent."""
+    created = call("POST", URL, json=manifest)
+    assert created.status == 201
+    assert {key: created.json[key] for key in manifest} == manifest
+    for datakit_id in (created.json["id"], NAME, f"{NAME}@1.2.0"):
+        assert call("GET", f"{URL}/{datakit_id}").json == created.json
+
+
+def test_the_sdk_example_needs_no_more_than_it_sends(call: Callable[..., Any]) -> None:
+    body = {
+        "name": "customer-etl",
+        "version": "1.0.0",
+        "image": "registry.localhost/datakits/customer-etl:1.0.0",
+        "inputs": [{"name": "customers", "type": "table"}],
+        "outputs": [{"name": "dim_customer", "type": "table"}],
+    }
+    assert call("POST", URL, json=body).status == 201
+
+
+def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+    """The same manifest again is 200 and the same object; another is a conflict and is not stored."""
+    first = call("POST", URL, json=manifest)
+    again = call("POST", URL, json=manifest)
+    assert (again.status, again.json) == (200, first.json)
+    refused = call("POST", URL, json=manifest | {"description": "Other"})
+    assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
+    assert call("GET", f"{URL}/{NAME}").json == first.json
+
+
+def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+    """By semantic versioning, not by time or spelling: 1.10.0 is newer than 1.9.0 and than its release candidate."""
+    for version in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
+        call("POST", URL, json=manifest | {"version": version})
+    assert call("GET", f"{URL}/{NAME}").json["version"] == "1.10.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"name": "Not A Name"}, "/name"),
+        ({"version": "1.2"}, "/version"),
+        ({"version": 1}, "/version"),
+        ({"image": ""}, "/image"),
+        ({"type": "other"}, "/type"),
+        ({"inputs": [{"type": "table"}]}, "/inputs/0/name"),
+        ({"inputs": [{"name": "a", "colour": "red"}]}, "/inputs/0/colour"),
+        ({"configuration": {"a": {"type": "date"}}}, "/configuration/a/type"),
+        ({"tags": "a"}, "/tags"),
+        ({"command": ["rm", "-rf", "/"]}, "/command"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused_by_field(
+    call: Callable[..., Any], manifest: dict[str, Any], change: dict[str, Any], pointer: str
+) -> None:
+    refused = call("POST", URL, json=manifest | change)
+    assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
+    assert call("GET", URL).json["total_entries"] == 0
+
+
+def test_the_list_is_narrowed_by_type_tags_and_search(
+    call: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    call("POST", URL, json=manifest)
+    call("POST", URL, json=manifest | {"name": "load", "type": "ingestion", "tags": ["raw"]})
+
+    def names(query: str) -> list[str]:
+        return [kit["name"] for kit in call("GET", f"{URL}?{query}").json["datakits"]]
+
+    assert names("") == [NAME, "load"]
+    assert names("type=ingestion") == ["load"]
+    assert names("tags=customer,analytics") == names("tags=customer&tags=analytics") == [NAME]
+    assert names("tags=customer,raw") == []
+    assert names("search=CUSTOMER-360") == [NAME]
+    assert names("limit=1&offset=1") == ["load"]
+
+
+def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Callable[..., Any]) -> None:
+    made = deploy()
+    assert made.status == 201
+    assert made.json["dag_id"] == f"analytics__production__{NAME}"
+    assert (made.json["revision"], made.json["version"], made.json["tenant_id"]) == (1, "1.2.0", "analytics-team")
+    assert made.json["configuration"] == {"batch_size": 5000, "parallel_tasks": 8}
+    assert made.json["notifications"]["on_failure"] == ["alerts@example.com"]
+    assert call("GET", f"{URL}/deployments/{made.json['id']}").json == made.json
+    assert call("GET", f"{URL}/deployments?datakit={NAME}").json == {
+        "deployments": [made.json],
+        "total_entries": 1,
+    }
+    assert call("GET", f"{URL}/deployments?environment=staging").json["total_entries"] == 0
+
+
+def test_deploying_again_is_the_next_revision(deploy: Callable[..., Any]) -> None:
+    """Same id and DAG, other content; what is not given falls back to the manifest, not to the last revision."""
+    first, second = deploy(), deploy(configuration={"batch_size": 7}, schedule=None)
+    assert (second.status, second.json["id"], second.json["revision"]) == (200, first.json["id"], 2)
+    assert second.json["configuration"] == {"batch_size": 7, "parallel_tasks": 4}
+    assert second.json["schedule"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"schedule": "every day"}, "/schedule"),
+        ({"schedule": "61 * * * *"}, "/schedule"),
+        ({"schedule": "* * * * * *"}, "/schedule"),
+        ({"environment": "a b"}, "/environment"),
+        ({"namespace": "nobodys"}, "/namespace"),
+        ({"configuration": {"batch_size": "many"}}, "/configuration/batch_size"),
+        ({"configuration": {"batch_size": True}}, "/configuration/batch_size"),
+        ({"configuration": {"colour": "red"}}, "/configuration/colour"),
+        ({"notifications": {"on_success": ["nobody"]}}, "/notifications/on_success/0"),
+        ({"command": "sh"}, "/command"),
+    ],
+)
+def test_a_deployment_that_does_not_fit_is_refused_by_field(
+    deploy: Callable[..., Any], call: Callable[..., Any], change: dict[str, Any], pointer: str
+) -> None:
+    """Nothing is half-written."""
+    refused = deploy(**change)
+    assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
+    assert call("GET", f"{URL}/deployments").json["total_entries"] == 0
+
+
+def test_an_unknown_kit_or_deployment_is_not_found(
+    call: Callable[..., Any], deployment: dict[str, Any]
+) -> None:
+    assert call("POST", f"{URL}/nothing/deploy", json=deployment).status == 404
+    assert call("GET", f"{URL}/nothing").status == 404
+    assert call("GET", f"{URL}/{NAME}@9.9.9").status == 404
+    assert call("GET", f"{URL}/deployments/nothing").status == 404
+    assert call("GET", f"{URL}/deployments/nothing/status").status == 404
+
+
+def test_a_deploy_has_the_loader_file_parsed_at_once(deploy: Callable[..., Any], session: Any) -> None:
+    """The DAG processor is asked for each loader file that it has parsed before."""
+    session.add(LoaderFile(id=LoaderFile.key("/dags/datakits.py"), fileloc="/dags/datakits.py"))
+    session.flush()
+    deploy()
+    assert session.query(DagPriorityParsingRequest.fileloc).all() == [("/dags/datakits.py",)]
+
+
+def test_the_status_follows_airflow(deploy: Callable[..., Any], call: Callable[..., Any], session: Any) -> None:
+    """pending until the DAG is parsed as deployed, then active or paused; an import error is told."""
+    from airflow.models.dag import DagModel
+    from airflow.models.errors import ParseImportError
+    from airflow_platform_plugin import db
+
+    made = deploy().json
+
+    def status() -> tuple[str, str | None]:
+        answer = call("GET", f"{URL}/deployments/{made['id']}/status").json
+        assert answer["dag_id"] == made["dag_id"]
+        return answer["status"], answer["message"]
+
+    word, message = status()
+    assert word == "pending"
+    assert message is not None
+    assert "dags/datakits.py" in message
+    file = "/dags/datakits.py"
+    session.add(LoaderFile(id=LoaderFile.key(file), fileloc=file))
+    session.flush()
+    assert status() == ("pending", None)
+    broken = ParseImportError(filename=file, stacktrace="Traceback\nValueError: no\n", timestamp=db.now())
+    session.add(broken)
+    session.flush()
+    assert status() == ("import_error", "ValueError: no")
+    session.delete(broken)
+    dag = DagModel(
+        dag_id=made["dag_id"], is_active=True, is_paused=False, last_parsed_time=db.now(), fileloc=file
+    )
+    session.add(dag)
+    session.flush()
+    assert status() == ("active", None)
+    dag.is_paused = True
+    session.flush()
+    assert status() == ("paused", None)
+    deploy()
+    assert status()[0] == "pending"
+
+
+def test_the_loader_builds_the_deployments_and_remembers_its_file(
+    deploy: Callable[..., Any], session: Any
+) -> None:
+    dag_id = deploy().json["dag_id"]
+    dag = loader.load("/dags/datakits.py")[dag_id]
+    assert dag.schedule_interval == "0 2 * * *"
+    assert dag.is_paused_upon_creation is False
+    assert set(dag.tags) == {"datakit", "production", "customer", "gold-layer", "analytics"}
+    assert dag.task_ids == ["run"]
+    assert session.query(LoaderFile.fileloc).all() == [("/dags/datakits.py",)]
+
+
+def test_a_task_process_loads_its_own_dag_alone(
+    deploy: Callable[..., Any], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = deploy().json["dag_id"]
+    deploy(environment="staging")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", wanted)
+    assert list(loader.load("f")) == [wanted]
+
+
+def test_a_broken_deployment_harms_its_own_dag_alone(
+    deploy: Callable[..., Any], session: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = deploy().json["dag_id"]
+    bad = deploy(environment="staging").json["dag_id"]
+    row = session.query(Deployment).filter_by(dag_id=bad).one()
+    specs = [(good, row.current.spec | {"dag_id": good}), (bad, {"no": "spec"})]
+    assert list(loader.build_all(specs)) == [good]
+    assert bad in caplog.text

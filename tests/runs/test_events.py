@@ -1,0 +1,221 @@
+"""State changes of runs and tasks as events: by the listeners, and by the sweep for what those miss."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.models.dagrun import DagRun
+from airflow.models.log import Log
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.operators.empty import EmptyOperator
+from airflow.utils.state import DagRunState, TaskInstanceState
+from airflow_platform_plugin import db, listener
+from airflow_platform_plugin.events import Event
+from airflow_platform_plugin.runs import sweep
+from sqlalchemy import text
+
+START = datetime(2024, 1, 15, tzinfo=timezone.utc)
+
+assert SerializedDagModel  # imported for its effect: Airflow's mappings refer to it
+
+
+@pytest.fixture
+def make_run(session: Any) -> Callable[..., DagRun]:
+    """Make a DAG run with one task instance ``t``."""
+
+    def make(run_id: str, state: str = "running", **columns: Any) -> DagRun:
+        number = session.query(DagRun).count()
+        run = DagRun(
+            dag_id="d",
+            run_id=run_id,
+            execution_date=START + timedelta(days=number),
+            start_date=START,
+            run_type="manual",
+            state=state,
+            external_trigger=True,
+            conf={"a": 1},
+        )
+        session.add(run)
+        session.flush()
+        for name, value in columns.items():
+            setattr(run, name, value)
+        task = TaskInstance(EmptyOperator(task_id="t"), run_id=run_id, state=None)
+        task.dag_id = "d"
+        session.add(task)
+        session.flush()
+        return run
+
+    return make
+
+
+def types(session: Any) -> list[str]:
+    return [event.type for event in session.query(Event).order_by(Event.occurred_at, Event.type)]
+
+
+def end(run: DagRun, state: DagRunState, seconds: int = 330) -> None:
+    run.set_state(state)
+    run.end_date = START + timedelta(seconds=seconds)
+
+
+def test_the_payload_is_the_references(session: Any, make_run: Callable[..., DagRun]) -> None:
+    run = make_run("scheduled__2024-01-15T00:00:00+00:00")
+    end(run, DagRunState.SUCCESS)
+    listener.on_dag_run_success(dag_run=run)
+    assert session.query(Event).one().data == {
+        "dag_id": "d",
+        "dag_run_id": "scheduled__2024-01-15T00:00:00+00:00",
+        "execution_date": "2024-01-15T00:00:00Z",
+        "start_date": "2024-01-15T00:00:00Z",
+        "end_date": "2024-01-15T00:05:30Z",
+        "duration_seconds": 330.0,
+        "state": "success",
+        "conf": {"a": 1},
+        "external_trigger": True,
+    }
+
+
+def test_listener_and_sweep_make_one_event_between_them(session: Any, make_run: Callable[..., DagRun]) -> None:
+    """Whoever comes first, and however often the sweep comes."""
+    run = make_run("r")
+    listener.on_dag_run_running(dag_run=run)
+    assert sweep.sweep() == 0
+    end(run, DagRunState.SUCCESS)
+    session.flush()
+    assert sweep.sweep() == 1
+    listener.on_dag_run_success(dag_run=run)
+    assert sweep.sweep() == 0
+    assert types(session) == ["dag.running", "dag.success"]
+
+
+def test_the_sweep_finds_what_no_listener_saw(session: Any, make_run: Callable[..., DagRun]) -> None:
+    """A run that ended, and one of its tasks that was skipped."""
+    sweep.sweep()
+    run = make_run("r")
+    sweep.sweep()
+    end(run, DagRunState.FAILED)
+    (task,) = run.get_task_instances(session=session)
+    task.state, task.end_date = TaskInstanceState.SKIPPED, db.now()
+    session.flush()
+    sweep.sweep()
+    assert sorted(types(session)) == ["dag.failure", "dag.running", "task.skipped"]
+    assert sweep.sweep() == 0
+
+
+def test_a_run_that_began_and_ended_between_two_sweeps_is_found(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
+    sweep.sweep()
+    end(make_run("r"), DagRunState.SUCCESS)
+    session.flush()
+    sweep.sweep()
+    assert types(session) == ["dag.success"]
+
+
+def test_a_finished_run_that_a_person_marks_otherwise_is_found_by_the_audit_log(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
+    run = make_run("r")
+    end(run, DagRunState.FAILED)
+    session.flush()
+    sweep.sweep()
+    # Many runs later, so that it is none of the newest.
+    session.execute(text("UPDATE dag_run SET id = id + 10000 WHERE run_id <> 'r'"))
+    later = make_run("later")
+    session.execute(text("UPDATE dag_run SET id = 100000 WHERE run_id = 'later'"))
+    session.expunge(later)
+    sweep.sweep()
+    end(run, DagRunState.SUCCESS, seconds=400)
+    session.flush()
+    before = types(session)
+    sweep.sweep()
+    assert types(session) == before
+    session.add(Log(event="dagrun_success", dag_id="d", extra='{"dag_id": "d", "dag_run_id": "r"}'))
+    session.flush()
+    sweep.sweep()
+    assert "dag.success" in types(session)
+
+
+def test_history_from_before_the_plugin_is_not_told(session: Any, make_run: Callable[..., DagRun]) -> None:
+    end(make_run("r"), DagRunState.SUCCESS)
+    session.flush()
+    assert sweep.sweep() == 0
+    assert sweep.sweep() == 0
+
+
+def test_a_quiet_round_writes_nothing(session: Any, make_run: Callable[..., DagRun]) -> None:
+    """On SQLite, every write keeps the scheduler waiting."""
+    from sqlalchemy import event
+
+    make_run("r")
+    sweep.sweep()
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+    sweep.sweep()
+    # The cursor of the tasks moves once a minute.
+    writes = [s for s in statements if not s.startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
+    assert [s for s in writes if "platform_cursor" not in s] == []
+
+
+def test_the_sweep_reads_what_is_unfinished_not_the_history(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
+    """The number of rows that come back does not grow with finished runs."""
+    sweep.sweep()
+    make_run("running")
+    for number in range(3 * sweep.OVERLAP):
+        end(make_run(f"old{number}"), DagRunState.SUCCESS)
+    session.flush()
+    sweep.sweep()
+    found = sweep._new(session) + sweep._runs(session, DagRun.state.in_(["queued", "running"]))
+    assert len(found) <= sweep.OVERLAP + 1
+
+
+def test_a_run_that_airflow_deletes_is_forgotten(session: Any, make_run: Callable[..., DagRun]) -> None:
+    make_run("r")
+    sweep.sweep()
+    session.execute(text("DELETE FROM task_instance"))
+    session.execute(text("DELETE FROM dag_run"))
+    assert sweep.sweep() == 0
+    assert session.execute(text("SELECT count(*) FROM platform_observed_run")).scalar() == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "hook", "event_type"),
+    [
+        ("success", "on_task_instance_success", "task.success"),
+        ("failed", "on_task_instance_failed", "task.failure"),
+        ("up_for_retry", "on_task_instance_failed", "task.retry"),
+    ],
+)
+def test_a_tasks_end_is_an_event(
+    session: Any, make_run: Callable[..., DagRun], state: str, hook: str, event_type: str
+) -> None:
+    """Airflow calls the same hook for a failure for good and for one that is tried again."""
+    run = make_run("r")
+    (task,) = run.get_task_instances(session=session)
+    task.state, task.start_date, task.end_date = state, START, START + timedelta(seconds=5)
+    getattr(listener, hook)(task_instance=task)
+    (event,) = session.query(Event)
+    assert event.type == event_type
+    assert (event.data["task_id"], event.data["duration_seconds"]) == ("t", 5.0)
+
+
+def test_a_failing_listener_raises_nothing_and_undoes_itself_alone(
+    session: Any, make_run: Callable[..., DagRun], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With our table missing, the scheduler's transaction goes on as if we were not there."""
+    run = make_run("r")
+    session.execute(text("ALTER TABLE platform_event RENAME TO platform_gone"))
+    end(run, DagRunState.SUCCESS)
+    listener.on_dag_run_success(dag_run=run)
+    assert "the sweep will find it" in caplog.text
+    session.flush()
+    assert session.execute(text("SELECT state FROM dag_run WHERE run_id = 'r'")).scalar() == "success"
+
+
+def test_what_is_no_run_at_all_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    listener.on_dag_run_success(dag_run=None)
+    listener.on_task_instance_failed(task_instance=object())
+    assert caplog.text.count("the sweep will find it") == 2

@@ -1,0 +1,83 @@
+"""The client against Airflow's own web application with the plugin."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from airflow_platform import PlatformClient
+from airflow_platform.exceptions import (
+    AuthenticationError,
+    ConflictError,
+    ResourceNotFoundError,
+    ValidationError,
+)
+
+
+@pytest.fixture
+def airflow(app: Any, make_key: Callable[[str], str]) -> Iterator[PlatformClient]:
+    """An administrator's client."""
+    with PlatformClient(api_key=make_key("admin"), transport=httpx.WSGITransport(app)) as client:
+        yield client
+
+
+def test_stock_endpoints(airflow: PlatformClient) -> None:
+    """Airflow's own endpoints take the key and the parameters as the client sends them."""
+    page = airflow.dags.list(tags=["production", "etl"], only_active=True, limit=5, offset=0)
+    assert (page.dags, page.total_entries) == ([], 0)
+    with pytest.raises(ResourceNotFoundError) as caught:
+        airflow.dags.get("non_existent_dag")
+    assert caught.value.code == "RESOURCE_NOT_FOUND"
+    assert caught.value.request_id
+
+
+def test_wrong_key(app: Any) -> None:
+    """A wrong key is an authentication error."""
+    with (
+        PlatformClient(api_key="wrong", transport=httpx.WSGITransport(app)) as client,
+        pytest.raises(AuthenticationError) as caught,
+    ):
+        client.dags.list()
+    assert caught.value.code == "AUTHENTICATION_FAILED"
+
+
+def test_tenants(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
+    """The reference's tenant is created, found and not created twice."""
+    created = airflow.tenants.create(**tenant)
+    assert created.created_at is not None
+    assert created.created_at.tzinfo is not None
+    assert airflow.tenants.get(created.tenant_id) == created
+    assert created in list(airflow.tenants.iterate())
+    with pytest.raises(ConflictError):
+        airflow.tenants.create(**tenant)
+
+
+def test_fields_are_named(airflow: PlatformClient) -> None:
+    """What does not fit is told by field."""
+    with pytest.raises(ValidationError) as caught:
+        airflow.tenants.create("Not A Label")
+    assert caught.value.errors[0]["pointer"] == "/tenant_id"
+
+
+def test_datakits(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
+    """The reference's kit is registered, found by name and tag, and deployed."""
+    kit = airflow.datakits.register(**manifest)
+    assert airflow.datakits.register(**manifest).id == kit.id
+    assert airflow.datakits.get(f"{kit.name}@{kit.version}") == airflow.datakits.get(kit.name) == kit
+    assert kit in list(airflow.datakits.iterate(type="transformation", tags=["customer"], search="360"))
+
+    deployed = airflow.datakits.deploy(kit.id, "production", configuration={"batch_size": 1000})
+    assert airflow.datakits.get_deployment(deployed.id) == deployed
+    assert deployed in airflow.datakits.deployments(datakit=kit.name, environment="production").deployments
+    assert str(airflow.datakits.get_deployment_status(deployed.id)) == "pending"
+
+
+def test_webhooks(airflow: PlatformClient) -> None:
+    """A webhook tells its secret once, and is gone when it was deleted."""
+    created = airflow.webhooks.create("n", "https://example.com/hook", ["dag.success"])
+    assert created.secret
+    assert airflow.webhooks.get(created.webhook_id).secret is None
+    assert created.webhook_id in [webhook.webhook_id for webhook in airflow.webhooks.iterate()]
+    airflow.webhooks.delete(created.webhook_id)
+    with pytest.raises(ResourceNotFoundError):
+        airflow.webhooks.get(created.webhook_id)

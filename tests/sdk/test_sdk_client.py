@@ -1,0 +1,255 @@
+"""How requests are made and answers are read."""
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+
+import airflow_platform
+import pytest
+from airflow_platform import AsyncPlatformClient, PlatformClient, PlatformError, _http
+from airflow_platform.exceptions import (
+    PlatformTimeoutError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+)
+from airflow_platform.models.dags import readable_schedule
+from fake_platform import FakePlatform
+
+DAGS = {"dags": [{"dag_id": "a"}, {"dag_id": "b"}], "total_entries": 5}
+RUN = {"dag_id": "a", "dag_run_id": "r", "state": "running"}
+
+
+def test_headers(client: PlatformClient, platform: FakePlatform) -> None:
+    """A request carries the key, what it accepts and who sends it."""
+    platform.answer(200, DAGS)
+    client.dags.list()
+    assert platform.last.headers["x-api-key"] == "key-of-tests"
+    assert platform.last.headers["accept"] == "application/json"
+    assert platform.last.headers["user-agent"] == f"airflow-platform-sdk/{airflow_platform.__version__}"
+
+
+def test_environment(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments the client asks the environment."""
+    monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", f"{platform.url}/below/")
+    monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", " key-with-blanks\n")
+    platform.answer(200, DAGS)
+    with PlatformClient() as client:
+        client.dags.list()
+    assert platform.last.path == "/below/api/v1/dags"
+    assert platform.last.headers["x-api-key"] == "key-with-blanks"
+
+
+def test_no_key(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key none is sent."""
+    monkeypatch.delenv("AIRFLOW_PLATFORM_API_KEY", raising=False)
+    platform.answer(200, DAGS)
+    with PlatformClient(platform.url) as client:
+        client.dags.list()
+    assert "x-api-key" not in platform.last.headers
+
+
+@pytest.mark.parametrize("identifier", ["", ".", ".."])
+def test_no_identifier(identifier: str, client: PlatformClient) -> None:
+    """An identifier that would lead to another resource is refused before anything is sent."""
+    with pytest.raises(PlatformError, match="is no identifier"):
+        client.tenants.get(identifier)
+
+
+def test_identifiers_are_escaped(client: PlatformClient, platform: FakePlatform) -> None:
+    """An identifier arrives as it is, whatever it holds."""
+    platform.answer(200, RUN)
+    client.dags.get_run("a b?c#d", "x/y%2F+z@1")
+    assert platform.last.path == "/api/v1/dags/a%20b%3Fc%23d/dagRuns/x%2Fy%252F%2Bz%401"
+
+
+def test_page(client: PlatformClient, platform: FakePlatform) -> None:
+    """A page is a sequence of its items, knows how many there are in all, and names them."""
+    platform.answer(200, DAGS)
+    page = client.dags.list(limit=2, order_by="-dag_id", paused=False)
+    assert [dag.dag_id for dag in page] == ["a", "b"]
+    assert (len(page), page[1].dag_id, page.total_entries) == (2, "b", 5)
+    assert page.dags == page.items
+    assert platform.last.query == {"limit": ["2"], "order_by": ["-dag_id"], "paused": ["false"]}
+
+
+def test_iterate(client: PlatformClient, platform: FakePlatform) -> None:
+    """All pages are one lazy sequence."""
+    platform.answer(200, DAGS)
+    platform.answer(200, DAGS)
+    platform.answer(200, DAGS | {"dags": [{"dag_id": "c"}]})
+    dags = client.dags.iterate(tags=["x", "y"])
+    assert not platform.requests
+    assert [dag.dag_id for dag in dags] == ["a", "b", "a", "b", "c"]
+    assert [request.query.get("offset") for request in platform.requests] == [None, ["2"], ["4"]]
+    assert platform.last.query["tags"] == ["x", "y"]
+
+
+def test_iterate_ends_when_dags_vanish(client: PlatformClient, platform: FakePlatform) -> None:
+    """A total that is never reached does not make it ask for ever."""
+    platform.answer(200, DAGS)
+    platform.answer(200, {"dags": [], "total_entries": 5})
+    assert len(list(client.dags.iterate())) == 2
+
+
+def test_unknown_and_null_fields(client: PlatformClient, platform: FakePlatform) -> None:
+    """A field that a newer platform added is an attribute, and a null list is an empty one."""
+    platform.answer(200, {"dag_id": "a", "owners": None, "root_dag_id": None, "new": {"x": 1}})
+    dag = client.dags.get("a")
+    assert (dag.owners, dag.root_dag_id, dag.new) == ([], None, {"x": 1})  # type: ignore[attr-defined]
+
+
+def test_dates_are_aware(client: PlatformClient, platform: FakePlatform) -> None:
+    """Every point in time has a zone; one that was sent without is UTC."""
+    platform.answer(200, RUN | {"start_date": "2024-01-15T10:30:00", "end_date": "2024-01-15T10:30:00+02:00"})
+    run = client.dags.get_run("a", "r")
+    assert run.start_date == datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
+    assert run.end_date == datetime(2024, 1, 15, 8, 30, tzinfo=timezone.utc)
+
+
+def test_trigger_sends_dates(client: PlatformClient, platform: FakePlatform) -> None:
+    """A date is sent as ISO 8601, and what was not given is not sent."""
+    platform.answer(200, RUN)
+    client.dags.trigger("a", logical_date=datetime(2024, 1, 15, tzinfo=timezone.utc), note="why")
+    assert platform.last.body == {"logical_date": "2024-01-15T00:00:00+00:00", "note": "why"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "printed"),
+    [
+        ({"__type": "CronExpression", "value": "0 0 * * *"}, "0 0 * * *"),
+        ({"__type": "CronExpression", "value": "@once"}, "@once"),
+        ({"__type": "TimeDelta", "days": 1, "seconds": 3600, "microseconds": 0}, "1 day, 1:00:00"),
+        (
+            {"__type": "RelativeDelta", "years": 0, "months": 2, "days": 1, "day": 15, "year": None},
+            "2 months, 1 days, day=15",
+        ),
+        (None, None),
+    ],
+)
+def test_schedules_are_readable(schedule: object, printed: object) -> None:
+    """Each kind of schedule that Airflow sends can be printed."""
+    assert readable_schedule(schedule) == printed
+
+
+def test_retry_delay_of_a_task(client: PlatformClient, platform: FakePlatform) -> None:
+    """Airflow's spans of time are timedeltas."""
+    delay = {"__type": "TimeDelta", "days": 0, "seconds": 300, "microseconds": 0}
+    platform.answer(200, {"task_id": "t", "retry_delay": delay})
+    assert client.tasks.get("a", "t").retry_delay == timedelta(minutes=5)
+
+
+def test_refresh_and_wait(client: PlatformClient, platform: FakePlatform) -> None:
+    """A run changes in place, and waiting ends when it has finished."""
+    platform.answer(200, {"dag_runs": [RUN], "total_entries": 1})
+    platform.answer(200, RUN | {"note": "so far"})
+    platform.answer(200, RUN | {"state": "failed", "end_date": "2024-01-15T10:30:00Z"})
+    run = client.dags.runs("a", state=["running"])[0]
+    run.refresh()
+    assert run.note == "so far"
+    assert run.wait(timeout=5, poll_interval=0) is run
+    assert (run.state, run.note, run.end_date is None) == ("failed", None, False)
+
+
+def test_wait_gives_up(client: PlatformClient, platform: FakePlatform) -> None:
+    """Waiting ends in time, however long the interval."""
+    platform.routes[("GET", "/api/v1/dags/a/dagRuns/r")] = RUN
+    run = client.dags.get_run("a", "r")
+    with pytest.raises(PlatformTimeoutError, match=r"Run r is still running after 0\.05 s"):
+        run.wait(timeout=0.05, poll_interval=3600)
+
+
+def test_mapped_task(client: PlatformClient, platform: FakePlatform) -> None:
+    """One instance of a mapped task is reached by its index."""
+    instance = {"dag_id": "a", "dag_run_id": "r", "task_id": "t", "map_index": 0}
+    platform.answer(200, instance)
+    platform.answer(200, {})
+    platform.answer(200, instance | {"state": "success"})
+    client.tasks.get_instance("a", "t", "r", map_index=0)
+    assert client.tasks.set_state("a", "t", "r", "success", map_index=0).state == "success"
+    assert {request.path for request in platform.requests} == {"/api/v1/dags/a/dagRuns/r/taskInstances/t/0"}
+    assert platform.requests[1].body == {"new_state": "success", "dry_run": False}
+
+
+def test_webhook_secret_is_not_shown(client: PlatformClient, platform: FakePlatform) -> None:
+    """The secret is there to be stored, and not in a repr that ends in a log."""
+    platform.answer(201, {"webhook_id": "wh_1", "name": "n", "url": "https://a", "secret": "whsec_1"})
+    webhook = client.webhooks.create("n", "https://a", ["dag.success"])
+    assert webhook.secret == "whsec_1"
+    assert "whsec_1" not in repr(webhook)
+
+
+def test_delete_answers_nothing(client: PlatformClient, platform: FakePlatform) -> None:
+    """An answer without a body is a success."""
+    platform.answer(204, b"")
+    client.webhooks.delete("wh_1")
+    assert (platform.last.method, platform.last.path) == ("DELETE", "/api/v1/platform/webhooks/wh_1")
+
+
+def test_tenants(client: PlatformClient, platform: FakePlatform) -> None:
+    """A tenant is created, listed and got."""
+    tenant = {"tenant_id": "t", "resource_limits": {"cpu": "4000m"}, "features": {"datakits": True}}
+    platform.answer(201, tenant)
+    platform.answer(200, {"tenants": [tenant], "total_entries": 1})
+    platform.answer(200, tenant)
+    assert client.tenants.create(**tenant).features == {"datakits": True}
+    assert platform.last.body == tenant
+    assert client.tenants.list()[0].tenant_id == client.tenants.get("t").tenant_id == "t"
+
+
+def test_reads_are_retried(client: PlatformClient, platform: FakePlatform) -> None:
+    """A read survives two transient failures."""
+    platform.answer(503)
+    platform.answer(429, Retry_After="0")
+    platform.answer(200, DAGS)
+    assert len(client.dags.list()) == 2
+
+
+def test_reads_are_not_retried_for_ever(client: PlatformClient, platform: FakePlatform) -> None:
+    """The third failure is told."""
+    for _ in range(3):
+        platform.answer(503)
+    with pytest.raises(ServiceUnavailableError):
+        client.dags.list()
+    assert len(platform.requests) == 3
+
+
+def test_bugs_are_not_retried(client: PlatformClient, platform: FakePlatform) -> None:
+    """A failure that will come again is told at once."""
+    platform.answer(500)
+    with pytest.raises(ServerError):
+        client.dags.list()
+    assert len(platform.requests) == 1
+
+
+def test_writes_are_not_retried(client: PlatformClient, platform: FakePlatform) -> None:
+    """A write is sent once, as it may have been carried out."""
+    platform.answer(503)
+    with pytest.raises(ServiceUnavailableError):
+        client.dags.trigger("a")
+    assert len(platform.requests) == 1
+
+
+def test_long_waits_are_the_callers(client: PlatformClient, platform: FakePlatform) -> None:
+    """The client does not sleep for minutes behind its caller's back."""
+    platform.answer(429, Retry_After=str(int(_http.RETRY_AFTER_LIMIT) + 1))
+    with pytest.raises(RateLimitError) as caught:
+        client.dags.list()
+    assert caught.value.retry_after == 6
+    assert len(platform.requests) == 1
+
+
+def test_async(platform: FakePlatform) -> None:
+    """The asynchronous client does the same, to be awaited."""
+    platform.answer(503)
+    platform.answer(200, DAGS | {"total_entries": 2})
+    platform.answer(200, RUN)
+    platform.answer(200, RUN | {"state": "success"})
+
+    async def session() -> tuple[list[str], str]:
+        async with AsyncPlatformClient(platform.url, "k") as client:
+            names = [dag.dag_id async for dag in client.dags.iterate()]
+            run = await client.dags.trigger("a")
+            await run.wait(poll_interval=0)
+            return names, run.state
+
+    assert asyncio.run(session()) == (["a", "b"], "success")
