@@ -30,7 +30,9 @@ def postgresql() -> Server:
     folder = Path(tempfile.mkdtemp(prefix="platform-postgresql-"))
     port = _free_port()
     # PostgreSQL refuses to run as root.
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    as_user = (
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    )
     if as_user:
         shutil.chown(folder, "postgres")
     data = str(folder / "data")

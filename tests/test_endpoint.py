@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
+
 from airflow_platform_plugin import db
 from airflow_platform_plugin.endpoint import Endpoint
-from sqlalchemy.exc import OperationalError
 
 URL = "/api/v1/platform/tenants"
 
@@ -24,12 +25,15 @@ def ours(app: Any) -> list[tuple[str, str, Endpoint | None]]:
             for argument in rule.arguments:
                 path = path.replace(f"<{argument}>", "x")
             routes += [
-                (method, path, getattr(view, "endpoint", None)) for method in rule.methods - {"HEAD", "OPTIONS"}
+                (method, path, getattr(view, "endpoint", None))
+                for method in rule.methods - {"HEAD", "OPTIONS"}
             ]
     return routes
 
 
-def test_every_route_of_ours_refuses_anonymous_requests(app: Any, call_anonymously: Callable[..., Any]) -> None:
+def test_every_route_of_ours_refuses_anonymous_requests(
+    app: Any, call_anonymously: Callable[..., Any]
+) -> None:
     routes = ours(app)
     assert len(routes) > 10
     for method, path, _ in routes:

@@ -50,7 +50,9 @@ def read(sql: str, dialect: str | None) -> Statement:
         raise _refused("must be a query, such as SELECT: nothing may be changed here")
     ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
     tables = {(table.db, table.name) for table in tree.find_all(exp.Table)}
-    return Statement(text, set(found.values()), sorted(key for key in tables if key[1] and (key[0] or key[1] not in ctes)))
+    return Statement(
+        text, set(found.values()), sorted(key for key in tables if key[1] and (key[0] or key[1] not in ctes))
+    )
 
 
 def _placeholders(sql: str, dialect: str | None) -> dict[int, str]:

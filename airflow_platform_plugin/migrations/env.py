@@ -9,7 +9,7 @@ from airflow_platform_plugin import db, models
 __all__ = ["models"]  # imported for its effect: every table is in the metadata
 
 
-def only_ours(_object: Any, name: str | None, kind: str, *_: Any) -> bool:  # noqa: ANN401 - Alembic's signature
+def only_ours(name: str | None, kind: str, _parents: Any) -> bool:  # noqa: ANN401 - Alembic's signature
     """Leave Airflow's tables, in the same database, alone."""
     return kind != "table" or (name or "").startswith("platform_")
 
@@ -18,7 +18,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=db.metadata,
     version_table=db.VERSION_TABLE,
-    include_object=only_ours,
+    include_name=only_ours,
     compare_type=True,
     user_module_prefix="",  # script.py.mako imports UtcDateTime by name
     # On SQLite the transaction is the caller's (BEGIN IMMEDIATE), so Alembic must not begin another.

@@ -1,9 +1,10 @@
 """Reading a user's SQL. Pure."""
 
 import pytest
+from sqlalchemy import text
+
 from airflow_platform_plugin.analytics import placeholders
 from airflow_platform_plugin.errors import ValidationFailed
-from sqlalchemy import text
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from airflow_platform_plugin import settings
 from airflow_platform_plugin.analytics import engine
 from airflow_platform_plugin.errors import ServiceUnavailable

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event, text
+
 from airflow_platform_plugin import db
 from airflow_platform_plugin.auth import keys, service
 from airflow_platform_plugin.auth.models import ApiKey
-from sqlalchemy import event, text
 
 STOCK = "/api/v1/dags"
 OURS = "/api/v1/platform/tenants"
@@ -38,7 +39,9 @@ def test_a_wrong_key_is_refused_whatever_else_is_sent(browser: Any, path: str, k
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "AUTHENTICATION_FAILED")
 
 
-def test_a_key_counts_more_than_the_session_beside_it(browser: Any, committed_key: Callable[[str], str]) -> None:
+def test_a_key_counts_more_than_the_session_beside_it(
+    browser: Any, committed_key: Callable[[str], str]
+) -> None:
     """An administrator's browser that sends a viewer's key is a viewer."""
     assert browser.get(OURS, headers={"X-API-Key": committed_key("viewer")}).status_code == 403
 

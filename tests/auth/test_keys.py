@@ -1,6 +1,7 @@
 """The text of API keys. Pure."""
 
 import pytest
+
 from airflow_platform_plugin.auth import keys
 
 

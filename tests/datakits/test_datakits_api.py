@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
 from airflow_platform_plugin.datakits import loader
 from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
@@ -106,7 +107,11 @@ def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Call
     made = deploy()
     assert made.status == 201
     assert made.json["dag_id"] == f"analytics__production__{NAME}"
-    assert (made.json["revision"], made.json["version"], made.json["tenant_id"]) == (1, "1.2.0", "analytics-team")
+    assert (made.json["revision"], made.json["version"], made.json["tenant_id"]) == (
+        1,
+        "1.2.0",
+        "analytics-team",
+    )
     assert made.json["configuration"] == {"batch_size": 5000, "parallel_tasks": 8}
     assert made.json["notifications"]["on_failure"] == ["alerts@example.com"]
     assert call("GET", f"{URL}/deployments/{made.json['id']}").json == made.json
@@ -168,10 +173,13 @@ def test_a_deploy_has_the_loader_file_parsed_at_once(deploy: Callable[..., Any],
     assert session.query(DagPriorityParsingRequest.fileloc).all() == [("/dags/datakits.py",)]
 
 
-def test_the_status_follows_airflow(deploy: Callable[..., Any], call: Callable[..., Any], session: Any) -> None:
-    """pending until the DAG is parsed as deployed, then active or paused; an import error is told."""
+def test_the_status_follows_airflow(
+    deploy: Callable[..., Any], call: Callable[..., Any], session: Any
+) -> None:
+    """Pending until the DAG is parsed as deployed, then active or paused; an import error is told."""
     from airflow.models.dag import DagModel
     from airflow.models.errors import ParseImportError
+
     from airflow_platform_plugin import db
 
     made = deploy().json

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.exceptions import AirflowException
+
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest, image_name
 from airflow_platform_plugin.datakits.runners import process
 

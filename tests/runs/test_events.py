@@ -11,10 +11,11 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.operators.empty import EmptyOperator
 from airflow.utils.state import DagRunState, TaskInstanceState
+from sqlalchemy import text
+
 from airflow_platform_plugin import db, listener
 from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.runs import sweep
-from sqlalchemy import text
 
 START = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
@@ -76,7 +77,9 @@ def test_the_payload_is_the_references(session: Any, make_run: Callable[..., Dag
     }
 
 
-def test_listener_and_sweep_make_one_event_between_them(session: Any, make_run: Callable[..., DagRun]) -> None:
+def test_listener_and_sweep_make_one_event_between_them(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
     """Whoever comes first, and however often the sweep comes."""
     run = make_run("r")
     listener.on_dag_run_running(dag_run=run)

@@ -8,7 +8,9 @@ import pytest
 URL = "/api/v1/platform/tenants"
 
 
-def test_the_reference_tenant_is_created_and_read_back(call: Callable[..., Any], tenant: dict[str, Any]) -> None:
+def test_the_reference_tenant_is_created_and_read_back(
+    call: Callable[..., Any], tenant: dict[str, Any]
+) -> None:
     """What the API reference sends is stored whole and answered the same by POST, GET and the list."""
     created = call("POST", URL, json=tenant)
     assert created.status == 201

@@ -8,11 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook as Verifier
+
 from airflow_platform_plugin import db, settings
 from airflow_platform_plugin.events import Event, NewEvent, record
 from airflow_platform_plugin.webhooks import delivery, service, signing
 from airflow_platform_plugin.webhooks.models import Delivery
-from standardwebhooks.webhooks import Webhook as Verifier
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
@@ -60,7 +61,9 @@ def subscribe(session: Any, url: str, **change: Any) -> Any:
     return service.create(session, fields | change, by="admin")
 
 
-def happen(session: Any, event_type: str = "dag.success", dag_id: str = "d", moment: datetime = MOMENT) -> None:
+def happen(
+    session: Any, event_type: str = "dag.success", dag_id: str = "d", moment: datetime = MOMENT
+) -> None:
     event = NewEvent(event_type, (dag_id, "r"), moment, {"dag_id": dag_id, "dag_run_id": "r"})
     assert record(session.connection(), [event]) == 1
 

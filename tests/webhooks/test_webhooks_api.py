@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from airflow_platform_plugin.webhooks.models import Webhook
 
 URL = "/api/v1/platform/webhooks"
@@ -16,7 +17,10 @@ def webhook() -> dict[str, Any]:
         "name": "DAG Success Notifier",
         "url": "https://your-app.com/webhooks/airflow",
         "events": ["dag.success", "dag.failure", "task.failure"],
-        "filters": {"dag_ids": ["bronze_to_silver_pipeline", "silver_to_gold_pipeline"], "tags": ["production"]},
+        "filters": {
+            "dag_ids": ["bronze_to_silver_pipeline", "silver_to_gold_pipeline"],
+            "tags": ["production"],
+        },
         "headers": {"X-Webhook-Secret": "your-secret-key"},
         "retry_policy": {"max_attempts": 3, "backoff_seconds": [10, 30, 60]},
     }

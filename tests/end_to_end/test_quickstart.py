@@ -1,0 +1,49 @@
+"""The whole product as a user starts it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.end_to_end
+@pytest.mark.timeout(600)
+def test_the_quickstart_runs_twice(tmp_path: Path) -> None:
+    """Every step of the slice, on a new machine and again on what that left behind; nothing goes on running."""
+    command = [sys.executable, "-m", "airflow_platform_plugin", "quickstart", "--exit"]
+    command += ["--home", str(tmp_path / "home"), "--dags", str(ROOT / "dags")]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr + logs(tmp_path)
+        assert "Diamond" in done.stdout
+    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
+
+
+@pytest.mark.end_to_end
+def test_a_failed_step_is_told_and_is_no_success(tmp_path: Path) -> None:
+    """Here: Airflow's home cannot be made, since a file is in its place."""
+    (tmp_path / "airflow").write_text("in the way")
+    command = [
+        sys.executable,
+        "-m",
+        "airflow_platform_plugin",
+        "quickstart",
+        "--exit",
+        "--home",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "Failed: airflow db migrate ended with status" in done.stderr
+    assert str(tmp_path / "logs" / "airflow-db.log") in done.stderr
+
+
+def logs(folder: Path) -> str:
+    """The ends of all log files."""
+    return "".join(
+        f"\n== {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in folder.rglob("logs/*.log")
+    )

@@ -1,0 +1,50 @@
+"""Documentation cannot drift from what it documents."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_platform_plugin import errors, events, settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", settings.Settings.model_fields)
+def test_every_setting_is_documented_with_its_default(option: str) -> None:
+    default = settings.Settings.model_fields[option].default
+    assert f"| `{option}` | `{default}` |" in read("docs/settings.md")
+
+
+def test_no_setting_is_documented_that_does_not_exist() -> None:
+    documented = re.findall(r"^\| `(\w+)` \| `", read("docs/settings.md"), flags=re.MULTILINE)
+    assert documented == list(settings.Settings.model_fields)
+
+
+def test_every_event_is_documented_and_no_other() -> None:
+    documented = dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", read("docs/events.md"), flags=re.MULTILINE))
+    assert documented == events.TYPES
+
+
+def test_every_error_code_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `([A-Z_]+)` \| (\d{3}) \|", read("docs/api.md"), flags=re.MULTILINE)
+    assert {int(status): code for code, status in documented} == errors.CODES
+
+
+def test_every_error_class_has_a_code_of_its_status() -> None:
+    def below(cls: type[errors.PlatformError]) -> set[type[errors.PlatformError]]:
+        return {cls}.union(*(below(sub) for sub in cls.__subclasses__()))
+
+    for cls in below(errors.PlatformError):
+        assert cls.status in errors.CODES
+        assert cls is errors.PlatformError or cls.__name__ in (errors.__doc__ or "")
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
