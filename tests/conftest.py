@@ -1,4 +1,4 @@
-"""The real Airflow application on a real database, migrated once; each test in a transaction undone after it."""
+"""The real Airflow application on a real database; each test in a transaction that is undone after it."""
 
 import base64
 import os

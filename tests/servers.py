@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,8 @@ class Server(NamedTuple):
 
 def postgresql() -> Server:
     """A new PostgreSQL cluster; skips what asks for it where the server is not installed."""
-    places = os.pathsep.join([*sorted(glob("/usr/lib/postgresql/*/bin"), reverse=True), os.environ["PATH"]])
+    installed = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    places = os.pathsep.join([*installed, os.environ["PATH"]])
     initdb, postgres = shutil.which("initdb", path=places), shutil.which("postgres", path=places)
     if initdb is None or postgres is None:
         pytest.exit("--database postgresql needs PostgreSQL's initdb and postgres", returncode=2)
@@ -41,7 +41,7 @@ def postgresql() -> Server:
         check=True, cwd=folder, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     process = subprocess.Popen(
-        [*as_user, postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"],
+        [*as_user, postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
     )  # fmt: skip
 

@@ -231,7 +231,7 @@ Try, in another terminal:
   {self.bin}/airflow-cli datakits status customer-360-datakit
   {self.bin}/airflow-cli query "SELECT country, count(*) AS customers FROM bronze.customers GROUP BY 1"
 
-Ctrl-C stops it all.""")
+Ctrl-C stops it all.""")  # noqa: S608 - the SQL is for the reader
 
     def _await(self, happened: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT

@@ -56,7 +56,7 @@ def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, A
 
 
 def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """By semantic versioning, not by time or spelling: 1.10.0 is newer than 1.9.0 and than its release candidate."""
+    """By semantic versioning, not by time or spelling; a release is newer than its candidates."""
     for version in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
         call("POST", URL, json=manifest | {"version": version})
     assert call("GET", f"{URL}/{NAME}").json["version"] == "1.10.0"
@@ -123,7 +123,7 @@ def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Call
 
 
 def test_deploying_again_is_the_next_revision(deploy: Callable[..., Any]) -> None:
-    """Same id and DAG, other content; what is not given falls back to the manifest, not to the last revision."""
+    """Same id and DAG, other content; what is not given falls back to the manifest."""
     first, second = deploy(), deploy(configuration={"batch_size": 7}, schedule=None)
     assert (second.status, second.json["id"], second.json["revision"]) == (200, first.json["id"], 2)
     assert second.json["configuration"] == {"batch_size": 7, "parallel_tasks": 4}

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.end_to_end
 @pytest.mark.timeout(600)
 def test_the_quickstart_runs_twice(tmp_path: Path) -> None:
-    """Every step of the slice, on a new machine and again on what that left behind; nothing goes on running."""
+    """Every step of the slice, anew and again on what that left behind; nothing goes on running."""
     command = [sys.executable, "-m", "airflow_platform_plugin", "quickstart", "--exit"]
     command += ["--home", str(tmp_path / "home"), "--dags", str(ROOT / "dags")]
     for _ in range(2):

@@ -69,7 +69,7 @@ def happen(
 
 
 def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver: Receiver) -> None:
-    """The standard's own library verifies it; the body is the API reference's, the user's headers are there."""
+    """The standard's own library verifies it; the user's own headers are there."""
     webhook = subscribe(session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key"})
     happen(session, moment=db.now())
     assert (delivery.fan_out(), delivery.deliver()) == (1, 1)
