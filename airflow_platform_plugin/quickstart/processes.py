@@ -5,7 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 _STOP_TIMEOUT = 20.0  # seconds
 
@@ -17,7 +20,7 @@ class StepFailed(Exception):
 class Processes:
     """Runs commands in one environment, each with a log file of its own.
 
-    Each process leads a group, so that stopping it stops what it started: gunicorn's workers, tasks.
+    Each process leads a session, so that what it started is found again: gunicorn's workers, tasks.
     """
 
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
@@ -68,7 +71,8 @@ class Processes:
                 )
 
     def stop(self) -> None:
-        """End everything, politely first."""
+        """End everything, politely first, and then whoever is left of what these processes started."""
+        left = _started_by({process.pid for process in self._running.values()})
         for process in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -77,12 +81,21 @@ class Processes:
                 process.wait(_STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
-            # Whoever of the group is left, such as a task that was just running.
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for other in left:
+            with suppress(psutil.NoSuchProcess):
+                other.kill()
         self._running.clear()
+
+
+def _started_by(leaders: set[int]) -> list[psutil.Process]:
+    """The children of sessions' leaders, and who is in their sessions though its parent is gone."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            parents = {parent.pid for parent in process.parents()}
+            if process.pid not in leaders and (leaders & parents or os.getsid(process.pid) in leaders):
+                found.append(process)
+    return found
 
 
 def environment(home: Path, dags: Path) -> dict[str, str]:

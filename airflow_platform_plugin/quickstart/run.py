@@ -47,8 +47,9 @@ POLL = 0.3
 def run(home: Path, dags: Path, *, keep_running: bool) -> int:
     """Run all steps; the exit status."""
     home.mkdir(parents=True, exist_ok=True)
-    # A stop from outside must end the children too, exactly as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A stop from outside ends the children too, as Ctrl-C does, and both also where a shell's & ignores them.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     processes = Processes(environment(home, dags), home / "logs")
     try:
         quickstart = Quickstart(home, processes)

@@ -11,7 +11,7 @@ class QueryResult(Model):
     query_id: str
     status: str
     rows_returned: int | None = None
-    execution_time_ms: float | None = None
+    execution_time_ms: int | None = None
     data: list[dict[str, Any]] = []
     metadata: dict[str, Any] = {}
     truncated: bool = False
