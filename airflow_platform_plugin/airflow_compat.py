@@ -62,6 +62,11 @@ def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's ow
     g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
 
 
+def end_request_transaction() -> None:
+    """End the transaction in which Airflow has read the caller's rights."""
+    security_manager().get_session.rollback()
+
+
 def exempt_from_csrf(app: "Flask", blueprint: Any) -> None:  # noqa: ANN401 - a Blueprint
     """Let programs call ``blueprint`` without a form token, as Airflow does for its own API."""
     app.extensions["csrf"].exempt(blueprint)

@@ -22,7 +22,7 @@ from marshmallow import Schema
 from marshmallow import ValidationError as MarshmallowError
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
-from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, HTTPException
 
@@ -30,6 +30,7 @@ from airflow_platform_plugin import airflow_compat, db, http
 from airflow_platform_plugin.errors import (
     CODES,
     AuthenticationFailed,
+    Conflict,
     FieldError,
     PermissionDenied,
     PlatformError,
@@ -126,6 +127,8 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
         raise PermissionDenied(f"This needs the scope {declaration.scope}.", scope=declaration.scope)
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
+    if not declaration.session:
+        airflow_compat.end_request_transaction()
     with db.transaction() if declaration.session else nullcontext() as session:
         result = handler(Call(principal, body, query, path, session))
         status = declaration.status
@@ -210,6 +213,9 @@ def _public(error: Exception) -> PlatformError:
         public = PlatformError(error.description or error.name)
         public.status = error.code
         return public
+    if isinstance(error, IntegrityError):
+        # The service has looked first, so somebody else was faster by a moment.
+        return Conflict("Another request has just written the same.")
     log.error("Request %s failed", http.request_id(), exc_info=error)
     if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
         return ServiceUnavailable(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.endpoint import Endpoint
@@ -131,6 +131,20 @@ def test_an_unexpected_exception_says_nothing_of_itself(
     (record,) = [record for record in caplog.records if record.exc_info]
     assert answer.json["error"]["request_id"] in record.getMessage()
     assert "hunter2" in str(record.exc_info[1])
+
+
+def test_a_race_that_the_database_decides_is_a_conflict(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The constraint speaks where two requests looked at the same moment; its text stays inside."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise IntegrityError("INSERT", {"secret": 1}, Exception("UNIQUE"))
+
+    monkeypatch.setattr("airflow_platform_plugin.tenants.service.create", fail)
+    answer = call("POST", URL, json={"tenant_id": "a"})
+    assert (answer.status, answer.json["error"]["code"]) == (409, "CONFLICT")
+    assert "UNIQUE" not in answer.text
 
 
 @pytest.mark.parametrize(

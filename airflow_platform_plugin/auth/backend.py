@@ -4,6 +4,7 @@ A hook before each request recognises the key; this module then stands first amo
 ``[api] auth_backends``, where both kinds of endpoint ask whether the caller is known.
 """
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -15,6 +16,8 @@ from airflow_platform_plugin import airflow_compat, db, http
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.errors import AuthenticationFailed, PlatformError, ServiceUnavailable
 from airflow_platform_plugin.principal import Principal
+
+log = logging.getLogger(__name__)
 
 HEADER = "X-API-Key"
 CLIENT_AUTH = None  # Airflow asks each backend for it
@@ -62,10 +65,11 @@ def _principal(text: str) -> Principal:
     try:
         with db.transaction() as session:
             key = service.find(session, text)
-            found = None if key is None else (key.id, key.user_id)
+            key_id, user_id = (None, None) if key is None else (key.id, key.user_id)
+        user = None if user_id is None else airflow_compat.security_manager().get_user_by_id(user_id)
     except Exception as error:
+        log.exception("An API key could not be checked")
         raise ServiceUnavailable("API keys cannot be checked now.") from error
-    user = None if found is None else airflow_compat.security_manager().get_user_by_id(found[1])
-    if found is None or user is None or not user.is_active:
+    if user is None or not user.is_active:
         raise AuthenticationFailed("The API key is not valid.")
-    return Principal(username=user.username, user=user, key_id=found[0])
+    return Principal(username=user.username, user=user, key_id=key_id)

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from airflow_platform_plugin import quantities
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{DNS_LABEL_PATTERN}$")]
@@ -23,10 +24,19 @@ def _semantic_version(text: str) -> str:
     return text
 
 
-class _Document(BaseModel):
-    """Unknown fields are refused by name."""
+def _quantity(text: str) -> str:
+    if quantities.parse(text) < 0:
+        raise ValueError("must not be negative")
+    return text
 
-    model_config = ConfigDict(extra="forbid")
+
+Quantity = Annotated[str, AfterValidator(_quantity)]
+
+
+class _Document(BaseModel):
+    """Unknown fields are refused by name, and ``"yes"`` is no boolean."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Dataset(_Document):
@@ -36,7 +46,7 @@ class Dataset(_Document):
     type: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "table"
     schema_: Annotated[str | None, Field(alias="schema", max_length=256)] = None
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -56,6 +66,12 @@ class Option(_Document):
     default: Any = None
     description: str = ""
 
+    @model_validator(mode="after")
+    def _default_fits(self) -> "Option":
+        if self.default is not None and not self.accepts(self.default):
+            raise ValueError(f"the default must be of type {self.type}")
+        return self
+
     def accepts(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
         """Whether the value is of the option's type; JSON's true is no integer."""
         if isinstance(value, bool) and self.type != "boolean":
@@ -66,8 +82,8 @@ class Option(_Document):
 class Requirements(_Document):
     """What one run needs, in Kubernetes' quantities."""
 
-    cpu: str | None = None
-    memory: str | None = None
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
     gpu: bool = False
 
 
@@ -96,6 +112,8 @@ class Manifest(_Document):
 
 class DeploymentSpec(_Document):
     """All that a deployment's DAG is built from, as one document: no look-up is needed beside it."""
+
+    model_config = ConfigDict(strict=False)  # JSON has no times: start_date comes back as text
 
     dag_id: str
     manifest: Manifest

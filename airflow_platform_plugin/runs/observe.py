@@ -5,6 +5,7 @@ or an exception of ours would end the scheduler, so the event goes in under a SA
 connection: it becomes visible together with the state change, and a failed insert undoes itself alone.
 """
 
+import json
 import logging
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,11 @@ def _duration(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else (end - start).total_seconds()
 
 
+def _plain(conf: Any) -> Any:  # noqa: ANN401 - whatever a run was triggered with
+    """As JSON has it: Airflow pickles a run's conf, so that one made by a DAG's code may hold anything."""
+    return json.loads(json.dumps(conf, default=str, skipkeys=True), parse_constant=str)
+
+
 def dag_run_event(dag_run: Any) -> NewEvent | None:  # noqa: ANN401 - a DagRun or a row with its columns
     """The event that the run's present state amounts to, or None where nobody is told of that state."""
     state = str(dag_run.state)
@@ -55,7 +61,7 @@ def dag_run_event(dag_run: Any) -> NewEvent | None:  # noqa: ANN401 - a DagRun o
             "end_date": _time(dag_run.end_date),
             "duration_seconds": _duration(dag_run.start_date, dag_run.end_date),
             "state": state,
-            "conf": dag_run.conf or {},
+            "conf": _plain(dag_run.conf or {}),
             "external_trigger": bool(dag_run.external_trigger),
         },
     )

@@ -64,7 +64,7 @@ def fan_out_in(session: Session) -> int:
     if not waiting:
         return 0
     webhooks = list(session.scalars(select(Webhook)))
-    tags = _tags(session, {event.data["dag_id"] for event in waiting}) if webhooks else {}
+    tags = _tags(session, {event.data.get("dag_id") for event in waiting}) if webhooks else {}
     moment = db.now()
     rows = [
         {
@@ -76,7 +76,7 @@ def fan_out_in(session: Session) -> int:
         }
         for event in waiting
         for webhook in webhooks
-        if wants(webhook, event, tags.get(event.data["dag_id"], set()))
+        if wants(webhook, event, tags.get(event.data.get("dag_id"), set()))
     ]
     db.insert_absent(session.connection(), Delivery.__table__, rows)
     for event in waiting:
@@ -89,13 +89,13 @@ def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:
     dag_ids, wanted_tags = webhook.filters.get("dag_ids"), webhook.filters.get("tags")
     return (
         event.type in webhook.events
-        and (not dag_ids or event.data["dag_id"] in dag_ids)
+        and (not dag_ids or event.data.get("dag_id") in dag_ids)
         and (not wanted_tags or bool(tags & set(wanted_tags)))
     )
 
 
-def _tags(session: Session, dag_ids: set[str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _tags(session: Session, dag_ids: set[str | None]) -> dict[str | None, set[str]]:
+    found: dict[str | None, set[str]] = {}
     for row in session.execute(select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_(dag_ids))):
         found.setdefault(row.dag_id, set()).add(row.name)
     return found

@@ -65,6 +65,21 @@ def test_a_key_without_an_owner_is_refused(app: Any, session: Any) -> None:
     assert app.test_client().get(STOCK, headers={"X-API-Key": key}).status_code == 401
 
 
+@pytest.mark.parametrize("path", [STOCK, OURS])
+def test_keys_that_cannot_be_checked_now_let_nobody_in(
+    app: Any, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """The caller is told to come again, not that the key is wrong."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the database is away")
+
+    monkeypatch.setattr(service, "find", fail)
+    answer = app.test_client().get(path, headers={"X-API-Key": str(keys.generate())})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert "away" not in answer.get_data(as_text=True)
+
+
 def test_the_secret_is_not_stored(session: Any) -> None:
     _, key = service.create(session, name="k", user_id=1)
     row = session.query(ApiKey).one()

@@ -77,6 +77,15 @@ def test_the_payload_is_the_references(session: Any, make_run: Callable[..., Dag
     }
 
 
+def test_a_conf_that_json_cannot_hold_is_told_all_the_same(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
+    """One odd run must not keep the sweep from telling of all the others."""
+    make_run("r", conf={"when": START, "rate": float("nan"), ("a",): 1})
+    assert sweep.sweep() == 1
+    assert session.query(Event).one().data["conf"] == {"when": str(START), "rate": "NaN"}
+
+
 def test_listener_and_sweep_make_one_event_between_them(
     session: Any, make_run: Callable[..., DagRun]
 ) -> None:
