@@ -10,6 +10,8 @@ from airflow_platform_plugin import __version__
 def main() -> None:
     """Run one command; a wrong call ends with status 2, a failed one with 1."""
     arguments = _parser().parse_args()
+    # Airflow logs to standard output, where a script expects a command's answer and nothing else.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     sys.exit(arguments.run(arguments))
 
 

@@ -40,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if (server := config.stash.get(_SERVER, None)) is not None:
+        from airflow import settings
+
+        settings.dispose_orm()
         server.stop()
     shutil.rmtree(HOME, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """The tables: made by migrations, in Airflow's database, without touching Airflow's own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,27 @@ def test_the_console_script_runs(app: Any, arguments: list[str]) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_new_key_is_all_that_the_command_prints(app: Any) -> None:
+    """``KEY=$(airflow-platform api-keys create …)`` works, also where tables are made on the way."""
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin.auth import keys
+    from airflow_platform_plugin.auth.models import ApiKey
+
+    db.downgrade("base")
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
+    done = subprocess.run(
+        [*command, "--user", "admin"],
+        env=os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert keys.parse(done.stdout.removesuffix("\n")) is not None, done.stdout + done.stderr
+    with db.transaction() as session:
+        session.execute(delete(ApiKey))
 
 
 def test_a_key_for_nobody_is_refused_in_one_line(app: Any) -> None:
