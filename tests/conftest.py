@@ -1,5 +1,6 @@
 """The real Airflow application on a real database; each test in a transaction that is undone after it."""
 
+import atexit
 import base64
 import os
 import shutil
@@ -34,20 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "SQLALCHEMY_WARN_20": "1",
     }
     if config.getoption("--database") == "postgresql":
-        config.stash[_SERVER] = server = servers.postgresql()
+        server = servers.postgresql()
+        # Registered before Airflow is imported, so run after Airflow has closed its connections.
+        atexit.register(server.stop)
         os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = server.url
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if (server := config.stash.get(_SERVER, None)) is not None:
-        from airflow import settings
-
-        settings.dispose_orm()
-        server.stop()
+def pytest_unconfigure() -> None:
     shutil.rmtree(HOME, ignore_errors=True)
-
-
-_SERVER = pytest.StashKey[servers.Server]()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ def postgresql() -> Server:
     )  # fmt: skip
     process = subprocess.Popen(
         [*as_user, postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"],
-        cwd=folder, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"),
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
     def stop() -> None:
