@@ -115,7 +115,7 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
         try:
             return _answer(declaration, handler, path)
         except Exception as error:  # noqa: BLE001 - every failure has an answer
-            return http.error_response(_public(error))
+            return http.error_response(public_error(error))
 
     view.endpoint = declaration  # type: ignore[attr-defined]  # for whoever walks app.view_functions
     return view
@@ -205,8 +205,8 @@ def _flatten(messages: Any, path: tuple[str | int, ...]) -> list[FieldError]:  #
     return [FieldError.at(path, str(message)) for message in messages]
 
 
-def _public(error: Exception) -> PlatformError:
-    """What the caller is told; the log knows the rest."""
+def public_error(error: Exception) -> PlatformError:
+    """What the caller is told of an error; the log knows the rest."""
     if isinstance(error, PlatformError):
         return error
     if isinstance(error, HTTPException) and error.code in CODES:

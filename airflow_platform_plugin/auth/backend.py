@@ -4,7 +4,6 @@ A hook before each request recognises the key; this module then stands first amo
 ``[api] auth_backends``, where both kinds of endpoint ask whether the caller is known.
 """
 
-import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -14,10 +13,9 @@ from flask import Blueprint, Flask, Response, g, request
 
 from airflow_platform_plugin import airflow_compat, db, http
 from airflow_platform_plugin.auth import service
-from airflow_platform_plugin.errors import AuthenticationFailed, PlatformError, ServiceUnavailable
+from airflow_platform_plugin.endpoint import public_error
+from airflow_platform_plugin.errors import AuthenticationFailed
 from airflow_platform_plugin.principal import Principal
-
-log = logging.getLogger(__name__)
 
 HEADER = "X-API-Key"
 CLIENT_AUTH = None  # Airflow asks each backend for it
@@ -55,21 +53,17 @@ def _recognise() -> Response | None:
         return None
     try:
         g.platform_principal = _principal(text)
-    except PlatformError as error:
-        return http.error_response(error)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
+        return http.error_response(public_error(error))
     airflow_compat.set_request_user(g.platform_principal.user)
     return None
 
 
 def _principal(text: str) -> Principal:
-    try:
-        with db.transaction() as session:
-            key = service.find(session, text)
-            key_id, user_id = (None, None) if key is None else (key.id, key.user_id)
-        user = None if user_id is None else airflow_compat.security_manager().get_user_by_id(user_id)
-    except Exception as error:
-        log.exception("An API key could not be checked")
-        raise ServiceUnavailable("API keys cannot be checked now.") from error
+    with db.transaction() as session:
+        key = service.find(session, text)
+        key_id, user_id = (None, None) if key is None else (key.id, key.user_id)
+    user = None if user_id is None else airflow_compat.security_manager().get_user_by_id(user_id)
     if user is None or not user.is_active:
         raise AuthenticationFailed("The API key is not valid.")
     return Principal(username=user.username, user=user, key_id=key_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.auth import keys, service
@@ -72,12 +73,12 @@ def test_keys_that_cannot_be_checked_now_let_nobody_in(
     """The caller is told to come again, not that the key is wrong."""
 
     def fail(*_: Any) -> None:
-        raise RuntimeError("the database is away")
+        raise OperationalError("SELECT", {}, Exception("db.example.com is away"))
 
     monkeypatch.setattr(service, "find", fail)
     answer = app.test_client().get(path, headers={"X-API-Key": str(keys.generate())})
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
-    assert "away" not in answer.get_data(as_text=True)
+    assert "example.com" not in answer.get_data(as_text=True)
 
 
 def test_the_secret_is_not_stored(session: Any) -> None:
