@@ -60,7 +60,9 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
         case "sqlite":
             statement = sqlite.insert(into).on_conflict_do_nothing()
         case "mysql":
-            statement = mysql.insert(into).prefix_with("IGNORE")
+            # Not INSERT IGNORE, which also turns values that do not fit into others that do.
+            unchanged = {column.name: column for column in into.primary_key}
+            statement = mysql.insert(into).on_duplicate_key_update(unchanged)
         case other:
             raise NotImplementedError(f"The platform does not know the database {other}.")
     connection.execute(statement, rows)

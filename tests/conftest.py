@@ -20,7 +20,7 @@ HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--database", default="sqlite", choices=["sqlite", "postgresql"])
+    parser.addoption("--database", default="sqlite", choices=["sqlite", "postgresql", "mysql"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,8 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         "SQLALCHEMY_WARN_20": "1",
     }
-    if config.getoption("--database") == "postgresql":
-        server = servers.postgresql()
+    if config.getoption("--database") != "sqlite":
+        server = {"postgresql": servers.postgresql, "mysql": servers.mysql}[config.getoption("--database")]()
         # Registered before Airflow is imported, so run after Airflow has closed its connections.
         atexit.register(server.stop)
         os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = server.url

@@ -1,4 +1,4 @@
-"""Real servers for tests: started on loopback in a temporary folder, stopped by their pid."""
+"""Real servers for tests: started on a free loopback port in a temporary folder, stopped by their pid."""
 
 import os
 import shutil
@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+_START_TIMEOUT = 60.0  # seconds
 
 
 class Server(NamedTuple):
@@ -22,54 +26,80 @@ class Server(NamedTuple):
 
 
 def postgresql() -> Server:
-    """A new PostgreSQL cluster; skips what asks for it where the server is not installed."""
+    """A new PostgreSQL cluster."""
     installed = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
-    places = os.pathsep.join([*installed, os.environ["PATH"]])
-    initdb, postgres = shutil.which("initdb", path=places), shutil.which("postgres", path=places)
-    if initdb is None or postgres is None:
-        pytest.exit("--database postgresql needs PostgreSQL's initdb and postgres", returncode=2)
-    folder = Path(tempfile.mkdtemp(prefix="platform-postgresql-"))
-    port = _free_port()
-    # PostgreSQL refuses to run as root.
-    as_user = (
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
-    )
-    if as_user:
-        shutil.chown(folder, "postgres")
-    data = str(folder / "data")
+    initdb, postgres = _programs(["initdb", "postgres"], installed)
+    folder, as_user = _folder("postgres")
+    port, data = _free_port(), str(folder / "data")
     subprocess.run(
         [*as_user, initdb, "-A", "trust", "-U", "platform", "--no-sync", "-D", data],
         check=True, cwd=folder, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    process = subprocess.Popen(
-        [*as_user, postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-c", "fsync=off"],
-        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    command = [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-c", "fsync=off"]
+    # SIGINT is its fast way to stop, which does not wait for open connections.
+    return _start(
+        [*as_user, *command],
+        folder,
+        signal.SIGINT,
+        f"postgresql+psycopg2://platform@127.0.0.1:{port}/postgres",
+    )
+
+
+def mysql() -> Server:
+    """A new MariaDB, which stands for MySQL here: Debian has no other."""
+    install, mariadbd = _programs(["mariadb-install-db", "mariadbd"], ["/usr/sbin"])
+    folder, as_user = _folder("mysql")
+    port, data = _free_port(), f"--datadir={folder / 'data'}"
+    subprocess.run(
+        [*as_user, install, "--no-defaults", data, "--auth-root-authentication-method=normal"],
+        check=True, cwd=folder, stdout=subprocess.DEVNULL,
     )  # fmt: skip
+    command = [mariadbd, "--no-defaults", data, f"--port={port}", "--bind-address=127.0.0.1"]
+    command += [f"--socket={folder / 'socket'}", "--innodb-flush-log-at-trx-commit=0"]
+    # Airflow asks for this of every MySQL.
+    command += ["--explicit-defaults-for-timestamp=1", "--character-set-server=utf8mb4"]
+    return _start([*as_user, *command], folder, signal.SIGTERM, f"mysql+pymysql://root@127.0.0.1:{port}/test")
+
+
+def _programs(names: list[str], places: list[str]) -> list[str]:
+    path = os.pathsep.join([*places, os.environ["PATH"]])
+    found = [shutil.which(name, path=path) for name in names]
+    if None in found:
+        pytest.exit(f"Not installed: {' or '.join(names)}. See scripts/install-servers.", returncode=2)
+    return [str(program) for program in found]
+
+
+def _folder(user: str) -> tuple[Path, list[str]]:
+    """A folder, and what makes a command run as the user who owns it: servers refuse to run as root."""
+    folder = Path(tempfile.mkdtemp(prefix=f"platform-{user}-"))
+    if os.getuid() != 0:
+        return folder, []
+    shutil.chown(folder, user)
+    return folder, ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+
+
+def _start(command: list[str], folder: Path, stop_signal: signal.Signals, url: str) -> Server:
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop() -> None:
-        process.send_signal(signal.SIGINT)  # the fast way, which does not wait for open connections
-        process.wait(60)
+        process.send_signal(stop_signal)
+        process.wait(_START_TIMEOUT)
         shutil.rmtree(folder, ignore_errors=True)
 
-    _await_port(port, process)
-    return Server(f"postgresql+psycopg2://platform@127.0.0.1:{port}/postgres", stop)
+    engine = create_engine(url)
+    deadline = time.monotonic() + _START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            engine.connect().close()
+        except OperationalError:
+            time.sleep(0.1)
+        else:
+            engine.dispose()
+            return Server(url, stop)
+    raise RuntimeError(f"{command[-1]} did not start: {' '.join(command)}")
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    import psycopg2
-
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            psycopg2.connect(host="127.0.0.1", port=port, user="platform", dbname="postgres").close()
-        except psycopg2.OperationalError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("PostgreSQL did not start")

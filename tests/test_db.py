@@ -81,6 +81,8 @@ def test_a_failing_migration_leaves_no_half(
 ) -> None:
     from alembic import command
 
+    if connection.dialect.name == "mysql":
+        pytest.skip("MySQL has no transactions for changes of tables")
     db.downgrade("base")
 
     def fail_late(config: Any, _revision: str) -> None:

@@ -14,8 +14,8 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import text
 
 from airflow_platform_plugin import db, listener
-from airflow_platform_plugin.events import Event
-from airflow_platform_plugin.runs import sweep
+from airflow_platform_plugin.events import Event, NewEvent
+from airflow_platform_plugin.runs import observe, sweep
 
 START = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
@@ -218,6 +218,8 @@ def test_a_failing_listener_raises_nothing_and_undoes_itself_alone(
     session: Any, make_run: Callable[..., DagRun], caplog: pytest.LogCaptureFixture
 ) -> None:
     """With our table missing, the scheduler's transaction goes on as if we were not there."""
+    if session.bind.dialect.name == "mysql":
+        pytest.skip("MySQL commits when a table is renamed, so that the test could not be undone")
     run = make_run("r")
     session.execute(text("ALTER TABLE platform_event RENAME TO platform_gone"))
     end(run, DagRunState.SUCCESS)
@@ -225,6 +227,28 @@ def test_a_failing_listener_raises_nothing_and_undoes_itself_alone(
     assert "the sweep will find it" in caplog.text
     session.flush()
     assert session.execute(text("SELECT state FROM dag_run WHERE run_id = 'r'")).scalar() == "success"
+
+
+def test_a_row_that_the_database_refuses_undoes_itself_alone(
+    session: Any,
+    make_run: Callable[..., DagRun],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What the scheduler's transaction did before and does after is kept, on every database."""
+    run = make_run("r")
+    refused = NewEvent("dag.success", ("d", "r"), START, {})
+    monkeypatch.setattr(NewEvent, "id", None)  # a primary key must not be null
+    monkeypatch.setattr(observe, "dag_run_event", lambda _: refused)
+    end(run, DagRunState.SUCCESS)
+    session.flush()
+    listener.on_dag_run_success(dag_run=run)
+    assert "the sweep will find it" in caplog.text
+    run.conf = {"after": True}
+    session.flush()
+    session.expire_all()
+    assert (run.state, run.conf) == ("success", {"after": True})
+    assert session.query(Event).count() == 0
 
 
 def test_what_is_no_run_at_all_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:

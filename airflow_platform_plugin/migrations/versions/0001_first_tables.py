@@ -160,19 +160,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Indexes go with their tables; MySQL drops none by itself that a foreign key needs.
     op.drop_table("platform_deployment_revision")
-    op.drop_index("ix_platform_webhook_delivery_due_at", table_name="platform_webhook_delivery")
     op.drop_table("platform_webhook_delivery")
-    op.drop_index("ix_platform_deployment_tenant_id", table_name="platform_deployment")
     op.drop_table("platform_deployment")
     op.drop_table("platform_webhook")
     op.drop_table("platform_tenant")
     op.drop_table("platform_observed_run")
     op.drop_table("platform_loader_file")
-    op.drop_index("ix_platform_event_occurred_at", table_name="platform_event")
-    op.drop_index("ix_platform_event_fanned_out_at_occurred_at", table_name="platform_event")
     op.drop_table("platform_event")
     op.drop_table("platform_datakit")
     op.drop_table("platform_cursor")
-    op.drop_index("ix_platform_api_key_user_id", table_name="platform_api_key")
     op.drop_table("platform_api_key")
