@@ -102,12 +102,13 @@ def _worker(arguments: argparse.Namespace) -> int:
     from airflow_platform_plugin import worker
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each delivery, with the whole URL
-    if arguments.once:
-        for step, done in worker.run_once().items():
-            print(f"{step}: {done}")
-    else:
+    if not arguments.once:
         worker.run(arguments.parent)
-    return 0
+        return 0
+    done = worker.run_once()
+    for step, amount in done.items():
+        print(f"{step}: {'failed' if amount is None else amount}")
+    return 1 if None in done.values() else 0
 
 
 def _quickstart(arguments: argparse.Namespace) -> int:

@@ -25,16 +25,30 @@ STEPS: dict[str, Callable[[], int]] = {
 }
 
 
-def run_once() -> dict[str, int]:
-    """Run every step once; a step that fails is logged and does not hold up the others."""
-    done = {}
+# Seconds between rounds that fail, at the most: enough to keep the log readable.
+MAX_PAUSE = 10.0
+
+
+def run_once() -> dict[str, int | None]:
+    """Run every step once and return how much each did, or None for one that failed.
+
+    A failure is logged and does not hold up the other steps.
+    """
+    done: dict[str, int | None] = {}
     for name, step in STEPS.items():
         try:
             done[name] = step()
         except Exception:
             log.exception("The worker's step %s failed and will be tried again", name)
-            done[name] = 0
+            done[name] = None
     return done
+
+
+def pause(done: dict[str, int | None], failures: int, interval: float) -> float:
+    """Seconds until the next round: none where there may be more to do, more after each failure in a row."""
+    if failures:
+        return min(MAX_PAUSE, interval * (1 << min(failures, 8)))
+    return 0 if any(done.values()) else interval
 
 
 def run(parent: int | None = None) -> None:
@@ -44,6 +58,8 @@ def run(parent: int | None = None) -> None:
         signal.signal(number, lambda *_: stopping.set())
     interval = settings.get().worker_interval
     log.info("The platform's worker runs its steps every %s s: %s", interval, ", ".join(STEPS))
+    failures = 0
     while not stopping.is_set() and (parent is None or os.getppid() == parent):
-        if not any(run_once().values()):
-            stopping.wait(interval)
+        done = run_once()
+        failures = failures + 1 if None in done.values() else 0
+        stopping.wait(pause(done, failures, interval))

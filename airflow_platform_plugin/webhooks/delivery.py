@@ -148,12 +148,17 @@ def _attempt(delivery: Delivery, moment: datetime) -> Attempt:
     event, webhook = delivery.event, delivery.webhook
     body = signing.payload(event.type, event.occurred_at, event.data)
     signed = signing.headers(webhook.secret, message_id=event.id, sent_at=moment, body=body)
+    # In lower case, as the signed ones are: a user's "Webhook-Id" must not stand beside the real one.
+    own = {
+        name.lower(): value
+        for name, value in json.loads(crypto.decrypt(str(webhook.encrypted_headers))).items()
+    }
     return Attempt(
         delivery_id=str(delivery.id),
         number=delivery.attempts + 1,
         retry_policy=webhook.retry_policy,
         url=str(webhook.url),
-        headers=json.loads(crypto.decrypt(str(webhook.encrypted_headers))) | signed,
+        headers=own | signed,
         body=body,
     )
 

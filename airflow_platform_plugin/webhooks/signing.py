@@ -22,9 +22,9 @@ def payload(event_type: str, occurred_at: datetime, data: dict[str, Any]) -> str
 
 
 def headers(secret: str, *, message_id: str, sent_at: datetime, body: str) -> dict[str, str]:
-    """The standard's headers; ``message_id`` is the same in each attempt, so that receivers can tell."""
+    """The standard's headers, in lower case; ``message_id`` is the same in each attempt."""
     return {
-        "Content-Type": "application/json",
+        "content-type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(sent_at.timestamp())),
         "webhook-signature": Webhook(secret).sign(message_id, sent_at, body),

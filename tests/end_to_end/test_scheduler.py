@@ -15,7 +15,7 @@ from airflow import DAG
 from airflow.operators.empty import EmptyOperator
 from airflow.operators.python import PythonOperator
 with DAG("plain", start_date=datetime(2024, 1, 1), schedule=None, is_paused_upon_creation=False):
-    EmptyOperator(task_id="a") >> PythonOperator(task_id="b", python_callable=print)
+    EmptyOperator(task_id="a") >> PythonOperator(task_id="b", python_callable=lambda: None)
 """
 
 

@@ -70,7 +70,9 @@ def happen(
 
 def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver: Receiver) -> None:
     """The standard's own library verifies it; the user's own headers are there."""
-    webhook = subscribe(session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key"})
+    webhook = subscribe(
+        session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
+    )
     happen(session, moment=db.now())
     assert (delivery.fan_out(), delivery.deliver()) == (1, 1)
     ((headers, body),) = receiver.requests
