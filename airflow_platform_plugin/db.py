@@ -71,7 +71,7 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
 # --- migrations ---
 
 
-def _alembic(connection: Connection) -> Any:  # noqa: ANN401 - alembic.config.Config
+def _alembic(connection: Connection | None = None) -> Any:  # noqa: ANN401 - alembic.config.Config
     from alembic.config import Config
 
     config = Config()
@@ -82,12 +82,9 @@ def _alembic(connection: Connection) -> Any:  # noqa: ANN401 - alembic.config.Co
 
 def head() -> str:
     """The newest revision this version of the plugin knows."""
-    from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
 
 
 def current(connection: Connection) -> str | None:

@@ -25,3 +25,15 @@ def parse(quantity: str) -> Decimal:
         return number * _BINARY[suffix]
     exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
     return number.scaleb(exponent)
+
+
+def amount(quantity: str) -> Decimal:
+    """``parse`` for what can be had, needed or allowed.
+
+    Raises:
+        ValueError: it is not a quantity, or below zero.
+    """
+    number = parse(quantity)
+    if number < 0:
+        raise ValueError("Must not be negative.")
+    return number

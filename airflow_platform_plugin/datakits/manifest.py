@@ -25,8 +25,7 @@ def _semantic_version(text: str) -> str:
 
 
 def _quantity(text: str) -> str:
-    if quantities.parse(text) < 0:
-        raise ValueError("must not be negative")
+    quantities.amount(text)
     return text
 
 

@@ -14,11 +14,9 @@ RESOURCES = ("cpu", "memory", "storage", "gpu")
 
 def _quantity(value: str) -> None:
     try:
-        amount = quantities.parse(value)
+        quantities.amount(value)
     except ValueError as error:
         raise ValidationError(str(error)) from error
-    if amount < 0:
-        raise ValidationError("Must not be negative.")
 
 
 def _known(names: tuple[str, ...]) -> validate.OneOf:
