@@ -15,12 +15,8 @@ from fake_platform import FakePlatform, serve
 @pytest.fixture
 def platform() -> Iterator[FakePlatform]:
     """A server without an answer yet."""
-    platform = FakePlatform()
-    server, thread = serve(platform)
-    yield platform
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve() as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A platform of canned answers, reached over real HTTP."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -65,8 +67,10 @@ class FakePlatform:
         return self.requests[-1]
 
 
-def serve(platform: FakePlatform) -> tuple[ThreadingHTTPServer, Thread]:
-    """Start answering on a free port."""
+@contextmanager
+def serve() -> Iterator[FakePlatform]:
+    """A platform without an answer yet, on a free port until the end."""
+    platform = FakePlatform()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -99,4 +103,7 @@ def serve(platform: FakePlatform) -> tuple[ThreadingHTTPServer, Thread]:
     platform.url = f"http://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    return server, thread
+    yield platform
+    server.shutdown()
+    thread.join()
+    server.server_close()
