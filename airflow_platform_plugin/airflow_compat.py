@@ -4,14 +4,22 @@ Functions import when called: this module is loaded in schedulers and task proce
 not pay for the webserver's libraries.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow import DAG
 from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
+from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.models.dagrun import DagRun
+from airflow.models.dataset import (
+    DagScheduleDatasetReference,
+    DatasetEvent,
+    DatasetModel,
+    TaskOutletDatasetReference,
+)
 from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.dag_parsing_context import get_parsing_context
@@ -23,12 +31,18 @@ if TYPE_CHECKING:
 __all__ = [
     "DAG",
     "BaseOperator",
+    "DagModel",
     "DagPriorityParsingRequest",
     "DagRun",
+    "DagScheduleDatasetReference",
+    "DagTag",
+    "DatasetEvent",
+    "DatasetModel",
     "Job",
     "Log",
     "SubprocessHook",
     "TaskInstance",
+    "TaskOutletDatasetReference",
     "get_parsing_context",
 ]
 
@@ -60,6 +74,27 @@ def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's ow
     from flask import g
 
     g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
+
+
+def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user of that id, or None."""
+    return security_manager().get_user_by_id(user_id)
+
+
+def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
+    """The ids of the users of those names; a name without a user is left out."""
+    from airflow.providers.fab.auth_manager.models import User
+    from sqlalchemy import select
+
+    return dict(session.execute(select(User.username, User.id).where(User.username.in_(names))).all())
+
+
+def usernames(session: "Session", ids: Collection[int]) -> dict[int, str]:
+    """The names of the users of those ids; an id without a user is left out."""
+    from airflow.providers.fab.auth_manager.models import User
+    from sqlalchemy import select
+
+    return dict(session.execute(select(User.id, User.username).where(User.id.in_(ids))).all())
 
 
 def end_request_transaction() -> None:

@@ -32,13 +32,13 @@ from airflow_platform_plugin.errors import (
     AuthenticationFailed,
     Conflict,
     FieldError,
-    PermissionDenied,
     PlatformError,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.scopes import Dags
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,9 @@ class Endpoint:
         answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
         status: the status of success.
         session: False where the handler must not sit in a transaction, such as one that runs a user's SQL.
+        dags: what a credential that is limited to some DAGs may do here; nothing, unless declared.
+        personal: True where everybody may, on what is their own; the handler looks at whose it is. The
+            scope then counts for credentials alone, and roles need no permission.
     """
 
     method: str
@@ -66,6 +69,8 @@ class Endpoint:
     answer: type[Schema] | None = None
     status: HTTPStatus = HTTPStatus.OK
     session: bool = True
+    dags: Dags = Dags.REFUSED
+    personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,7 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
-    if not principal.may(declaration.scope):
-        raise PermissionDenied(f"This needs the scope {declaration.scope}.", scope=declaration.scope)
+    principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask
 
 from airflow_platform_plugin import airflow_compat, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
+from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.principal import permission
@@ -14,7 +15,7 @@ from airflow_platform_plugin.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
 
-BLUEPRINTS = [tenants.blueprint, datakits.blueprint, analytics.blueprint, webhooks.blueprint]
+BLUEPRINTS = [auth.blueprint, tenants.blueprint, datakits.blueprint, analytics.blueprint, webhooks.blueprint]
 
 
 def install(app: Flask) -> None:

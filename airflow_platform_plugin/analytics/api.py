@@ -7,6 +7,7 @@ from flask import Blueprint
 from airflow_platform_plugin.analytics import service
 from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
 from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analytics")
 
@@ -16,6 +17,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     "POST",
     "/query",
     scope="analytics:read",
+    dags=Dags.NONE,
     body=QueryInput,
     answer=QueryAnswer,
     session=False,

@@ -1,4 +1,4 @@
-"""API keys on every endpoint under ``/api/v1``, the platform's and Airflow's own, without configuration.
+"""Keys and tokens on every endpoint of the platform's and Airflow's own API, without configuration.
 
 A hook before each request recognises the key; this module then stands first among the backends of
 ``[api] auth_backends``, where both kinds of endpoint ask whether the caller is known.
@@ -9,20 +9,25 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 
-from airflow_platform_plugin import airflow_compat, db, http
-from airflow_platform_plugin.auth import service
+from airflow_platform_plugin import airflow_compat, http
+from airflow_platform_plugin.auth import credentials, keys, manager, stock
 from airflow_platform_plugin.endpoint import public_error
-from airflow_platform_plugin.errors import AuthenticationFailed
+from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.scopes import Dags
 
 HEADER = "X-API-Key"
+BEARER_PREFIXES = (f"{keys.API_KEY}_", f"{keys.ACCESS_TOKEN}_", f"{keys.REFRESH_TOKEN}_")
+# Airflow's API, with ours below it, and the auth manager's.
+PREFIXES = (http.PREFIX, "/auth/fab/v1/")
 CLIENT_AUTH = None  # Airflow asks each backend for it
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
-    """Recognise keys before every request, and answer first of all backends."""
+    """Recognise keys before every request, answer first of all backends, lay limits over Airflow's checks."""
+    manager.install(airflow_compat.auth_manager())
     hooks.before_app_request(_recognise)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 
@@ -44,26 +49,49 @@ def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _recognise() -> Response | None:
-    """Make the key's owner the caller. A key that does not hold is refused here and now.
+    """Make the credential's owner the caller. One that does not hold is refused here and now.
 
     Otherwise Airflow would go on to its other backends, and to the public role.
     """
-    text = request.headers.get(HEADER)
-    if text is None or not request.path.startswith(http.PREFIX):
+    text = _credential_text()
+    if text is None or not request.path.startswith(PREFIXES):
         return None
     try:
-        g.platform_principal = _principal(text)
+        principal = _principal(text)
+        g.platform_principal = principal
+        airflow_compat.set_request_user(principal.user)
+        _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
         return http.error_response(public_error(error))
-    airflow_compat.set_request_user(g.platform_principal.user)
     return None
 
 
+def _credential_text() -> str | None:
+    """What the program shows. A bearer token of another make is left to the other backends."""
+    text = request.headers.get(HEADER)
+    if text is not None:
+        return text
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    return token if kind.lower() == "bearer" and token.startswith(BEARER_PREFIXES) else None
+
+
 def _principal(text: str) -> Principal:
-    with db.transaction() as session:
-        key = service.find(session, text)
-        key_id, user_id = (None, None) if key is None else (key.id, key.user_id)
-    user = None if user_id is None else airflow_compat.security_manager().get_user_by_id(user_id)
-    if user is None or not user.is_active:
-        raise AuthenticationFailed("The API key is not valid.")
-    return Principal(username=user.username, user=user, key_id=key_id)
+    found = credentials.recognise(text, request.remote_addr)
+    user = None if found is None else airflow_compat.user_by_id(found.user_id)
+    if found is None or user is None or not user.is_active:
+        raise AuthenticationFailed("The API key or token is not valid.")
+    return Principal(username=user.username, user=user, credential=found.credential)
+
+
+def _authorise_stock(principal: Principal) -> None:
+    """Hold the credential against what an endpoint that is not ours needs; ours do so themselves."""
+    endpoint = request.endpoint
+    if endpoint is None or hasattr(current_app.view_functions[endpoint], "endpoint"):
+        return  # nothing there, or declared by @endpoint
+    operation = stock.OPERATIONS.get(stock.operation_id(endpoint))
+    if request.blueprint not in stock.BLUEPRINTS or operation is None:
+        raise PermissionDenied("Keys and tokens have no scope for this operation.")
+    principal.require_grant(operation.scope, dags=operation.dags)
+    if operation.dags is Dags.FILTERED:
+        manager.filter_rows()

@@ -1,7 +1,7 @@
 """API keys."""
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import Column, Integer, String
+from sqlalchemy import JSON, Column, Integer, String
 
 from airflow_platform_plugin import db
 
@@ -15,6 +15,17 @@ class ApiKey(db.Base):
     name = Column(String(128), nullable=False)
     # The key acts as this user of Airflow's. No foreign key: users may live elsewhere (LDAP, OAuth).
     user_id = Column(Integer, nullable=False, index=True)
+    tenant_id = Column(String(63), index=True)
+    # What it is narrowed to; null is everything that its owner may, from everywhere.
+    scopes = Column(JSON(none_as_null=True))
+    allowed_dags = Column(JSON(none_as_null=True))
+    allowed_networks = Column(JSON(none_as_null=True))
     secret_hash = Column(String(64), nullable=False)
+    # The secret before the last rotation, and until when it works beside the new one.
+    previous_secret_hash = Column(String(64))
+    previous_expires_at = Column(UtcDateTime)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
+    created_by = Column(String(256))  # null for keys of before this was kept
+    expires_at = Column(UtcDateTime)
+    last_used_at = Column(UtcDateTime)
     revoked_at = Column(UtcDateTime)

@@ -1,30 +1,188 @@
-"""API keys: made, found, revoked."""
+"""API keys: made, found, narrowed, rotated, revoked."""
 
 import hmac
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import crypto
+from airflow_platform_plugin import airflow_compat, crypto, db, paging, scopes
 from airflow_platform_plugin.auth import keys
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.principal import Principal
+
+# The permission to do for others what everybody may for their own keys.
+OTHERS_READ, OTHERS_WRITE = "api_keys:read", "api_keys:write"
 
 
-def create(session: Session, *, name: str, user_id: int) -> tuple[ApiKey, str]:
-    """Make a key that acts as the user; returns the row and the key's text, which is not kept."""
+def create(
+    session: Session,
+    *,
+    name: str,
+    user_id: int,
+    by: str | None = None,
+    **limits: Any,  # noqa: ANN401 - columns
+) -> tuple[ApiKey, str]:
+    """Make a key that acts as the user; returns the row and the key's text, which is not kept.
+
+    ``limits`` are the key's columns: scopes, allowed_dags, allowed_networks, expires_at, tenant_id.
+    """
     text = keys.generate()
-    row = ApiKey(id=text.id, name=name, user_id=user_id, secret_hash=crypto.digest(text.secret))
+    row = ApiKey(
+        id=text.id,
+        name=name,
+        user_id=user_id,
+        secret_hash=crypto.digest(text.secret),
+        created_by=by,
+        **limits,
+    )
     session.add(row)
     session.flush()
     return row, str(text)
 
 
-def find(session: Session, text: str) -> ApiKey | None:
-    """The live key of that text, or None. A mangled text costs no query."""
-    parsed = keys.parse(text)
-    if parsed is None:
-        return None
+def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tuple[ApiKey, str]:
+    """Make a key for the caller or, with the permission, for the user named ``owner``.
+
+    Raises:
+        PermissionDenied: the key is for somebody else, or may more than the caller's own key.
+        ValidationFailed: there is no such owner or tenant.
+    """
+    owner = fields.pop("owner", by.username)
+    user_id = by.user.id
+    if owner != by.username:
+        if not by.may(OTHERS_WRITE):
+            raise PermissionDenied(f"Keys of others need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
+        found = airflow_compat.user_ids(session, [owner])
+        if owner not in found:
+            raise ValidationFailed.of("owner", message=f"there is no user {owner!r}")
+        user_id = found[owner]
+    if by.credential is not None and "scopes" not in fields:
+        fields["scopes"] = None if by.credential.scopes is None else sorted(by.credential.scopes)
+    _require_tenant(session, fields.get("tenant_id"))
+    _require_within(by, fields.get("scopes"))
+    return create(session, user_id=user_id, by=by.username, **fields)
+
+
+def find(session: Session, parsed: keys.KeyText) -> ApiKey | None:
+    """The live key of those parts, or None; a rotated key is found by its former secret for a while."""
     row: ApiKey | None = session.get(ApiKey, parsed.id)
-    # Compared also where there is no row, so that timing does not tell known ids from unknown ones.
-    expected = row.secret_hash if row else crypto.digest("")
-    matches = hmac.compare_digest(str(expected), crypto.digest(parsed.secret))
-    return row if row is not None and matches and row.revoked_at is None else None
+    given = crypto.digest(parsed.secret)
+    # All compared, and also where there is no row, so that timing does not tell known ids from unknown ones.
+    current = hmac.compare_digest(str(row.secret_hash if row else ""), given)
+    former = hmac.compare_digest(str((row.previous_secret_hash or "") if row else ""), given)
+    if row is None or row.revoked_at is not None:
+        return None
+    overlaps = former and row.previous_expires_at is not None and db.now() < row.previous_expires_at
+    return row if current or overlaps else None
+
+
+def note_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
+    """Write down that the key is in use, unless somebody has since that moment."""
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < unless_since)
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id, stale)
+        .values(last_used_at=db.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def get(session: Session, key_id: str, *, by: Principal, scope: str) -> ApiKey:
+    """A key of the caller's, or anybody's where the caller holds ``scope`` by permission.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+    """
+    row: ApiKey | None = session.get(ApiKey, key_id)
+    if row is None or (row.user_id != by.user.id and not by.may(scope)):
+        raise NotFound(f"API key '{key_id}' not found", id=key_id)
+    return row
+
+
+def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
+    """The caller's keys, or with the permission everybody's, the newest first; revoked ones if asked for."""
+    wanted = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)
+    if not by.may(OTHERS_READ):
+        wanted = wanted.where(ApiKey.user_id == by.user.id)
+    if "owner" in query:
+        owners = airflow_compat.user_ids(session, [query["owner"]])
+        wanted = wanted.where(ApiKey.user_id.in_(owners.values()))
+    if "tenant_id" in query:
+        wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
+    if not query["revoked"]:
+        wanted = wanted.where(ApiKey.revoked_at.is_(None))
+    return paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"])
+
+
+def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Principal) -> ApiKey:
+    """Set what is given of a key's name and limits; null removes a limit.
+
+    Raises:
+        NotFound: as for ``get``.
+        PermissionDenied: the key may more than the caller's own, before or after.
+        Conflict: the key is revoked.
+    """
+    row = _changeable(session, key_id, by)
+    _require_tenant(session, fields.get("tenant_id"))
+    _require_within(by, fields.get("scopes", row.scopes))
+    for name, value in fields.items():
+        setattr(row, name, value)
+    return row
+
+
+def rotate(session: Session, key_id: str, *, overlap: timedelta, by: Principal) -> tuple[ApiKey, str]:
+    """Give a key a new secret; the old one works on for ``overlap``. Returns the row and the new text.
+
+    Raises:
+        NotFound, PermissionDenied, Conflict: as for ``change``.
+    """
+    row = _changeable(session, key_id, by)
+    text = keys.generate(public_id=str(row.id))
+    row.previous_secret_hash, row.secret_hash = row.secret_hash, crypto.digest(text.secret)
+    row.previous_expires_at = db.now() + overlap
+    return row, str(text)
+
+
+def revoke(session: Session, key_id: str, *, by: Principal) -> None:
+    """End a key for good. The row stays, for whoever asks later what it was.
+
+    Raises:
+        NotFound: as for ``get``.
+    """
+    row = get(session, key_id, by=by, scope=OTHERS_WRITE)
+    row.revoked_at = row.revoked_at or db.now()
+
+
+def owners(session: Session, rows: Sequence[ApiKey]) -> dict[int, str]:
+    """The names of the keys' owners, by id."""
+    return airflow_compat.usernames(session, {row.user_id for row in rows})
+
+
+def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:
+    row = get(session, key_id, by=by, scope=OTHERS_WRITE)
+    _require_within(by, row.scopes)
+    if row.revoked_at is not None:
+        raise Conflict(f"API key '{key_id}' is revoked", id=key_id)
+    return row
+
+
+def _require_within(by: Principal, wanted: Sequence[str] | None) -> None:
+    """A key cannot make, or get the secret of, one that may more than itself."""
+    if by.credential is None:
+        return
+    if by.credential.networked:
+        raise PermissionDenied("A key that is limited to networks cannot make or change keys.")
+    if not scopes.within(wanted, by.credential.scopes):
+        raise PermissionDenied("The key would have scopes that the caller's own credential lacks.")
+
+
+def _require_tenant(session: Session, tenant_id: str | None) -> None:
+    if tenant_id is None:
+        return
+    tenant = db.metadata.tables["platform_tenant"]  # tenants are built on keys, so they are not imported here
+    if session.execute(select(tenant.c.tenant_id).where(tenant.c.tenant_id == tenant_id)).first() is None:
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r}")

@@ -19,24 +19,25 @@ from airflow_platform_plugin.datakits.schemas import (
     StatusAnswer,
 )
 from airflow_platform_plugin.endpoint import Answer, Call, endpoint
+from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
 
 
-@endpoint(blueprint, "POST", "", scope="datakits:write", body=Manifest, answer=DataKitAnswer)
+@endpoint(blueprint, "POST", "", scope="datakits:write", dags=Dags.NONE, body=Manifest, answer=DataKitAnswer)
 def register_datakit(call: Call) -> Answer:
     """Register a version of a DataKit."""
     kit, is_new = service.register(call.session, call.body, by=call.principal.username)
     return Answer(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
-@endpoint(blueprint, "GET", "", scope="datakits:read", query=DataKitQuery, answer=DataKitList)
+@endpoint(blueprint, "GET", "", scope="datakits:read", dags=Dags.NONE, query=DataKitQuery, answer=DataKitList)
 def list_datakits(call: Call) -> paging.Page:
     """List DataKits."""
     return service.page(call.session, **call.query)
 
 
-@endpoint(blueprint, "GET", "/<datakit_id>", scope="datakits:read", answer=DataKitAnswer)
+@endpoint(blueprint, "GET", "/<datakit_id>", scope="datakits:read", dags=Dags.NONE, answer=DataKitAnswer)
 def get_datakit(call: Call) -> DataKit:
     """Get a DataKit by id, by name@version, or by name."""
     return service.get(call.session, call.path["datakit_id"])

@@ -7,6 +7,7 @@ from flask import Blueprint
 from airflow_platform_plugin import paging
 from airflow_platform_plugin.endpoint import Call, endpoint
 from airflow_platform_plugin.fields import PageQuery
+from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.models import Tenant
 from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantInput, TenantList
@@ -19,6 +20,7 @@ blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform
     "POST",
     "",
     scope="tenants:write",
+    dags=Dags.NONE,
     body=TenantInput,
     answer=TenantAnswer,
     status=HTTPStatus.CREATED,
@@ -28,13 +30,13 @@ def create_tenant(call: Call) -> Tenant:
     return service.create(call.session, call.body)
 
 
-@endpoint(blueprint, "GET", "", scope="tenants:read", query=PageQuery, answer=TenantList)
+@endpoint(blueprint, "GET", "", scope="tenants:read", dags=Dags.NONE, query=PageQuery, answer=TenantList)
 def list_tenants(call: Call) -> paging.Page:
     """List tenants."""
     return service.page(call.session, **call.query)
 
 
-@endpoint(blueprint, "GET", "/<tenant_id>", scope="tenants:read", answer=TenantAnswer)
+@endpoint(blueprint, "GET", "/<tenant_id>", scope="tenants:read", dags=Dags.NONE, answer=TenantAnswer)
 def get_tenant(call: Call) -> Tenant:
     """Get a tenant."""
     return service.get(call.session, call.path["tenant_id"])

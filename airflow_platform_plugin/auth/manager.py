@@ -1,0 +1,122 @@
+"""A credential's limit to some DAGs, laid over whatever auth manager is configured.
+
+Every check of a DAG in Airflow's webserver goes through two of the auth manager's methods. What they
+do not see, rows of other DAGs that a query reaches by a relationship, is filtered from the queries of
+the operations that ``stock`` marks so.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+from flask import g, has_request_context
+from sqlalchemy import event, or_, select
+from sqlalchemy.orm import Session, with_loader_criteria
+
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.principal import DagLimit
+
+
+class LimitedToDags:
+    """The two methods that a credential's limit changes, in front of the auth manager's own."""
+
+    def is_authorized_dag(self, **asked: Any) -> bool:  # noqa: ANN401 - BaseAuthManager's keywords
+        """Never more than the credential's DAGs; without one in question, not all DAGs."""
+        limit = _limit()
+        if limit is not None:
+            details = asked.get("details")
+            if details is not None and details.id:
+                if details.id not in _allowed(limit, [details.id]):
+                    return False
+            elif asked.get("access_entity") is None:
+                return False
+        return bool(super().is_authorized_dag(**asked))  # type: ignore[misc]  # the auth manager's
+
+    def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
+        """Those of the user's DAGs that the credential is for."""
+        limit = _limit()
+        with _unlimited():
+            ids: set[str] = super().get_permitted_dag_ids(**asked)  # type: ignore[misc]
+        return ids if limit is None else _allowed(limit, ids)
+
+
+def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
+    """Lay the limit over the running auth manager, and the filter over all sessions."""
+    own = type(manager)
+    if not issubclass(own, LimitedToDags):
+        manager.__class__ = type(own.__name__, (LimitedToDags, own), {})
+    if not event.contains(Session, "do_orm_execute", _filter_rows):
+        event.listen(Session, "do_orm_execute", _filter_rows)
+
+
+def filter_rows() -> None:
+    """From now on in this request, let queries find no rows of DAGs that the credential is not for."""
+    if _limit() is not None:
+        g.platform_row_criteria = _criteria(
+            airflow_compat.auth_manager().get_permitted_dag_ids(methods=["GET"], user=g.user)
+        )
+
+
+def _limit() -> DagLimit | None:
+    """The limit of this request's credential, if it has one."""
+    if not has_request_context() or g.get("platform_unlimited"):
+        return None
+    principal = g.get("platform_principal")
+    return principal.credential.dags if principal is not None and principal.credential else None
+
+
+@contextmanager
+def _unlimited() -> Iterator[None]:
+    """Let the auth manager look at the user alone; it may call its own methods."""
+    if not has_request_context():
+        yield
+        return
+    before, g.platform_unlimited = g.get("platform_unlimited", False), True
+    try:
+        yield
+    finally:
+        g.platform_unlimited = before
+
+
+def _allowed(limit: DagLimit, dag_ids: Iterable[str]) -> set[str]:
+    """Those of ``dag_ids`` within the limit. Tags cost one query in a request."""
+    if limit.tags and "platform_tagged_dags" not in g:
+        tag = airflow_compat.DagTag
+        with db.transaction() as session:
+            tagged = session.scalars(select(tag.dag_id).where(tag.name.in_(limit.tags)))
+            g.platform_tagged_dags = frozenset(tagged)
+    tagged_dags = g.get("platform_tagged_dags", frozenset())
+    return {
+        dag_id
+        for dag_id in dag_ids
+        if dag_id in tagged_dags or any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids)
+    }
+
+
+def _criteria(dag_ids: set[str]) -> list[Any]:
+    """What rows must fulfil to be of those DAGs, or of none at all."""
+    dataset = airflow_compat.DatasetModel
+    consumer, producer = (
+        airflow_compat.DagScheduleDatasetReference,
+        airflow_compat.TaskOutletDatasetReference,
+    )
+    dataset_event = airflow_compat.DatasetEvent
+    rows = {
+        airflow_compat.DagRun: airflow_compat.DagRun.dag_id.in_(dag_ids),
+        airflow_compat.TaskInstance: airflow_compat.TaskInstance.dag_id.in_(dag_ids),
+        consumer: consumer.dag_id.in_(dag_ids),
+        producer: producer.dag_id.in_(dag_ids),
+        dataset: or_(
+            dataset.consuming_dags.any(consumer.dag_id.in_(dag_ids)),
+            dataset.producing_tasks.any(producer.dag_id.in_(dag_ids)),
+        ),
+        # No DAG has caused the event where it came by the REST API.
+        dataset_event: or_(dataset_event.source_dag_id.in_(dag_ids), dataset_event.source_dag_id.is_(None)),
+    }
+    return [with_loader_criteria(model, rule, include_aliases=True) for model, rule in rows.items()]
+
+
+def _filter_rows(state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteState
+    if state.is_select and has_request_context() and "platform_row_criteria" in g:
+        state.statement = state.statement.options(*g.platform_row_criteria)

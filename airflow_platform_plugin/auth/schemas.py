@@ -1,0 +1,100 @@
+"""API keys over HTTP."""
+
+from datetime import datetime
+from ipaddress import ip_network
+
+from marshmallow import ValidationError, fields, validate
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp
+from airflow_platform_plugin.scopes import SCOPES
+
+_LONGEST_OVERLAP = 30 * 86_400
+_NAME = validate.Length(min=1, max=128)
+
+
+def _network(text: str) -> None:
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValidationError(f"Is not a network such as 10.0.0.0/8: {error}") from error
+
+
+def _future(moment: datetime) -> None:
+    if moment <= db.now():
+        raise ValidationError("Must lie in the future.")
+
+
+class AllowedDags(InputSchema):
+    """The DAGs a key is limited to: by shell patterns of ids, or by tags."""
+
+    dag_ids = fields.List(fields.String(validate=validate.Length(min=1, max=250)), load_default=list)
+    tags = fields.List(fields.String(validate=validate.Length(min=1, max=100)), load_default=list)
+
+
+class ApiKeyChange(InputSchema):
+    """What of a key can be changed; null removes a limit."""
+
+    name = fields.String(validate=_NAME)
+    tenant_id = fields.String(allow_none=True)
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(SCOPES, error="Unknown; known are: {choices}.")),
+        allow_none=True,
+    )
+    allowed_dags = fields.Nested(AllowedDags, allow_none=True)
+    allowed_networks = fields.List(fields.String(validate=_network), allow_none=True)
+    expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
+
+
+class ApiKeyInput(ApiKeyChange):
+    """A key as it is asked for; without ``scopes`` it is for everything that its owner may."""
+
+    name = fields.String(required=True, validate=_NAME)
+    owner = fields.String(validate=validate.Length(min=1, max=256))
+
+
+class RotateInput(InputSchema):
+    """For how long the old secret works beside the new one."""
+
+    overlap_seconds = fields.Integer(
+        strict=True, load_default=3600, validate=validate.Range(min=0, max=_LONGEST_OVERLAP)
+    )
+
+
+class ApiKeyQuery(PageQuery):
+    """Which keys are wanted."""
+
+    owner = fields.String()
+    tenant_id = fields.String()
+    revoked = fields.Boolean(load_default=False)
+
+
+class ApiKeyAnswer(AnswerSchema):
+    """A key without its secret; what scanners find in code begins with ``afp_`` and this id."""
+
+    id = fields.String()
+    name = fields.String()
+    owner = fields.String()
+    tenant_id = fields.String()
+    scopes = fields.List(fields.String())
+    allowed_dags = fields.Dict()
+    allowed_networks = fields.List(fields.String())
+    created_at = Timestamp()
+    created_by = fields.String()
+    expires_at = Timestamp()
+    last_used_at = Timestamp()
+    previous_expires_at = Timestamp()
+    revoked_at = Timestamp()
+
+
+class NewApiKeyAnswer(ApiKeyAnswer):
+    """A key as its maker sees it, once."""
+
+    key = fields.String()
+
+
+class ApiKeyList(AnswerSchema):
+    """A page of keys."""
+
+    api_keys = fields.List(fields.Nested(ApiKeyAnswer), attribute="items")
+    total_entries = fields.Integer()
