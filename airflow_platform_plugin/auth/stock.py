@@ -60,10 +60,10 @@ _TABLE: dict[tuple[str | None, Dags], str] = {
     ("variables:write", Dags.NONE): "post_variables patch_variable delete_variable",
     ("pools:read", Dags.NONE): "get_pools get_pool",
     ("pools:write", Dags.NONE): "post_pool patch_pool delete_pool",
-    ("admin:read", Dags.NONE): "get_config get_value get_plugins get_providers",
-    # The audit log and the names of permissions tell of every DAG; whoever writes roles may read all.
+    ("admin:read", Dags.NONE): "get_config get_value get_plugins get_providers get_permissions",
+    # The audit log and roles tell of every DAG; whoever writes roles may read all.
     ("admin:read", Dags.REFUSED): """
-        get_event_logs get_event_log get_roles get_role get_permissions get_users get_user
+        get_event_logs get_event_log get_roles get_role get_users get_user
     """,
     ("admin:write", Dags.REFUSED): "post_role patch_role delete_role post_user patch_user delete_user",
 }

@@ -1,0 +1,158 @@
+"""Two DAGs' rows in every table that Airflow's API reads: one for a limited key, one to hide from it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MINE, HIDDEN = "mine_etl", "hidden_pipeline"
+RUN, TASK, URI = "run-1", "load", "s3://bucket/shared"
+
+
+@contextmanager
+def two_dags(app: Any) -> Iterator[None]:
+    """Commit them, for Airflow reads on connections of its own, and take them away afterwards."""
+    from airflow import settings
+    from sqlalchemy.orm import Session
+
+    with app.app_context():
+        before = _ids()
+        _serialize([_dag(MINE, HIDDEN, ["mine"]), _dag(HIDDEN, MINE, ["theirs"])])
+        with Session(settings.engine) as session, session.begin():
+            for dag_id in (MINE, HIDDEN):
+                _add_rows(session, app, dag_id)
+        for dag_id in (MINE, HIDDEN):
+            manager = app.appbuilder.sm
+            permission = manager.create_permission("can_read", f"DAG:{dag_id}")
+            manager.add_permission_to_role(manager.find_role("Admin"), permission)
+    try:
+        yield
+    finally:
+        _remove_all_but(before)
+        for dag_id in (MINE, HIDDEN):
+            path(dag_id).unlink()
+
+
+def _dag(dag_id: str, other: str, tags: list[str]) -> Any:
+    """A DAG whose last task, when cleared, clears one of the other DAG's too; both write one dataset."""
+    import pendulum
+    from airflow import DAG, Dataset
+    from airflow.operators.empty import EmptyOperator
+    from airflow.sensors.external_task import ExternalTaskMarker
+
+    with DAG(
+        dag_id,
+        start_date=pendulum.datetime(2024, 1, 1),
+        schedule=[Dataset(URI)],
+        tags=tags,
+        catchup=False,
+        default_args={"email_on_failure": False},
+    ) as dag:
+        EmptyOperator(task_id=TASK, outlets=[Dataset(URI)]) >> ExternalTaskMarker(
+            task_id="marker", external_dag_id=other, external_task_id=TASK
+        )
+    source = path(dag_id)
+    source.parent.mkdir(exist_ok=True)
+    source.write_text(f"# {dag_id}\n", encoding="utf-8")
+    dag.fileloc = str(source)
+    return dag
+
+
+def path(dag_id: str) -> Path:
+    """Where the DAG's file lies."""
+    from airflow import settings
+
+    return Path(settings.DAGS_FOLDER) / f"{dag_id}.py"
+
+
+def _serialize(dags: list[Any]) -> None:
+    from airflow.models.dag import DAG
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        DAG.bulk_write_to_db(dags, session=session)
+        for dag in dags:
+            SerializedDagModel.write_dag(dag, session=session)
+
+
+def _add_rows(session: Any, app: Any, dag_id: str) -> None:
+    import pendulum
+    from airflow.models.dag import DagModel
+    from airflow.models.dagwarning import DagWarning, DagWarningType
+    from airflow.models.dataset import DatasetDagRunQueue, DatasetEvent, DatasetModel
+    from airflow.models.errors import ParseImportError
+    from airflow.models.log import Log
+    from airflow.models.xcom import XCom
+    from airflow.utils.state import DagRunState, TaskInstanceState
+    from airflow.utils.types import DagRunType
+    from sqlalchemy import select
+
+    dag = app.dag_bag.get_dag(dag_id)
+    moment = pendulum.datetime(2024, 1, 2)
+    run = dag.create_dagrun(
+        run_type=DagRunType.MANUAL,
+        run_id=RUN,
+        execution_date=moment,
+        data_interval=(moment, moment),
+        state=DagRunState.SUCCESS,
+        external_trigger=True,
+        session=session,
+    )
+    for instance in run.task_instances:
+        instance.state = TaskInstanceState.SUCCESS
+        instance.try_number = 1
+    session.flush()
+    XCom.set(key="k", value=dag_id, task_id=TASK, dag_id=dag_id, run_id=RUN, session=session)
+    model = session.get(DagModel, dag_id)
+    session.add(ParseImportError(filename=model.fileloc, stacktrace=f"in {dag_id}", timestamp=moment))
+    session.add(DagWarning(dag_id, DagWarningType.NONEXISTENT_POOL, f"of {dag_id}"))
+    session.add(Log(event="test", task_instance=None, owner="x", dag_id=dag_id, extra="{}"))
+    dataset = session.scalar(select(DatasetModel).where(DatasetModel.uri == URI))
+    event = DatasetEvent(
+        dataset_id=dataset.id,
+        source_dag_id=dag_id,
+        source_task_id=TASK,
+        source_run_id=RUN,
+        source_map_index=-1,
+    )
+    session.add(event)
+    session.flush()
+    for other in session.scalars(select(DatasetEvent)):
+        run.consumed_dataset_events.append(other)
+    session.add(DatasetDagRunQueue(dataset_id=dataset.id, target_dag_id=dag_id))
+
+
+def _tables() -> list[Any]:
+    from airflow.models.base import Base
+
+    skipped = ("session", "alembic")
+    return [table for table in reversed(Base.metadata.sorted_tables) if not table.name.startswith(skipped)]
+
+
+def _ids() -> dict[str, set[Any]]:
+    """The primary keys that are there, of each table."""
+    from airflow import settings
+    from sqlalchemy import select
+
+    with settings.engine.connect() as connection:
+        return {
+            table.name: set(map(tuple, connection.execute(select(*table.primary_key.columns))))
+            for table in _tables()
+        }
+
+
+def _remove_all_but(before: dict[str, set[Any]]) -> None:
+    from airflow import settings
+    from sqlalchemy import and_, delete, select
+
+    with settings.engine.begin() as connection:
+        for table in _tables():
+            keys = list(table.primary_key.columns)
+            for row in connection.execute(select(*keys)).all():
+                if tuple(row) not in before[table.name]:
+                    connection.execute(
+                        delete(table).where(
+                            and_(*(key == value for key, value in zip(keys, row, strict=True)))
+                        )
+                    )
