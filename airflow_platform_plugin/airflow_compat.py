@@ -97,6 +97,14 @@ def usernames(session: "Session", ids: Collection[int]) -> dict[int, str]:
     return dict(session.execute(select(User.id, User.username).where(User.id.in_(ids))).all())
 
 
+def redact(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with what Airflow takes for secrets by their names made unreadable."""
+    from airflow.utils.log.secrets_masker import redact as airflow_redact
+
+    redacted: dict[str, Any] = airflow_redact(values)
+    return redacted
+
+
 def end_request_transaction() -> None:
     """End the transaction in which Airflow has read the caller's rights."""
     security_manager().get_session.rollback()

@@ -27,7 +27,10 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
 Base: Any = declarative_base(metadata=metadata)
+# Marks a column that holds a secret, or a hash or encryption of one: the audit log leaves it out.
+SECRET = {"secret": True}
 
 
 @contextmanager

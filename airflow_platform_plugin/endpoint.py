@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin import airflow_compat, audit, db, http
 from airflow_platform_plugin.errors import (
     CODES,
     AuthenticationFailed,
@@ -134,14 +134,16 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
     if not declaration.session:
         airflow_compat.end_request_transaction()
     with db.transaction() if declaration.session else nullcontext() as session:
+        trail = audit.Trail(session) if session is not None else None
         result = handler(Call(principal, body, query, path, session))
         status = declaration.status
         if isinstance(result, Answer):
             result, status = result.value, result.status
         # Inside the transaction: a row's columns may still have to be read.
         dumped = declaration.answer().dump(result) if declaration.answer else result
-        if session is not None:
+        if trail is not None and session is not None:
             session.flush()  # a violated constraint must fail here, before an answer is made
+            trail.write(principal, handler.__name__)
     response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
     response.status_code = status
     return response

@@ -4,7 +4,7 @@ import logging
 
 from flask import Blueprint, Flask
 
-from airflow_platform_plugin import airflow_compat, db, http, settings
+from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
@@ -26,6 +26,7 @@ def install(app: Flask) -> None:
     hooks = Blueprint("platform_hooks", __name__)
     http.install(hooks)
     backend.install(app, hooks)
+    audit.install()
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)

@@ -20,9 +20,9 @@ class ApiKey(db.Base):
     scopes = Column(JSON(none_as_null=True))
     allowed_dags = Column(JSON(none_as_null=True))
     allowed_networks = Column(JSON(none_as_null=True))
-    secret_hash = Column(String(64), nullable=False)
+    secret_hash = Column(String(64), nullable=False, info=db.SECRET)
     # The secret before the last rotation, and until when it works beside the new one.
-    previous_secret_hash = Column(String(64))
+    previous_secret_hash = Column(String(64), info=db.SECRET)
     previous_expires_at = Column(UtcDateTime)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256))  # null for keys of before this was kept

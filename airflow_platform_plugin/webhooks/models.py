@@ -15,12 +15,13 @@ class Webhook(db.Base):
 
     webhook_id = Column(String(24), primary_key=True, default=lambda: db.new_id("wh"))
     name = Column(String(256), nullable=False)
-    url = Column(String(2000), nullable=False)
+    # Chat services give out addresses that let whoever knows them post.
+    url = Column(String(2000), nullable=False, info=db.SECRET)
     events = Column(JSON, nullable=False)
     filters = Column(JSON, nullable=False)
     retry_policy = Column(JSON, nullable=False)
-    encrypted_headers = Column(Text, nullable=False)
-    encrypted_secret = Column(Text, nullable=False)
+    encrypted_headers = Column(Text, nullable=False, info=db.SECRET)
+    encrypted_secret = Column(Text, nullable=False, info=db.SECRET)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256), nullable=False)
 

@@ -1,0 +1,100 @@
+"""Every change through the API, in Airflow's own audit log: who, with which key, what, before and after.
+
+The changes are read from the request's session when it flushes, so a service need not tell them, and
+a transaction that is undone leaves no row.
+"""
+
+import json
+from typing import Any
+
+from flask import g, has_request_context
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin.principal import Principal
+
+_LONGEST_EVENT = 60  # the column's length
+_LONGEST_EXTRA = 32_000  # MySQL keeps 65,535 bytes, which is fewer letters
+
+
+class Trail:
+    """What one session has changed in the platform's tables, in order."""
+
+    def __init__(self, session: Session) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self._session = session
+        event.listen(session, "after_flush", self._collect)
+
+    def write(self, principal: Principal, name: str) -> None:
+        """Add the row, if anything has changed; a change too long to keep is told without its values."""
+        if not self.changes:
+            return
+        extra = {"changes": self.changes, "request_id": http.request_id()}
+        text = json.dumps(extra, default=str)
+        if len(text) > _LONGEST_EXTRA:
+            brief = [{**change, "before": None, "after": None, "too_long": True} for change in self.changes]
+            text = json.dumps({**extra, "changes": brief[:100]}, default=str)
+        row = airflow_compat.Log(
+            event=f"platform.{name}"[:_LONGEST_EVENT],
+            task_instance=None,
+            owner=principal.username,
+            extra=text,
+        )
+        row.dag_id = next((change["dag_id"] for change in self.changes if change.get("dag_id")), None)
+        self._session.add(row)
+        self._session.flush()
+
+    def _collect(self, session: Session, _context: object) -> None:
+        for row in [*session.new, *session.dirty, *session.deleted]:
+            if isinstance(row, db.Base):
+                before, after = _values(row, session)
+                if before != after:
+                    self.changes.append(
+                        {
+                            "object": str(row.__tablename__).removeprefix("platform_"),
+                            "id": "/".join(map(str, inspect(row).mapper.primary_key_from_instance(row))),
+                            "before": before,
+                            "after": after,
+                        }
+                    )
+                    if dag_id := getattr(row, "dag_id", None):
+                        self.changes[-1]["dag_id"] = dag_id
+
+
+def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:  # noqa: ANN401 - any model
+    """A row before and after this flush; of a changed row only what has changed. Secrets are left out."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    state = inspect(row)
+    for attribute in state.mapper.column_attrs:
+        if attribute.columns[0].info.get("secret"):
+            continue
+        name, history = attribute.key, state.attrs[attribute.key].history
+        if row in session.dirty:
+            if history.has_changes():
+                before[name] = history.deleted[0] if history.deleted else None
+                after[name] = history.added[0] if history.added else None
+        else:
+            before[name] = after[name] = getattr(row, name)
+    before, after = airflow_compat.redact(before), airflow_compat.redact(after)
+    if row in session.new:
+        return None, after
+    return before, None if row in session.deleted else after
+
+
+def install() -> None:
+    """Let every row of the audit log that a key's request causes name the key, stock endpoints' too."""
+    if not event.contains(airflow_compat.Log, "before_insert", _name_credential):
+        event.listen(airflow_compat.Log, "before_insert", _name_credential)
+
+
+def _name_credential(_mapper: object, _connection: object, row: Any) -> None:  # noqa: ANN401 - Airflow's Log
+    principal = g.get("platform_principal") if has_request_context() else None
+    if principal is None or principal.credential is None:
+        return
+    try:
+        extra = json.loads(row.extra or "{}")
+    except ValueError:
+        extra = {"extra": row.extra}
+    row.extra = json.dumps({**extra, "credential": principal.credential.id})
