@@ -64,6 +64,13 @@ class _Memory:
 
 
 _memory = _Memory()
+_clock = time.monotonic
+
+
+def forget() -> None:
+    """Look every credential up again when it is next shown."""
+    _memory.found.clear()
+    _memory.noted.clear()
 
 
 def recognise(text: str, address: str | None) -> Found | None:
@@ -71,7 +78,7 @@ def recognise(text: str, address: str | None) -> Found | None:
     parsed = keys.parse(text)
     if parsed is None or parsed.prefix == keys.REFRESH_TOKEN:
         return None
-    digest, now = crypto.digest(text), time.monotonic()
+    digest, now = crypto.digest(text), _clock()
     until, found = _memory.found.get(digest, (0.0, None))
     if now >= until:
         with db.transaction() as session:

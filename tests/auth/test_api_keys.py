@@ -1,0 +1,352 @@
+"""API keys over HTTP: made, narrowed, rotated, revoked; and what they are worth afterwards."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import client
+from sqlalchemy import delete, event
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.auth import credentials, keys, service
+from airflow_platform_plugin.auth.models import ApiKey
+
+URL = "/api/v1/platform/api-keys"
+STOCK = "/api/v1/dags"
+Call = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """Each test looks keys up itself."""
+    credentials.forget()
+    yield
+    credentials.forget()
+
+
+@pytest.fixture
+def viewer(app: Any, make_key: Callable[[str], str]) -> Call:
+    return client(app, {"X-API-Key": make_key("viewer")})
+
+
+@pytest.fixture
+def as_key(app: Any) -> Callable[[str], Call]:
+    return lambda key: client(app, {"X-API-Key": key})
+
+
+def test_a_key_is_shown_once(call: Call) -> None:
+    """The text is in the answer to its making and in no other."""
+    made = call("POST", URL, json={"name": "ci"})
+    assert made.status == 201
+    assert keys.parse(made.json["key"]).id == made.json["id"]
+    shown = call("GET", f"{URL}/{made.json['id']}").json
+    assert "key" not in shown
+    assert {key: value for key, value in made.json.items() if key != "key"} == shown
+    assert made.json["key"] not in call("GET", URL).text
+
+
+def test_every_field_is_kept(call: Call) -> None:
+    call("POST", "/api/v1/platform/tenants", json={"tenant_id": "analytics"})
+    fields = {
+        "name": "ci",
+        "owner": "viewer",
+        "tenant_id": "analytics",
+        "scopes": ["dags:read", "dag_runs:write"],
+        "allowed_dags": {"dag_ids": ["analytics_*"], "tags": ["shared"]},
+        "allowed_networks": ["10.0.0.0/8", "2001:db8::/32"],
+        "expires_at": "2099-01-01T00:00:00Z",
+    }
+    made = call("POST", URL, json=fields).json
+    assert {name: made[name] for name in fields} == fields
+    assert (made["created_by"], made["last_used_at"], made["revoked_at"]) == ("admin", None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({}, "/name"),
+        ({"name": ""}, "/name"),
+        ({"name": "k", "scopes": ["dags:fly"]}, "/scopes/0"),
+        ({"name": "k", "allowed_dags": ["x"]}, "/allowed_dags"),
+        ({"name": "k", "allowed_dags": {"ids": []}}, "/allowed_dags/ids"),
+        ({"name": "k", "allowed_networks": ["10.0.0.1/8"]}, "/allowed_networks/0"),
+        ({"name": "k", "allowed_networks": ["home"]}, "/allowed_networks/0"),
+        ({"name": "k", "expires_at": "2001-01-01T00:00:00Z"}, "/expires_at"),
+        ({"name": "k", "expires_at": "2099-01-01T00:00:00"}, "/expires_at"),
+        ({"name": "k", "owner": "nobody"}, "/owner"),
+        ({"name": "k", "tenant_id": "nowhere"}, "/tenant_id"),
+        ({"name": "k", "colour": "red"}, "/colour"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(call: Call, fields: dict[str, Any], pointer: str) -> None:
+    answer = call("POST", URL, json=fields)
+    assert answer.status == 400
+    assert [error["pointer"] for error in answer.json["error"]["details"]["errors"]] == [pointer]
+
+
+# --- whose keys ---
+
+
+def test_everybody_manages_their_own(viewer: Call) -> None:
+    """No permission is needed for what may no more than oneself."""
+    made = viewer("POST", URL, json={"name": "mine"})
+    assert made.status == 201
+    path = f"{URL}/{made.json['id']}"
+    assert viewer("PATCH", path, json={"name": "still mine"}).json["name"] == "still mine"
+    assert viewer("POST", f"{path}/rotate", json={}).status == 200
+    assert viewer("DELETE", path).status == 204
+
+
+def test_others_keys_are_not_there(call: Call, viewer: Call) -> None:
+    """For whoever lacks the permission: 404, in lists and in their count, and none can be made for others."""
+    made = call("POST", URL, json={"name": "admin's"}).json
+    path = f"{URL}/{made['id']}"
+    answers = [
+        viewer("GET", path),
+        viewer("PATCH", path, json={"name": "x"}),
+        viewer("POST", f"{path}/rotate", json={}),
+        viewer("DELETE", path),
+    ]
+    assert [answer.status for answer in answers] == [404] * 4
+    listed = viewer("GET", URL).json
+    assert {key["owner"] for key in listed["api_keys"]} == {"viewer"}
+    assert listed["total_entries"] == 1
+    assert viewer("GET", f"{URL}?owner=admin").json == {"api_keys": [], "total_entries": 0}
+    refused = viewer("POST", URL, json={"name": "x", "owner": "admin"})
+    assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": "api_keys:write"})
+
+
+def test_with_the_permission_others_keys_are_managed(call: Call, as_key: Callable[[str], Call]) -> None:
+    made = call("POST", URL, json={"name": "k", "owner": "viewer"}).json
+    assert as_key(made["key"])("GET", URL).json["total_entries"] == 1
+    assert [key["id"] for key in call("GET", f"{URL}?owner=viewer").json["api_keys"]] == [made["id"]]
+    assert call("DELETE", f"{URL}/{made['id']}").status == 204
+    assert call("GET", f"{URL}?owner=viewer").json["total_entries"] == 0
+    assert call("GET", f"{URL}?owner=viewer&revoked=true").json["total_entries"] == 1
+
+
+# --- a key cannot grow ---
+
+
+def test_a_key_makes_no_key_that_may_more(call: Call, as_key: Callable[[str], Call]) -> None:
+    """Neither by making, nor by changing itself, nor by rotating another that may more."""
+    wide = call("POST", URL, json={"name": "wide"}).json
+    narrow = call("POST", URL, json={"name": "narrow", "scopes": ["api_keys:write", "dags:read"]}).json
+    request = as_key(narrow["key"])
+    for attempt in (
+        request("POST", URL, json={"name": "x", "scopes": ["dags:write"]}),
+        request("POST", URL, json={"name": "x", "scopes": None}),
+        request("PATCH", f"{URL}/{narrow['id']}", json={"scopes": None}),
+        request("PATCH", f"{URL}/{wide['id']}", json={"scopes": ["dags:read"]}),
+        request("POST", f"{URL}/{wide['id']}/rotate", json={}),
+    ):
+        assert (attempt.status, attempt.json["error"]["code"]) == (403, "PERMISSION_DENIED")
+    assert request("POST", URL, json={"name": "x"}).json["scopes"] == ["api_keys:write", "dags:read"]
+    assert request("POST", URL, json={"name": "x", "scopes": ["dags:read"]}).status == 201
+
+
+@pytest.mark.parametrize("limit", [{"allowed_dags": {"dag_ids": ["*"]}}, {"allowed_networks": ["0.0.0.0/0"]}])
+def test_a_key_limited_to_dags_or_networks_makes_none(
+    call: Call, as_key: Callable[[str], Call], limit: dict[str, Any]
+) -> None:
+    made = call("POST", URL, json={"name": "k", "scopes": ["api_keys:write"], **limit}).json
+    assert as_key(made["key"])("POST", URL, json={"name": "x"}).status == 403
+
+
+def test_our_endpoints_need_the_scope_too(call: Call, as_key: Callable[[str], Call]) -> None:
+    request = as_key(call("POST", URL, json={"name": "k", "scopes": ["tenants:read"]}).json["key"])
+    assert request("GET", "/api/v1/platform/tenants").status == 200
+    for method, path, scope in (
+        ("POST", "/api/v1/platform/tenants", "tenants:write"),
+        ("GET", "/api/v1/datakits", "datakits:read"),
+        ("GET", URL, "api_keys:read"),
+    ):
+        refused = request(method, path, json={} if method == "POST" else None)
+        assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": scope})
+
+
+def test_a_dag_limited_key_reaches_ours_only_where_scopes_name_it(
+    call: Call, as_key: Callable[[str], Call]
+) -> None:
+    """And never what leads to other DAGs, such as webhooks."""
+    limit = {"allowed_dags": {"dag_ids": ["a_*"]}}
+    implicit = as_key(call("POST", URL, json={"name": "k", **limit}).json["key"])
+    scopes = ["tenants:read", "webhooks:read", "datakits:read"]
+    explicit = as_key(call("POST", URL, json={"name": "k", "scopes": scopes, **limit}).json["key"])
+    tenants, hooks = "/api/v1/platform/tenants", "/api/v1/platform/webhooks"
+    assert [implicit("GET", tenants).status, explicit("GET", tenants).status] == [403, 200]
+    assert [implicit("GET", hooks).status, explicit("GET", hooks).status] == [403, 403]
+    assert explicit("GET", "/api/v1/datakits/deployments").status == 403
+
+
+# --- the end of a key ---
+
+
+def test_a_revoked_key_is_refused_and_stays_known(call: Call, as_key: Callable[[str], Call]) -> None:
+    made = call("POST", URL, json={"name": "k"}).json
+    path = f"{URL}/{made['id']}"
+    assert call("DELETE", path).status == 204
+    assert as_key(made["key"])("GET", STOCK).status == 401
+    assert call("GET", path).json["revoked_at"] is not None
+    assert call("PATCH", path, json={"name": "x"}).status == 409
+    assert call("POST", f"{path}/rotate", json={}).status == 409
+    assert call("DELETE", path).status == 204
+
+
+def test_a_revocation_counts_within_two_seconds_in_every_worker(
+    call: Call, as_key: Callable[[str], Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a worker remembers of a key ends after one second, whoever revoked it."""
+    made = call("POST", URL, json={"name": "k"}).json
+    clock = [1000.0]
+    monkeypatch.setattr(credentials, "_clock", lambda: clock[0])
+    assert as_key(made["key"])("GET", STOCK).status == 200
+    call("DELETE", f"{URL}/{made['id']}")
+    clock[0] += credentials.REMEMBERED_SECONDS
+    assert credentials.REMEMBERED_SECONDS <= 1
+    assert as_key(made["key"])("GET", STOCK).status == 401
+
+
+def test_an_expired_key_is_refused(
+    session: Any, app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the moment it expires, also where a worker remembers it."""
+    ends = db.now() + timedelta(minutes=5)
+    _, key = service.create(session, name="k", user_id=user_id("admin"), expires_at=ends)
+    request = client(app, {"X-API-Key": key})
+    assert request("GET", STOCK).status == 200
+    monkeypatch.setattr(db, "now", lambda: ends)
+    assert request("GET", STOCK).status == 401
+
+
+def test_after_a_rotation_both_secrets_work_for_a_while(
+    call: Call, as_key: Callable[[str], Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = call("POST", URL, json={"name": "k"}).json
+    rotated = call("POST", f"{URL}/{made['id']}/rotate", json={"overlap_seconds": 60}).json
+    assert rotated["id"] == made["id"]
+    assert rotated["key"] != made["key"]
+    assert [as_key(key)("GET", STOCK).status for key in (made["key"], rotated["key"])] == [200, 200]
+    credentials.forget()
+    later = db.now() + timedelta(seconds=61)
+    monkeypatch.setattr(db, "now", lambda: later)
+    assert [as_key(key)("GET", STOCK).status for key in (made["key"], rotated["key"])] == [401, 200]
+
+
+def test_a_rotation_without_overlap_ends_the_old_secret_at_once(
+    call: Call, as_key: Callable[[str], Call]
+) -> None:
+    made = call("POST", URL, json={"name": "k"}).json
+    call("POST", f"{URL}/{made['id']}/rotate", json={"overlap_seconds": 0})
+    assert as_key(made["key"])("GET", STOCK).status == 401
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "status"),
+    [
+        (["10.0.0.0/8"], "10.1.2.3", 200),
+        (["10.0.0.0/8"], "11.1.2.3", 401),
+        (["10.0.0.0/8"], "::ffff:10.1.2.3", 200),
+        (["2001:db8::/32", "10.0.0.0/8"], "2001:db8::1", 200),
+        (["2001:db8::/32"], "10.1.2.3", 401),
+        ([], "10.1.2.3", 401),
+        (["10.0.0.0/8"], "unix", 401),
+    ],
+)
+def test_a_key_counts_only_from_its_networks(
+    call: Call, as_key: Callable[[str], Call], networks: list[str], address: str, status: int
+) -> None:
+    key = call("POST", URL, json={"name": "k", "allowed_networks": networks}).json["key"]
+    assert as_key(key)("GET", STOCK, environ_base={"REMOTE_ADDR": address}).status == status
+
+
+def test_an_owner_who_is_deactivated_or_loses_a_role_loses_it_for_the_key_at_once(app: Any) -> None:
+    """A worker remembers keys, never users."""
+    manager = app.appbuilder.sm
+    # Each in a context of its own, as each request is: users' rights are remembered within one.
+    with app.app_context():
+        role = manager.find_role("Op")
+        user_id = manager.add_user("leaver", "L", "T", "leaver@example.com", role, "x").id
+    with db.transaction() as own:
+        key = service.create(own, name="k", user_id=user_id)[1]
+
+    def status() -> int:
+        return int(client(app, {"X-API-Key": key})("GET", "/api/v1/pools").status)
+
+    assert status() == 200
+    with app.app_context():
+        user = manager.find_user("leaver")
+        user.roles = [manager.find_role("Public")]
+        manager.update_user(user)
+    assert status() == 403
+    with app.app_context():
+        user = manager.find_user("leaver")
+        user.active = False
+        manager.update_user(user)
+    assert status() == 401
+    with db.transaction() as own:
+        own.execute(delete(ApiKey))
+
+
+# --- what a look-up costs ---
+
+
+def test_a_key_is_looked_up_once_a_second_and_its_use_noted_once_a_minute(
+    session: Any, app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, key = service.create(session, name="k", user_id=user_id("admin"))
+    clock = [1000.0]
+    monkeypatch.setattr(credentials, "_clock", lambda: clock[0])
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    def cost() -> list[str]:
+        statements.clear()
+        assert credentials.recognise(key, None) is not None
+        return [words.split()[0] for words in statements if "SAVEPOINT" not in words]
+
+    assert cost() == ["SELECT", "UPDATE"]
+    assert cost() == []
+    clock[0] += 1
+    assert cost() == ["SELECT"]
+    clock[0] += 60
+    assert cost() == ["SELECT", "UPDATE"]
+    session.refresh(row)
+    assert row.last_used_at is not None
+    del app
+
+
+def test_use_is_written_only_where_it_is_older_than_a_minute(
+    session: Any, user_id: Callable[[str], int]
+) -> None:
+    """Several web workers that see a key write it down once."""
+    moment = db.now()
+    row, _ = service.create(session, name="k", user_id=user_id("admin"), last_used_at=moment)
+    service.note_use(session, row.id, unless_since=moment - timedelta(minutes=1))
+    session.refresh(row)
+    assert row.last_used_at == moment
+
+
+def test_a_use_that_cannot_be_noted_does_not_fail_the_request(
+    session: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    _, key = service.create(session, name="k", user_id=user_id("admin"))
+    monkeypatch.setattr(service, "note_use", locked)
+    assert credentials.recognise(key, None) is not None
+
+
+def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
+    """The API reference's OAuth clients and Airflow's own client libraries send ``Authorization: Bearer``."""
+    made = call("POST", URL, json={"name": "k"}).json
+    for words in (f"Bearer {made['key']}", f"bearer  {made['key']}"):
+        assert client(app, {"Authorization": words})("GET", STOCK).status == 200
+    wrong = keys.generate(keys.ACCESS_TOKEN)
+    assert client(app, {"Authorization": f"Bearer {wrong}"})("GET", STOCK).status == 401
+    refresh = keys.generate(keys.REFRESH_TOKEN)
+    assert client(app, {"Authorization": f"Bearer {refresh}"})("GET", STOCK).status == 401
