@@ -33,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     create = keys.add_parser("create", help="make a key and print it, once")
     create.add_argument("--user", required=True, help="the Airflow user as whom the key acts")
     create.add_argument("--name", default="created on the command line")
+    create.add_argument("--scopes", help="what it is for, as dags:read,dag_runs:write; all its user may do")
+    create.add_argument("--expires-in-days", type=int, metavar="DAYS", help="never, unless given")
     create.set_defaults(run=_create_key)
 
     worker = commands.add_parser("worker", help="run the platform's worker")
@@ -81,19 +83,30 @@ def _db_check(_: argparse.Namespace) -> int:
 
 
 def _create_key(arguments: argparse.Namespace) -> int:
-    from airflow.providers.fab.auth_manager.models import User
-    from sqlalchemy import select
+    from datetime import timedelta
 
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin import airflow_compat, db
     from airflow_platform_plugin.auth import service
+    from airflow_platform_plugin.scopes import SCOPES
 
+    scopes = arguments.scopes.split(",") if arguments.scopes is not None else None
+    if unknown := set(scopes or ()) - set(SCOPES):
+        print(f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(SCOPES)}", file=sys.stderr)
+        return 1
+    days = arguments.expires_in_days
     db.upgrade()
     with db.transaction() as session:
-        user_id = session.scalar(select(User.id).where(User.username == arguments.user))
+        user_id = airflow_compat.user_ids(session, [arguments.user]).get(arguments.user)
         if user_id is None:
             print(f"There is no user {arguments.user!r} in this Airflow.", file=sys.stderr)
             return 1
-        _, text = service.create(session, name=arguments.name, user_id=user_id)
+        _, text = service.create(
+            session,
+            name=arguments.name,
+            user_id=user_id,
+            scopes=scopes,
+            expires_at=None if days is None else db.now() + timedelta(days=days),
+        )
     print(text)
     return 0
 

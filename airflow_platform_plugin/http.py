@@ -7,6 +7,7 @@ beside those keys, so that clients of either kind find what they look for.
 import re
 import uuid
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -14,6 +15,8 @@ from flask import Blueprint, Response, g, jsonify, request
 from airflow_platform_plugin.errors import CODES, PlatformError
 
 PREFIX = "/api/v1/"
+# Airflow's own API and the auth manager's, by the names of their blueprints.
+STOCK_BLUEPRINTS = ("/api/v1", "/auth/fab/v1")
 REQUEST_ID_HEADER = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -43,9 +46,16 @@ def error_object(code: str, message: str, details: dict[str, Any]) -> dict[str, 
 
 
 def error_response(error: PlatformError) -> Response:
-    """The answer that ``error`` stands for."""
-    response = jsonify({"error": error_object(error.code, error.message, error.details)})
+    """The answer that ``error`` stands for; on a stock endpoint with the keys of a stock error too."""
+    body: dict[str, Any] = {"error": error_object(error.code, error.message, error.details)}
+    stock = request.blueprint in STOCK_BLUEPRINTS
+    if stock:
+        title = HTTPStatus(error.status).phrase
+        body |= {"type": "about:blank", "title": title, "status": error.status, "detail": error.message}
+    response = jsonify(body)
     response.status_code = error.status
+    if stock:
+        response.content_type = "application/problem+json"
     return response
 
 

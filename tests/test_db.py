@@ -140,3 +140,15 @@ def test_a_key_for_nobody_is_refused_in_one_line(app: Any) -> None:
     done = subprocess.run([*command, "--user", "nobody"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == "There is no user 'nobody' in this Airflow."
+
+
+def test_an_unknown_scope_is_refused_by_name(app: Any) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
+    done = subprocess.run(
+        [*command, "--user", "admin", "--scopes", "dags:read,dags:fly"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("Unknown scopes: dags:fly.")

@@ -90,7 +90,7 @@ def _authorise_stock(principal: Principal) -> None:
     if endpoint is None or hasattr(current_app.view_functions[endpoint], "endpoint"):
         return  # nothing there, or declared by @endpoint
     operation = stock.OPERATIONS.get(stock.operation_id(endpoint))
-    if request.blueprint not in stock.BLUEPRINTS or operation is None:
+    if request.blueprint not in http.STOCK_BLUEPRINTS or operation is None:
         raise PermissionDenied("Keys and tokens have no scope for this operation.")
     principal.require_grant(operation.scope, dags=operation.dags)
     if operation.dags is Dags.FILTERED:

@@ -16,8 +16,6 @@ class Operation(NamedTuple):
     dags: Dags
 
 
-BLUEPRINTS = ("/api/v1", "/auth/fab/v1")
-
 # By scope and reach; the names are the ``operationId``s of Airflow's OpenAPI documents.
 _TABLE: dict[tuple[str | None, Dags], str] = {
     (None, Dags.NONE): """

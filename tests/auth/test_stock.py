@@ -12,7 +12,7 @@ from sqlalchemy import delete
 from stock_data import HIDDEN, MINE, RUN, TASK, URI, two_dags
 from stock_data import path as file_of
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin import db, http
 from airflow_platform_plugin.auth import service, stock
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.scopes import SCOPES, Dags
@@ -177,7 +177,7 @@ def test_every_operation_of_airflow_has_a_scope(app: Any) -> None:
     served = {
         stock.operation_id(rule.endpoint)
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.split(".")[0] in stock.BLUEPRINTS
+        if rule.endpoint.split(".")[0] in http.STOCK_BLUEPRINTS
     }
     documented = {name for _, _, name in OPERATIONS}
     assert documented <= served == set(stock.OPERATIONS)
@@ -207,6 +207,7 @@ def test_a_key_without_the_scope_is_refused_by_name(
     assert answer.status == 403
     assert answer.json["error"]["code"] == "PERMISSION_DENIED"
     assert answer.json["error"]["details"] == {"scope": needed}
+    assert (answer.json["status"], answer.json["detail"]) == (403, answer.json["error"]["message"])
 
 
 def test_the_rows_would_be_seen_without_a_limit(with_key: Callable[..., Any], app: Any) -> None:
