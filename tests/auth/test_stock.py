@@ -289,7 +289,9 @@ def test_clearing_does_not_follow_markers_out_of_the_limit(
     request = with_key(allowed_dags={"dag_ids": [MINE], "tags": []} if limited else None)
     assert request("POST", path, json=body).status == 200
     with create_session() as session:
-        states = dict(session.query(TaskInstance.dag_id, TaskInstance.state).filter_by(task_id=TASK))
+        states = dict(
+            session.query(TaskInstance.dag_id, TaskInstance.state).filter_by(task_id=TASK, run_id=RUN)
+        )
     assert states[MINE] is None
     assert (states[HIDDEN] == "success") is limited
 
