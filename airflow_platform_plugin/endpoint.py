@@ -24,15 +24,17 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from airflow_platform_plugin import airflow_compat, audit, db, http
+from airflow_platform_plugin import airflow_compat, audit, db, http, idempotency
 from airflow_platform_plugin.errors import (
     CODES,
     AuthenticationFailed,
     Conflict,
     FieldError,
     PlatformError,
+    PreconditionFailed,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
@@ -90,6 +92,20 @@ class Call:
             raise RuntimeError("This endpoint declares session=False.")
         return self._session
 
+    @property
+    def has_session(self) -> bool:
+        """Whether there is one."""
+        return self._session is not None
+
+    def require_match(self, row: Any) -> None:  # noqa: ANN401 - any model with a row_version
+        """Hold the request's ``If-Match``, if it has one, against the row (RFC 9110, 13.1.1).
+
+        Raises:
+            PreconditionFailed: somebody has changed the row since the caller read it.
+        """
+        if request.if_match and not request.if_match.contains(str(row.row_version)):
+            raise PreconditionFailed("It has been changed since you read it; read it again.")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -134,18 +150,38 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
     if not declaration.session:
         airflow_compat.end_request_transaction()
     with db.transaction() if declaration.session else nullcontext() as session:
-        trail = audit.Trail(session) if session is not None else None
-        result = handler(Call(principal, body, query, path, session))
-        status = declaration.status
-        if isinstance(result, Answer):
-            result, status = result.value, result.status
-        # Inside the transaction: a row's columns may still have to be read.
-        dumped = declaration.answer().dump(result) if declaration.answer else result
-        if trail is not None and session is not None:
-            session.flush()  # a violated constraint must fail here, before an answer is made
-            trail.write(principal, handler.__name__)
+        if session is None:
+            return _respond(*_call(declaration, handler, Call(principal, body, query, path)))
+        claim = idempotency.claim(session, principal) if declaration.method == "POST" else None
+        if claim is not None and claim.kept is not None:
+            response = _respond(claim.kept.dumped, HTTPStatus(claim.kept.status))
+            response.headers[idempotency.REPLAYED_HEADER] = "true"
+            return response
+        trail = audit.Trail(session)
+        dumped, status, version = _call(declaration, handler, Call(principal, body, query, path, session))
+        trail.write(principal, handler.__name__)
+        if claim is not None:
+            claim.keep(session, status, dumped)
+    return _respond(dumped, status, version)
+
+
+def _call(declaration: Endpoint, handler: Handler, call: Call) -> tuple[Any, HTTPStatus, int | None]:
+    """What the handler returns, ready for JSON; the status; and the object's version, where it has one."""
+    result, status = handler(call), declaration.status
+    if isinstance(result, Answer):
+        result, status = result.value, result.status
+    if call.has_session:
+        call.session.flush()  # a violated constraint must fail here, before an answer is made
+    # Inside the transaction: a row's columns may still have to be read.
+    dumped = declaration.answer().dump(result) if declaration.answer else result
+    return dumped, status, getattr(result, "row_version", None)
+
+
+def _respond(dumped: Any, status: HTTPStatus, version: int | None = None) -> Response:  # noqa: ANN401 - any JSON
     response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
     response.status_code = status
+    if version is not None:
+        response.set_etag(str(version))
     return response
 
 
@@ -219,7 +255,7 @@ def public_error(error: Exception) -> PlatformError:
         public = PlatformError(error.description or error.name)
         public.status = error.code
         return public
-    if isinstance(error, IntegrityError):
+    if isinstance(error, (IntegrityError, StaleDataError)):
         # The service has looked first, so somebody else was faster by a moment.
         return Conflict("Another request has just written the same.")
     log.error("Request %s failed", http.request_id(), exc_info=error)

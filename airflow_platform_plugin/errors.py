@@ -6,6 +6,7 @@ PlatformError
 ├── PermissionDenied       403 PERMISSION_DENIED
 ├── NotFound               404 RESOURCE_NOT_FOUND
 ├── Conflict               409 CONFLICT
+├── PreconditionFailed     412 PRECONDITION_FAILED
 ├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
 ├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
 └── TimedOut               504 TIMEOUT
@@ -23,6 +24,7 @@ CODES = {
     405: "METHOD_NOT_ALLOWED",
     406: "NOT_ACCEPTABLE",
     409: "CONFLICT",
+    412: "PRECONDITION_FAILED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     429: "RATE_LIMIT_EXCEEDED",
@@ -49,6 +51,7 @@ class PlatformError(Exception):
     """An answer other than success; ``details`` are for the caller and hold no secret."""
 
     status = 500
+    retry_after: int | None = None  # seconds after which the same request may succeed
 
     def __init__(self, message: str, **details: Any) -> None:  # noqa: ANN401 - any JSON
         super().__init__(message)
@@ -100,6 +103,12 @@ class Conflict(PlatformError):
     status = 409
 
 
+class PreconditionFailed(PlatformError):
+    """What the caller wants to change is no longer what the caller has read."""
+
+    status = 412
+
+
 class UnsupportedMediaType(PlatformError):
     """The body is not JSON."""
 
@@ -110,6 +119,7 @@ class ServiceUnavailable(PlatformError):
     """The platform cannot answer now, for a reason that an operator can mend."""
 
     status = 503
+    retry_after = 5
 
 
 class TimedOut(PlatformError):

@@ -4,20 +4,28 @@ The stock endpoints keep their own bodies (RFC 7807 problems); the platform's ``
 beside those keys, so that clients of either kind find what they look for.
 """
 
+import logging
+import os.path
 import re
 import uuid
 from datetime import datetime, timezone
+from difflib import SequenceMatcher, get_close_matches
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.errors import CODES, PlatformError
+
+log = logging.getLogger(__name__)
 
 PREFIX = "/api/v1/"
 # Airflow's own API and the auth manager's, by the names of their blueprints.
 STOCK_BLUEPRINTS = ("/api/v1", "/auth/fab/v1")
 REQUEST_ID_HEADER = "X-Request-ID"
+_MOST_MATCHES = 10
+_MOST_COMPARED = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -54,6 +62,8 @@ def error_response(error: PlatformError) -> Response:
         body |= {"type": "about:blank", "title": title, "status": error.status, "detail": error.message}
     response = jsonify(body)
     response.status_code = error.status
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     if stock:
         response.content_type = "application/problem+json"
     return response
@@ -70,9 +80,34 @@ def _finish(response: Response) -> Response:
     if isinstance(body, dict) and "error" not in body and "status" in body:
         code = CODES.get(response.status_code, "INTERNAL_ERROR")
         message = body.get("detail") or body.get("title") or response.status
-        body["error"] = error_object(code, str(message), {})
+        message, details = _of_missing_dag(response.status_code) or (message, {})
+        body["error"] = error_object(code, str(message), details)
         response.set_data(jsonify(body).get_data())
     return response
+
+
+def _of_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
+    """Message and details where a stock endpoint has not found its DAG; the DAGs that may be meant."""
+    dag_id = (request.view_args or {}).get("dag_id", "~")
+    if status != HTTPStatus.NOT_FOUND or dag_id == "~":
+        return None
+    try:
+        readable = airflow_compat.readable_dag_ids()
+    except Exception:
+        log.exception("The DAGs like %r could not be found", dag_id)
+        return None
+    if dag_id in readable:
+        return None  # it is the run or the task that is missing
+    return f"DAG '{dag_id}' not found", {"dag_id": dag_id, "available_dags": _close_matches(dag_id, readable)}
+
+
+def _close_matches(dag_id: str, readable: set[str]) -> list[str]:
+    """The ids that the caller may have meant, the closest first; or else any, where there are few."""
+    if len(readable) <= _MOST_MATCHES:
+        return sorted(readable, key=lambda other: (-SequenceMatcher(None, dag_id, other).ratio(), other))
+    # Ids that begin alike first: comparing letter by letter takes its time where there are thousands.
+    near = sorted(readable, key=lambda other: -len(os.path.commonprefix([dag_id, other])))  # noqa: RUF071 - letters
+    return get_close_matches(dag_id, near[:_MOST_COMPARED], n=_MOST_MATCHES)
 
 
 def install(blueprint: Blueprint) -> None:

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from airflow_platform_plugin import settings
+from airflow_platform_plugin import idempotency, settings
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import delivery
 
@@ -21,7 +21,8 @@ STEPS: dict[str, Callable[[], int]] = {
     "sweep": sweep.sweep,
     "fan-out": delivery.fan_out,
     "deliver": delivery.deliver,
-    "expire": delivery.expire,
+    "expire-events": delivery.expire,
+    "expire-idempotency-keys": idempotency.expire,
 }
 
 

@@ -70,11 +70,21 @@ def test_errors_come_in_the_envelope_of_the_reference(call: Callable[..., Any]) 
 
 
 def test_stock_errors_keep_their_keys_and_gain_ours(call: Callable[..., Any]) -> None:
-    answer = call("GET", "/api/v1/dags/nope")
+    answer = call("GET", "/api/v1/variables/nope")
     assert answer.status == 404
     assert {"type", "title", "status", "detail", "error"} == set(answer.json)
     assert answer.json["error"]["code"] == "RESOURCE_NOT_FOUND"
     assert answer.json["error"]["message"] == answer.json["detail"]
+
+
+def test_a_database_that_is_away_says_when_to_come_again(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setattr("airflow_platform_plugin.tenants.service.get", fail)
+    assert call("GET", f"{URL}/x").headers["Retry-After"] == "5"
 
 
 @pytest.mark.parametrize("path", [URL, "/api/v1/dags/nope", "/api/v1/dags", "/api/v1/no/such/thing"])

@@ -10,7 +10,7 @@ from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.models import Tenant
-from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantInput, TenantList
+from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantChange, TenantInput, TenantList
 
 blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform/tenants")
 
@@ -40,3 +40,20 @@ def list_tenants(call: Call) -> paging.Page:
 def get_tenant(call: Call) -> Tenant:
     """Get a tenant."""
     return service.get(call.session, call.path["tenant_id"])
+
+
+@endpoint(
+    blueprint,
+    "PATCH",
+    "/<tenant_id>",
+    scope="tenants:write",
+    dags=Dags.NONE,
+    body=TenantChange,
+    answer=TenantAnswer,
+)
+def update_tenant(call: Call) -> Tenant:
+    """Change a tenant; objects are merged key by key, and null removes a key."""
+    tenant = service.get(call.session, call.path["tenant_id"])
+    call.require_match(tenant)
+    service.change(tenant, call.body)
+    return tenant

@@ -1,7 +1,7 @@
 """Tenants."""
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import JSON, Column, String
+from sqlalchemy import JSON, Column, Integer, String
 
 from airflow_platform_plugin import db
 
@@ -19,5 +19,9 @@ class Tenant(db.Base):
     admin_users = Column(JSON, nullable=False)
     # "metadata" is taken: SQLAlchemy keeps the tables there.
     labels = Column("metadata", JSON, nullable=False)
+    # Two changes at once: the second finds another version than it has read, and fails.
+    row_version = Column(Integer, nullable=False)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)
+
+    __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own

@@ -58,6 +58,22 @@ class TenantInput(InputSchema):
     metadata = _Mapping(keys=fields.String(), values=fields.String(), load_default=dict)
 
 
+class TenantChange(InputSchema):
+    """What of a tenant can be changed. Objects are merged key by key; null removes a key."""
+
+    display_name = fields.String(validate=validate.Length(min=1, max=256))
+    resource_limits = _Mapping(
+        keys=fields.String(validate=_known(RESOURCES)),
+        values=fields.String(validate=_quantity, allow_none=True),
+    )
+    features = _Mapping(
+        keys=fields.String(validate=_known(FEATURES)),
+        values=fields.Boolean(truthy={True}, falsy={False}, allow_none=True),
+    )
+    admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)))
+    metadata = _Mapping(keys=fields.String(), values=fields.String(allow_none=True))
+
+
 class TenantAnswer(AnswerSchema):
     """A tenant as it is stored."""
 

@@ -49,6 +49,17 @@ def get(session: Session, tenant_id: str) -> Tenant:
     return tenant
 
 
+def change(tenant: Tenant, fields: dict[str, Any]) -> None:
+    """Set what is given; objects are merged key by key, and a key whose value is None is removed."""
+    for name, value in fields.items():
+        column = {"metadata": "labels"}.get(name, name)
+        if isinstance(value, dict):
+            merged = getattr(tenant, column) | value
+            setattr(tenant, column, {key: item for key, item in merged.items() if item is not None})
+        else:
+            setattr(tenant, column, value)
+
+
 def by_namespace(session: Session, namespace: str) -> Tenant | None:
     """The tenant that owns the namespace, if one does."""
     tenant: Tenant | None = session.scalar(select(Tenant).where(Tenant.namespace == namespace))

@@ -12,6 +12,7 @@ from airflow_platform_plugin.webhooks.models import Webhook
 from airflow_platform_plugin.webhooks.schemas import (
     NewWebhookAnswer,
     WebhookAnswer,
+    WebhookChange,
     WebhookInput,
     WebhookList,
 )
@@ -43,6 +44,17 @@ def list_webhooks(call: Call) -> paging.Page:
 def get_webhook(call: Call) -> Webhook:
     """Get a webhook."""
     return service.get(call.session, call.path["webhook_id"])
+
+
+@endpoint(
+    blueprint, "PATCH", "/<webhook_id>", scope="webhooks:write", body=WebhookChange, answer=WebhookAnswer
+)
+def update_webhook(call: Call) -> Webhook:
+    """Change a webhook; what is given replaces what was."""
+    webhook = service.get(call.session, call.path["webhook_id"])
+    call.require_match(webhook)
+    service.change(webhook, call.body)
+    return webhook
 
 
 @endpoint(blueprint, "DELETE", "/<webhook_id>", scope="webhooks:write", status=HTTPStatus.NO_CONTENT)

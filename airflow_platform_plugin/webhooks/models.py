@@ -22,8 +22,11 @@ class Webhook(db.Base):
     retry_policy = Column(JSON, nullable=False)
     encrypted_headers = Column(Text, nullable=False, info=db.SECRET)
     encrypted_secret = Column(Text, nullable=False, info=db.SECRET)
+    row_version = Column(Integer, nullable=False)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256), nullable=False)
+
+    __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own
 
     @property
     def secret(self) -> str:

@@ -8,6 +8,11 @@ from airflow_platform_plugin.fields import AnswerSchema, InputSchema, Timestamp
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
 
+_NAME = validate.Length(min=1, max=256)
+_SCHEMES = {"http", "https"}
+_URL_LENGTH = validate.Length(max=2000)
+_EVENT = fields.String(validate=validate.OneOf(list(events.TYPES), error="Unknown; known are: {choices}."))
+
 
 class FiltersInput(InputSchema):
     """Which DAGs' events are wanted; each list that is given must have a match."""
@@ -27,18 +32,25 @@ class RetryPolicyInput(InputSchema):
     )
 
 
-class WebhookInput(InputSchema):
+class WebhookChange(InputSchema):
+    """What of a webhook can be changed; what is given replaces what was."""
+
+    name = fields.String(validate=_NAME)
+    url = fields.Url(schemes=_SCHEMES, require_tld=False, validate=_URL_LENGTH)
+    events = fields.List(_EVENT, validate=validate.Length(min=1))
+    filters = fields.Nested(FiltersInput)
+    headers = fields.Dict(
+        keys=fields.String(validate=_HEADER_NAME), values=fields.String(validate=_HEADER_VALUE)
+    )
+    retry_policy = fields.Nested(RetryPolicyInput)
+
+
+class WebhookInput(WebhookChange):
     """A webhook as it is created."""
 
-    name = fields.String(required=True, validate=validate.Length(min=1, max=256))
-    url = fields.Url(
-        required=True, schemes={"http", "https"}, require_tld=False, validate=validate.Length(max=2000)
-    )
-    events = fields.List(
-        fields.String(validate=validate.OneOf(list(events.TYPES), error="Unknown; known are: {choices}.")),
-        required=True,
-        validate=validate.Length(min=1),
-    )
+    name = fields.String(required=True, validate=_NAME)
+    url = fields.Url(required=True, schemes=_SCHEMES, require_tld=False, validate=_URL_LENGTH)
+    events = fields.List(_EVENT, required=True, validate=validate.Length(min=1))
     filters = fields.Nested(FiltersInput, load_default=dict)
     headers = fields.Dict(
         keys=fields.String(validate=_HEADER_NAME),

@@ -39,6 +39,15 @@ def get(session: Session, webhook_id: str) -> Webhook:
     return webhook
 
 
+def change(webhook: Webhook, fields: dict[str, Any]) -> None:
+    """Set what is given; deliveries that are due from now on go by it."""
+    headers = fields.pop("headers", None)
+    if headers is not None:
+        webhook.encrypted_headers = crypto.encrypt(json.dumps(headers))
+    for name, value in fields.items():
+        setattr(webhook, name, value)
+
+
 def page(session: Session, *, limit: int, offset: int) -> paging.Page:
     """Webhooks, oldest first."""
     wanted = select(Webhook).order_by(Webhook.created_at, Webhook.webhook_id)

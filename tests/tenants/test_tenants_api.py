@@ -69,3 +69,29 @@ def test_pages_are_stable_and_count_everything(call: Callable[..., Any]) -> None
         call("POST", URL, json={"tenant_id": name})
     page = call("GET", f"{URL}?limit=2&offset=1").json
     assert ([tenant["tenant_id"] for tenant in page["tenants"]], page["total_entries"]) == (["b", "c"], 3)
+
+
+def test_the_reference_change_is_merged_key_by_key(call: Callable[..., Any], tenant: dict[str, Any]) -> None:
+    """What the change names is set, what it does not name stays, and null removes."""
+    call("POST", URL, json=tenant)
+    change = {"resource_limits": {"cpu": "8000m", "memory": "32Gi"}, "features": {"gpu_support": True}}
+    changed = call("PATCH", f"{URL}/analytics-team", json=change).json
+    assert changed["resource_limits"] == {"cpu": "8000m", "memory": "32Gi", "storage": "100Gi"}
+    assert changed["features"] == tenant["features"] | {"gpu_support": True}
+    assert changed["metadata"] == tenant["metadata"]
+    change = {"metadata": {"department": None}, "admin_users": ["carol@example.com"]}
+    changed = call("PATCH", f"{URL}/analytics-team", json=change).json
+    assert changed["metadata"] == {"cost_center": "CC-123", "environment": "production"}
+    assert changed["admin_users"] == ["carol@example.com"]
+    assert call("GET", f"{URL}/analytics-team").json == changed
+
+
+@pytest.mark.parametrize(
+    "change", [{"tenant_id": "x"}, {"features": {"teleport": True}}, {"metadata": {"a": 1}}]
+)
+def test_a_change_that_does_not_fit_changes_nothing(
+    call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, Any]
+) -> None:
+    before = call("POST", URL, json=tenant).json
+    assert call("PATCH", f"{URL}/analytics-team", json=change | {"display_name": "x"}).status == 400
+    assert call("GET", f"{URL}/analytics-team").json == before

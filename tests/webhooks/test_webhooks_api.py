@@ -1,10 +1,12 @@
 """Webhooks over HTTP."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from airflow_platform_plugin import crypto
 from airflow_platform_plugin.webhooks.models import Webhook
 
 URL = "/api/v1/platform/webhooks"
@@ -72,3 +74,16 @@ def test_a_webhook_that_does_not_fit_is_refused_by_field(
     assert refused.status == 400
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
     assert call("GET", URL).json["total_entries"] == 0
+
+
+def test_a_change_replaces_what_it_names(call: Callable[..., Any], session: Any) -> None:
+    hook = {"name": "h", "url": "https://example.com/x", "events": ["dag.success"], "headers": {"A": "1"}}
+    made = call("POST", URL, json=hook).json
+    change = {"events": ["dag.failure"], "filters": {"tags": ["production"]}, "headers": {"B": "2"}}
+    changed = call("PATCH", f"{URL}/{made['webhook_id']}", json=change).json
+    assert (changed["events"], changed["filters"]) == (["dag.failure"], {"tags": ["production"]})
+    assert (changed["name"], changed["url"]) == ("h", "https://example.com/x")
+    assert "secret" not in changed
+    row = session.get(Webhook, made["webhook_id"])
+    assert json.loads(crypto.decrypt(row.encrypted_headers)) == {"B": "2"}
+    assert call("PATCH", f"{URL}/{made['webhook_id']}", json={"events": []}).status == 400
