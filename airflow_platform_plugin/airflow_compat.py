@@ -76,6 +76,12 @@ def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's ow
     g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
 
 
+def permissions(user: Any) -> set[tuple[str, str]]:  # noqa: ANN401 - the auth manager's own user class
+    """What the user's roles allow, as FAB has it: ``("can_read", "Website")``."""
+    held: set[tuple[str, str]] = user.perms
+    return held
+
+
 def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
     """The user of that id, or None."""
     return security_manager().get_user_by_id(user_id)

@@ -61,6 +61,7 @@ class Endpoint:
         dags: what a credential that is limited to some DAGs may do here; nothing, unless declared.
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
+        tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
     """
 
     method: str
@@ -73,6 +74,7 @@ class Endpoint:
     session: bool = True
     dags: Dags = Dags.REFUSED
     personal: bool = False
+    tenanted: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,12 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
-    principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
+    principal.require(
+        declaration.scope,
+        dags=declaration.dags,
+        personal=declaration.personal,
+        tenanted=declaration.tenanted,
+    )
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:

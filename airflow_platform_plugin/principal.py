@@ -7,8 +7,8 @@ from airflow_platform_plugin import airflow_compat, scopes
 from airflow_platform_plugin.errors import PermissionDenied
 from airflow_platform_plugin.scopes import Dags
 
-# What a scope's verb means to Airflow's auth manager.
-METHODS = {"read": "GET", "write": "PUT"}
+# What a scope's verb is called among the permissions of Airflow's roles.
+ACTIONS = {"read": "can_read", "write": "can_edit"}
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,14 @@ class Credential:
         scopes: what it is for; None means everything that its owner may.
         dags: the DAGs it is limited to; None means all of its owner's.
         networked: whether it counts only from some networks.
+        tenant_id: the tenant that it reaches and no other; None for all of its owner's.
     """
 
     id: str
     scopes: frozenset[str] | None = None
     dags: DagLimit | None = None
     networked: bool = False
+    tenant_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,50 @@ class Principal:
     user: Any
     credential: Credential | None = None
 
-    def may(self, scope: str) -> bool:
-        """Whether the caller holds ``scope``, such as ``tenants:write``, by roles and credential alike."""
-        method, resource = permission(scope)
-        allowed: bool = airflow_compat.auth_manager().is_authorized_custom_view(
-            method=method, resource_name=resource, user=self.user
-        )
-        return allowed and self._granted(scope)
+    def reach(self, scope: str) -> frozenset[str] | None:
+        """The tenants in which the caller holds ``scope``, by roles and credential alike.
 
-    def require(self, scope: str, *, dags: Dags, personal: bool = False) -> None:
+        None is everywhere: in all tenants, and for what belongs to none.
+        """
+        if not self._granted(scope):
+            return frozenset()
+        action, resource = permission(scope)
+        permissions = airflow_compat.permissions(self.user)
+        prefix = f"{resource}:"
+        tenants = None
+        if (action, resource) not in permissions:
+            tenants = frozenset(
+                name.removeprefix(prefix)
+                for held, name in permissions
+                if held == action and name.startswith(prefix)
+            )
+        only = self.credential.tenant_id if self.credential else None
+        if only is None:
+            return tenants
+        return frozenset({only}) if tenants is None or only in tenants else frozenset()
+
+    def may(self, scope: str, tenant_id: str | None = None) -> bool:
+        """Whether the caller holds ``scope``, such as ``webhooks:write``, in that tenant, or everywhere."""
+        reach = self.reach(scope)
+        return reach is None or tenant_id in reach
+
+    def require(self, scope: str, *, dags: Dags, personal: bool = False, tenanted: bool = False) -> None:
         """Let through whoever may do what an endpoint of ours declares.
 
         Raises:
             PermissionDenied: a role or the credential lacks the scope, or the credential is limited to
-                DAGs and the endpoint cannot be.
+                DAGs or a tenant and the endpoint cannot be.
         """
-        if not (self._granted(scope) if personal else self.may(scope)):
+        if personal:
+            held = self._granted(scope)
+        elif tenanted:
+            held = self.reach(scope) != frozenset()
+        else:
+            held = self.may(scope)
+        if not held:
             raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
-        self.require_dags(dags, scope)
+        if self.credential is not None and self.credential.dags is not None:
+            self._require_dags(dags, scope)
 
     def require_grant(self, scope: str | None, *, dags: Dags) -> None:
         """The same for a stock endpoint, where Airflow itself looks at the roles.
@@ -81,24 +109,24 @@ class Principal:
         Raises:
             PermissionDenied: as for ``require``.
         """
-        if scope is not None:
-            if not self._granted(scope):
-                raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
-            self.require_dags(dags, scope)
-
-    def require_dags(self, dags: Dags, scope: str) -> None:
-        """Refuse what a credential that is limited to some DAGs cannot be let do.
-
-        Raises:
-            PermissionDenied: it is limited, and the endpoint cannot be.
-        """
-        if self.credential is None or self.credential.dags is None:
+        if scope is None or self.credential is None:
             return
+        if not self._granted(scope):
+            raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
+        if self.credential.tenant_id is not None and dags in {Dags.NONE, Dags.REFUSED}:
+            raise PermissionDenied(
+                "A key of a tenant cannot do this: Airflow keeps it for all tenants together.", scope=scope
+            )
+        if self.credential.dags is not None:
+            self._require_dags(dags, scope)
+
+    def _require_dags(self, dags: Dags, scope: str) -> None:
+        """Refuse what a credential that is limited to some DAGs cannot be let do."""
         if dags is Dags.REFUSED:
             raise PermissionDenied(
                 "A key that is limited to some DAGs cannot do this: it reaches beyond them.", scope=scope
             )
-        if dags is Dags.NONE and self.credential.scopes is None:
+        if dags is Dags.NONE and self.credential is not None and self.credential.scopes is None:
             raise PermissionDenied(
                 f"A key that is limited to some DAGs needs the scope {scope} by name for this.", scope=scope
             )
@@ -107,7 +135,11 @@ class Principal:
         return self.credential is None or scopes.covers(self.credential.scopes, scope)
 
 
-def permission(scope: str) -> tuple[str, str]:
-    """The permission that Airflow's roles grant for a scope: ``("PUT", "Platform Tenants")``."""
+def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
+    """The permission of Airflow's roles for a scope: ``("can_edit", "Platform Webhooks")``.
+
+    For one tenant alone it is ``("can_edit", "Platform Webhooks:analytics-team")``.
+    """
     resource, verb = scope.split(":")
-    return METHODS[verb], f"Platform {resource.replace('_', ' ').title()}"
+    name = f"Platform {resource.replace('_', ' ').title()}"
+    return ACTIONS[verb], name if tenant_id is None else f"{name}:{tenant_id}"

@@ -47,13 +47,9 @@ def _create_permissions(app: Flask) -> None:
 
     Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
     """
-    from airflow.providers.fab.auth_manager.fab_auth_manager import get_fab_action_from_method_map
-
-    actions = get_fab_action_from_method_map()
     declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
     try:
         for scope in sorted({endpoint.scope for endpoint in declared}):
-            method, resource = permission(scope)
-            app.appbuilder.sm.create_permission(actions[method], resource)  # type: ignore[attr-defined]
+            app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")

@@ -109,6 +109,7 @@ def of_key(row: ApiKey) -> Found:
             if row.allowed_dags is None
             else DagLimit(tuple(row.allowed_dags["dag_ids"]), tuple(row.allowed_dags["tags"])),
             networked=networks is not None,
+            tenant_id=row.tenant_id,
         ),
         user_id=row.user_id,
         expires_at=row.expires_at,

@@ -23,11 +23,11 @@ class LimitedToDags:
 
     def is_authorized_dag(self, **asked: Any) -> bool:  # noqa: ANN401 - BaseAuthManager's keywords
         """Never more than the credential's DAGs; without one in question, not all DAGs."""
-        limit = _limit()
-        if limit is not None:
+        limits = _limits()
+        if limits:
             details = asked.get("details")
             if details is not None and details.id:
-                if details.id not in _allowed(limit, [details.id]):
+                if not _allowed(limits, [details.id]):
                     return False
             elif asked.get("access_entity") is None:
                 return False
@@ -35,10 +35,10 @@ class LimitedToDags:
 
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
         """Those of the user's DAGs that the credential is for."""
-        limit = _limit()
+        limits = _limits()
         with _unlimited():
             ids: set[str] = super().get_permitted_dag_ids(**asked)  # type: ignore[misc]
-        return ids if limit is None else _allowed(limit, ids)
+        return _allowed(limits, ids)
 
 
 def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
@@ -52,18 +52,29 @@ def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
 
 def filter_rows() -> None:
     """From now on in this request, let queries find no rows of DAGs that the credential is not for."""
-    if _limit() is not None:
+    if _limits():
         g.platform_row_criteria = _criteria(
             airflow_compat.auth_manager().get_permitted_dag_ids(methods=["GET"], user=g.user)
         )
 
 
-def _limit() -> DagLimit | None:
-    """The limit of this request's credential, if it has one."""
-    if not has_request_context() or g.get("platform_unlimited"):
-        return None
-    principal = g.get("platform_principal")
-    return principal.credential.dags if principal is not None and principal.credential else None
+def tenant_tag(tenant_id: str) -> str:
+    """The tag by which a DAG belongs to a tenant."""
+    return f"tenant:{tenant_id}"
+
+
+def _limits() -> list[DagLimit]:
+    """The limits of this request's credential; a DAG must be within each."""
+    principal = None
+    if has_request_context() and not g.get("platform_unlimited"):
+        principal = g.get("platform_principal")
+    credential = principal.credential if principal is not None else None
+    if credential is None:
+        return []
+    limits = [credential.dags] if credential.dags is not None else []
+    if credential.tenant_id is not None:
+        limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
+    return limits
 
 
 @contextmanager
@@ -79,19 +90,25 @@ def _unlimited() -> Iterator[None]:
         g.platform_unlimited = before
 
 
-def _allowed(limit: DagLimit, dag_ids: Iterable[str]) -> set[str]:
-    """Those of ``dag_ids`` within the limit. Tags cost one query in a request."""
-    if limit.tags and "platform_tagged_dags" not in g:
+def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
+    """Those of ``dag_ids`` that are within each limit."""
+    return {dag_id for dag_id in dag_ids if all(_within(limit, dag_id) for limit in limits)}
+
+
+def _within(limit: DagLimit, dag_id: str) -> bool:
+    return any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids) or (
+        bool(limit.tags) and dag_id in _tagged(limit.tags)
+    )
+
+
+def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
+    """The DAGs with one of the tags: one query in a request."""
+    known: dict[tuple[str, ...], frozenset[str]] = g.setdefault("platform_tagged_dags", {})
+    if tags not in known:
         tag = airflow_compat.DagTag
         with db.transaction() as session:
-            tagged = session.scalars(select(tag.dag_id).where(tag.name.in_(limit.tags)))
-            g.platform_tagged_dags = frozenset(tagged)
-    tagged_dags = g.get("platform_tagged_dags", frozenset())
-    return {
-        dag_id
-        for dag_id in dag_ids
-        if dag_id in tagged_dags or any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids)
-    }
+            known[tags] = frozenset(session.scalars(select(tag.dag_id).where(tag.name.in_(tags))))
+    return known[tags]
 
 
 def _criteria(dag_ids: set[str]) -> list[Any]:

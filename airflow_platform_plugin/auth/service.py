@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, crypto, db, paging, scopes
@@ -62,8 +62,10 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
         user_id = found[owner]
     if by.credential is not None and "scopes" not in fields:
         fields["scopes"] = None if by.credential.scopes is None else sorted(by.credential.scopes)
+    if by.credential is not None:
+        fields.setdefault("tenant_id", by.credential.tenant_id)
     _require_tenant(session, fields.get("tenant_id"))
-    _require_within(by, fields.get("scopes"))
+    _require_within(by, fields.get("scopes"), fields.get("tenant_id"))
     return create(session, user_id=user_id, by=by.username, **fields)
 
 
@@ -92,22 +94,20 @@ def note_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
 
 
 def get(session: Session, key_id: str, *, by: Principal, scope: str) -> ApiKey:
-    """A key of the caller's, or anybody's where the caller holds ``scope`` by permission.
+    """A key of the caller's, or one that the caller reaches with ``scope`` by permission.
 
     Raises:
         NotFound: there is none that the caller may see.
     """
-    row: ApiKey | None = session.get(ApiKey, key_id)
-    if row is None or (row.user_id != by.user.id and not by.may(scope)):
+    row: ApiKey | None = session.scalar(select(ApiKey).where(ApiKey.id == key_id, _visible(by, scope)))
+    if row is None:
         raise NotFound(f"API key '{key_id}' not found", id=key_id)
     return row
 
 
 def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
-    """The caller's keys, or with the permission everybody's, the newest first; revoked ones if asked for."""
-    wanted = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)
-    if not by.may(OTHERS_READ):
-        wanted = wanted.where(ApiKey.user_id == by.user.id)
+    """The keys that the caller may see, the newest first; revoked ones if asked for."""
+    wanted = select(ApiKey).where(_visible(by, OTHERS_READ)).order_by(ApiKey.created_at.desc(), ApiKey.id)
     if "owner" in query:
         owners = airflow_compat.user_ids(session, [query["owner"]])
         wanted = wanted.where(ApiKey.user_id.in_(owners.values()))
@@ -128,7 +128,7 @@ def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Princip
     """
     row = _changeable(session, key_id, by)
     _require_tenant(session, fields.get("tenant_id"))
-    _require_within(by, fields.get("scopes", row.scopes))
+    _require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
     for name, value in fields.items():
         setattr(row, name, value)
     return row
@@ -162,15 +162,29 @@ def owners(session: Session, rows: Sequence[ApiKey]) -> dict[int, str]:
     return airflow_compat.usernames(session, {row.user_id for row in rows})
 
 
+def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
+    """The caller's own keys, and those of the tenants in which the caller holds ``scope``, or all."""
+    reach = by.reach(scope)
+    if reach is None:
+        return true()
+    own = ApiKey.user_id == by.user.id
+    if by.credential is not None and by.credential.tenant_id is not None:
+        own = and_(own, ApiKey.tenant_id == by.credential.tenant_id)
+    return or_(own, ApiKey.tenant_id.in_(reach))
+
+
 def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:
+    """A key that the caller may change: a tenant's administrator may only revoke the keys of others."""
     row = get(session, key_id, by=by, scope=OTHERS_WRITE)
-    _require_within(by, row.scopes)
+    if row.user_id != by.user.id and not by.may(OTHERS_WRITE):
+        raise PermissionDenied(f"Keys of others need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
+    _require_within(by, row.scopes, row.tenant_id)
     if row.revoked_at is not None:
         raise Conflict(f"API key '{key_id}' is revoked", id=key_id)
     return row
 
 
-def _require_within(by: Principal, wanted: Sequence[str] | None) -> None:
+def _require_within(by: Principal, wanted: Sequence[str] | None, tenant_id: str | None) -> None:
     """A key cannot make, or get the secret of, one that may more than itself."""
     if by.credential is None:
         return
@@ -178,6 +192,8 @@ def _require_within(by: Principal, wanted: Sequence[str] | None) -> None:
         raise PermissionDenied("A key that is limited to networks cannot make or change keys.")
     if not scopes.within(wanted, by.credential.scopes):
         raise PermissionDenied("The key would have scopes that the caller's own credential lacks.")
+    if by.credential.tenant_id not in {None, tenant_id}:
+        raise PermissionDenied("A key of a tenant makes and changes keys of that tenant alone.")
 
 
 def _require_tenant(session: Session, tenant_id: str | None) -> None:
