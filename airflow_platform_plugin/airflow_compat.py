@@ -4,7 +4,7 @@ Functions import when called: this module is loaded in schedulers and task proce
 not pay for the webserver's libraries.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow import DAG
@@ -115,6 +115,96 @@ def readable_dag_ids() -> set[str]:
     set_request_user(user)
     dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=["GET"], user=user)
     return dag_ids
+
+
+def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str, str]]) -> None:
+    """Make the role, and give it what it lacks of the permissions; whatever else it has stays."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    def one(model: Any, **columns: Any) -> Any:  # noqa: ANN401 - any of FAB's models
+        row = session.scalars(select(model).filter_by(**columns)).unique().first()
+        if row is None:
+            row = model(**columns)
+            session.add(row)
+            session.flush()
+        return row
+
+    role = one(Role, name=name)
+    held = {(permission.action.name, permission.resource.name) for permission in role.permissions}
+    for action, resource in sorted(set(permissions) - held):
+        role.permissions.append(
+            one(
+                Permission, action_id=one(Action, name=action).id, resource_id=one(Resource, name=resource).id
+            )
+        )
+    session.flush()
+
+
+def delete_role(session: "Session", name: str) -> None:
+    """Take the role from everybody and delete it."""
+    from airflow.providers.fab.auth_manager.models import Role
+    from sqlalchemy import select
+
+    role = session.scalars(select(Role).where(Role.name == name)).unique().first()
+    if role is not None:
+        role.permissions, role.user = [], []
+        session.flush()
+        session.delete(role)
+
+
+def set_role_members(session: "Session", name: str, users: Collection[str]) -> None:
+    """Give the role to the users of those names or addresses, so far as there are any, and to no others."""
+    from airflow.providers.fab.auth_manager.models import Role, User
+    from sqlalchemy import or_, select
+
+    role = session.scalars(select(Role).where(Role.name == name)).unique().one()
+    wanted = select(User).where(or_(User.username.in_(users), User.email.in_(users)))
+    role.user = list(session.scalars(wanted).unique())
+    session.flush()
+
+
+def add_role_member(session: "Session", name: str, user_id: int) -> None:
+    """Give the role to a user who lacks it."""
+    from airflow.providers.fab.auth_manager.models import Role, User
+    from sqlalchemy import select
+
+    role = session.scalars(select(Role).where(Role.name == name)).unique().first()
+    user = session.get(User, user_id)
+    if role is not None and user is not None and role not in user.roles:
+        user.roles.append(role)
+        session.flush()
+
+
+def on_login(app: "Flask", welcome: Callable[[int, str, str], None]) -> None:
+    """Call ``welcome`` with id, name and address of each user who logs in."""
+    from flask_login import user_logged_in
+
+    def logged_in(_sender: object, user: Any, **_: Any) -> None:  # noqa: ANN401 - the auth manager's user
+        welcome(user.id, user.username, user.email)
+
+    user_logged_in.connect(logged_in, app, weak=False)
+
+
+def ensure_pool(session: "Session", name: str, slots: int, description: str) -> None:
+    """Make the pool, or give it back its slots."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    row = session.scalar(select(Pool).where(Pool.pool == name))
+    if row is None:
+        session.add(Pool(pool=name, slots=slots, description=description, include_deferred=False))
+    elif row.slots != slots:
+        row.slots = slots
+    session.flush()
+
+
+def delete_pool(session: "Session", name: str) -> None:
+    """Delete the pool, if there is one."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import delete
+
+    session.execute(delete(Pool).where(Pool.pool == name), execution_options={"synchronize_session": False})
 
 
 def redact(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 _BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -37,3 +37,15 @@ def amount(quantity: str) -> Decimal:
     if number < 0:
         raise ValueError("Must not be negative.")
     return number
+
+
+def render(number: Decimal) -> str:
+    """The shortest quantity for a number: ``2500m``, ``16Gi``, ``100G``; below a million without a suffix."""
+    if number != number.to_integral_value():
+        return f"{(number * 1000).to_integral_value(ROUND_HALF_UP)}m"
+    whole = int(number)
+    texts = [str(whole)]
+    if abs(whole) >= 10**6:
+        sizes = _BINARY | {suffix: 10**power for suffix, power in _DECIMAL.items() if power > 0}
+        texts += [f"{whole // size}{suffix}" for suffix, size in sizes.items() if whole % size == 0]
+    return min(texts, key=len)

@@ -11,6 +11,7 @@ from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.tenants import api as tenants
+from airflow_platform_plugin.tenants import roles
 from airflow_platform_plugin.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def install(app: Flask) -> None:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
     _create_permissions(app)
+    airflow_compat.on_login(app, roles.welcome)
 
 
 def _migrate() -> None:

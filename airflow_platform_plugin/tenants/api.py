@@ -1,16 +1,24 @@
 """``/api/v1/platform/tenants``."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint
 
 from airflow_platform_plugin import paging
 from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.models import Tenant
-from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantChange, TenantInput, TenantList
+from airflow_platform_plugin.tenants.schemas import (
+    DeleteTenantQuery,
+    TenantAnswer,
+    TenantChange,
+    TenantInput,
+    TenantList,
+    TenantQuery,
+    UsageAnswer,
+)
 
 blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform/tenants")
 
@@ -30,16 +38,48 @@ def create_tenant(call: Call) -> Tenant:
     return service.create(call.session, call.body)
 
 
-@endpoint(blueprint, "GET", "", scope="tenants:read", dags=Dags.NONE, query=PageQuery, answer=TenantList)
+@endpoint(
+    blueprint,
+    "GET",
+    "",
+    scope="tenants:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    query=TenantQuery,
+    answer=TenantList,
+)
 def list_tenants(call: Call) -> paging.Page:
     """List tenants."""
-    return service.page(call.session, **call.query)
+    return service.page(call.session, call.query, reach=call.principal.reach("tenants:read"))
 
 
-@endpoint(blueprint, "GET", "/<tenant_id>", scope="tenants:read", dags=Dags.NONE, answer=TenantAnswer)
+@endpoint(
+    blueprint,
+    "GET",
+    "/<tenant_id>",
+    scope="tenants:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    answer=TenantAnswer,
+)
 def get_tenant(call: Call) -> Tenant:
     """Get a tenant."""
-    return service.get(call.session, call.path["tenant_id"])
+    return service.get(call.session, call.path["tenant_id"], reach=call.principal.reach("tenants:read"))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/<tenant_id>/usage",
+    scope="tenants:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    answer=UsageAnswer,
+)
+def get_tenant_usage(call: Call) -> dict[str, Any]:
+    """Get what a tenant owns, and what of its limits that needs."""
+    reach = call.principal.reach("tenants:read")
+    return service.usage(call.session, service.get(call.session, call.path["tenant_id"], reach=reach))
 
 
 @endpoint(
@@ -55,5 +95,19 @@ def update_tenant(call: Call) -> Tenant:
     """Change a tenant; objects are merged key by key, and null removes a key."""
     tenant = service.get(call.session, call.path["tenant_id"])
     call.require_match(tenant)
-    service.change(tenant, call.body)
+    service.change(call.session, tenant, call.body)
     return tenant
+
+
+@endpoint(
+    blueprint,
+    "DELETE",
+    "/<tenant_id>",
+    scope="tenants:write",
+    dags=Dags.NONE,
+    query=DeleteTenantQuery,
+    status=HTTPStatus.NO_CONTENT,
+)
+def delete_tenant(call: Call) -> None:
+    """Delete a tenant that owns nothing, or with cascade all that it owns."""
+    service.delete(call.session, call.path["tenant_id"], cascade=call.query["cascade"])

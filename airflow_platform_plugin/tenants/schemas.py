@@ -1,14 +1,14 @@
 """Tenants over HTTP."""
 
+from collections.abc import Collection
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import quantities
-from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, InputSchema, Timestamp
+from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, InputSchema, PageQuery, Timestamp
+from airflow_platform_plugin.tenants.service import FEATURES
 
-# What a tenant may be allowed; docs/tenants.md says what each gates.
-FEATURES = ("datakits", "custom_operators", "external_connections", "gpu_support")
 RESOURCES = ("cpu", "memory", "storage", "gpu")
 
 
@@ -19,7 +19,7 @@ def _quantity(value: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def _known(names: tuple[str, ...]) -> validate.OneOf:
+def _known(names: Collection[str]) -> validate.OneOf:
     return validate.OneOf(names, error="Unknown; known are: {choices}.")
 
 
@@ -41,7 +41,8 @@ class _Mapping(fields.Dict):
 class TenantInput(InputSchema):
     """A tenant as it is created."""
 
-    tenant_id = fields.String(required=True, validate=DNS_LABEL)
+    # Shorter than a DNS label: the names of Airflow's roles end at 64 characters.
+    tenant_id = fields.String(required=True, validate=[DNS_LABEL, validate.Length(max=50)])
     display_name = fields.String(validate=validate.Length(min=1, max=256))
     namespace = fields.String(validate=DNS_LABEL)
     resource_limits = _Mapping(
@@ -72,6 +73,29 @@ class TenantChange(InputSchema):
     )
     admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)))
     metadata = _Mapping(keys=fields.String(), values=fields.String(allow_none=True))
+
+
+class TenantQuery(PageQuery):
+    """Which tenants are wanted."""
+
+    namespace = fields.String()
+    search = fields.String(validate=validate.Length(min=1, max=200))
+
+
+class DeleteTenantQuery(InputSchema):
+    """Whether what a tenant owns goes with it."""
+
+    cascade = fields.Boolean(load_default=False)
+
+
+class UsageAnswer(AnswerSchema):
+    """What a tenant owns, and what of its limits its active deployments need."""
+
+    tenant_id = fields.String()
+    resource_limits = fields.Dict()
+    used = fields.Dict()
+    left = fields.Dict()
+    owned = fields.Dict()
 
 
 class TenantAnswer(AnswerSchema):

@@ -1,13 +1,21 @@
-"""Tenants: created, found."""
+"""Tenants: created, found, changed, deleted; and what they own."""
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import paging
+from airflow_platform_plugin import airflow_compat, paging, quantities
 from airflow_platform_plugin.errors import Conflict, NotFound
+from airflow_platform_plugin.tenants import quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
+
+# What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
+FEATURES = {"datakits": True, "custom_operators": False, "external_connections": False, "gpu_support": False}
 
 
 def create(session: Session, fields: dict[str, Any]) -> Tenant:
@@ -34,22 +42,29 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
     )
     session.add(tenant)
     session.flush()
+    keep(session, tenant)
     return tenant
 
 
-def get(session: Session, tenant_id: str) -> Tenant:
-    """The tenant of that id.
+def keep(session: Session, tenant: Tenant) -> None:
+    """Keep in step what Airflow has of a tenant: its roles, and its pool."""
+    roles.keep(session, tenant)
+    quota.keep_pool(session, str(tenant.tenant_id))
+
+
+def get(session: Session, tenant_id: str, *, reach: frozenset[str] | None = None) -> Tenant:
+    """The tenant of that id, if it is among those that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     tenant: Tenant | None = session.get(Tenant, tenant_id)
-    if tenant is None:
+    if tenant is None or not (reach is None or tenant_id in reach):
         raise NotFound(f"Tenant '{tenant_id}' not found", tenant_id=tenant_id)
     return tenant
 
 
-def change(tenant: Tenant, fields: dict[str, Any]) -> None:
+def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
     """Set what is given; objects are merged key by key, and a key whose value is None is removed."""
     for name, value in fields.items():
         column = {"metadata": "labels"}.get(name, name)
@@ -58,6 +73,86 @@ def change(tenant: Tenant, fields: dict[str, Any]) -> None:
             setattr(tenant, column, {key: item for key, item in merged.items() if item is not None})
         else:
             setattr(tenant, column, value)
+    session.flush()
+    keep(session, tenant)
+    for holding in HOLDINGS:
+        holding.changed(session, tenant)
+
+
+def has_feature(tenant: Tenant, name: str) -> bool:
+    """Whether the tenant has the feature; what it does not say is as ``FEATURES`` has it."""
+    return bool(tenant.features.get(name, FEATURES[name]))
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One kind of thing that tenants own, told here by the feature that keeps it.
+
+    Attributes:
+        name: what it is called in answers, in the plural: ``deployments``.
+        ids: the ids of a tenant's.
+        delete: delete all of a tenant's, or end them where their history stays.
+        changed: take notice that the tenant's limits or features have changed.
+        requirements: what a tenant's need of its resources, in CPUs, bytes and pieces.
+    """
+
+    name: str
+    ids: Callable[[Session, str], list[str]]
+    delete: Callable[[Session, str], None]
+    changed: Callable[[Session, Tenant], None] = lambda _session, _tenant: None
+    requirements: Callable[[Session, str], dict[str, Decimal]] = lambda _session, _tenant_id: {}
+
+
+# Features are built upon tenants, not the other way round: ``web`` puts theirs in here.
+HOLDINGS: list[Holding] = []
+
+
+def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
+    """Delete a tenant with its roles, and with ``cascade`` all that it owns.
+
+    Raises:
+        NotFound: there is none.
+        Conflict: it owns something, and ``cascade`` is not set.
+    """
+    tenant = get(session, tenant_id)
+    owned = {holding.name: holding.ids(session, tenant_id) for holding in HOLDINGS}
+    owned = {name: ids for name, ids in owned.items() if ids}
+    if owned and not cascade:
+        raise Conflict(
+            f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
+            owned=owned,
+        )
+    for holding in HOLDINGS:
+        holding.delete(session, tenant_id)
+    session.flush()
+    roles.delete(session, tenant_id)
+    airflow_compat.delete_pool(session, quota.pool(tenant_id))
+    session.delete(tenant)
+
+
+def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
+    """What a tenant owns, how many of each, and what of its limits that needs."""
+    tenant_id = str(tenant.tenant_id)
+    used = requirements(session, tenant_id)
+    return {
+        "tenant_id": tenant_id,
+        "resource_limits": tenant.resource_limits,
+        "used": {name: quantities.render(amount) for name, amount in sorted(used.items())},
+        "left": {
+            name: quantities.render(quantities.parse(limit) - used.get(name, Decimal()))
+            for name, limit in sorted(tenant.resource_limits.items())
+        },
+        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in HOLDINGS},
+    }
+
+
+def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
+    """What everything of a tenant's needs together, by resource."""
+    total: dict[str, Decimal] = {}
+    for holding in HOLDINGS:
+        for name, amount in holding.requirements(session, tenant_id).items():
+            total[name] = total.get(name, Decimal()) + amount
+    return total
 
 
 def by_namespace(session: Session, namespace: str) -> Tenant | None:
@@ -66,6 +161,17 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
     return tenant
 
 
-def page(session: Session, *, limit: int, offset: int) -> paging.Page:
-    """Tenants by id."""
-    return paging.fetch(session, select(Tenant).order_by(Tenant.tenant_id), limit=limit, offset=offset)
+def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> paging.Page:
+    """The tenants that the caller reaches and that fit what is given, by id."""
+    wanted = select(Tenant).order_by(Tenant.tenant_id)
+    if reach is not None:
+        wanted = wanted.where(Tenant.tenant_id.in_(reach))
+    if "namespace" in query:
+        wanted = wanted.where(Tenant.namespace == query["namespace"])
+    if "search" in query:
+        pattern = "%" + re.sub(r"([\\%_])", r"\\\1", query["search"]) + "%"
+        names = (Tenant.tenant_id, Tenant.display_name)
+        wanted = wanted.where(
+            or_(*(func.lower(name).like(func.lower(pattern), escape="\\") for name in names))
+        )
+    return paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"])

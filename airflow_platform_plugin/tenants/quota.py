@@ -1,0 +1,77 @@
+"""What a tenant may have of what there is: at deploy time, and of what runs at one moment.
+
+At run time Airflow's own scheduler does the waiting. Each tenant has a pool of a thousand slots, and each
+task of its DataKits takes its dominant share of them: of CPU and memory the larger part of the limit that it
+needs, in thousandths. What runs at one moment then fits each limit. (Dominant resource fairness: Ghodsi et
+al., NSDI 2011.)
+"""
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, Decimal
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, quantities
+from airflow_platform_plugin.errors import Conflict
+from airflow_platform_plugin.tenants.models import Tenant
+
+POOL_SLOTS = 1000
+_SHARED = ("cpu", "memory", "gpu")  # what a running task takes; storage is taken all the time
+
+
+def pool(tenant_id: str) -> str:
+    """The name of the tenant's pool."""
+    return f"tenant-{tenant_id}"
+
+
+def keep_pool(session: Session, tenant_id: str) -> None:
+    """Make the tenant's pool, or make it again what it should be."""
+    airflow_compat.ensure_pool(
+        session, pool(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
+    )
+
+
+def share(limits: Mapping[str, str], needs: Mapping[str, Decimal]) -> int:
+    text = f"What tenant {tenant_id} runs at one moment"
+    airflow_compat.ensure_pool(session, pool(tenant_id), POOL_SLOTS, text)
+    parts = [
+        POOL_SLOTS + 1 if limit == 0 else (POOL_SLOTS * need / limit).to_integral_value(ROUND_CEILING)
+        for name, need in needs.items()
+        if need and name in _SHARED and name in limits
+        for limit in [quantities.parse(limits[name])]
+    ]
+    return max(1, *map(int, parts)) if parts else 1
+
+
+def lock(session: Session, tenant_id: str) -> None:
+    """Let nobody else deploy for the tenant until this transaction ends: two that fit alone may not fit both.
+
+    An UPDATE that changes nothing, for SQLite knows no SELECT … FOR UPDATE.
+    """
+    table = Tenant.__table__
+    session.execute(update(table).where(table.c.tenant_id == tenant_id).values(tenant_id=tenant_id))
+
+
+def require(limits: Mapping[str, str], used: Mapping[str, Decimal], asked: Mapping[str, Decimal]) -> None:
+    """Refuse what does not fit beside what is used already.
+
+    Raises:
+        Conflict: a limit would be passed; ``details.exceeded`` has used, asked and left of each such.
+    """
+    exceeded = {}
+    for name, limit in limits.items():
+        need, taken = asked.get(name, Decimal()), used.get(name, Decimal())
+        left = quantities.parse(limit) - taken
+        if need and need > left:
+            exceeded[name] = {
+                "limit": limit,
+                "used": quantities.render(taken),
+                "asked": quantities.render(need),
+                "left": quantities.render(left),
+            }
+    if exceeded:
+        told = "; ".join(
+            f"{name}: asked {part['asked']}, left {part['left']}" for name, part in exceeded.items()
+        )
+        raise Conflict(f"The tenant's limits are reached ({told}).", exceeded=exceeded)

@@ -1,0 +1,92 @@
+"""A tenant's two roles of Airflow: its administrators and its members.
+
+What a role may stands in Airflow's own role editor, as permissions that name the tenant, and may be
+changed there; what a role lacks of the usual is added again when the tenant changes. The tenant's DAGs
+give their own permissions to both roles (``DAG(access_control=…)``).
+"""
+
+import logging
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.tenants.models import Tenant
+
+log = logging.getLogger(__name__)
+
+_MEMBER = (
+    "tenants:read",
+    "datakits:read",
+    "datakits:write",
+    "analytics:read",
+    "analytics:write",
+    "connections:read",
+    "webhooks:read",
+)
+_ADMIN = (*_MEMBER, "connections:write", "webhooks:write", "api_keys:read", "api_keys:write")
+
+# What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
+# together with a DAG, or shows only rows of DAGs that the user may read.
+_STOCK = {
+    ("can_read", "Website"),
+    ("menu_access", "DAGs"),
+    ("menu_access", "Browse"),
+    ("menu_access", "DAG Runs"),
+    ("menu_access", "Task Instances"),
+    ("can_read", "My Profile"),
+    ("can_edit", "My Profile"),
+    ("can_read", "My Password"),
+    ("can_edit", "My Password"),
+    ("can_read", "DAG Code"),
+    ("can_read", "DAG Runs"),
+    ("can_create", "DAG Runs"),
+    ("can_edit", "DAG Runs"),
+    ("can_read", "Task Instances"),
+    ("can_create", "Task Instances"),
+    ("can_edit", "Task Instances"),
+    ("can_read", "Task Logs"),
+    ("can_read", "XComs"),
+    ("can_read", "ImportError"),
+    ("can_read", "DAG Warnings"),
+}
+
+
+def admin_role(tenant_id: str) -> str:
+    """The name of the role of the tenant's administrators."""
+    return f"Tenant {tenant_id} Admin"
+
+
+def member_role(tenant_id: str) -> str:
+    """The name of the role of the tenant's members."""
+    return f"Tenant {tenant_id} Member"
+
+
+def keep(session: Session, tenant: Tenant) -> None:
+    """Make both roles what they should be, and put the tenant's administrators into the first.
+
+    Administrators whom Airflow does not know yet get the role when they first log in.
+    """
+    tenant_id = str(tenant.tenant_id)
+    for name, scopes in ((admin_role(tenant_id), _ADMIN), (member_role(tenant_id), _MEMBER)):
+        wanted = {permission(scope, tenant_id) for scope in scopes} | _STOCK
+        airflow_compat.ensure_role(session, name, wanted)
+    airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
+
+
+def delete(session: Session, tenant_id: str) -> None:
+    """Delete both roles."""
+    for name in (admin_role(tenant_id), member_role(tenant_id)):
+        airflow_compat.delete_role(session, name)
+
+
+def welcome(user_id: int, username: str, email: str) -> None:
+    """Give a user who logs in the roles of the tenants that name them; a login never fails for that."""
+    try:
+        with db.transaction() as session:
+            for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
+                if username in admins or email in admins:
+                    airflow_compat.add_role_member(session, admin_role(tenant_id), user_id)
+    except Exception:
+        log.exception("The tenants of %s could not be looked up", username)
