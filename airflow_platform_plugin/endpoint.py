@@ -24,14 +24,15 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException
 
-from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin import airflow_compat, db, http, settings, strict_json
 from airflow_platform_plugin.errors import (
     CODES,
     AuthenticationFailed,
     Conflict,
     FieldError,
+    PayloadTooLarge,
     PlatformError,
     ServiceUnavailable,
     UnsupportedMediaType,
@@ -50,7 +51,7 @@ class Endpoint:
     """What a route declares, for the wrapper here and for whoever walks over all routes.
 
     Attributes:
-        scope: the right the caller needs, such as ``tenants:write``.
+        scope: the right the caller needs, such as ``tenants:write``; None where it is enough to be known.
         body: what a JSON body must be; a pydantic model where the body is a document kept as it is.
         query: what the query string must be.
         answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
@@ -59,11 +60,13 @@ class Endpoint:
         dags: what a credential that is limited to some DAGs may do here; nothing, unless declared.
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
+        also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
+            be something new, 404 where the body names what may be missing.
     """
 
     method: str
     rule: str
-    scope: str
+    scope: str | None
     body: Body | None = None
     query: type[Schema] | None = None
     answer: type[Schema] | None = None
@@ -71,6 +74,7 @@ class Endpoint:
     session: bool = True
     dags: Dags = Dags.REFUSED
     personal: bool = False
+    also: tuple[HTTPStatus, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,9 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
-    principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
+    if declaration.scope is not None:
+        principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
+    strict_json.require_text(path.items())
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:
@@ -166,10 +172,7 @@ def authenticate() -> Principal:
 def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent as Content-Type: application/json.")
-    try:
-        document = request.get_json()
-    except BadRequest as error:
-        raise ValidationFailed.of(message="is not valid JSON") from error
+    document = strict_json.parse(_read_body())
     if not isinstance(document, dict):
         raise ValidationFailed.of(message="must be a JSON object")
     if issubclass(schema, BaseModel):
@@ -185,7 +188,16 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
     return _load(schema, document)
 
 
+def _read_body() -> bytes:
+    longest = settings.get().max_body_bytes
+    # The announced length first, so that a longer body is not read; there is none where it comes in chunks.
+    if (request.content_length or 0) > longest or len(data := request.get_data()) > longest:
+        raise PayloadTooLarge(f"The body is longer than {longest} bytes.", max_body_bytes=longest)
+    return data
+
+
 def _load_query(schema: type[Schema]) -> dict[str, Any]:
+    strict_json.require_text(request.args.items(multi=True))
     # A repeated parameter is a list; a schema's own field decides whether it wants one.
     given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
     return _load(schema, given)  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ PlatformError
 ├── PermissionDenied       403 PERMISSION_DENIED
 ├── NotFound               404 RESOURCE_NOT_FOUND
 ├── Conflict               409 CONFLICT
+├── PayloadTooLarge        413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
 ├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
 └── TimedOut               504 TIMEOUT
@@ -30,6 +31,9 @@ CODES = {
     503: "SERVICE_UNAVAILABLE",
     504: "TIMEOUT",
 }
+
+
+_MOST_ERRORS = 100
 
 
 class FieldError(NamedTuple):
@@ -62,11 +66,12 @@ class PlatformError(Exception):
 
 
 class ValidationFailed(PlatformError):
-    """The request does not fit; ``details.errors`` names every field."""
+    """The request does not fit; ``details.errors`` names every field, or the first hundred."""
 
     status = 400
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
+        errors = errors[:_MOST_ERRORS]  # or else an answer would be many times as long as its request
         message = "; ".join(f"{error.pointer or 'body'}: {error.message}" for error in errors)
         super().__init__(message, errors=[error._asdict() for error in errors])
 
@@ -98,6 +103,12 @@ class Conflict(PlatformError):
     """The request contradicts what is stored."""
 
     status = 409
+
+
+class PayloadTooLarge(PlatformError):
+    """The body is longer than the operator allows."""
+
+    status = 413
 
 
 class UnsupportedMediaType(PlatformError):

@@ -140,12 +140,17 @@ def call_anonymously(app: Any) -> Callable[..., SimpleNamespace]:
 
 
 def client(app: Any, headers: dict[str, str]) -> Callable[..., SimpleNamespace]:
-    """A function that makes requests with those headers, each from a client without cookies."""
+    """A function that makes requests with those headers, each from a client without cookies.
+
+    Each answer of our endpoints is held against the OpenAPI document.
+    """
+    import conformance
 
     def request(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
         answer = app.test_client().open(
             path, method=method, headers=headers | kwargs.pop("headers", {}), **kwargs
         )
+        conformance.check(app, method, path, answer)
         return SimpleNamespace(
             status=answer.status_code,
             json=answer.get_json(silent=True),

@@ -105,7 +105,7 @@ def get(session: Session, key_id: str, *, by: Principal, scope: str) -> ApiKey:
 
 def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
     """The caller's keys, or with the permission everybody's, the newest first; revoked ones if asked for."""
-    wanted = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)
+    wanted = select(ApiKey).order_by(ApiKey.created_at.desc())
     if not by.may(OTHERS_READ):
         wanted = wanted.where(ApiKey.user_id == by.user.id)
     if "owner" in query:
@@ -115,7 +115,9 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Pa
         wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
     if not query["revoked"]:
         wanted = wanted.where(ApiKey.revoked_at.is_(None))
-    return paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"])
+    return paging.fetch(
+        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+    )
 
 
 def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Principal) -> ApiKey:

@@ -6,11 +6,10 @@ from flask import Blueprint
 
 from airflow_platform_plugin import paging
 from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.models import Tenant
-from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantInput, TenantList
+from airflow_platform_plugin.tenants.schemas import TenantAnswer, TenantInput, TenantList, TenantQuery
 
 blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform/tenants")
 
@@ -30,7 +29,7 @@ def create_tenant(call: Call) -> Tenant:
     return service.create(call.session, call.body)
 
 
-@endpoint(blueprint, "GET", "", scope="tenants:read", dags=Dags.NONE, query=PageQuery, answer=TenantList)
+@endpoint(blueprint, "GET", "", scope="tenants:read", dags=Dags.NONE, query=TenantQuery, answer=TenantList)
 def list_tenants(call: Call) -> paging.Page:
     """List tenants."""
     return service.page(call.session, **call.query)

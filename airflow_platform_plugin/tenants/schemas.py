@@ -5,7 +5,14 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import quantities
-from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, InputSchema, Timestamp
+from airflow_platform_plugin.fields import (
+    DNS_LABEL,
+    AnswerSchema,
+    InputSchema,
+    PageQuery,
+    Timestamp,
+    order_by,
+)
 
 # What a tenant may be allowed; docs/tenants.md says what each gates.
 FEATURES = ("datakits", "custom_operators", "external_connections", "gpu_support")
@@ -56,6 +63,12 @@ class TenantInput(InputSchema):
     )
     admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)), load_default=list)
     metadata = _Mapping(keys=fields.String(), values=fields.String(), load_default=dict)
+
+
+class TenantQuery(PageQuery):
+    """How the list of tenants is ordered."""
+
+    order_by = order_by("tenant_id", "display_name", "namespace", "created_at", "updated_at")
 
 
 class TenantAnswer(AnswerSchema):

@@ -55,6 +55,6 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
     return tenant
 
 
-def page(session: Session, *, limit: int, offset: int) -> paging.Page:
-    """Tenants by id."""
-    return paging.fetch(session, select(Tenant).order_by(Tenant.tenant_id), limit=limit, offset=offset)
+def page(session: Session, **wanted: Any) -> paging.Page:  # noqa: ANN401 - as paging.fetch has them
+    """Tenants, by id if nothing else is asked for; ``wanted`` as ``paging.fetch`` takes it."""
+    return paging.fetch(session, select(Tenant), **wanted)
