@@ -25,14 +25,15 @@ from pydantic import ValidationError as PydanticError
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException
 
-from airflow_platform_plugin import airflow_compat, audit, db, http, idempotency
+from airflow_platform_plugin import airflow_compat, audit, db, http, idempotency, settings, strict_json
 from airflow_platform_plugin.errors import (
     CODES,
     AuthenticationFailed,
     Conflict,
     FieldError,
+    PayloadTooLarge,
     PlatformError,
     PreconditionFailed,
     ServiceUnavailable,
@@ -52,7 +53,7 @@ class Endpoint:
     """What a route declares, for the wrapper here and for whoever walks over all routes.
 
     Attributes:
-        scope: the right the caller needs, such as ``tenants:write``.
+        scope: the right the caller needs, such as ``tenants:write``; None where it is enough to be known.
         body: what a JSON body must be; a pydantic model where the body is a document kept as it is.
         query: what the query string must be.
         answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
@@ -62,11 +63,13 @@ class Endpoint:
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
         tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
+        also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
+            be something new, 404 where the body names what may be missing.
     """
 
     method: str
     rule: str
-    scope: str
+    scope: str | None
     body: Body | None = None
     query: type[Schema] | None = None
     answer: type[Schema] | None = None
@@ -75,6 +78,7 @@ class Endpoint:
     dags: Dags = Dags.REFUSED
     personal: bool = False
     tenanted: bool = False
+    also: tuple[HTTPStatus, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,12 +150,14 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
-    principal.require(
-        declaration.scope,
-        dags=declaration.dags,
-        personal=declaration.personal,
-        tenanted=declaration.tenanted,
-    )
+    if declaration.scope is not None:
+        principal.require(
+            declaration.scope,
+            dags=declaration.dags,
+            personal=declaration.personal,
+            tenanted=declaration.tenanted,
+        )
+    strict_json.require_text(path.items())
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:
@@ -211,10 +217,7 @@ def authenticate() -> Principal:
 def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent as Content-Type: application/json.")
-    try:
-        document = request.get_json()
-    except BadRequest as error:
-        raise ValidationFailed.of(message="is not valid JSON") from error
+    document = strict_json.parse(_read_body())
     if not isinstance(document, dict):
         raise ValidationFailed.of(message="must be a JSON object")
     if issubclass(schema, BaseModel):
@@ -230,7 +233,16 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
     return _load(schema, document)
 
 
+def _read_body() -> bytes:
+    longest = settings.get().max_body_bytes
+    # The announced length first, so that a longer body is not read; there is none where it comes in chunks.
+    if (request.content_length or 0) > longest or len(data := request.get_data()) > longest:
+        raise PayloadTooLarge(f"The body is longer than {longest} bytes.", max_body_bytes=longest)
+    return data
+
+
 def _load_query(schema: type[Schema]) -> dict[str, Any]:
+    strict_json.require_text(request.args.items(multi=True))
     # A repeated parameter is a list; a schema's own field decides whether it wants one.
     given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
     return _load(schema, given)  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ PlatformError
 ├── NotFound               404 RESOURCE_NOT_FOUND
 ├── Conflict               409 CONFLICT
 ├── PreconditionFailed     412 PRECONDITION_FAILED
+├── PayloadTooLarge        413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
 ├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
 └── TimedOut               504 TIMEOUT
@@ -32,6 +33,9 @@ CODES = {
     503: "SERVICE_UNAVAILABLE",
     504: "TIMEOUT",
 }
+
+
+_MOST_ERRORS = 100
 
 
 class FieldError(NamedTuple):
@@ -65,11 +69,12 @@ class PlatformError(Exception):
 
 
 class ValidationFailed(PlatformError):
-    """The request does not fit; ``details.errors`` names every field."""
+    """The request does not fit; ``details.errors`` names every field, or the first hundred."""
 
     status = 400
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
+        errors = errors[:_MOST_ERRORS]  # or else an answer would be many times as long as its request
         message = "; ".join(f"{error.pointer or 'body'}: {error.message}" for error in errors)
         super().__init__(message, errors=[error._asdict() for error in errors])
 
@@ -107,6 +112,12 @@ class PreconditionFailed(PlatformError):
     """What the caller wants to change is no longer what the caller has read."""
 
     status = 412
+
+
+class PayloadTooLarge(PlatformError):
+    """The body is longer than the operator allows."""
+
+    status = 413
 
 
 class UnsupportedMediaType(PlatformError):

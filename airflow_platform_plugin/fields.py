@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
+from airflow.configuration import conf
+from marshmallow import EXCLUDE, RAISE, Schema, fields, post_dump, validate
+from pydantic import BaseModel
 
 from airflow_platform_plugin import http
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
+from airflow_platform_plugin.strict_json import MAX_INTEGER
+
+MAX_LIMIT = conf.getint("api", "maximum_page_limit", fallback=100)  # the operator's, for Airflow's own lists
 
 DNS_LABEL = validate.Regexp(
     rf"\A{DNS_LABEL_PATTERN}\Z",
@@ -31,6 +36,15 @@ class CommaSeparated(fields.List):
         return result
 
 
+class Document(fields.Dict):
+    """A stored document in an answer; ``flat`` where its fields stand beside the answer's own."""
+
+    def __init__(self, model: type[BaseModel], *, flat: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(**kwargs)
+        self.model = model
+        self.flat = flat
+
+
 class InputSchema(Schema):
     """A body or query: unknown fields are refused by name."""
 
@@ -44,9 +58,24 @@ class AnswerSchema(Schema):
     class Meta:  # noqa: D106 - marshmallow's own
         unknown = EXCLUDE
 
+    @post_dump
+    def _flatten(self, dumped: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's
+        for name, declared in self.fields.items():
+            if isinstance(declared, Document) and declared.flat:
+                dumped |= dumped.pop(name)
+        return dumped
+
 
 class PageQuery(InputSchema):
-    """What every list takes."""
+    """What every list takes; one that can be ordered adds ``order_by``."""
 
-    limit = fields.Integer(load_default=100, validate=validate.Range(min=1, max=100))
-    offset = fields.Integer(load_default=0, validate=validate.Range(min=0))
+    limit = fields.Integer(load_default=min(100, MAX_LIMIT), validate=validate.Range(min=1, max=MAX_LIMIT))
+    offset = fields.Integer(load_default=0, validate=validate.Range(min=0, max=MAX_INTEGER))
+
+
+def order_by(*columns: str) -> fields.String:
+    """The parameter of a list that can be ordered by those columns; ``-column`` descends."""
+    choices = [f"{sign}{column}" for column in columns for sign in ("", "-")]
+    return fields.String(
+        validate=validate.OneOf(choices, error="Cannot order by {input!r}; known are: {choices}.")
+    )

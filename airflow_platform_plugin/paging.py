@@ -1,8 +1,8 @@
-"""Pages of lists."""
+"""Pages of lists, in an order that is the same on every database and from page to page."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
 
 
@@ -13,8 +13,29 @@ class Page(NamedTuple):
     total_entries: int
 
 
-def fetch(session: Session, statement: Any, *, limit: int, offset: int) -> Page:  # noqa: ANN401 - a Select
-    """The page of an ordered ``select``."""
+def fetch(session: Session, statement: Any, *, limit: int, offset: int, order_by: str | None = None) -> Page:  # noqa: ANN401 - a Select
+    """The page of a ``select`` of one model's rows.
+
+    Args:
+        session: the request's transaction.
+        statement: the rows; its own order is the list's usual one.
+        limit: the most rows.
+        offset: how many rows to leave out before.
+        order_by: the column that was asked for, as ``ordered`` takes it.
+    """
     counted = select(func.count()).select_from(statement.order_by(None).subquery())
-    items = session.execute(statement.limit(limit).offset(offset)).scalars().all()
+    items = session.execute(ordered(statement, order_by).limit(limit).offset(offset)).scalars().all()
     return Page(list(items), int(session.scalar(counted) or 0))
+
+
+def ordered(statement: Any, order_by: str | None) -> Any:  # noqa: ANN401 - a Select
+    """The ``select`` in the order of a column, ``-column`` descending, or in its own; ties by primary key.
+
+    Rows without a value come last both ways: databases do not agree on where NULL stands.
+    """
+    model = statement.column_descriptions[0]["entity"]
+    if order_by is not None:
+        column = getattr(model, order_by.removeprefix("-"))
+        direction = column.desc() if order_by.startswith("-") else column.asc()
+        statement = statement.order_by(None).order_by(column.is_(None), direction)
+    return statement.order_by(*inspect(model).primary_key)

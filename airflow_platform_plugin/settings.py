@@ -32,6 +32,11 @@ class Settings(BaseModel):
     webhook_timeout: Seconds = Field(
         default=10.0, description="Seconds that a webhook's receiver has to answer."
     )
+    max_body_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1_048_576,
+        description="The longest body that the platform's endpoints take. "
+        "`[webserver] allowed_payload_size` counts as well, and for Airflow's own.",
+    )
     query_max_rows: Annotated[int, Field(ge=1)] = Field(
         default=10_000, description="The most rows one analytics query may return."
     )

@@ -9,6 +9,7 @@ from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
+from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.tenants import roles
@@ -16,7 +17,14 @@ from airflow_platform_plugin.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
 
-BLUEPRINTS = [auth.blueprint, tenants.blueprint, datakits.blueprint, analytics.blueprint, webhooks.blueprint]
+BLUEPRINTS = [
+    auth.blueprint,
+    tenants.blueprint,
+    datakits.blueprint,
+    analytics.blueprint,
+    webhooks.blueprint,
+    openapi.blueprint,
+]
 
 
 def install(app: Flask) -> None:
@@ -51,7 +59,7 @@ def _create_permissions(app: Flask) -> None:
     """
     declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared}):
+        for scope in sorted({endpoint.scope for endpoint in declared if endpoint.scope is not None}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")

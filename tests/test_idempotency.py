@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import client
+from calls import client
 from sqlalchemy import delete, select
 
 from airflow_platform_plugin import db, idempotency

@@ -1,5 +1,6 @@
 """``/api/v1/analytics``."""
 
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint
@@ -21,6 +22,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     body=QueryInput,
     answer=QueryAnswer,
     session=False,
+    also=(HTTPStatus.NOT_FOUND, HTTPStatus.GATEWAY_TIMEOUT),
 )
 def execute_query(call: Call) -> dict[str, Any]:
     """Run a query."""

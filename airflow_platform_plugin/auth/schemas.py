@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import db
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
 from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
@@ -70,6 +70,7 @@ class ApiKeyQuery(PageQuery):
     owner = fields.String()
     tenant_id = fields.String()
     revoked = fields.Boolean(load_default=False)
+    order_by = order_by("id", "name", "tenant_id", "created_at", "expires_at", "last_used_at")
 
 
 class ApiKeyAnswer(AnswerSchema):
@@ -77,17 +78,17 @@ class ApiKeyAnswer(AnswerSchema):
 
     id = fields.String()
     name = fields.String()
-    owner = fields.String()
-    tenant_id = fields.String()
-    scopes = fields.List(fields.String())
-    allowed_dags = fields.Dict()
-    allowed_networks = fields.List(fields.String())
+    owner = fields.String(allow_none=True)
+    tenant_id = fields.String(allow_none=True)
+    scopes = fields.List(fields.String(), allow_none=True)
+    allowed_dags = fields.Nested(AllowedDags, allow_none=True)
+    allowed_networks = fields.List(fields.String(), allow_none=True)
     created_at = Timestamp()
-    created_by = fields.String()
-    expires_at = Timestamp()
-    last_used_at = Timestamp()
-    previous_expires_at = Timestamp()
-    revoked_at = Timestamp()
+    created_by = fields.String(allow_none=True)
+    expires_at = Timestamp(allow_none=True)
+    last_used_at = Timestamp(allow_none=True)
+    previous_expires_at = Timestamp(allow_none=True)
+    revoked_at = Timestamp(allow_none=True)
 
 
 class NewApiKeyAnswer(ApiKeyAnswer):

@@ -107,7 +107,7 @@ def get(session: Session, key_id: str, *, by: Principal, scope: str) -> ApiKey:
 
 def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
     """The keys that the caller may see, the newest first; revoked ones if asked for."""
-    wanted = select(ApiKey).where(_visible(by, OTHERS_READ)).order_by(ApiKey.created_at.desc(), ApiKey.id)
+    wanted = select(ApiKey).where(_visible(by, OTHERS_READ)).order_by(ApiKey.created_at.desc())
     if "owner" in query:
         owners = airflow_compat.user_ids(session, [query["owner"]])
         wanted = wanted.where(ApiKey.user_id.in_(owners.values()))
@@ -115,7 +115,9 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Pa
         wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
     if not query["revoked"]:
         wanted = wanted.where(ApiKey.revoked_at.is_(None))
-    return paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"])
+    return paging.fetch(
+        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+    )
 
 
 def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Principal) -> ApiKey:

@@ -24,7 +24,16 @@ from airflow_platform_plugin.scopes import Dags
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
 
 
-@endpoint(blueprint, "POST", "", scope="datakits:write", dags=Dags.NONE, body=Manifest, answer=DataKitAnswer)
+@endpoint(
+    blueprint,
+    "POST",
+    "",
+    scope="datakits:write",
+    dags=Dags.NONE,
+    body=Manifest,
+    answer=DataKitAnswer,
+    also=(HTTPStatus.CREATED,),
+)
 def register_datakit(call: Call) -> Answer:
     """Register a version of a DataKit."""
     kit, is_new = service.register(call.session, call.body, by=call.principal.username)
@@ -50,6 +59,7 @@ def get_datakit(call: Call) -> DataKit:
     scope="datakits:write",
     body=DeployInput,
     answer=DeploymentAnswer,
+    also=(HTTPStatus.CREATED,),
 )
 def deploy_datakit(call: Call) -> Answer:
     """Deploy a DataKit."""

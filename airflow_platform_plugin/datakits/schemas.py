@@ -1,17 +1,18 @@
 """DataKits over HTTP. A manifest is a document and has its own model in ``manifest``."""
 
-from typing import Any
-
 from croniter import croniter
 from marshmallow import ValidationError, fields, validate
 
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.fields import (
     DNS_LABEL,
     AnswerSchema,
     CommaSeparated,
+    Document,
     InputSchema,
     PageQuery,
     Timestamp,
+    order_by,
 )
 
 _PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
@@ -50,6 +51,7 @@ class DataKitQuery(PageQuery):
     type = fields.String(validate=validate.OneOf(["transformation", "ingestion", "export"]))
     tags = CommaSeparated(fields.String())
     search = fields.String(validate=validate.Length(min=1, max=200))
+    order_by = order_by("id", "name", "type", "created_at", "created_by")
 
 
 class DeploymentQuery(PageQuery):
@@ -58,26 +60,22 @@ class DeploymentQuery(PageQuery):
     datakit = fields.String()
     environment = fields.String()
     namespace = fields.String()
+    order_by = order_by("id", "datakit", "environment", "namespace", "tenant_id", "dag_id", "revision")
 
 
 class DataKitAnswer(AnswerSchema):
     """A version: its manifest, and what the registry knows of it."""
 
     id = fields.String()
+    manifest = Document(Manifest, flat=True)
     created_at = Timestamp()
     created_by = fields.String()
-    manifest = fields.Dict()
-
-    def dump(self, obj: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
-        """The manifest's own fields stand beside the registry's."""
-        dumped = super().dump(obj, **kwargs)
-        return {"id": dumped.pop("id"), **dumped.pop("manifest"), **dumped}
 
 
 class DataKitList(AnswerSchema):
     """A page of kits."""
 
-    datakits = fields.Function(lambda page: [DataKitAnswer().dump(kit) for kit in page.items])
+    datakits = fields.List(fields.Nested(DataKitAnswer), attribute="items")
     total_entries = fields.Integer()
 
 
@@ -89,12 +87,12 @@ class DeploymentAnswer(AnswerSchema):
     version = fields.String(attribute="current.version")
     environment = fields.String()
     namespace = fields.String()
-    tenant_id = fields.String()
+    tenant_id = fields.String(allow_none=True)
     revision = fields.Integer()
     dag_id = fields.String()
-    configuration = fields.Function(lambda deployment: deployment.current.spec["configuration"])
-    schedule = fields.Function(lambda deployment: deployment.current.spec["schedule"])
-    notifications = fields.Dict(attribute="current.notifications")
+    configuration = fields.Dict(attribute="current.spec.configuration")
+    schedule = fields.String(attribute="current.spec.schedule", allow_none=True)
+    notifications = fields.Nested(NotificationsInput, attribute="current.notifications")
     created_at = Timestamp(attribute="current.created_at")
     created_by = fields.String(attribute="current.created_by")
 
@@ -113,5 +111,5 @@ class StatusAnswer(AnswerSchema):
     dag_id = fields.String()
     revision = fields.Integer()
     version = fields.String()
-    status = fields.String()
+    status = fields.String(validate=validate.OneOf(["pending", "active", "paused", "import_error"]))
     message = fields.String(allow_none=True)

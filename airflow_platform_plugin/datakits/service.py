@@ -73,9 +73,10 @@ def page(  # noqa: PLR0913 - the list's own parameters
     type: str | None = None,  # noqa: A002 - the parameter's name in the API
     tags: list[str] | None = None,
     search: str | None = None,
+    order_by: str | None = None,
 ) -> paging.Page:
-    """Versions by name, the newest first, that fit all that is given."""
-    wanted = select(DataKit).order_by(DataKit.name, DataKit.created_at.desc(), DataKit.id)
+    """Versions that fit all that is given; by name and the newest first, if nothing else is asked for."""
+    wanted = paging.ordered(select(DataKit).order_by(DataKit.name, DataKit.created_at.desc()), order_by)
     if type:
         wanted = wanted.where(DataKit.type == type)
     kits = list(session.scalars(wanted))
@@ -186,12 +187,14 @@ def get_deployment(session: Session, deployment_id: str) -> Deployment:
     return deployment
 
 
-def deployments(session: Session, *, limit: int, offset: int, **filters: str) -> paging.Page:
-    """Deployments by kit and place; ``filters`` are columns and their values."""
+def deployments(
+    session: Session, *, limit: int, offset: int, order_by: str | None = None, **filters: str
+) -> paging.Page:
+    """Deployments, by kit and place if nothing else is asked for; ``filters`` are columns' values."""
     wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
     for column, value in filters.items():
         wanted = wanted.where(getattr(Deployment, column) == value)
-    return paging.fetch(session, wanted, limit=limit, offset=offset)
+    return paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
 
 
 class Status(NamedTuple):

@@ -33,8 +33,7 @@ def keep_pool(session: Session, tenant_id: str) -> None:
 
 
 def share(limits: Mapping[str, str], needs: Mapping[str, Decimal]) -> int:
-    text = f"What tenant {tenant_id} runs at one moment"
-    airflow_compat.ensure_pool(session, pool(tenant_id), POOL_SLOTS, text)
+    """The slots of a task with those needs: at least one; more than there are where it cannot fit."""
     parts = [
         POOL_SLOTS + 1 if limit == 0 else (POOL_SLOTS * need / limit).to_integral_value(ROUND_CEILING)
         for name, need in needs.items()

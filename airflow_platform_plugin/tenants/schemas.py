@@ -6,7 +6,14 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import quantities
-from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, InputSchema, PageQuery, Timestamp
+from airflow_platform_plugin.fields import (
+    DNS_LABEL,
+    AnswerSchema,
+    InputSchema,
+    PageQuery,
+    Timestamp,
+    order_by,
+)
 from airflow_platform_plugin.tenants.service import FEATURES
 
 RESOURCES = ("cpu", "memory", "storage", "gpu")
@@ -80,6 +87,7 @@ class TenantQuery(PageQuery):
 
     namespace = fields.String()
     search = fields.String(validate=validate.Length(min=1, max=200))
+    order_by = order_by("tenant_id", "display_name", "namespace", "created_at", "updated_at")
 
 
 class DeleteTenantQuery(InputSchema):

@@ -163,7 +163,7 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
 
 def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> paging.Page:
     """The tenants that the caller reaches and that fit what is given, by id."""
-    wanted = select(Tenant).order_by(Tenant.tenant_id)
+    wanted = select(Tenant)
     if reach is not None:
         wanted = wanted.where(Tenant.tenant_id.in_(reach))
     if "namespace" in query:
@@ -174,4 +174,6 @@ def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | Non
         wanted = wanted.where(
             or_(*(func.lower(name).like(func.lower(pattern), escape="\\") for name in names))
         )
-    return paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"])
+    return paging.fetch(
+        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+    )

@@ -6,7 +6,6 @@ from flask import Blueprint
 
 from airflow_platform_plugin import paging
 from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.models import Webhook
 from airflow_platform_plugin.webhooks.schemas import (
@@ -15,6 +14,7 @@ from airflow_platform_plugin.webhooks.schemas import (
     WebhookChange,
     WebhookInput,
     WebhookList,
+    WebhookQuery,
 )
 
 blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platform/webhooks")
@@ -34,7 +34,7 @@ def create_webhook(call: Call) -> Webhook:
     return service.create(call.session, call.body, by=call.principal.username)
 
 
-@endpoint(blueprint, "GET", "", scope="webhooks:read", query=PageQuery, answer=WebhookList)
+@endpoint(blueprint, "GET", "", scope="webhooks:read", query=WebhookQuery, answer=WebhookList)
 def list_webhooks(call: Call) -> paging.Page:
     """List webhooks."""
     return service.page(call.session, **call.query)

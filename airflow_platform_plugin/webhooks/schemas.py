@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from airflow_platform_plugin import events
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, Timestamp
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -60,6 +60,12 @@ class WebhookInput(WebhookChange):
     retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
 
 
+class WebhookQuery(PageQuery):
+    """How the list of webhooks is ordered."""
+
+    order_by = order_by("webhook_id", "name", "url", "created_at", "created_by")
+
+
 class WebhookAnswer(AnswerSchema):
     """A webhook without its secrets."""
 
@@ -67,8 +73,8 @@ class WebhookAnswer(AnswerSchema):
     name = fields.String()
     url = fields.String()
     events = fields.List(fields.String())
-    filters = fields.Dict()
-    retry_policy = fields.Dict()
+    filters = fields.Nested(FiltersInput)
+    retry_policy = fields.Nested(RetryPolicyInput)
     created_at = Timestamp()
     created_by = fields.String()
 

@@ -48,10 +48,9 @@ def change(webhook: Webhook, fields: dict[str, Any]) -> None:
         setattr(webhook, name, value)
 
 
-def page(session: Session, *, limit: int, offset: int) -> paging.Page:
-    """Webhooks, oldest first."""
-    wanted = select(Webhook).order_by(Webhook.created_at, Webhook.webhook_id)
-    return paging.fetch(session, wanted, limit=limit, offset=offset)
+def page(session: Session, **wanted: Any) -> paging.Page:  # noqa: ANN401 - as paging.fetch has them
+    """Webhooks, the oldest first if nothing else is asked for; ``wanted`` as ``paging.fetch`` takes it."""
+    return paging.fetch(session, select(Webhook).order_by(Webhook.created_at), **wanted)
 
 
 def delete(session: Session, webhook_id: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import client
+from calls import client
 from sqlalchemy import delete, event
 
 from airflow_platform_plugin import db

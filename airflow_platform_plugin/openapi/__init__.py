@@ -1,0 +1,1 @@
+"""The OpenAPI document of the platform's own endpoints, and its page."""

@@ -1,0 +1,166 @@
+"""``build(app)``: the OpenAPI document of every route that ``@endpoint`` has declared.
+
+Nothing is written twice: paths, parameters and bodies come from the declarations, summaries from the
+handlers' docstrings, tags from the features' packages, and the errors from what an endpoint of that kind
+can meet. Examples are in the folder of that name, under the ``operationId``.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from apispec import APISpec
+from flask import Flask
+
+from airflow_platform_plugin import __version__, http
+from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.openapi import parts
+from airflow_platform_plugin.openapi.conversion import JsonObject, Plugin
+
+
+class Operation(NamedTuple):
+    """One route of ours; its ``operationId`` is the handler's name."""
+
+    id: str
+    path: str
+    handler: Callable[..., Any]
+    declared: Endpoint
+
+    @property
+    def package(self) -> str:
+        """The feature's package."""
+        return self.handler.__module__.rpartition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        """The feature's name."""
+        return self.package.rpartition(".")[2]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path."""
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def successes(self) -> list[HTTPStatus]:
+        """The statuses of success."""
+        return sorted({self.declared.status, *(status for status in self.declared.also if status < 400)})  # noqa: PLR2004 - HTTP
+
+    @property
+    def failures(self) -> list[int]:
+        """The statuses of failure: what an endpoint of this kind can meet, and what it declares beside."""
+        declared = self.declared
+        possible = {
+            400: bool(declared.body or declared.query or self.parameters),
+            401: True,
+            403: declared.scope is not None,
+            404: bool(self.parameters),
+            409: declared.method != "GET" and declared.session,  # two requests may write the same
+            413: declared.body is not None,
+            415: declared.body is not None,
+            429: True,
+            500: True,
+            503: True,
+        } | {int(status): True for status in declared.also if status >= 400}  # noqa: PLR2004 - HTTP
+        return sorted(status for status, meets in possible.items() if meets)
+
+
+def operations(app: Flask) -> Iterator[Operation]:
+    """Every route that ``@endpoint`` has declared, in the order of the declarations."""
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        declared = getattr(view, "endpoint", None)
+        if isinstance(declared, Endpoint):
+            yield Operation(view.__name__, template(rule.rule), view, declared)
+
+
+def template(rule: str) -> str:
+    """A path as OpenAPI writes it: ``/tenants/{tenant_id}`` for Flask's ``/tenants/<tenant_id>``."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
+def build(app: Flask, root: str = "") -> JsonObject:
+    """The document, as JSON has it.
+
+    Args:
+        app: Airflow's web application.
+        root: the path under which it is served, of ``[webserver] base_url`` or of a proxy; without a last /.
+    """
+    found = list(operations(app))
+    packages = {operation.tag: operation.package for operation in found}
+    spec = APISpec(
+        title="Airflow platform",
+        version=__version__,
+        openapi_version="3.0.3",
+        plugins=[Plugin()],
+        info={"description": parts.DESCRIPTION},
+        servers=[{"url": root or "/"}],
+        tags=[{"name": tag, "description": sys.modules[name].__doc__} for tag, name in packages.items()],
+    )
+    schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
+    for name, scheme in schemes.items():
+        spec.components.security_scheme(name, scheme)
+    spec.components.header(http.REQUEST_ID_HEADER, parts.REQUEST_ID)
+    spec.components.schema("Error", parts.ERROR)
+    for status, code in CODES.items():
+        spec.components.response(code, parts.error_response(status, code))
+    for operation in found:
+        described = _describe(operation, schemes, _links(operation, found))
+        spec.path(operation.path, operations={operation.declared.method.lower(): described})
+    document: JsonObject = spec.to_dict()
+    return document
+
+
+def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> JsonObject:
+    declared = operation.declared
+    summary, _, more = (inspect.getdoc(operation.handler) or "").partition("\n\n")
+    scope = [] if declared.scope is None else [declared.scope]
+    described: JsonObject = {
+        "operationId": operation.id,
+        "tags": [operation.tag],
+        "summary": summary.rstrip("."),
+        "description": "\n\n".join([*([more] if more else []), *(f"Scope: `{name}`." for name in scope)]),
+        "security": [{name: scope if scheme["type"] == "oauth2" else []} for name, scheme in schemes.items()],
+        "parameters": [parts.path_parameter(name) for name in operation.parameters],
+        "responses": {},
+    }
+    if declared.query:
+        described["parameters"].append({"in": "query", "schema": declared.query})
+    if declared.body:
+        content = {"schema": declared.body, **parts.example(operation.id, "request")}
+        described["requestBody"] = {"required": True, "content": {parts.JSON: content}}
+    for status in operation.successes:
+        answer: JsonObject = {"description": status.phrase, "headers": parts.HEADERS}
+        if status != HTTPStatus.NO_CONTENT:
+            schema = declared.answer or {"type": "object"}
+            answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
+        if links:
+            answer["links"] = links
+        described["responses"][str(int(status))] = answer
+    described["responses"] |= {str(status): CODES[status] for status in operation.failures}
+    return described
+
+
+def _links(operation: Operation, found: list[Operation]) -> JsonObject:
+    """What can be done with the thing that a request makes: every operation on a path below its own."""
+    made = operation.declared.answer
+    if operation.declared.method == "GET" or made is None:
+        return {}
+    links = {}
+    for item in found:
+        shown = item.declared.answer
+        one = item.declared.method == "GET" and item.path.endswith("}") and shown is not None
+        if not one or not issubclass(made, shown):  # type: ignore[arg-type]  # one is False where shown is None
+            continue
+        parameter = item.parameters[-1]
+        field = parameter if parameter in made._declared_fields else "id"  # noqa: SLF001 - the class's fields
+        for other in found:
+            below = other.path == item.path or other.path.startswith(f"{item.path}/")
+            if below and other.parameters == [parameter] and other.id != operation.id:
+                value = {parameter: f"$response.body#/{field}"}
+                links[other.id] = {"operationId": other.id, "parameters": value}
+    return links

@@ -1,0 +1,108 @@
+"""The parts of the OpenAPI document that are the same for every operation."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+
+from airflow.configuration import conf
+
+from airflow_platform_plugin import http
+from airflow_platform_plugin.openapi.conversion import JsonObject
+from airflow_platform_plugin.scopes import SCOPES
+
+JSON = "application/json"
+EXAMPLES = Path(__file__).parent / "examples"
+_VERBS = {"read": "Read", "write": "Read and change"}
+
+DESCRIPTION = """The platform's own endpoints, beside Airflow's and with the same credentials.
+
+Errors are answered in one envelope; `request_id` is the answer's `X-Request-ID`. Lists take `limit` and
+`offset` and answer `total_entries`. Times are RFC 3339 in UTC."""
+
+REQUEST_ID: JsonObject = {
+    "description": "The caller's own id of the request where it sent a plain one, else a new one.",
+    "schema": {"type": "string"},
+}
+HEADERS: JsonObject = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
+
+ERROR: JsonObject = {
+    "type": "object",
+    "description": "The envelope of every error.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details", "request_id", "timestamp"],
+            "properties": {
+                "code": {"type": "string", "description": "The word for machines, one for each status."},
+                "message": {"type": "string"},
+                "details": {
+                    "type": "object",
+                    "properties": {
+                        "errors": {
+                            "type": "array",
+                            "description": "The fields that do not fit.",
+                            "items": {
+                                "type": "object",
+                                "required": ["pointer", "message"],
+                                "properties": {
+                                    "pointer": {"type": "string", "description": "RFC 6901."},
+                                    "message": {"type": "string"},
+                                },
+                            },
+                        },
+                        "scope": {"type": "string", "description": "The scope that is missing."},
+                    },
+                },
+                "request_id": {"type": "string"},
+                "timestamp": {"type": "string", "format": "date-time"},
+            },
+        }
+    },
+}
+
+
+def error_response(status: int, code: str) -> JsonObject:
+    """The answer to a request that fails with ``status``."""
+    envelope = {"properties": {"error": {"properties": {"code": {"enum": [code]}}}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, envelope]}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "headers": HEADERS,
+        "content": {JSON: {"schema": schema, **example(code, "response")}},
+    }
+
+
+def path_parameter(name: str) -> JsonObject:
+    """A name in a path; it ends where the next / is."""
+    return {"in": "path", "name": name, "required": True, "schema": {"type": "string", "pattern": "^[^/]+$"}}
+
+
+def example(name: str, which: str) -> JsonObject:
+    """The API reference's ``request`` or ``response`` of an operation or an error's code, if it has one."""
+    file = EXAMPLES / f"{name}.json"
+    examples = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return {"example": examples[which]} if which in examples else {}
+
+
+def security_schemes(root: str, *, cookie: str) -> JsonObject:
+    """How a caller shows who it is: our own ways, and those of the operator's ``[api] auth_backends``."""
+    granted = {scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in SCOPES}
+    token = {"tokenUrl": f"{root}/oauth/token", "scopes": granted}
+    schemes: JsonObject = {
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "Bearer": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
+        "OAuth2": {
+            "type": "oauth2",
+            "flows": {
+                "authorizationCode": {"authorizationUrl": f"{root}/oauth/authorize", **token},
+                "clientCredentials": token,
+            },
+        },
+    }
+    backends = conf.get("api", "auth_backends")
+    if "auth.backend.session" in backends:
+        schemes["Session"] = {"type": "apiKey", "in": "cookie", "name": cookie}
+    if "auth.backend.basic_auth" in backends:
+        schemes["Basic"] = {"type": "http", "scheme": "basic"}
+    return schemes

@@ -1,0 +1,34 @@
+"""Whether an answer is one that the OpenAPI document promises. Every test's requests go through here."""
+
+from functools import cache
+from typing import Any
+
+from openapi_schema_validator import OAS30ReadValidator
+from werkzeug.exceptions import HTTPException
+
+from airflow_platform_plugin.openapi import document
+
+
+def check(app: Any, method: str, path: str, answer: Any) -> None:
+    """Assert that the document has this status for the operation, and that the answer is as it says."""
+    try:
+        rule, _ = app.url_map.bind("").match(path.partition("?")[0], method, return_rule=True)
+    except HTTPException:
+        return  # no such route
+    whole = _document(app)
+    operation = whole["paths"].get(document.template(rule.rule), {}).get(method.lower())
+    if operation is None:
+        return  # not ours
+    response = operation["responses"].get(str(answer.status_code))
+    assert response is not None, f"{method} {path}: {answer.status} is not in the OpenAPI document"
+    if "$ref" in response:
+        response = whole["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    if "content" not in response:
+        assert answer.get_data() == b""
+        return
+    assert answer.content_type == "application/json"
+    schema = response["content"]["application/json"]["schema"] | {"components": whole["components"]}
+    OAS30ReadValidator(schema, format_checker=OAS30ReadValidator.FORMAT_CHECKER).validate(answer.get_json())
+
+
+_document = cache(document.build)
