@@ -130,6 +130,10 @@ def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> J
     }
     if declared.query:
         described["parameters"].append({"in": "query", "schema": declared.query})
+    if declared.method == "POST" and declared.session:
+        described["parameters"].append(parts.IDEMPOTENCY_KEY)
+    if HTTPStatus.PRECONDITION_FAILED in declared.also:
+        described["parameters"].append(parts.IF_MATCH)
     if declared.body:
         content = {"schema": declared.body, **parts.example(operation.id, "request")}
         described["requestBody"] = {"required": True, "content": {parts.JSON: content}}

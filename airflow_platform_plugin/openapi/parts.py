@@ -6,7 +6,7 @@ from pathlib import Path
 
 from airflow.configuration import conf
 
-from airflow_platform_plugin import http
+from airflow_platform_plugin import http, idempotency
 from airflow_platform_plugin.openapi.conversion import JsonObject
 from airflow_platform_plugin.scopes import SCOPES
 
@@ -106,3 +106,17 @@ def security_schemes(root: str, *, cookie: str) -> JsonObject:
     if "auth.backend.basic_auth" in backends:
         schemes["Basic"] = {"type": "http", "scheme": "basic"}
     return schemes
+
+
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": idempotency.HEADER,
+    "description": "With the same key and body within 24 hours the first answer comes again.",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The `ETag` of the state that is to be changed.",
+    "schema": {"type": "string"},
+}

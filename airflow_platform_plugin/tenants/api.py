@@ -90,6 +90,7 @@ def get_tenant_usage(call: Call) -> dict[str, Any]:
     dags=Dags.NONE,
     body=TenantChange,
     answer=TenantAnswer,
+    also=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_tenant(call: Call) -> Tenant:
     """Change a tenant; objects are merged key by key, and null removes a key."""

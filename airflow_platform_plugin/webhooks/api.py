@@ -47,7 +47,13 @@ def get_webhook(call: Call) -> Webhook:
 
 
 @endpoint(
-    blueprint, "PATCH", "/<webhook_id>", scope="webhooks:write", body=WebhookChange, answer=WebhookAnswer
+    blueprint,
+    "PATCH",
+    "/<webhook_id>",
+    scope="webhooks:write",
+    body=WebhookChange,
+    answer=WebhookAnswer,
+    also=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_webhook(call: Call) -> Webhook:
     """Change a webhook; what is given replaces what was."""
