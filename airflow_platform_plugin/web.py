@@ -9,11 +9,13 @@ from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
+from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.tenants import api as tenants
-from airflow_platform_plugin.tenants import roles
+from airflow_platform_plugin.tenants import holdings, roles
 from airflow_platform_plugin.webhooks import api as webhooks
+from airflow_platform_plugin.webhooks import holding as webhook_holding
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ def install(app: Flask) -> None:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
     _create_permissions(app)
+    holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING)
     airflow_compat.on_login(app, roles.welcome)
 
 

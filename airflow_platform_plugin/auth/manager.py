@@ -15,6 +15,7 @@ from sqlalchemy import event, or_, select
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit
 
 
@@ -56,11 +57,6 @@ def filter_rows() -> None:
         g.platform_row_criteria = _criteria(
             airflow_compat.auth_manager().get_permitted_dag_ids(methods=["GET"], user=g.user)
         )
-
-
-def tenant_tag(tenant_id: str) -> str:
-    """The tag by which a DAG belongs to a tenant."""
-    return f"tenant:{tenant_id}"
 
 
 def _limits() -> list[DagLimit]:

@@ -29,6 +29,7 @@ blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakit
     "POST",
     "",
     scope="datakits:write",
+    tenanted=True,
     dags=Dags.NONE,
     body=Manifest,
     answer=DataKitAnswer,
@@ -40,13 +41,30 @@ def register_datakit(call: Call) -> Answer:
     return Answer(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
-@endpoint(blueprint, "GET", "", scope="datakits:read", dags=Dags.NONE, query=DataKitQuery, answer=DataKitList)
+@endpoint(
+    blueprint,
+    "GET",
+    "",
+    scope="datakits:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    query=DataKitQuery,
+    answer=DataKitList,
+)
 def list_datakits(call: Call) -> paging.Page:
     """List DataKits."""
     return service.page(call.session, **call.query)
 
 
-@endpoint(blueprint, "GET", "/<datakit_id>", scope="datakits:read", dags=Dags.NONE, answer=DataKitAnswer)
+@endpoint(
+    blueprint,
+    "GET",
+    "/<datakit_id>",
+    scope="datakits:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    answer=DataKitAnswer,
+)
 def get_datakit(call: Call) -> DataKit:
     """Get a DataKit by id, by name@version, or by name."""
     return service.get(call.session, call.path["datakit_id"])
@@ -57,30 +75,43 @@ def get_datakit(call: Call) -> DataKit:
     "POST",
     "/<datakit_id>/deploy",
     scope="datakits:write",
+    tenanted=True,
     body=DeployInput,
     answer=DeploymentAnswer,
     also=(HTTPStatus.CREATED,),
 )
 def deploy_datakit(call: Call) -> Answer:
     """Deploy a DataKit."""
-    deployment, is_new = service.deploy(
-        call.session, call.path["datakit_id"], call.body, by=call.principal.username
-    )
+    deployment, is_new = service.deploy(call.session, call.path["datakit_id"], call.body, by=call.principal)
     return Answer(deployment, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
 @endpoint(
-    blueprint, "GET", "/deployments", scope="datakits:read", query=DeploymentQuery, answer=DeploymentList
+    blueprint,
+    "GET",
+    "/deployments",
+    scope="datakits:read",
+    tenanted=True,
+    query=DeploymentQuery,
+    answer=DeploymentList,
 )
 def list_deployments(call: Call) -> paging.Page:
     """List deployments."""
-    return service.deployments(call.session, **call.query)
+    return service.deployments(call.session, reach=call.principal.reach("datakits:read"), **call.query)
 
 
-@endpoint(blueprint, "GET", "/deployments/<deployment_id>", scope="datakits:read", answer=DeploymentAnswer)
+@endpoint(
+    blueprint,
+    "GET",
+    "/deployments/<deployment_id>",
+    scope="datakits:read",
+    tenanted=True,
+    answer=DeploymentAnswer,
+)
 def get_deployment(call: Call) -> Deployment:
     """Get a deployment."""
-    return service.get_deployment(call.session, call.path["deployment_id"])
+    reach = call.principal.reach("datakits:read")
+    return service.get_deployment(call.session, call.path["deployment_id"], reach=reach)
 
 
 @endpoint(
@@ -88,8 +119,10 @@ def get_deployment(call: Call) -> Deployment:
     "GET",
     "/deployments/<deployment_id>/status",
     scope="datakits:read",
+    tenanted=True,
     answer=StatusAnswer,
 )
 def get_deployment_status(call: Call) -> service.Status:
     """Get where a deployment stands in Airflow."""
-    return service.status(call.session, call.path["deployment_id"])
+    reach = call.principal.reach("datakits:read")
+    return service.status(call.session, call.path["deployment_id"], reach=reach)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from packaging.version import InvalidVersion, Version
@@ -84,6 +85,12 @@ class Requirements(_Document):
     cpu: Quantity | None = None
     memory: Quantity | None = None
     gpu: bool = False
+
+    @property
+    def amounts(self) -> dict[str, Decimal]:
+        """What is needed of each resource: CPUs, bytes, GPUs."""
+        given = {"cpu": self.cpu, "memory": self.memory, "gpu": "1" if self.gpu else None}
+        return {name: quantities.amount(text) for name, text in given.items() if text is not None}
 
 
 class Manifest(_Document):

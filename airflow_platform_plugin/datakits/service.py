@@ -12,8 +12,11 @@ from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
+from airflow_platform_plugin.tenants.models import Tenant
 
 DEFAULT_NAMESPACE = "default"
 
@@ -90,7 +93,9 @@ def _fits(manifest: dict[str, Any], tags: list[str], search: str) -> bool:
     return set(tags) <= set(manifest["tags"]) and search in text
 
 
-def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: str) -> tuple[Deployment, bool]:
+def deploy(
+    session: Session, datakit_id: str, request: dict[str, Any], *, by: Principal
+) -> tuple[Deployment, bool]:
     """Deploy a kit, as a new deployment or as the next revision of the one that is there.
 
     Returns:
@@ -98,14 +103,15 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: st
 
     Raises:
         NotFound: there is no such kit.
-        ValidationFailed: the configuration does not fit the manifest, or nobody owns the namespace.
+        ValidationFailed: the configuration does not fit the manifest, or none of the caller's tenants owns
+            the namespace.
+        PermissionDenied: the tenant lacks a feature.
+        Conflict: the kit needs more than the tenant has left.
     """
     kit = get(session, datakit_id)
     manifest = Manifest.model_validate(kit.manifest)
     namespace, environment = request["namespace"], request["environment"]
-    tenant = tenants.by_namespace(session, namespace)
-    if tenant is None and namespace != DEFAULT_NAMESPACE:
-        raise ValidationFailed.of("namespace", message=f"no tenant owns the namespace '{namespace}'")
+    tenant = _owner(session, namespace, by)
     configuration = configure(manifest, request["configuration"])
 
     place = select(Deployment).where(
@@ -115,6 +121,8 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: st
     )
     deployment: Deployment | None = session.scalar(place)
     is_new = deployment is None
+    if tenant is not None:
+        _require_quota(session, tenant, manifest, replaced=deployment)
     if deployment is None:
         deployment = Deployment(
             datakit=kit.name,
@@ -124,7 +132,7 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: st
             dag_id=documents.dag_id(namespace, environment, kit.name),
             revision=0,
             created_at=db.now(),
-            created_by=by,
+            created_by=by.username,
         )
         session.add(deployment)
     deployment.revision += 1
@@ -146,14 +154,46 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: st
             version=kit.version,
             spec=spec.model_dump(mode="json"),
             notifications=request["notifications"],
-            created_by=by,
+            created_by=by.username,
         )
     )
     session.flush()
     session.refresh(deployment)
+    request_parsing(session)
+    return deployment, is_new
+
+
+def request_parsing(session: Session) -> None:
+    """Have the loader files parsed at once."""
     for fileloc in registered_loaders(session):
         airflow_compat.request_parsing(session, fileloc)
-    return deployment, is_new
+
+
+def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
+    """The tenant that owns the namespace; a stranger's looks like nobody's."""
+    tenant = tenants.by_namespace(session, namespace)
+    reachable = by.may("datakits:write", str(tenant.tenant_id) if tenant else None)
+    if not reachable or (tenant is None and namespace != DEFAULT_NAMESPACE):
+        raise ValidationFailed.of("namespace", message=f"no tenant of yours owns the namespace '{namespace}'")
+    return tenant
+
+
+def _require_quota(
+    session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
+) -> None:
+    needed = ["datakits"] + (["gpu_support"] if manifest.requirements.gpu else [])
+    for feature in needed:
+        if not tenants.has_feature(tenant, feature):
+            raise PermissionDenied(
+                f"Tenant '{tenant.tenant_id}' has not the feature {feature}.", feature=feature
+            )
+    tenant_id = str(tenant.tenant_id)
+    quota.lock(session, tenant_id)
+    used = tenants.requirements(session, tenant_id)
+    if replaced is not None:  # what it needs now is given back
+        former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
+        used = {name: amount - former.get(name, 0) for name, amount in used.items()}
+    quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
 
 
 def configure(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
@@ -175,23 +215,34 @@ def configure(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
     return {name: option.default for name, option in manifest.configuration.items()} | given
 
 
-def get_deployment(session: Session, deployment_id: str) -> Deployment:
-    """The deployment of that id.
+def get_deployment(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Deployment:
+    """The deployment of that id, if it is of a tenant that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     deployment: Deployment | None = session.get(Deployment, deployment_id)
-    if deployment is None:
+    if deployment is None or not (reach is None or deployment.tenant_id in reach):
         raise NotFound(f"Deployment '{deployment_id}' not found", deployment_id=deployment_id)
     return deployment
 
 
 def deployments(
-    session: Session, *, limit: int, offset: int, order_by: str | None = None, **filters: str
+    session: Session,
+    *,
+    reach: frozenset[str] | None,
+    limit: int,
+    offset: int,
+    order_by: str | None = None,
+    **filters: str,
 ) -> paging.Page:
-    """Deployments, by kit and place if nothing else is asked for; ``filters`` are columns' values."""
+    """Deployments of the tenants that the caller reaches (None for all), by kit and place if not asked else.
+
+    ``filters`` are columns' values.
+    """
     wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
+    if reach is not None:
+        wanted = wanted.where(Deployment.tenant_id.in_(reach))
     for column, value in filters.items():
         wanted = wanted.where(getattr(Deployment, column) == value)
     return paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
@@ -208,9 +259,13 @@ class Status(NamedTuple):
     message: str | None
 
 
-def status(session: Session, deployment_id: str) -> Status:
-    """What Airflow has made of the deployment so far."""
-    deployment = get_deployment(session, deployment_id)
+def status(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Status:
+    """What Airflow has made of the deployment so far.
+
+    Raises:
+        NotFound: as for ``get_deployment``.
+    """
+    deployment = get_deployment(session, deployment_id, reach=reach)
     word, message = _state_in_airflow(session, deployment)
     return Status(
         deployment.id, deployment.dag_id, deployment.revision, deployment.current.version, word, message

@@ -1,8 +1,6 @@
 """Tenants: created, found, changed, deleted; and what they own."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -10,8 +8,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, paging, quantities
-from airflow_platform_plugin.errors import Conflict, NotFound
+from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.tenants import quota, roles
+from airflow_platform_plugin.tenants.holdings import HOLDINGS
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
@@ -84,29 +83,6 @@ def has_feature(tenant: Tenant, name: str) -> bool:
     return bool(tenant.features.get(name, FEATURES[name]))
 
 
-@dataclass(frozen=True)
-class Holding:
-    """One kind of thing that tenants own, told here by the feature that keeps it.
-
-    Attributes:
-        name: what it is called in answers, in the plural: ``deployments``.
-        ids: the ids of a tenant's.
-        delete: delete all of a tenant's, or end them where their history stays.
-        changed: take notice that the tenant's limits or features have changed.
-        requirements: what a tenant's need of its resources, in CPUs, bytes and pieces.
-    """
-
-    name: str
-    ids: Callable[[Session, str], list[str]]
-    delete: Callable[[Session, str], None]
-    changed: Callable[[Session, Tenant], None] = lambda _session, _tenant: None
-    requirements: Callable[[Session, str], dict[str, Decimal]] = lambda _session, _tenant_id: {}
-
-
-# Features are built upon tenants, not the other way round: ``web`` puts theirs in here.
-HOLDINGS: list[Holding] = []
-
-
 def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
     """Delete a tenant with its roles, and with ``cascade`` all that it owns.
 
@@ -153,6 +129,23 @@ def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
         for name, amount in holding.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total
+
+
+def of_new(session: Session, tenant_id: str | None, *, reach: frozenset[str] | None) -> str | None:
+    """The tenant of something new: the one that is named, or the caller's own where there is but one.
+
+    Raises:
+        ValidationFailed: there is no such tenant that the caller reaches, or several and none is named.
+    """
+    if tenant_id is None:
+        if reach is None:
+            return None
+        if len(reach) == 1:
+            return next(iter(reach))
+        raise ValidationFailed.of("tenant_id", message=f"is needed: one of {', '.join(sorted(reach))}")
+    if not (reach is None or tenant_id in reach) or session.get(Tenant, tenant_id) is None:
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
+    return tenant_id
 
 
 def by_namespace(session: Session, namespace: str) -> Tenant | None:

@@ -25,25 +25,26 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
     "POST",
     "",
     scope="webhooks:write",
+    tenanted=True,
     body=WebhookInput,
     answer=NewWebhookAnswer,
     status=HTTPStatus.CREATED,
 )
 def create_webhook(call: Call) -> Webhook:
     """Subscribe a receiver to events."""
-    return service.create(call.session, call.body, by=call.principal.username)
+    return service.create(call.session, call.body, by=call.principal)
 
 
-@endpoint(blueprint, "GET", "", scope="webhooks:read", query=WebhookQuery, answer=WebhookList)
+@endpoint(blueprint, "GET", "", scope="webhooks:read", tenanted=True, query=WebhookQuery, answer=WebhookList)
 def list_webhooks(call: Call) -> paging.Page:
     """List webhooks."""
-    return service.page(call.session, **call.query)
+    return service.page(call.session, reach=call.principal.reach("webhooks:read"), **call.query)
 
 
-@endpoint(blueprint, "GET", "/<webhook_id>", scope="webhooks:read", answer=WebhookAnswer)
+@endpoint(blueprint, "GET", "/<webhook_id>", scope="webhooks:read", tenanted=True, answer=WebhookAnswer)
 def get_webhook(call: Call) -> Webhook:
     """Get a webhook."""
-    return service.get(call.session, call.path["webhook_id"])
+    return service.get(call.session, call.path["webhook_id"], reach=call.principal.reach("webhooks:read"))
 
 
 @endpoint(
@@ -51,19 +52,24 @@ def get_webhook(call: Call) -> Webhook:
     "PATCH",
     "/<webhook_id>",
     scope="webhooks:write",
+    tenanted=True,
     body=WebhookChange,
     answer=WebhookAnswer,
     also=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_webhook(call: Call) -> Webhook:
     """Change a webhook; what is given replaces what was."""
-    webhook = service.get(call.session, call.path["webhook_id"])
+    reach = call.principal.reach("webhooks:write")
+    webhook = service.get(call.session, call.path["webhook_id"], reach=reach)
     call.require_match(webhook)
     service.change(webhook, call.body)
     return webhook
 
 
-@endpoint(blueprint, "DELETE", "/<webhook_id>", scope="webhooks:write", status=HTTPStatus.NO_CONTENT)
+@endpoint(
+    blueprint, "DELETE", "/<webhook_id>", scope="webhooks:write", tenanted=True, status=HTTPStatus.NO_CONTENT
+)
 def delete_webhook(call: Call) -> None:
     """Delete a webhook."""
-    service.delete(call.session, call.path["webhook_id"])
+    reach = call.principal.reach("webhooks:write")
+    service.delete(call.session, service.get(call.session, call.path["webhook_id"], reach=reach))

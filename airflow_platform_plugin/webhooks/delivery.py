@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import crypto, db, settings
 from airflow_platform_plugin.events import Event
+from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
@@ -86,6 +87,8 @@ def fan_out_in(session: Session) -> int:
 
 def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:
     """Whether a webhook is subscribed to the event, whose DAG has those tags."""
+    if webhook.tenant_id is not None and tenant_tag(webhook.tenant_id) not in tags:
+        return False
     dag_ids, wanted_tags = webhook.filters.get("dag_ids"), webhook.filters.get("tags")
     return (
         event.type in webhook.events

@@ -14,6 +14,8 @@ class Webhook(db.Base):
     __tablename__ = "platform_webhook"
 
     webhook_id = Column(String(24), primary_key=True, default=lambda: db.new_id("wh"))
+    # Whose DAGs it hears of; None is everybody's.
+    tenant_id = Column(String(63), index=True)
     name = Column(String(256), nullable=False)
     # Chat services give out addresses that let whoever knows them post.
     url = Column(String(2000), nullable=False, info=db.SECRET)

@@ -46,8 +46,9 @@ class WebhookChange(InputSchema):
 
 
 class WebhookInput(WebhookChange):
-    """A webhook as it is created."""
+    """A webhook as it is created, of a tenant or of all."""
 
+    tenant_id = fields.String(allow_none=True)
     name = fields.String(required=True, validate=_NAME)
     url = fields.Url(required=True, schemes=_SCHEMES, require_tld=False, validate=_URL_LENGTH)
     events = fields.List(_EVENT, required=True, validate=validate.Length(min=1))
@@ -70,6 +71,7 @@ class WebhookAnswer(AnswerSchema):
     """A webhook without its secrets."""
 
     webhook_id = fields.String()
+    tenant_id = fields.String(allow_none=True)
     name = fields.String()
     url = fields.String()
     events = fields.List(fields.String())

@@ -225,7 +225,8 @@ def test_the_loader_builds_the_deployments_and_remembers_its_file(
     dag = loader.load("/dags/datakits.py")[dag_id]
     assert dag.schedule_interval == "0 2 * * *"
     assert dag.is_paused_upon_creation is False
-    assert set(dag.tags) == {"datakit", "production", "customer", "gold-layer", "analytics"}
+    kits = {"datakit", "production", "customer", "gold-layer", "analytics"}
+    assert set(dag.tags) == kits | {"tenant:analytics-team"}
     assert dag.task_ids == ["run"]
     assert session.query(LoaderFile.fileloc).all() == [("/dags/datakits.py",)]
 
@@ -245,6 +246,9 @@ def test_a_broken_deployment_harms_its_own_dag_alone(
     good = deploy().json["dag_id"]
     bad = deploy(environment="staging").json["dag_id"]
     row = session.query(Deployment).filter_by(dag_id=bad).one()
-    specs = [(good, row.current.spec | {"dag_id": good}), (bad, {"no": "spec"})]
+    specs = [
+        loader.Row(good, row.current.spec | {"dag_id": good}),
+        loader.Row(bad, {"no": "spec"}),
+    ]
     assert list(loader.build_all(specs)) == [good]
     assert bad in caplog.text

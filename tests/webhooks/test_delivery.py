@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,7 +59,8 @@ def subscribe(session: Any, url: str, **change: Any) -> Any:
         "headers": {},
         "retry_policy": {"max_attempts": 2, "backoff_seconds": [10]},
     }
-    return service.create(session, fields | change, by="admin")
+    everywhere = SimpleNamespace(username="admin", reach=lambda _scope: None)
+    return service.create(session, fields | change, by=everywhere)
 
 
 def happen(

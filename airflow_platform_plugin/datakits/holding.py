@@ -1,0 +1,47 @@
+"""A tenant's deployments, as its quotas and its end see them."""
+
+from decimal import Decimal
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin.datakits import service
+from airflow_platform_plugin.datakits.manifest import Requirements
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.tenants.holdings import Holding
+
+
+def _ids(session: Session, tenant_id: str) -> list[str]:
+    return list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
+
+
+def _delete(session: Session, tenant_id: str) -> None:
+    """Their DAGs go with the next parsing; the history of their runs is Airflow's and stays."""
+    ids = _ids(session, tenant_id)
+    if ids:
+        session.execute(
+            delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)),
+            execution_options={"synchronize_session": False},
+        )
+        for deployment in session.scalars(select(Deployment).where(Deployment.id.in_(ids))):
+            session.delete(deployment)
+        service.request_parsing(session)
+
+
+def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for deployment in session.scalars(select(Deployment).where(Deployment.tenant_id == tenant_id)):
+        needs = Requirements.model_validate(deployment.current.spec["manifest"]["requirements"])
+        for name, amount in needs.amounts.items():
+            total[name] = total.get(name, Decimal()) + amount
+    return total
+
+
+HOLDING = Holding(
+    "deployments",
+    ids=_ids,
+    delete=_delete,
+    # The slots of their tasks are shares of the tenant's limits.
+    changed=lambda session, _tenant: service.request_parsing(session),
+    requirements=_requirements,
+)
