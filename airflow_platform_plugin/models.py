@@ -1,10 +1,11 @@
 """Every feature's tables: the one list Alembic sees."""
 
 from airflow_platform_plugin.auth import models as auth
+from airflow_platform_plugin.auth.oauth import models as oauth
 from airflow_platform_plugin.datakits import models as datakits
 from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.runs import models as runs
 from airflow_platform_plugin.tenants import models as tenants
 from airflow_platform_plugin.webhooks import models as webhooks
 
-__all__ = ["Event", "auth", "datakits", "runs", "tenants", "webhooks"]
+__all__ = ["Event", "auth", "datakits", "oauth", "runs", "tenants", "webhooks"]

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from airflow_platform_plugin import settings
+from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import delivery
 
@@ -22,6 +23,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "fan-out": delivery.fan_out,
     "deliver": delivery.deliver,
     "expire": delivery.expire,
+    "expire-tokens": tokens.expire,
 }
 
 

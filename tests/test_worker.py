@@ -10,7 +10,12 @@ from airflow_platform_plugin import worker
 def test_every_step_runs_once(session: Any) -> None:
     """In the order in which an event passes through them."""
     assert session is not None
-    assert list(worker.run_once().items())[1:] == [("fan-out", 0), ("deliver", 0), ("expire", 0)]
+    assert list(worker.run_once().items())[1:] == [
+        ("fan-out", 0),
+        ("deliver", 0),
+        ("expire", 0),
+        ("expire-tokens", 0),
+    ]
 
 
 def test_a_failing_step_does_not_hold_up_the_others(
