@@ -7,7 +7,6 @@ import logging
 from typing import Any
 
 from authlib.oauth2.rfc6749 import (
-    InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
     OAuth2Request,
@@ -61,13 +60,7 @@ class AuthorizationCodeGrant(_Grant, grants.AuthorizationCodeGrant):
         return tokens.find_code(self.server.session, code, client=client)
 
     def delete_authorization_code(self, authorization_code: AuthorizationCode) -> None:
-        """Asked by authlib once the tokens are made.
-
-        Raises:
-            InvalidGrantError: another request has changed the code for tokens in the same moment.
-        """
-        if not tokens.redeem(self.server.session, authorization_code):
-            raise InvalidGrantError
+        """Asked by authlib once the tokens are made; ``Server.save_token`` has used it up."""
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Any:  # noqa: ANN401 - FAB's user
         """Asked by authlib: the user who agreed, if still active."""
@@ -94,13 +87,7 @@ class RefreshTokenGrant(_Grant, grants.RefreshTokenGrant):
         return airflow_compat.active_user(refresh_token.user_id)
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
-        """Asked by authlib once the new tokens are made.
-
-        Raises:
-            InvalidGrantError: another request has used the token in the same moment.
-        """
-        if not tokens.use_up(self.server.session, refresh_token):
-            raise InvalidGrantError
+        """Asked by authlib once the new tokens are made; ``Server.save_token`` has used it up."""
 
 
 class ClientCredentialsGrant(_Grant, grants.ClientCredentialsGrant):

@@ -14,6 +14,7 @@ from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, Flask
 from authlib.oauth2.base import invalid_error_characters
 from authlib.oauth2.rfc6749 import (
     InvalidClientError,
+    InvalidGrantError,
     InvalidRequestError,
     OAuth2Request,
 )
@@ -118,8 +119,14 @@ class Server(AuthorizationServer):
         return self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
-        """Asked by authlib, with the text of new tokens."""
+        """Asked by authlib, with the text of new tokens.
+
+        Raises:
+            InvalidGrantError: another request has used the same code or refresh token in this moment.
+        """
         source = request.authorization_code or request.refresh_token
+        if source is not None and not tokens.use_up(self.session, source):
+            raise InvalidGrantError
         family = db.new_id("oaf") if source is None else str(source.family)
         granted = tokens.Granted(request.client, request.user.id, token["scope"].split())
         for text in (token["access_token"], token.get("refresh_token")):

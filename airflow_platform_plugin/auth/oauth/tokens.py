@@ -7,7 +7,7 @@ token for the second time shows that it was stolen, from this or from the first 
 
 import hmac
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -65,12 +65,6 @@ def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCo
     return row if db.now() < row.expires_at else None
 
 
-def redeem(session: Session, code: AuthorizationCode) -> bool:
-    """Use up a code; false where another request was faster, and then nothing of the family counts."""
-    unused = (AuthorizationCode.code_hash == code.code_hash, AuthorizationCode.redeemed_at.is_(None))
-    return _use_up(session, update(AuthorizationCode).where(*unused).values(redeemed_at=db.now()), code)
-
-
 def issue(session: Session, text: str, granted: Granted, *, family: str) -> None:
     """Store what ``text``, a new token, stands for.
 
@@ -119,10 +113,25 @@ def find_text(session: Session, text: str) -> Token | None:
     return None if found is None else found[0]
 
 
-def use_up(session: Session, token: Token) -> bool:
-    """Use up a refresh token; false where another request was faster, as for ``redeem``."""
-    unused = (Token.id == token.id, Token.revoked_at.is_(None))
-    return _use_up(session, update(Token).where(*unused).values(revoked_at=db.now()), token)
+def use_up(session: Session, source: AuthorizationCode | Token) -> bool:
+    """Use up a code or refresh token, before anything is made from it.
+
+    Returns:
+        Whether this was its first use. If not, nothing of the family counts any more.
+    """
+    if isinstance(source, Token):
+        unused = update(Token).where(Token.id == source.id, Token.revoked_at.is_(None))
+        use = unused.values(revoked_at=db.now())
+    else:
+        unused = update(AuthorizationCode).where(
+            AuthorizationCode.code_hash == source.code_hash, AuthorizationCode.redeemed_at.is_(None)
+        )
+        use = unused.values(redeemed_at=db.now())
+    # The database decides who is first: another request may have read the row in the same moment.
+    if session.execute(use.execution_options(synchronize_session=False)).rowcount == 1:
+        return True
+    revoke_family(session, str(source.family))
+    return False
 
 
 def revoke(session: Session, token: Token) -> None:
@@ -135,13 +144,11 @@ def revoke(session: Session, token: Token) -> None:
 
 def revoke_family(session: Session, family: str) -> None:
     """End every token that comes from one consent."""
-    session.flush()
-    session.execute(
-        update(Token)
-        .where(Token.family == family, Token.revoked_at.is_(None))
-        .values(revoked_at=db.now())
-        .execution_options(synchronize_session=False)
-    )
+    live = update(Token).where(Token.family == family, Token.revoked_at.is_(None))
+    end = live.values(revoked_at=db.now()).execution_options(synchronize_session=False)
+    # The first may wait for a request that is refreshing; the second then sees what that one has made.
+    session.execute(end)
+    session.execute(end)
 
 
 def delete_all(session: Session, client_id: str) -> None:
@@ -172,11 +179,3 @@ def expire_in(session: Session) -> int:
             )
         done += len(ended)
     return done
-
-
-def _use_up(session: Session, statement: Any, row: AuthorizationCode | Token) -> bool:  # noqa: ANN401 - an Update
-    # The database decides who is first: another request may have read the row in the same moment.
-    if session.execute(statement.execution_options(synchronize_session=False)).rowcount == 1:
-        return True
-    revoke_family(session, str(row.family))
-    return False

@@ -118,8 +118,9 @@ def _program(view: View) -> View:
             return _json(body, status, dict(headers))
         except Exception as error:  # noqa: BLE001 - every failure has an answer
             public = public_error(error)
-            away = public.status == HTTPStatus.SERVICE_UNAVAILABLE
-            name = "temporarily_unavailable" if away else "server_error"
+            name = "server_error" if public.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
+            if public.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                name = "temporarily_unavailable"
             return _json({"error": name, "error_description": public.message}, public.status)
 
     return for_program
