@@ -74,6 +74,12 @@ def test_whoever_is_not_logged_in_is_sent_to_airflows_login(app: Any, headers: d
     assert parse_qs(urlsplit(answer.location).query) == {"next": [wanted]}
 
 
+def test_the_way_back_leads_below_the_path_where_airflow_is_mounted(app: Any) -> None:
+    answer = app.test_client().get(f"{URL}?state=s1", base_url="http://localhost/airflow")
+    assert urlsplit(answer.location).path == "/airflow/login/"
+    assert parse_qs(urlsplit(answer.location).query) == {"next": [f"/airflow{URL}?state=s1"]}
+
+
 def test_a_real_key_is_no_login_either(app: Any, committed_key: Callable[[str], str]) -> None:
     """A program cannot agree in its owner's name."""
     answer = app.test_client().get(URL, headers={"X-API-Key": committed_key("admin")})

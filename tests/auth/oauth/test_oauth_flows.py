@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import requests
 from authlib.common.security import generate_token
-from authlib.integrations.httpx_client import OAuth2Client
+from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from registered import SERVICE, Registered, form_token
 from requests_oauthlib import OAuth2Session
 from werkzeug.serving import make_server
@@ -98,7 +98,7 @@ def test_a_command_line_logs_in_refreshes_and_logs_out(
     told = requests.get(f"{server}/.well-known/oauth-authorization-server", timeout=60).json()
     assert told["issuer"] == server
     verifier = generate_token(48)
-    with OAuth2Client(
+    with AuthlibSession(
         cli,
         token_endpoint_auth_method="none",
         redirect_uri=LOOPBACK,
@@ -126,7 +126,7 @@ def test_a_service_gets_its_token_by_itself(server: str, committed_client: Calla
     """And asks about it; with both of the ways to send a secret."""
     client_id, secret = committed_client(**SERVICE)
     for method in ("client_secret_basic", "client_secret_post"):
-        with OAuth2Client(client_id, secret, token_endpoint_auth_method=method) as client:
+        with AuthlibSession(client_id, secret, token_endpoint_auth_method=method) as client:
             token = client.fetch_token(f"{server}/oauth/token", grant_type="client_credentials")
             assert client.get(server + DAGS).status_code == HTTPStatus.OK
             about = client.introspect_token(f"{server}/oauth/introspect", token=token["access_token"])
