@@ -9,6 +9,7 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from registered import CHALLENGE, REDIRECT, VERIFIER, Registered, form_token
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode
@@ -277,6 +278,20 @@ def test_a_client_with_one_redirect_uri_need_not_name_it(
     client = committed_client(redirect_uris=[REDIRECT, "https://b.example.com/"])
     answer = browser.get(URL, query_string=request_of(client, redirect_uri=None))
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
+
+
+def test_a_failure_inside_is_a_page_too(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is away says nothing of itself."""
+
+    def fail(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("at db.example.com"))
+
+    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.Server.query_client", fail)
+    monkeypatch.setattr(db, "is_current", lambda: True)
+    answer = browser.get(URL, query_string={"response_type": "code", "client_id": "x"})
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
+    assert "does not answer" in answer.get_data(as_text=True)
+    assert "example.com" not in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("base", ["https://airflow.example.com", "http://airflow:8080"])
