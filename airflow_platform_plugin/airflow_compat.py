@@ -76,9 +76,14 @@ def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's ow
     g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
 
 
+def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user of that id, or None."""
+    return security_manager().get_user_by_id(user_id)
+
+
 def active_user(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
     """The user of that id, or None where there is none or an inactive one."""
-    user = security_manager().get_user_by_id(user_id)
+    user = user_by_id(user_id)
     return user if user is not None and user.is_active else None
 
 
