@@ -87,6 +87,25 @@ def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own us
     return security_manager().get_user_by_id(user_id)
 
 
+def active_user(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user of that id, or None where there is none or an inactive one."""
+    user = user_by_id(user_id)
+    return user if user is not None and user.is_active else None
+
+
+def login_url(next_url: str) -> str:
+    """Where a browser logs in, to come back to ``next_url``, a path with its query."""
+    return str(auth_manager().get_url_login(next_url=next_url))
+
+
+def render_page(template: str, **context: Any) -> str:  # noqa: ANN401 - whatever the template shows
+    """Render a template of ours that extends ``base_template``, Airflow's own frame of every page."""
+    from flask import current_app, render_template
+
+    appbuilder = current_app.appbuilder  # type: ignore[attr-defined]
+    return render_template(template, base_template=appbuilder.base_template, appbuilder=appbuilder, **context)
+
+
 def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
     """The ids of the users of those names; a name without a user is left out."""
     from airflow.providers.fab.auth_manager.models import User

@@ -48,6 +48,12 @@ class Settings(BaseModel):
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."
     )
+    oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
+        default=3600, description="Seconds that an OAuth access token counts."
+    )
+    oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
+    )
 
 
 @cache

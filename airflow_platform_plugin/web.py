@@ -8,6 +8,8 @@ from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.auth.oauth import api as oauth_clients
+from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.openapi import api as openapi
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 BLUEPRINTS = [
     auth.blueprint,
+    oauth_clients.blueprint,
+    oauth.programs,
     tenants.blueprint,
     datakits.blueprint,
     analytics.blueprint,
@@ -41,6 +45,7 @@ def install(app: Flask) -> None:
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
+    app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     _create_permissions(app)
     holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING)
     airflow_compat.on_login(app, roles.welcome)

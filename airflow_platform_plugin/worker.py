@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from airflow_platform_plugin import idempotency, settings
+from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import delivery
 
@@ -23,6 +24,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "deliver": delivery.deliver,
     "expire-events": delivery.expire,
     "expire-idempotency-keys": idempotency.expire,
+    "expire-tokens": tokens.expire,
 }
 
 

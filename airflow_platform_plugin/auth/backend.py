@@ -7,6 +7,7 @@ A hook before each request recognises the key; this module then stands first amo
 import sys
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
@@ -62,7 +63,10 @@ def _recognise() -> Response | None:
         airflow_compat.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
-        return http.error_response(public_error(error))
+        response = http.error_response(public_error(error))
+        if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
+            response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
+        return response
     return None
 
 
@@ -78,8 +82,8 @@ def _credential_text() -> str | None:
 
 def _principal(text: str) -> Principal:
     found = credentials.recognise(text, request.remote_addr)
-    user = None if found is None else airflow_compat.user_by_id(found.user_id)
-    if found is None or user is None or not user.is_active:
+    user = None if found is None else airflow_compat.active_user(found.user_id)
+    if found is None or user is None:
         raise AuthenticationFailed("The API key or token is not valid.")
     return Principal(username=user.username, user=user, credential=found.credential)
 

@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import crypto, db
 from airflow_platform_plugin.auth import keys, service
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.auth.oauth import tokens
+from airflow_platform_plugin.auth.oauth.models import Client, Token
 from airflow_platform_plugin.principal import Credential, DagLimit
 
 log = logging.getLogger(__name__)
@@ -94,6 +96,9 @@ def recognise(text: str, address: str | None) -> Found | None:
 
 
 def _find(session: Session, parsed: keys.KeyText) -> Found | None:
+    if parsed.prefix == keys.ACCESS_TOKEN:
+        found = tokens.find(session, parsed)
+        return None if found is None or found[0].is_revoked() else of_token(*found)
     row = service.find(session, parsed)
     return None if row is None else of_key(row)
 
@@ -114,6 +119,15 @@ def of_key(row: ApiKey) -> Found:
         user_id=row.user_id,
         expires_at=row.expires_at,
         networks=None if networks is None else tuple(ip_network(network) for network in networks),
+    )
+
+
+def of_token(row: Token, client: Client) -> Found:
+    """An access token's row in the words of a request; what the client has lost, its tokens have lost."""
+    return Found(
+        Credential(id=str(client.client_id), scopes=frozenset(client.granted(row.scopes))),
+        user_id=row.user_id,
+        expires_at=row.expires_at,
     )
 
 

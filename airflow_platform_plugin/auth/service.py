@@ -54,8 +54,7 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
     owner = fields.pop("owner", by.username)
     user_id = by.user.id
     if owner != by.username:
-        if not by.may(OTHERS_WRITE):
-            raise PermissionDenied(f"Keys of others need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
+        require_others(by)
         found = airflow_compat.user_ids(session, [owner])
         if owner not in found:
             raise ValidationFailed.of("owner", message=f"there is no user {owner!r}")
@@ -65,7 +64,7 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
     if by.credential is not None:
         fields.setdefault("tenant_id", by.credential.tenant_id)
     _require_tenant(session, fields.get("tenant_id"))
-    _require_within(by, fields.get("scopes"), fields.get("tenant_id"))
+    require_within(by, fields.get("scopes"), fields.get("tenant_id"))
     return create(session, user_id=user_id, by=by.username, **fields)
 
 
@@ -130,7 +129,7 @@ def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Princip
     """
     row = _changeable(session, key_id, by)
     _require_tenant(session, fields.get("tenant_id"))
-    _require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
+    require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
     for name, value in fields.items():
         setattr(row, name, value)
     return row
@@ -178,24 +177,45 @@ def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
 def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:
     """A key that the caller may change: a tenant's administrator may only revoke the keys of others."""
     row = get(session, key_id, by=by, scope=OTHERS_WRITE)
-    if row.user_id != by.user.id and not by.may(OTHERS_WRITE):
-        raise PermissionDenied(f"Keys of others need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
-    _require_within(by, row.scopes, row.tenant_id)
+    if row.user_id != by.user.id:
+        require_others(by)
+    require_within(by, row.scopes, row.tenant_id)
     if row.revoked_at is not None:
         raise Conflict(f"API key '{key_id}' is revoked", id=key_id)
     return row
 
 
-def _require_within(by: Principal, wanted: Sequence[str] | None, tenant_id: str | None) -> None:
-    """A key cannot make, or get the secret of, one that may more than itself."""
+def require_within(by: Principal, wanted: Sequence[str] | None, tenant_id: str | None) -> None:
+    """A key or token cannot make, or get the secret of, what may more than itself.
+
+    Args:
+        by: the caller.
+        wanted: the scopes of the key or OAuth client in question.
+        tenant_id: its tenant.
+
+    Raises:
+        PermissionDenied: it has more scopes, counts in more networks, or reaches more tenants.
+    """
     if by.credential is None:
         return
     if by.credential.networked:
-        raise PermissionDenied("A key that is limited to networks cannot make or change keys.")
+        raise PermissionDenied("A key that is limited to networks cannot make or change others.")
     if not scopes.within(wanted, by.credential.scopes):
-        raise PermissionDenied("The key would have scopes that the caller's own credential lacks.")
+        raise PermissionDenied("This has, or would have, scopes that the caller's own credential lacks.")
     if by.credential.tenant_id not in {None, tenant_id}:
         raise PermissionDenied("A key of a tenant makes and changes keys of that tenant alone.")
+
+
+def require_others(by: Principal) -> None:
+    """Let through whoever may make credentials that act as somebody else.
+
+    Raises:
+        PermissionDenied: the caller lacks that permission.
+    """
+    if not by.may(OTHERS_WRITE):
+        raise PermissionDenied(
+            f"To act as another user takes the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE
+        )
 
 
 def _require_tenant(session: Session, tenant_id: str | None) -> None:

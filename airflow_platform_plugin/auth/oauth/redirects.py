@@ -1,0 +1,53 @@
+"""Redirect URIs: which a client may register, and which one matches it later. Pure."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import SplitResult, urlsplit
+
+MAX_LENGTH = 2000
+_LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
+# RFC 3986's characters without the fragment's "#".
+_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+# On loopback, only an IP address has a free port (RFC 8252 §7.3): "localhost" may be another machine.
+_LOOPBACK_IP = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?([/?].*)?")
+
+
+def problem(uri: str, *, public: bool) -> str | None:
+    """Why a client cannot have that redirect URI, or None where it can."""
+    if "#" in uri:
+        return "must have no fragment (RFC 6749 §3.1.2)"
+    parts = _parts(uri)
+    if parts is None or "@" in parts.netloc:
+        return "is not an absolute URI without a user"
+    match parts.scheme:
+        case "https":
+            wrong = None if parts.hostname else "must name a host"
+        case "http":
+            local = parts.hostname in _LOOPBACK_HOSTS
+            wrong = None if local else "must be https, unless it leads to 127.0.0.1, [::1] or localhost"
+        case scheme if "." in scheme:
+            wrong = None if public else "a scheme of an app's own is for public clients"
+        case _:
+            wrong = "must be https, or a scheme of an app's own such as com.example.app (RFC 8252 §7.1)"
+    return wrong
+
+
+def match(registered: Iterable[str], uri: str) -> bool:
+    """Whether ``uri`` is one of those registered: the same text, but for the port of a loopback IP."""
+    return any(uri == known or _portless(uri) == _portless(known) for known in registered)
+
+
+def _portless(uri: str) -> str:
+    loopback = _LOOPBACK_IP.fullmatch(uri)
+    return uri if loopback is None else loopback[1] + (loopback[2] or "")
+
+
+def _parts(uri: str) -> SplitResult | None:
+    if not _CHARACTERS.fullmatch(uri):
+        return None
+    try:
+        parts = urlsplit(uri)
+        _ = parts.hostname, parts.port  # read when asked for, and wrong as late as that
+    except ValueError:
+        return None
+    return parts

@@ -1,0 +1,204 @@
+"""The OAuth 2.0 protocol: authlib's authorization server on our tables.
+
+RFC 6749 (requests), 7009 (revocation), 7662 (introspection), 8414 (metadata), 9207 (issuer); grants are in
+``grants``. A server lives for one request, on that request's transaction.
+"""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import flask
+from authlib.integrations.flask_oauth2 import AuthorizationServer
+from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
+from authlib.oauth2.base import invalid_error_characters
+from authlib.oauth2.rfc6749 import (
+    InvalidClientError,
+    InvalidGrantError,
+    InvalidRequestError,
+    OAuth2Request,
+)
+from authlib.oauth2.rfc6750 import BearerTokenGenerator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oauth2.rfc9207 import IssuerParameter
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, db, settings
+from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth.oauth import grants, tokens
+from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
+from airflow_platform_plugin.scopes import SCOPES
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+# What authlib repeats in descriptions of errors, where RFC 6749 §5.2 forbids some characters.
+_PLAIN = (
+    "client_id", "code", "code_challenge", "code_challenge_method", "code_verifier", "grant_type",
+    "redirect_uri", "refresh_token", "response_type", "scope", "token", "token_type_hint",
+)  # fmt: skip
+
+
+def issuer() -> str:
+    """This server's name: where the client reached it, with the path below which Airflow is mounted."""
+    return flask.request.url_root.rstrip("/")
+
+
+class Parameters(FlaskOAuth2Payload):
+    """A request's parameters, from the one place where the protocol has them."""
+
+    def __init__(self, given: Any) -> None:  # noqa: ANN401 - a werkzeug MultiDict
+        self._given = given
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - a werkzeug MultiDict
+        """The parameters."""
+        return self._given
+
+
+class Request(FlaskOAuth2Request):
+    """A request in authlib's eyes.
+
+    Raises:
+        InvalidRequestError: a parameter is repeated (RFC 6749 §3.1, §3.2), or has forbidden characters.
+    """
+
+    def __init__(self, request: flask.Request, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
+        # authlib refuses http. Where TLS ends, often at a proxy before us, is for the operator to say.
+        uri = urlsplit(request.url)._replace(scheme="https").geturl()
+        OAuth2Request.__init__(self, request.method, uri, headers=request.headers)
+        self._request = request
+        self.payload = Parameters(parameters)
+        if any(len(values) > 1 for _, values in parameters.lists()):
+            raise InvalidRequestError("A parameter is repeated.")
+        for name in _PLAIN:
+            if invalid_error_characters(parameters.get(name, "")):
+                raise InvalidRequestError(f"The parameter '{name}' has characters that it may not have.")
+
+
+class Server(AuthorizationServer):
+    """The authorization server of one request.
+
+    Attributes:
+        session: the request's transaction.
+        parameters: the query of the authorization endpoint, the form of all others.
+    """
+
+    def __init__(self, session: Session, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
+        super().__init__()
+        self.session = session
+        self.parameters = parameters
+        self.register_token_generator(
+            "default",
+            BearerTokenGenerator(
+                lambda **_: str(keys.generate(keys.ACCESS_TOKEN)),
+                lambda **_: str(keys.generate(keys.REFRESH_TOKEN)),
+                lambda *_: settings.get().oauth_access_token_seconds,
+            ),
+        )
+        self.register_grant(grants.AuthorizationCodeGrant, [grants.Pkce()])
+        self.register_grant(grants.RefreshTokenGrant)
+        self.register_grant(grants.ClientCredentialsGrant)
+        self.register_endpoint(Revocation)
+        self.register_endpoint(Introspection)
+        self.register_extension(Issuer())
+
+    def create_oauth2_request(self, _request: Any) -> Request:  # noqa: ANN401 - authlib's signature
+        """Asked by authlib, with no request at hand."""
+        return Request(flask.request, self.parameters)
+
+    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
+        """Asked by authlib, which fails on credentials that are not UTF-8."""
+        try:
+            return super().authenticate_client(request, methods, endpoint)  # type: ignore[no-any-return]
+        except UnicodeDecodeError as error:
+            raise InvalidClientError(status_code=401) from error
+
+    def query_client(self, client_id: str) -> Client | None:
+        """Asked by authlib, with what a stranger sent."""
+        return self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
+
+    def save_token(self, token: dict[str, Any], request: Request) -> None:
+        """Asked by authlib, with the text of new tokens.
+
+        Raises:
+            InvalidGrantError: another request has used the same code or refresh token in this moment.
+        """
+        source = request.authorization_code or request.refresh_token
+        if source is not None and not tokens.use_up(self.session, source):
+            raise InvalidGrantError
+        family = db.new_id("oaf") if source is None else str(source.family)
+        granted = tokens.Granted(request.client, request.user.id, token["scope"].split())
+        for text in (token["access_token"], token.get("refresh_token")):
+            if text is not None:
+                tokens.issue(self.session, text, granted, family=family)
+
+
+class Revocation(RevocationEndpoint):
+    """RFC 7009: a client ends its own tokens."""
+
+    CLIENT_AUTH_METHODS = grants.AUTH_METHODS
+
+    def query_token(self, text: str, _hint: str | None) -> Token | None:
+        """Asked by authlib; the text itself says which kind it is."""
+        return tokens.find_text(self.server.session, text)
+
+    def revoke_token(self, token: Token, _request: Request) -> None:
+        """Asked by authlib."""
+        tokens.revoke(self.server.session, token)
+
+
+class Introspection(IntrospectionEndpoint):
+    """RFC 7662: a confidential client asks about its own tokens."""
+
+    CLIENT_AUTH_METHODS = grants.SECRET_METHODS
+
+    def query_token(self, text: str, _hint: str | None) -> Token | None:
+        """Asked by authlib; the text itself says which kind it is."""
+        return tokens.find_text(self.server.session, text)
+
+    def check_permission(self, token: Token, client: Client, request: Request) -> bool:
+        """Asked by authlib: of others' tokens, and of those whose user is not active, nothing is told."""
+        request.user = airflow_compat.active_user(token.user_id)
+        return token.check_client(client) and request.user is not None
+
+    def introspect_token(self, token: Token) -> dict[str, Any]:
+        """Asked by authlib for a live token."""
+        user = airflow_compat.active_user(token.user_id)
+        about = {
+            "client_id": token.client_id,
+            "username": user.username,
+            "sub": str(token.user_id),
+            "scope": token.get_scope(),
+            "iat": int(token.created_at.timestamp()),
+            "exp": int(token.expires_at.timestamp()),
+            "iss": issuer(),
+        }
+        return about | {"token_type": "Bearer"} if token.kind == ACCESS else about
+
+
+class Issuer(IssuerParameter):
+    """RFC 9207: an answer to the browser names the server that it comes from."""
+
+    def get_issuer(self) -> str:
+        """Asked by authlib."""
+        return issuer()
+
+
+def metadata(*, authorize: str, token: str, revoke: str, introspect: str) -> AuthorizationServerMetadata:
+    """What RFC 8414 lets clients know, with the endpoints at those URLs."""
+    return AuthorizationServerMetadata(
+        issuer=issuer(),
+        authorization_endpoint=authorize,
+        token_endpoint=token,
+        revocation_endpoint=revoke,
+        introspection_endpoint=introspect,
+        scopes_supported=list(SCOPES),
+        response_types_supported=["code"],
+        grant_types_supported=list(GRANT_TYPES),
+        code_challenge_methods_supported=["S256"],
+        token_endpoint_auth_methods_supported=grants.AUTH_METHODS,
+        revocation_endpoint_auth_methods_supported=grants.AUTH_METHODS,
+        introspection_endpoint_auth_methods_supported=grants.SECRET_METHODS,
+        authorization_response_iss_parameter_supported=True,
+    )

@@ -1,0 +1,47 @@
+"""Clients of tests, and what they send."""
+
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+STOCK = "/api/v1/dags"
+REDIRECT = "https://app.example.com/callback"
+VERIFIER = "a-verifier-that-a-client-has-made-up.of~43_characters"
+CHALLENGE = create_s256_code_challenge(VERIFIER)
+# Of a client that acts by itself, as the administrator.
+SERVICE = {"grant_types": ["client_credentials"], "redirect_uris": [], "acting_user": "admin"}
+
+
+class Registered(NamedTuple):
+    """A client as its maker knows it."""
+
+    client_id: str
+    secret: str | None
+
+    @property
+    def basic(self) -> tuple[str, str]:
+        """What HTTP Basic sends."""
+        return self.client_id, self.secret or ""
+
+
+def register(session: Any, user_id: int, **fields: Any) -> Registered:
+    """Make a client of the administrator's; everything that is not given is as an app has it."""
+    from airflow_platform_plugin.auth.oauth import service
+    from airflow_platform_plugin.principal import Principal
+
+    given = {
+        "name": "An app",
+        "public": False,
+        "redirect_uris": [REDIRECT],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "scopes": ["dags:read", "pools:write"],
+    }
+    by = Principal("admin", SimpleNamespace(id=user_id))
+    client, secret = service.create(session, given | fields, by=by)
+    return Registered(str(client.client_id), secret)
+
+
+def form_token(page: str) -> str:
+    """The token against forged forms that a page carries."""
+    return page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]

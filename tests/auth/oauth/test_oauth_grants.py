@@ -1,0 +1,226 @@
+"""How clients get tokens at ``/oauth/token``."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from registered import CHALLENGE, SERVICE, STOCK, Registered
+from sqlalchemy import select
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Token
+
+POOL = {"name": "made-by-a-client", "slots": 1, "description": ""}
+
+
+# --- authorization code ---
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_a_code_is_changed_for_tokens(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    get: Callable[..., int],
+    *,
+    public: bool,
+) -> None:
+    """In the shape of RFC 6749 §5.1; the access token works on stock endpoints and on ours."""
+    answer = exchange(make_client(public=public, scopes=["dags:read", "pools:write", "tenants:read"]))
+    access, new = answer.json.pop("access_token"), answer.json.pop("refresh_token")
+    assert answer.status == 200
+    assert answer.json == {"token_type": "Bearer", "expires_in": 3600, "scope": "dags:read pools:write"}
+    assert (access[:4], new[:4]) == ("afo_", "afr_")
+    assert get(STOCK, access) == 200
+    assert get("/api/v1/pools", access) == 200
+    assert get("/api/v1/platform/tenants", access) == 403  # not among the scopes that the user agreed to
+    assert get("/api/v1/variables", access) == 403
+    assert get(STOCK, new) == 401  # a refresh token is no access token
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"code": "nonsense"}, "invalid_grant"),
+        ({"redirect_uri": "https://evil.example.com/"}, "invalid_grant"),
+        ({"redirect_uri": ""}, "invalid_grant"),
+        ({"code_verifier": "x" * 43}, "invalid_grant"),
+        ({"code_verifier": ""}, "invalid_request"),
+        ({"code_verifier": "short"}, "invalid_request"),
+        ({"code_verifier": CHALLENGE}, "invalid_grant"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client"),
+        ({"grant_type": ""}, "unsupported_grant_type"),
+        ({"redirect_uri": 'https://app.example.com/"'}, "invalid_request"),
+        ({"code": "\x00"}, "invalid_request"),
+        ({"code": "ä"}, "invalid_request"),
+    ],
+)
+def test_an_exchange_that_does_not_fit_gives_nothing(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    session: Any,
+    form: dict[str, str],
+    error: str,
+) -> None:
+    refused = exchange(make_client(), **form)
+    assert (refused.status, refused.json["error"]) == (400, error)
+    assert session.query(Token).count() == 0
+
+
+def test_pkce_is_optional_for_a_client_with_a_secret(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], agree: Callable[..., str]
+) -> None:
+    """A verifier without a challenge is refused: somebody has taken the challenge away (RFC 9700 §4.8)."""
+    client = make_client()
+    assert exchange(client, agree(client, challenge=None), code_verifier="").status == 200
+    assert exchange(client, agree(client, challenge=None)).status == 400
+
+
+def test_a_code_works_once_and_its_second_use_ends_all_that_came_of_it(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    refresh: Callable[..., Any],
+    agree: Callable[..., str],
+    get: Callable[..., int],
+) -> None:
+    client = make_client()
+    code = agree(client)
+    first = exchange(client, code).json
+    newer = refresh(client, first["refresh_token"]).json
+    other = exchange(client).json
+    assert [get(STOCK, made["access_token"]) for made in (first, newer, other)] == [200, 200, 200]
+    assert exchange(client, code).json["error"] == "invalid_grant"
+    assert [get(STOCK, made["access_token"]) for made in (first, newer, other)] == [401, 401, 200]
+    assert refresh(client, newer["refresh_token"]).status == 400
+
+
+def test_a_code_is_for_the_client_that_asked(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], agree: Callable[..., str]
+) -> None:
+    """Another one that has got hold of it neither uses it nor spoils it."""
+    client = make_client()
+    code = agree(client)
+    assert exchange(make_client(), code).json["error"] == "invalid_grant"
+    assert exchange(client, code).status == 200
+
+
+def test_a_code_lives_for_a_minute(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    agree: Callable[..., str],
+    session: Any,
+) -> None:
+    client = make_client()
+    code = agree(client)
+    row = session.scalars(select(AuthorizationCode)).one()
+    assert timedelta(seconds=50) < row.expires_at - db.now() <= timedelta(seconds=60)
+    row.expires_at = db.now()
+    session.flush()
+    assert exchange(client, code).json["error"] == "invalid_grant"
+
+
+# --- refresh token ---
+
+
+def test_refreshing_rotates_and_a_second_use_ends_the_family(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    refresh: Callable[..., Any],
+    get: Callable[..., int],
+) -> None:
+    """The thief's tokens and the victim's alike: the server cannot tell one from the other."""
+    client = make_client(public=True)
+    first = exchange(client).json
+    second = refresh(client, first["refresh_token"]).json
+    assert second["refresh_token"] != first["refresh_token"]
+    assert second["scope"] == first["scope"]
+    assert get(STOCK, second["access_token"]) == 200
+    assert refresh(client, first["refresh_token"]).json == {"error": "invalid_grant"}
+    assert [get(STOCK, made["access_token"]) for made in (first, second)] == [401, 401]
+    assert refresh(client, second["refresh_token"]).status == 400
+
+
+def test_a_refresh_token_is_for_its_client_alone(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
+    """Another client's attempt does not use it up, nor does an access token refresh."""
+    client = make_client()
+    made = exchange(client).json
+    assert refresh(make_client(), made["refresh_token"]).json["error"] == "invalid_grant"
+    assert refresh(client, made["access_token"]).json["error"] == "invalid_grant"
+    assert refresh(client, "nonsense").json["error"] == "invalid_grant"
+    assert refresh(client, made["refresh_token"]).status == 200
+
+
+def test_refreshing_may_ask_for_less_and_not_for_more(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], refresh: Callable[..., Any]
+) -> None:
+    """What is refused does not use the token up."""
+    client = make_client(scopes=["dags:read", "pools:write", "tenants:read"])
+    made = exchange(client).json
+    assert refresh(client, made["refresh_token"], scope="dags:write").json["error"] == "invalid_scope"
+    assert refresh(client, made["refresh_token"], scope="tenants:read").json["error"] == "invalid_scope"
+    assert refresh(client, made["refresh_token"], scope="dags:read").json["scope"] == "dags:read"
+
+
+def test_an_expired_refresh_token_is_refused(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    refresh: Callable[..., Any],
+    session: Any,
+) -> None:
+    client = make_client()
+    made = exchange(client).json
+    row = session.get(Token, keys.parse(made["refresh_token"]).id)
+    assert timedelta(days=29) < row.expires_at - db.now() <= timedelta(days=30)
+    row.expires_at = db.now()
+    session.flush()
+    assert refresh(client, made["refresh_token"]).json == {"error": "invalid_grant"}
+
+
+def test_a_client_without_the_grant_gets_no_refresh_token(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any]
+) -> None:
+    assert "refresh_token" not in exchange(make_client(grant_types=["authorization_code"])).json
+
+
+# --- client credentials ---
+
+
+def test_a_client_acts_as_its_acting_user(
+    make_client: Callable[..., Registered], post: Callable[..., Any], get: Callable[..., int]
+) -> None:
+    """With all of its scopes, or those that it asks for; without a refresh token (RFC 6749 §4.4.3)."""
+    client = make_client(**SERVICE)
+    all_of_it = post("token", client, grant_type="client_credentials")
+    assert all_of_it.status == 200
+    assert "refresh_token" not in all_of_it.json
+    assert all_of_it.json["scope"] == "dags:read pools:write"
+    some = post("token", client, grant_type="client_credentials", scope="pools:read").json
+    assert some["scope"] == "pools:read"
+    assert [get(STOCK, made["access_token"]) for made in (all_of_it.json, some)] == [200, 403]
+    assert get("/api/v1/pools", some["access_token"], method="POST", json=POOL) == 403
+
+
+@pytest.mark.parametrize("scope", ["tenants:read", "dags:write", "dags:read pools:fly", "everything"])
+def test_scopes_beyond_the_clients_are_refused_by_name(
+    make_client: Callable[..., Registered], post: Callable[..., Any], scope: str
+) -> None:
+    refused = post("token", make_client(**SERVICE), grant_type="client_credentials", scope=scope)
+    assert (refused.status, refused.json["error"]) == (400, "invalid_scope")
+    assert refused.json["error_description"].endswith(scope.rsplit(maxsplit=1)[-1])
+
+
+def test_a_token_may_no_more_than_its_user(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    agree: Callable[..., str],
+    get: Callable[..., int],
+) -> None:
+    """A viewer's token writes no pools, whatever the client's scopes."""
+    client = make_client()
+    access = exchange(client, agree(client, "viewer")).json["access_token"]
+    assert get(STOCK, access) == 200
+    assert get("/api/v1/pools", access, method="POST", json=POOL) == 403

@@ -1,0 +1,301 @@
+"""Clients that prove themselves, end tokens and ask about them; and the ends that tokens have."""
+
+import logging
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from registered import SERVICE, STOCK, Registered
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.auth import credentials, keys
+from airflow_platform_plugin.auth.oauth import service, tokens
+from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Client, Token
+
+# --- authentication of clients ---
+
+
+def test_a_secret_may_be_sent_in_the_form(
+    make_client: Callable[..., Registered], post: Callable[..., Any]
+) -> None:
+    client = make_client(**SERVICE)
+    form = {"grant_type": "client_credentials", "client_id": client.client_id}
+    assert post("token", **form, client_secret=client.secret or "").status == 200
+    assert post("token", **form, client_secret="wrong").status == 401
+    assert post("token", **form).status == 401
+
+
+@pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+@pytest.mark.parametrize(
+    "basic", ["{id}:wrong", "{id}:", "nobody:x", "{id}", ":", "\x00:x", "é:x", "{id}:ä", "{id}:\x00"]
+)
+def test_a_client_that_does_not_prove_itself_is_refused(
+    app: Any, make_client: Callable[..., Registered], path: str, basic: str
+) -> None:
+    """RFC 6749 §5.2: 401, and the scheme to use."""
+    sent = basic.format(id=make_client(**SERVICE).client_id).encode("latin-1")
+    answer = app.test_client().post(
+        f"/oauth/{path}",
+        data={"grant_type": "client_credentials", "token": "x"},
+        headers={"Authorization": f"Basic {b64encode(sent).decode()}"},
+    )
+    assert (answer.status_code, answer.get_json()["error"]) == (401, "invalid_client")
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_a_secret_is_no_password_of_a_public_client(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any]
+) -> None:
+    """And a client that has a secret does not get by without."""
+    assert exchange(Registered(make_client(public=True).client_id, "any")).json["error"] == "invalid_client"
+    assert exchange(Registered(make_client().client_id, None)).json["error"] == "invalid_client"
+
+
+def test_a_public_client_cannot_introspect(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], post: Callable[..., Any]
+) -> None:
+    """RFC 7662 §2.1 wants the caller's authentication."""
+    client = make_client(public=True)
+    token = exchange(client).json["access_token"]
+    assert post("introspect", client, token=token).json["error"] == "invalid_client"
+
+
+# --- revocation and introspection ---
+
+
+def test_a_client_ends_its_own_tokens(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    post: Callable[..., Any],
+    get: Callable[..., int],
+    refresh: Callable[..., Any],
+) -> None:
+    """An access token alone, or by the refresh token all that belong together (RFC 7009 §2.1)."""
+    client = make_client(public=True)
+    first = exchange(client).json
+    assert post("revoke", client, token=first["access_token"]).status == 200
+    assert get(STOCK, first["access_token"]) == 401
+    second = refresh(client, first["refresh_token"]).json
+    assert get(STOCK, second["access_token"]) == 200
+    hint = {"token_type_hint": "access_token"}  # a wrong hint changes nothing
+    assert post("revoke", client, token=second["refresh_token"], **hint).status == 200
+    assert get(STOCK, second["access_token"]) == 401
+    assert refresh(client, second["refresh_token"]).status == 400
+
+
+def test_revoking_what_is_not_there_is_no_error_and_what_is_anothers_is(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    post: Callable[..., Any],
+    get: Callable[..., int],
+) -> None:
+    """RFC 7009 §2.2 and §2.1."""
+    client = make_client()
+    token = exchange(client).json["access_token"]
+    assert post("revoke", client, token="nonsense").json == {}
+    assert post("revoke", client, token=str(keys.generate(keys.ACCESS_TOKEN))).json == {}
+    assert post("revoke", client).json["error"] == "invalid_request"
+    assert post("revoke", client, token=token, token_type_hint="x").json["error"] == "unsupported_token_type"
+    assert post("revoke", make_client(), token=token).json["error"] == "invalid_grant"
+    assert get(STOCK, token) == 200
+
+
+def test_a_client_learns_of_its_own_tokens(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    post: Callable[..., Any],
+    user_id: Callable[[str], int],
+) -> None:
+    """In the shape of RFC 7662 §2.2; of others' tokens, and of dead ones, nothing but that."""
+    client = make_client()
+    made = exchange(client).json
+    about = post("introspect", client, token=made["access_token"]).json
+    issued, ends = about.pop("iat"), about.pop("exp")
+    assert ends - issued == 3600
+    assert about == {
+        "active": True,
+        "client_id": client.client_id,
+        "username": "admin",
+        "sub": str(user_id("admin")),
+        "scope": "dags:read pools:write",
+        "iss": "http://localhost",
+        "token_type": "Bearer",
+    }
+    assert post("introspect", client, token=made["refresh_token"]).json["active"] is True
+    assert post("introspect", make_client(), token=made["access_token"]).json == {"active": False}
+    assert post("introspect", client, token="nonsense").json == {"active": False}
+    post("revoke", client, token=made["refresh_token"])
+    for token in (made["access_token"], made["refresh_token"]):
+        assert post("introspect", client, token=token).json == {"active": False}
+
+
+# --- the end of a token ---
+
+
+def test_a_scope_that_a_client_loses_is_lost_to_its_tokens(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    get: Callable[..., int],
+    session: Any,
+) -> None:
+    """At once, and when they are refreshed."""
+    client = make_client()
+    made = exchange(client).json
+    row = session.get(Client, client.client_id)
+    for scopes, statuses in ((["pools:read"], [403, 403]), (["dags:read"], [200, 403])):
+        row.scopes = scopes
+        session.flush()
+        assert [get(path, made["access_token"]) for path in (STOCK, "/api/v1/pools")] == statuses
+    newer = exchange(client, grant_type="refresh_token", refresh_token=made["refresh_token"]).json
+    assert newer["scope"] == "dags:read"
+
+
+def test_a_client_takes_its_tokens_with_it(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    get: Callable[..., int],
+    session: Any,
+) -> None:
+    client = make_client()
+    made = exchange(client).json
+    assert get(STOCK, made["access_token"]) == 200
+    service.delete(session, client.client_id)
+    session.flush()
+    assert get(STOCK, made["access_token"]) == 401
+    refused = exchange(client, "any", grant_type="refresh_token", refresh_token=made["refresh_token"])
+    assert refused.json["error"] == "invalid_client"
+    assert (session.query(Token).count(), session.query(AuthorizationCode).count()) == (0, 0)
+
+
+def test_an_expired_access_token_is_refused(
+    app: Any, make_client: Callable[..., Registered], exchange: Callable[..., Any], session: Any
+) -> None:
+    """The answer says so as RFC 6750 §3 has it."""
+    made = exchange(make_client()).json["access_token"]
+    row = session.get(Token, keys.parse(made).id)
+    row.expires_at = db.now()
+    session.flush()
+    answer = app.test_client().get(STOCK, headers={"Authorization": f"Bearer {made}"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "AUTHENTICATION_FAILED")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_what_has_ended_is_deleted_in_batches(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    get: Callable[..., int],
+    session: Any,
+) -> None:
+    """Codes are kept for a day longer, so that their second use is noticed."""
+    client = make_client()
+    exchange(client)
+    live = exchange(client).json["access_token"]
+    assert tokens.expire() == 0
+    past = db.now() - timedelta(hours=1)
+    for row in session.query(Token).filter(Token.id != keys.parse(live).id):
+        row.expires_at = past
+    first, second = session.query(AuthorizationCode)
+    first.expires_at, second.expires_at = past, past - timedelta(days=1)
+    session.flush()
+    assert (tokens.expire(), tokens.expire()) == (4, 0)
+    assert session.query(AuthorizationCode).count() == 1
+    assert get(STOCK, live) == 200
+
+
+# --- what must never happen ---
+
+
+def test_nothing_secret_is_stored_or_logged(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    agree: Callable[..., str],
+    session: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not even at DEBUG, where authlib would write tokens into the log."""
+    caplog.set_level(logging.DEBUG)
+    client = make_client()
+    code = agree(client)
+    made = exchange(client, code).json
+    newer = exchange(client, grant_type="refresh_token", refresh_token=made["refresh_token"]).json
+    texts = [code, client.secret, *(m[k] for m in (made, newer) for k in ("access_token", "refresh_token"))]
+    secrets = [text if text in (code, client.secret) else keys.parse(text).secret for text in texts]
+    rows = [row for model in (Client, AuthorizationCode, Token) for row in session.query(model)]
+    kept = caplog.text + str([vars(row) for row in rows])
+    assert len(rows) > 5
+    assert [secret for secret in secrets if secret in kept] == []
+
+
+def test_a_token_is_recognised_in_one_query(
+    make_client: Callable[..., Registered],
+    exchange: Callable[..., Any],
+    session: Any,
+    forget: Callable[[], None],
+) -> None:
+    token = exchange(make_client()).json["access_token"]
+    forget()
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert credentials.recognise(token, None) is not None
+    assert len([statement for statement in statements if "SAVEPOINT" not in statement]) == 1
+
+
+def test_a_token_of_the_right_id_and_another_secret_is_refused(
+    make_client: Callable[..., Registered], exchange: Callable[..., Any], get: Callable[..., int]
+) -> None:
+    """As is the same id and secret as a token of the other kind."""
+    made = exchange(make_client()).json
+    access, new = keys.parse(made["access_token"]), keys.parse(made["refresh_token"])
+    assert get(STOCK, str(keys.generate(keys.ACCESS_TOKEN, access.id))) == 401
+    assert get(STOCK, str(new._replace(prefix=keys.ACCESS_TOKEN))) == 401
+    assert get(STOCK, str(access._replace(prefix=keys.API_KEY))) == 401
+
+
+@pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+def test_a_repeated_parameter_is_refused(app: Any, path: str) -> None:
+    """RFC 6749 §3.2."""
+    answer = app.test_client().post(f"/oauth/{path}", data={"client_id": ["a", "b"]})
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
+
+
+def test_parameters_in_the_query_do_not_count(app: Any, make_client: Callable[..., Registered]) -> None:
+    """They stand in the logs of proxies (RFC 6749 §2.3.1)."""
+    client = make_client(**SERVICE)
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": client.client_id,
+        "client_secret": client.secret,
+    }
+    assert app.test_client().post("/oauth/token", query_string=query).status_code == 400
+    assert app.test_client().get("/oauth/token", query_string=query).status_code == 405
+
+
+@pytest.mark.parametrize("base", ["http://airflow:8080", "https://airflow.example.com", "http://10.0.0.1"])
+def test_it_works_behind_a_proxy_that_ends_tls(
+    app: Any, make_client: Callable[..., Registered], base: str
+) -> None:
+    """Whether there is one, the server cannot know."""
+    client = make_client(**SERVICE)
+    answer = app.test_client().post(
+        "/oauth/token", base_url=base, data={"grant_type": "client_credentials"}, auth=client.basic
+    )
+    assert answer.status_code == 200
+
+
+def test_a_failure_inside_is_told_in_the_protocols_shape(
+    post: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is away says nothing of itself."""
+
+    def fail(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("at db.example.com"))
+
+    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.Server.query_client", fail)
+    monkeypatch.setattr(db, "is_current", lambda: True)
+    answer = post("token", Registered("oac_1", "x"), grant_type="client_credentials")
+    assert (answer.status, answer.json["error"]) == (503, "temporarily_unavailable")
+    assert "example.com" not in str(answer.json)
