@@ -38,6 +38,7 @@ from airflow_platform_plugin.errors import (
     ValidationFailed,
 )
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Endpoint:
     """What a route declares, for the wrapper here and for whoever walks over all routes.
 
     Attributes:
-        scope: the right the caller needs, such as ``tenants:write``.
+        scope: the right the caller needs, such as ``tenants:write``; None where it is enough to be known.
         body: what a JSON body must be; a pydantic model where the body is a document kept as it is.
         query: what the query string must be.
         answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
@@ -59,11 +60,12 @@ class Endpoint:
         dags: what a credential that is limited to some DAGs may do here; nothing, unless declared.
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
+        rate: what its requests count as against the caller's limits; None for what their method says.
     """
 
     method: str
     rule: str
-    scope: str
+    scope: str | None
     body: Body | None = None
     query: type[Schema] | None = None
     answer: type[Schema] | None = None
@@ -71,6 +73,7 @@ class Endpoint:
     session: bool = True
     dags: Dags = Dags.REFUSED
     personal: bool = False
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
-    principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
+    if declaration.scope is not None:
+        principal.require(declaration.scope, dags=declaration.dags, personal=declaration.personal)
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:

@@ -7,6 +7,7 @@ PlatformError
 ├── NotFound               404 RESOURCE_NOT_FOUND
 ├── Conflict               409 CONFLICT
 ├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
+├── RateLimitExceeded      429 RATE_LIMIT_EXCEEDED
 ├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
 └── TimedOut               504 TIMEOUT
 """
@@ -104,6 +105,12 @@ class UnsupportedMediaType(PlatformError):
     """The body is not JSON."""
 
     status = 415
+
+
+class RateLimitExceeded(PlatformError):
+    """The caller has made as many requests as it may for now; ``Retry-After`` says when to come again."""
+
+    status = 429
 
 
 class ServiceUnavailable(PlatformError):

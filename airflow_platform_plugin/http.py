@@ -7,6 +7,7 @@ beside those keys, so that clients of either kind find what they look for.
 import re
 import uuid
 from datetime import datetime, timezone
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -42,10 +43,16 @@ def error_object(code: str, message: str, details: dict[str, Any]) -> dict[str, 
     }
 
 
-def error_response(error: PlatformError) -> Response:
-    """The answer that ``error`` stands for."""
-    response = jsonify({"error": error_object(error.code, error.message, error.details)})
+def error_response(error: PlatformError, *, problem: bool = False) -> Response:
+    """The answer that ``error`` stands for; as a ``problem``, with the keys of the stock API beside ours."""
+    body: dict[str, Any] = {"error": error_object(error.code, error.message, error.details)}
+    if problem:
+        title = HTTPStatus(error.status).phrase
+        body |= {"type": "about:blank", "title": title, "status": error.status, "detail": error.message}
+    response = jsonify(body)
     response.status_code = error.status
+    if problem:
+        response.mimetype = "application/problem+json"
     return response
 
 

@@ -1,6 +1,7 @@
 """Who is calling, in the words the rest of the platform uses. Handlers know no Flask-Login and no FAB."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_platform_plugin import airflow_compat, scopes
@@ -34,12 +35,14 @@ class Credential:
         scopes: what it is for; None means everything that its owner may.
         dags: the DAGs it is limited to; None means all of its owner's.
         networked: whether it counts only from some networks.
+        rate_limits: how often it may call, by class of request, where that differs from the settings.
     """
 
     id: str
     scopes: frozenset[str] | None = None
     dags: DagLimit | None = None
     networked: bool = False
+    rate_limits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,21 @@ from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.ratelimit import api as ratelimit
+from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.webhooks import api as webhooks
 
 log = logging.getLogger(__name__)
 
-BLUEPRINTS = [auth.blueprint, tenants.blueprint, datakits.blueprint, analytics.blueprint, webhooks.blueprint]
+BLUEPRINTS = [
+    auth.blueprint,
+    ratelimit.blueprint,
+    tenants.blueprint,
+    datakits.blueprint,
+    analytics.blueprint,
+    webhooks.blueprint,
+]
 
 
 def install(app: Flask) -> None:
@@ -26,6 +35,7 @@ def install(app: Flask) -> None:
     hooks = Blueprint("platform_hooks", __name__)
     http.install(hooks)
     backend.install(app, hooks)
+    ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
@@ -51,7 +61,7 @@ def _create_permissions(app: Flask) -> None:
     actions = get_fab_action_from_method_map()
     declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared}):
+        for scope in sorted({endpoint.scope for endpoint in declared if endpoint.scope is not None}):
             method, resource = permission(scope)
             app.appbuilder.sm.create_permission(actions[method], resource)  # type: ignore[attr-defined]
     except Exception:

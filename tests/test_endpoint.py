@@ -53,7 +53,7 @@ def test_a_user_without_the_permission_is_refused_by_every_route(
     """The answer names the scope that is missing, and comes before the body is looked at."""
     key = make_key("viewer")
     for method, path, declaration in ours(app):
-        if declaration is not None and declaration.personal:
+        if declaration is not None and (declaration.personal or declaration.scope is None):
             continue
         answer = app.test_client().open(path, method=method, headers={"X-API-Key": key}, json={})
         error = answer.get_json()["error"]

@@ -7,6 +7,7 @@ from flask import Blueprint
 from airflow_platform_plugin.analytics import service
 from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
 from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analytics")
@@ -21,6 +22,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     body=QueryInput,
     answer=QueryAnswer,
     session=False,
+    rate=Rate.QUERY,
 )
 def execute_query(call: Call) -> dict[str, Any]:
     """Run a query."""

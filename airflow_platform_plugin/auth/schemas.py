@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import db
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, RateLimits, Timestamp
 from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
@@ -43,6 +43,7 @@ class ApiKeyChange(InputSchema):
     )
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
     allowed_networks = fields.List(fields.String(validate=_network), allow_none=True)
+    rate_limits = RateLimits(allow_none=True)
     expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
 
 
@@ -79,6 +80,7 @@ class ApiKeyAnswer(AnswerSchema):
     scopes = fields.List(fields.String())
     allowed_dags = fields.Dict()
     allowed_networks = fields.List(fields.String())
+    rate_limits = fields.Dict()
     created_at = Timestamp()
     created_by = fields.String()
     expires_at = Timestamp()

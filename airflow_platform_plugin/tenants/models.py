@@ -19,5 +19,7 @@ class Tenant(db.Base):
     admin_users = Column(JSON, nullable=False)
     # "metadata" is taken: SQLAlchemy keeps the tables there.
     labels = Column("metadata", JSON, nullable=False)
+    # How often each of its keys may call, by class of request, where that differs from the settings.
+    rate_limits = Column(JSON(none_as_null=True))
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)

@@ -31,6 +31,7 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
         features=fields["features"],
         admin_users=fields["admin_users"],
         labels=fields["metadata"],
+        rate_limits=fields["rate_limits"],
     )
     session.add(tenant)
     session.flush()
