@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 REST = 2.0  # seconds in which a storage that failed is not asked again
 LOGGED_EVERY = 60.0
+_clock = time.monotonic
 _REDIS_TIMEOUT = 0.2  # seconds; a request waits this long at the most, once in REST
 
 
@@ -90,7 +91,7 @@ class Limiter:
             return f"The storage of the rate limits fails: {type(error).__name__}: {error}"
 
     def _ask(self, subject: Subject, rate: Rate, overrides: Mapping[str, str], *, amount: int) -> list[State]:
-        if time.monotonic() < self._asked_again_at:
+        if _clock() < self._asked_again_at:
             return []
         try:
             storage = self._connected()
@@ -127,7 +128,7 @@ class Limiter:
         if self._storage is None:
             storage = storage_from_string(self._uri, **_options(self._uri))
             if not isinstance(storage, Storage):
-                raise ConfigurationError(f"{self._described()} is for asynchronous programs")
+                raise ConfigurationError(f"this storage is for asynchronous programs: {self._uri}")
             self._storage = storage
         return self._storage
 
@@ -135,7 +136,7 @@ class Limiter:
         return f"{urlsplit(self._uri).scheme}://…"
 
     def _failed(self, error: Exception) -> None:
-        now = time.monotonic()
+        now = _clock()
         self._asked_again_at = now + REST
         if now >= self._logged_again_at:
             self._logged_again_at = now + LOGGED_EVERY
