@@ -115,7 +115,9 @@ def _after(response: Response) -> Response:
                 # What has been done cannot be refused any more.
                 if request.method in _SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
                     response = _refusal(error)
-        refused = response.status_code == RateLimitExceeded.status
+        refused = response.status_code == RateLimitExceeded.status and any(
+            state.exceeded for state in current.states
+        )
         response.headers.update(headers.of(current.states, time.time(), refused=refused))
     except Exception:
         log.exception("The limits of a request could not be told")

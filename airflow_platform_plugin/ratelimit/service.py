@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem
 from limits.errors import ConfigurationError
@@ -20,10 +19,13 @@ from airflow_platform_plugin.rates import LIMITED, Rate
 
 log = logging.getLogger(__name__)
 
-REST = 2.0  # seconds in which a storage that failed is not asked again
+# Seconds in which a storage that failed is not asked again, or this many times as long as the failure
+# took: a name that cannot be resolved may take long, and must not take most of a worker's time.
+REST = 2.0
+REST_FACTOR = 10
 LOGGED_EVERY = 60.0
+_REDIS_TIMEOUT = 0.2  # seconds
 _clock = time.monotonic
-_REDIS_TIMEOUT = 0.2  # seconds; a request waits this long at the most, once in REST
 
 
 class Subject(NamedTuple):
@@ -86,12 +88,18 @@ class Limiter:
         """What is wrong with the storage just now, or None."""
         try:
             storage = self._connected()
-            return None if storage.check() else f"The storage of the rate limits fails: {self._described()}"
+            if storage.check():
+                return None
+            storage.get("")  # raises what is the matter
         except Exception as error:  # noqa: BLE001 - whatever the storage's library raises
-            return f"The storage of the rate limits fails: {type(error).__name__}: {error}"
+            return (
+                f"The storage {self._described()} of the rate limits fails: {type(error).__name__}: {error}"
+            )
+        return f"The storage {self._described()} of the rate limits fails."
 
     def _ask(self, subject: Subject, rate: Rate, overrides: Mapping[str, str], *, amount: int) -> list[State]:
-        if _clock() < self._asked_again_at:
+        started = _clock()
+        if started < self._asked_again_at:
             return []
         try:
             storage = self._connected()
@@ -101,7 +109,7 @@ class Limiter:
                 refused = any(state.exceeded for state in states)
                 states.append(_state(storage, item, subject, rate, 0 if refused else amount))
         except Exception as error:  # noqa: BLE001 - whatever the storage's library raises
-            self._failed(error)
+            self._failed(error, since=started)
             return []
         return states
 
@@ -115,14 +123,20 @@ class Limiter:
 
     def _connect(self) -> None:
         """See now whether there can be such a storage; whether it answers is another matter."""
+        started = _clock()
         try:
             self._connected()
         except ConfigurationError as error:
             # The library's messages may hold the address, which may hold a password.
             reason = str(error).replace(self._uri, self._described())
             raise ValueError(f"[platform] rate_limit_storage: {reason}") from None
+        except ValueError:
+            raise ValueError(
+                f"[platform] rate_limit_storage: {self._described()} is no address that can be read; "
+                "a password's special characters must be percent-encoded"
+            ) from None
         except Exception as error:  # noqa: BLE001 - such as a server that is away
-            self._failed(error)
+            self._failed(error, since=started)
 
     def _connected(self) -> Storage:
         if self._storage is None:
@@ -133,11 +147,11 @@ class Limiter:
         return self._storage
 
     def _described(self) -> str:
-        return f"{urlsplit(self._uri).scheme}://…"
+        return f"{self._uri.partition(':')[0]}://…"
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, since: float) -> None:
         now = _clock()
-        self._asked_again_at = now + REST
+        self._asked_again_at = now + max(REST, REST_FACTOR * (now - since))
         if now >= self._logged_again_at:
             self._logged_again_at = now + LOGGED_EVERY
             log.error(
@@ -158,7 +172,7 @@ def _state(storage: Storage, item: RateLimitItem, subject: Subject, rate: Rate, 
 
 def _options(uri: str) -> dict[str, Any]:
     """What keeps a Redis that does not answer from holding up requests; the address may say otherwise."""
-    if urlsplit(uri).scheme not in ("redis", "rediss", "redis+unix"):
+    if uri.partition(":")[0] not in ("redis", "rediss", "redis+unix"):
         return {}
     try:
         from redis import backoff, exceptions, retry

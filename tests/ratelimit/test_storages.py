@@ -115,7 +115,7 @@ def test_a_redis_that_hangs_or_goes_away_lets_requests_pass(
         started = time.monotonic()
         assert [active.hit(KEY, Rate.READ) for _ in range(100)] == [[]] * 100
         assert time.monotonic() - started < service.REST
-        assert "The storage of the rate limits fails: redis://" in (active.problem() or "")
+        assert "The storage redis://… of the rate limits fails: TimeoutError" in (active.problem() or "")
     finally:
         os.kill(process, signal.SIGCONT)
     monkeypatch.setattr(active, "_asked_again_at", 0.0)
@@ -143,6 +143,26 @@ def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
         active.hit(KEY, Rate.READ)
         now[0] += 0.5
     assert len(asked) == 20 * 0.5 / service.REST
+
+
+def test_a_failure_that_took_long_is_not_repeated_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that cannot be resolved takes seconds: at most a tenth of a worker's time goes there."""
+    now = [1000.0]
+    monkeypatch.setattr(service, "_clock", lambda: now[0])
+    active, asked = limiter(f"platform-file://{tmp_path}/counters"), []
+
+    def resolve() -> None:
+        asked.append(now[0])
+        now[0] += 30
+        raise OSError("name resolution failed")
+
+    monkeypatch.setattr(active, "_connected", resolve)
+    for _ in range(1000):
+        active.hit(KEY, Rate.READ)
+        now[0] += 1
+    assert len(asked) == 4
 
 
 def test_a_failing_storage_never_takes_the_api_down(
@@ -187,8 +207,13 @@ def test_a_redis_that_is_away_at_the_start_counts_once_it_is_there(monkeypatch: 
             "reds://:secret@host:1/0",
             "rate_limit_storage: unknown storage scheme : reds://…",
         ),
+        (
+            "rate_limit_storage",
+            "redis://:secret#@host",
+            "rate_limit_storage: redis://… is no address that can be read",
+        ),
         ("rate_limit_storage", "async+memory://", "rate_limit_storage: this storage is for asynchronous"),
-        ("rate_limit_storage", "somewhere", "rate_limit_storage: unknown storage scheme : ://…"),
+        ("rate_limit_storage", "somewhere", "rate_limit_storage: unknown storage scheme : somewhere://…"),
     ],
 )
 def test_an_option_that_does_not_fit_is_named_and_airflow_starts_without_limits(
