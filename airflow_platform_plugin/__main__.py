@@ -1,6 +1,7 @@
 """``airflow-platform``: what an operator does on the machine where Airflow runs."""
 
 import argparse
+import json
 import logging
 import sys
 
@@ -41,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--once", action="store_true", help="run each step once and end")
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     worker.set_defaults(run=_worker)
+
+    doctor = commands.add_parser("doctor", help="see whether all is well; exit status 1 where it is not")
+    doctor.add_argument("--output", choices=["text", "json"], default="text")
+    doctor.set_defaults(run=_doctor)
 
     quickstart = commands.add_parser("quickstart", help="a whole platform on this machine, to look at")
     quickstart.add_argument("--home", default=".quickstart", help="where it keeps its files")
@@ -122,6 +127,19 @@ def _worker(arguments: argparse.Namespace) -> int:
     for step, amount in done.items():
         print(f"{step}: {'failed' if amount is None else amount}")
     return 1 if None in done.values() else 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from airflow_platform_plugin import doctor
+
+    findings = doctor.examine()
+    ok = all(finding.ok for finding in findings)
+    if arguments.output == "json":
+        print(json.dumps({"ok": ok, "checks": [finding._asdict() for finding in findings]}))
+    else:
+        for finding in findings:
+            print(f"{'ok' if finding.ok else 'FAILED':<8}{finding.name}: {finding.message}")
+    return 0 if ok else 1
 
 
 def _quickstart(arguments: argparse.Namespace) -> int:

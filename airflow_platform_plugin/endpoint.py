@@ -41,6 +41,7 @@ from airflow_platform_plugin.errors import (
     ValidationFailed,
 )
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Endpoint:
         tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
         also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
             be something new, 404 where the body names what may be missing.
+        rate: what its requests count as against the caller's limits; None for what their method says.
     """
 
     method: str
@@ -79,6 +81,7 @@ class Endpoint:
     personal: bool = False
     tenanted: bool = False
     also: tuple[HTTPStatus, ...] = ()
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True)

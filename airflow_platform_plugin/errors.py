@@ -9,6 +9,7 @@ PlatformError
 ├── PreconditionFailed     412 PRECONDITION_FAILED
 ├── PayloadTooLarge        413 PAYLOAD_TOO_LARGE
 ├── UnsupportedMediaType   415 UNSUPPORTED_MEDIA_TYPE
+├── RateLimitExceeded      429 RATE_LIMIT_EXCEEDED
 ├── ServiceUnavailable     503 SERVICE_UNAVAILABLE
 └── TimedOut               504 TIMEOUT
 """
@@ -124,6 +125,12 @@ class UnsupportedMediaType(PlatformError):
     """The body is not JSON."""
 
     status = 415
+
+
+class RateLimitExceeded(PlatformError):
+    """The caller has made as many requests as it may for now; ``Retry-After`` says when to come again."""
+
+    status = 429
 
 
 class ServiceUnavailable(PlatformError):

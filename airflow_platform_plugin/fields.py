@@ -3,10 +3,10 @@
 from typing import Any
 
 from airflow.configuration import conf
-from marshmallow import EXCLUDE, RAISE, Schema, fields, post_dump, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, validate
 from pydantic import BaseModel
 
-from airflow_platform_plugin import http
+from airflow_platform_plugin import http, rates
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
 from airflow_platform_plugin.strict_json import MAX_INTEGER
 
@@ -43,6 +43,40 @@ class Document(fields.Dict):
         super().__init__(**kwargs)
         self.model = model
         self.flat = flat
+
+
+class Mapping(fields.Dict):
+    """A mapping whose errors lie at the key itself, not at ``key`` or ``value`` below it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+        try:
+            return super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            flat = {
+                key: [m for part in parts.values() for m in part] for key, parts in error.messages.items()
+            }
+            raise ValidationError(flat) from error
+
+
+class RateLimits(Mapping):
+    """Limits by class of request: ``{"read": "5000/minute"}``, as ``rates.parse`` reads them."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        known = [rate.value for rate in rates.LIMITED]
+        super().__init__(
+            keys=fields.String(validate=validate.OneOf(known, error="Unknown; known are: {choices}.")),
+            values=fields.String(validate=_rate_limit),
+            **options,
+        )
+
+
+def _rate_limit(text: str) -> None:
+    try:
+        rates.parse(text)
+    except ValueError as error:
+        raise ValidationError(f"Is not a limit such as 100/minute: {error}") from error
 
 
 class InputSchema(Schema):

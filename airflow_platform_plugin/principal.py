@@ -1,6 +1,7 @@
 """Who is calling, in the words the rest of the platform uses. Handlers know no Flask-Login and no FAB."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_platform_plugin import airflow_compat, scopes
@@ -35,6 +36,7 @@ class Credential:
         dags: the DAGs it is limited to; None means all of its owner's.
         networked: whether it counts only from some networks.
         tenant_id: the tenant that it reaches and no other; None for all of its owner's.
+        rate_limits: how often it may call, by class of request, where that differs from the settings.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Credential:
     dags: DagLimit | None = None
     networked: bool = False
     tenant_id: str | None = None
+    rate_limits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

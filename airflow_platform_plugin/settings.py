@@ -37,6 +37,31 @@ class Settings(BaseModel):
         description="The longest body that the platform's endpoints take. "
         "`[webserver] allowed_payload_size` counts as well, and for Airflow's own.",
     )
+    rate_limits: bool = Field(
+        default=True, description="Limit how often each key, user and address may call the API."
+    )
+    rate_limit_read: str = Field(
+        default="1000/minute", description="How often one may call what reads: GET, and lists by POST."
+    )
+    rate_limit_write: str = Field(
+        default="100/minute", description="How often one may call what writes: POST, PUT and PATCH."
+    )
+    rate_limit_delete: str = Field(default="50/minute", description="How often one may call DELETE.")
+    rate_limit_query: str = Field(
+        default="100/hour", description="How often one may send an analytics query."
+    )
+    rate_limit_bulk: str = Field(
+        default="10/minute", description="How often one may change many things in one request."
+    )
+    rate_limit_browsers: bool = Field(
+        default=False, description="Limit the sessions of browsers too, each user's together."
+    )
+    rate_limit_storage: str = Field(
+        default="platform-file://",
+        description="Where requests are counted: in `AIRFLOW_HOME/platform/rate-limits`, in another file "
+        "(`platform-file:///a/path`) of the webserver's host, or in whatever the library `limits` knows, "
+        "such as `redis://host:6379/0`, for several hosts.",
+    )
     query_max_rows: Annotated[int, Field(ge=1)] = Field(
         default=10_000, description="The most rows one analytics query may return."
     )

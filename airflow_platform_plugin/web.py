@@ -14,6 +14,8 @@ from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.ratelimit import api as ratelimit
+from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.tenants import holdings, roles
 from airflow_platform_plugin.webhooks import api as webhooks
@@ -25,6 +27,7 @@ BLUEPRINTS = [
     auth.blueprint,
     oauth_clients.blueprint,
     oauth.programs,
+    ratelimit.blueprint,
     tenants.blueprint,
     datakits.blueprint,
     analytics.blueprint,
@@ -42,6 +45,7 @@ def install(app: Flask) -> None:
     http.install(hooks)
     backend.install(app, hooks)
     audit.install()
+    ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)

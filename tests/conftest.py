@@ -35,6 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         "SQLALCHEMY_WARN_20": "1",
     }
+    # Tests of other things may ask as often as they like.
+    for rate in ("READ", "WRITE", "DELETE", "QUERY", "BULK"):
+        os.environ[f"AIRFLOW__PLATFORM__RATE_LIMIT_{rate}"] = "1000000/minute"
     if config.getoption("--database") != "sqlite":
         server = {"postgresql": servers.postgresql, "mysql": servers.mysql}[config.getoption("--database")]()
         # Registered before Airflow is imported, so run after Airflow has closed its connections.
@@ -138,6 +141,40 @@ def call(app: Any, make_key: Callable[[str], str]) -> Callable[..., SimpleNamesp
 def call_anonymously(app: Any) -> Callable[..., SimpleNamespace]:
     """Make a request without any credentials."""
     return client(app, {})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Stop the counters' clock at noon; ``clock(seconds)`` moves it."""
+    from airflow_platform_plugin.ratelimit import counters
+
+    now = [1_800_000_000.0]
+    monkeypatch.setattr(counters, "_clock", lambda: now[0])
+
+    def move(seconds: float) -> None:
+        now[0] += seconds
+
+    return move
+
+
+@pytest.fixture
+def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
+    """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
+    from airflow_platform_plugin import settings
+    from airflow_platform_plugin.ratelimit.service import Limiter
+    from airflow_platform_plugin.rates import LIMITED, Rate
+
+    before = app.extensions["platform_ratelimit"]
+    fields = settings.Settings.model_fields
+    table = {rate: fields[f"rate_limit_{rate.value}"].default for rate in LIMITED}
+
+    def install(storage: str = f"platform-file://{tmp_path}/counters", **limits: str) -> Limiter:
+        limiter = Limiter(storage, table | {Rate(name): text for name, text in limits.items()})
+        app.extensions["platform_ratelimit"] = limiter
+        return limiter
+
+    yield install
+    app.extensions["platform_ratelimit"] = before
 
 
 @pytest.fixture

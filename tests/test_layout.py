@@ -14,10 +14,17 @@ ALLOWED = {
     "datakits": {"tenants"},
     "analytics": {"tenants"},
     "webhooks": {"tenants"},
+    "ratelimit": {"auth"},
 }
 # They see everything, and nobody imports them. A plugin's blueprint and models' list lead there lazily.
-TOP = {"web", "worker", "__main__", "models", "plugin", "quickstart"}
-LAZY = {("plugin", "web"), ("__main__", "worker"), ("__main__", "quickstart"), ("migrations", "models")}
+TOP = {"web", "worker", "doctor", "__main__", "models", "plugin", "quickstart"}
+LAZY = {
+    ("plugin", "web"),
+    ("__main__", "worker"),
+    ("__main__", "doctor"),
+    ("__main__", "quickstart"),
+    ("migrations", "models"),
+}
 # Hooks of Airflow's, which lead to one feature each, in the function that is called.
 HOOKS = {("listener", "runs")}
 

@@ -8,6 +8,7 @@ from flask import Blueprint
 from airflow_platform_plugin.analytics import service
 from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
 from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analytics")
@@ -23,6 +24,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     answer=QueryAnswer,
     session=False,
     also=(HTTPStatus.NOT_FOUND, HTTPStatus.GATEWAY_TIMEOUT),
+    rate=Rate.QUERY,
 )
 def execute_query(call: Call) -> dict[str, Any]:
     """Run a query."""

@@ -1,4 +1,4 @@
-"""Recognise what a program shows: an API key or a token, in one indexed query or none.
+"""Recognise what a program shows: an API key or a token, in one indexed query or none; a tenant's key in two.
 
 A web worker remembers what it has found for a second, so that a busy program costs one query a second;
 a revocation counts everywhere within that second. Remembered is the credential alone: its owner and
@@ -7,6 +7,7 @@ the owner's roles are read for each request.
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -14,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import crypto, db
+from airflow_platform_plugin import crypto, db, rates
 from airflow_platform_plugin.auth import keys, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.oauth import tokens
@@ -100,11 +101,11 @@ def _find(session: Session, parsed: keys.KeyText) -> Found | None:
         found = tokens.find(session, parsed)
         return None if found is None or found[0].is_revoked() else of_token(*found)
     row = service.find(session, parsed)
-    return None if row is None else of_key(row)
+    return None if row is None else of_key(row, service.tenant_rate_limits(session, row.tenant_id))
 
 
-def of_key(row: ApiKey) -> Found:
-    """An API key's row in the words of a request."""
+def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None = None) -> Found:
+    """An API key's row in the words of a request; its own rate limits count more than its tenant's."""
     networks = row.allowed_networks
     return Found(
         Credential(
@@ -115,6 +116,7 @@ def of_key(row: ApiKey) -> Found:
             else DagLimit(tuple(row.allowed_dags["dag_ids"]), tuple(row.allowed_dags["tags"])),
             networked=networks is not None,
             tenant_id=row.tenant_id,
+            rate_limits=rates.merged(row.rate_limits, tenant_rate_limits),
         ),
         user_id=row.user_id,
         expires_at=row.expires_at,

@@ -20,6 +20,8 @@ class ApiKey(db.Base):
     scopes = Column(JSON(none_as_null=True))
     allowed_dags = Column(JSON(none_as_null=True))
     allowed_networks = Column(JSON(none_as_null=True))
+    # How often it may call, by class of request, where that is not its tenant's or the settings' value.
+    rate_limits = Column(JSON(none_as_null=True))
     secret_hash = Column(String(64), nullable=False, info=db.SECRET)
     # The secret before the last rotation, and until when it works beside the new one.
     previous_secret_hash = Column(String(64), info=db.SECRET)

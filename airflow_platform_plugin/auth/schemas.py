@@ -6,7 +6,14 @@ from ipaddress import ip_network
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin import db
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import (
+    AnswerSchema,
+    InputSchema,
+    PageQuery,
+    RateLimits,
+    Timestamp,
+    order_by,
+)
 from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
@@ -46,6 +53,7 @@ class ApiKeyChange(InputSchema):
     )
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
     allowed_networks = fields.List(fields.String(validate=_network), allow_none=True)
+    rate_limits = RateLimits(allow_none=True)
     expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
 
 
@@ -83,6 +91,7 @@ class ApiKeyAnswer(AnswerSchema):
     scopes = fields.List(fields.String(), allow_none=True)
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
     allowed_networks = fields.List(fields.String(), allow_none=True)
+    rate_limits = fields.Dict(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
     expires_at = Timestamp(allow_none=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select, true, update
+from sqlalchemy import Table, and_, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, crypto, db, paging, scopes
@@ -28,7 +28,8 @@ def create(
 ) -> tuple[ApiKey, str]:
     """Make a key that acts as the user; returns the row and the key's text, which is not kept.
 
-    ``limits`` are the key's columns: scopes, allowed_dags, allowed_networks, expires_at, tenant_id.
+    ``limits`` are the key's columns: scopes, allowed_dags, allowed_networks, rate_limits, expires_at,
+    tenant_id.
     """
     text = keys.generate()
     row = ApiKey(
@@ -48,7 +49,8 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
     """Make a key for the caller or, with the permission, for the user named ``owner``.
 
     Raises:
-        PermissionDenied: the key is for somebody else, or may more than the caller's own key.
+        PermissionDenied: the key is for somebody else, may more than the caller's own key, or has rate
+            limits of its own.
         ValidationFailed: there is no such owner or tenant.
     """
     owner = fields.pop("owner", by.username)
@@ -65,6 +67,7 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
         fields.setdefault("tenant_id", by.credential.tenant_id)
     _require_tenant(session, fields.get("tenant_id"))
     require_within(by, fields.get("scopes"), fields.get("tenant_id"))
+    _require_rate_limits_unchanged(session, fields, by)
     return create(session, user_id=user_id, by=by.username, **fields)
 
 
@@ -124,12 +127,13 @@ def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Princip
 
     Raises:
         NotFound: as for ``get``.
-        PermissionDenied: the key may more than the caller's own, before or after.
+        PermissionDenied: the key may more than the caller's own, before or after, or its rate limits change.
         Conflict: the key is revoked.
     """
     row = _changeable(session, key_id, by)
     _require_tenant(session, fields.get("tenant_id"))
     require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
+    _require_rate_limits_unchanged(session, fields, by, row)
     for name, value in fields.items():
         setattr(row, name, value)
     return row
@@ -218,9 +222,36 @@ def require_others(by: Principal) -> None:
         )
 
 
+def _require_rate_limits_unchanged(
+    session: Session, fields: dict[str, Any], by: Principal, row: ApiKey | None = None
+) -> None:
+    """How often one may call is not for oneself to set: not on a key, nor by a tenant whose keys differ."""
+    changes = "rate_limits" in fields
+    if "tenant_id" in fields:
+        tenants = (fields["tenant_id"], row.tenant_id if row is not None else None)
+        changes = changes or any(tenant_rate_limits(session, tenant_id) for tenant_id in tenants)
+    if changes and not by.may(OTHERS_WRITE):
+        raise PermissionDenied(f"Rate limits need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
+
+
+def tenant_rate_limits(session: Session, tenant_id: str | None) -> dict[str, str] | None:
+    """How often each key of the tenant may call, by class of request; None for what the settings say."""
+    if tenant_id is None:
+        return None
+    tenant = _tenants()
+    limits: dict[str, str] | None = session.scalar(
+        select(tenant.c.rate_limits).where(tenant.c.tenant_id == tenant_id)
+    )
+    return limits
+
+
+def _tenants() -> Table:
+    return db.metadata.tables["platform_tenant"]  # tenants are built on keys, so they are not imported here
+
+
 def _require_tenant(session: Session, tenant_id: str | None) -> None:
     if tenant_id is None:
         return
-    tenant = db.metadata.tables["platform_tenant"]  # tenants are built on keys, so they are not imported here
+    tenant = _tenants()
     if session.execute(select(tenant.c.tenant_id).where(tenant.c.tenant_id == tenant_id)).first() is None:
         raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r}")

@@ -21,6 +21,8 @@ class Tenant(db.Base):
     labels = Column("metadata", JSON, nullable=False)
     # Two changes at once: the second finds another version than it has read, and fails.
     row_version = Column(Integer, nullable=False)
+    # How often each of its keys may call, by class of request, where that differs from the settings.
+    rate_limits = Column(JSON(none_as_null=True))
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)
 

@@ -1,7 +1,6 @@
 """Tenants over HTTP."""
 
 from collections.abc import Collection
-from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
@@ -10,7 +9,9 @@ from airflow_platform_plugin.fields import (
     DNS_LABEL,
     AnswerSchema,
     InputSchema,
+    Mapping,
     PageQuery,
+    RateLimits,
     Timestamp,
     order_by,
 )
@@ -30,21 +31,6 @@ def _known(names: Collection[str]) -> validate.OneOf:
     return validate.OneOf(names, error="Unknown; known are: {choices}.")
 
 
-class _Mapping(fields.Dict):
-    """A mapping whose errors lie at the key itself, not at ``key`` or ``value`` below it."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
-        try:
-            return super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
-        except ValidationError as error:
-            if not isinstance(error.messages, dict):
-                raise
-            flat = {
-                key: [m for part in parts.values() for m in part] for key, parts in error.messages.items()
-            }
-            raise ValidationError(flat) from error
-
-
 class TenantInput(InputSchema):
     """A tenant as it is created."""
 
@@ -52,34 +38,36 @@ class TenantInput(InputSchema):
     tenant_id = fields.String(required=True, validate=[DNS_LABEL, validate.Length(max=50)])
     display_name = fields.String(validate=validate.Length(min=1, max=256))
     namespace = fields.String(validate=DNS_LABEL)
-    resource_limits = _Mapping(
+    resource_limits = Mapping(
         keys=fields.String(validate=_known(RESOURCES)),
         values=fields.String(validate=_quantity),
         load_default=dict,
     )
-    features = _Mapping(
+    features = Mapping(
         keys=fields.String(validate=_known(FEATURES)),
         values=fields.Boolean(truthy={True}, falsy={False}),
         load_default=dict,
     )
     admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)), load_default=list)
-    metadata = _Mapping(keys=fields.String(), values=fields.String(), load_default=dict)
+    metadata = Mapping(keys=fields.String(), values=fields.String(), load_default=dict)
+    rate_limits = RateLimits(allow_none=True, load_default=None)
 
 
 class TenantChange(InputSchema):
     """What of a tenant can be changed. Objects are merged key by key; null removes a key."""
 
     display_name = fields.String(validate=validate.Length(min=1, max=256))
-    resource_limits = _Mapping(
+    resource_limits = Mapping(
         keys=fields.String(validate=_known(RESOURCES)),
         values=fields.String(validate=_quantity, allow_none=True),
     )
-    features = _Mapping(
+    features = Mapping(
         keys=fields.String(validate=_known(FEATURES)),
         values=fields.Boolean(truthy={True}, falsy={False}, allow_none=True),
     )
     admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)))
-    metadata = _Mapping(keys=fields.String(), values=fields.String(allow_none=True))
+    metadata = Mapping(keys=fields.String(), values=fields.String(allow_none=True))
+    rate_limits = RateLimits(allow_none=True)
 
 
 class TenantQuery(PageQuery):
@@ -116,6 +104,7 @@ class TenantAnswer(AnswerSchema):
     features = fields.Dict()
     admin_users = fields.List(fields.String())
     metadata = fields.Dict(attribute="labels")
+    rate_limits = fields.Dict(allow_none=True)
     created_at = Timestamp()
     updated_at = Timestamp()
 

@@ -38,6 +38,7 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
         features=fields["features"],
         admin_users=fields["admin_users"],
         labels=fields["metadata"],
+        rate_limits=fields.get("rate_limits"),
     )
     session.add(tenant)
     session.flush()
@@ -68,7 +69,7 @@ def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
     for name, value in fields.items():
         column = {"metadata": "labels"}.get(name, name)
         if isinstance(value, dict):
-            merged = getattr(tenant, column) | value
+            merged = (getattr(tenant, column) or {}) | value
             setattr(tenant, column, {key: item for key, item in merged.items() if item is not None})
         else:
             setattr(tenant, column, value)

@@ -74,8 +74,7 @@ def delete_oauth_client(call: Call) -> None:
 
 
 def _new(call: Call, client: Client, secret: str | None) -> dict[str, Any]:
-    shown = _with_acting_users(call.session, [client])[0]
-    return shown if secret is None else {**shown, "client_secret": secret}
+    return {**_with_acting_users(call.session, [client])[0], "client_secret": secret}
 
 
 def _with_acting_users(session: Session, clients: Sequence[Client]) -> list[dict[str, Any]]:

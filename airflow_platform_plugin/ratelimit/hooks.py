@@ -1,0 +1,129 @@
+"""Limits on every request to the platform's and Airflow's own API.
+
+Counted is by whoever is known to call. A key or token is known before the request, a browser by its
+session. Everybody else is known once one of Airflow's backends has recognised them, in the midst of the
+request: the backends are wrapped, so that the count comes with the recognition. A name that is only
+claimed, as in basic authentication, is never counted by, or strangers could use up another's limit.
+A request in which nobody was recognised, by a wrong key or password or to an open endpoint, counts by
+its address; once that limit is reached, names and passwords from there are not even looked at.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request
+
+from airflow_platform_plugin import http, settings
+from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.errors import RateLimitExceeded
+from airflow_platform_plugin.ratelimit import headers, service, tally
+from airflow_platform_plugin.ratelimit.tally import Tally
+
+log = logging.getLogger(__name__)
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
+
+
+def install(app: Flask, hooks: Blueprint) -> None:
+    """Limit every request; where the settings cannot be followed, none, and say so."""
+    try:
+        limiter = service.from_settings()
+    except ValueError as error:
+        log.error("Requests are not limited: %s", error)  # noqa: TRY400 - the message says it all
+        limiter = None
+    app.extensions[tally.EXTENSION] = limiter
+    hooks.before_app_request(_before)
+    hooks.after_app_request(_after)
+    hooks.app_errorhandler(RateLimitExceeded)(_refusal)
+    backends = app.api_auth  # type: ignore[attr-defined]  # Airflow's own list
+    backends[:] = [each if each is backend else CountingBackend(each) for each in backends]
+
+
+class CountingBackend:
+    """A backend of ``[api] auth_backends``, whose users' requests are counted as they are recognised."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - a module
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the module has
+        return getattr(self._inner, name)
+
+    def requires_authentication(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The backend's own decorator around ``function``, which runs for recognised callers alone."""
+
+        @wraps(function)
+        def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
+            _count_user()
+            return function(*args, **kwargs)
+
+        wrapped: Callable[..., Any] = self._inner.requires_authentication(counted)
+        return wrapped
+
+
+def _before() -> Response | None:
+    """Count by what is known before the request; refuse what is one too many."""
+    limiter = tally.limiter()
+    if limiter is None or not request.path.startswith(backend.PREFIXES):
+        return None
+    try:
+        current = Tally.begin(limiter)
+        if (subject := tally.credential()) is not None:
+            current.count(subject)
+        elif (subject := tally.browser()) is None:
+            current.refuse_exhausted(tally.address())
+        elif settings.get().rate_limit_browsers:
+            current.count(subject)
+        else:
+            current.exempt = True
+    except RateLimitExceeded as error:
+        return _refusal(error)
+    except Exception:
+        log.exception("A request could not be counted and passes")
+    return None
+
+
+def _count_user() -> None:
+    """Count by the user whom a backend has just recognised, once in a request."""
+    current: Tally | None = g.get("platform_tally")
+    if current is None or current.exempt or current.subject is not None:
+        return
+    try:
+        subject = tally.user()
+        if subject is not None:
+            current.count(subject)
+    except RateLimitExceeded:
+        raise
+    except Exception:
+        log.exception("A user's request could not be counted and passes")
+
+
+def _after(response: Response) -> Response:
+    """Count by the address where nobody was recognised; tell the limits."""
+    limiter = tally.limiter()
+    if limiter is None or not request.path.startswith(backend.PREFIXES):
+        return response
+    try:
+        # There is none where a key was refused before this module was asked.
+        current = g.get("platform_tally") or Tally.begin(limiter)
+        if current.subject is None and not current.exempt:
+            try:
+                current.count(tally.credential() or tally.address())
+            except RateLimitExceeded as error:
+                # What has been done cannot be refused any more.
+                if request.method in _SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
+                    response = _refusal(error)
+        refused = response.status_code == RateLimitExceeded.status and any(
+            state.exceeded for state in current.states
+        )
+        response.headers.update(headers.of(current.states, time.time(), refused=refused))
+    except Exception:
+        log.exception("The limits of a request could not be told")
+    return response
+
+
+def _refusal(error: RateLimitExceeded) -> Response:
+    """The answer, in the form that the endpoint's other errors have."""
+    return http.error_response(error)

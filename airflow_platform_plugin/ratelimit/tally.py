@@ -1,0 +1,157 @@
+"""How one request is counted. Knows the request; nothing of hooks and answers."""
+
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from flask import current_app, g, request, session
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.errors import RateLimitExceeded
+from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.ratelimit import classes, headers
+from airflow_platform_plugin.ratelimit.service import Limiter, State, Subject
+from airflow_platform_plugin.rates import LIMITED, Rate
+
+EXTENSION = "platform_ratelimit"
+
+
+@dataclass
+class Tally:
+    """What is known of a request's caller and limits so far.
+
+    Attributes:
+        limiter: what counts.
+        rate: the request's class.
+        free: True where it costs nothing once it is known who calls.
+        subject: by whom it was counted, once it was.
+        states: what the limits were at then.
+        exempt: True where it is not counted at all.
+    """
+
+    limiter: Limiter
+    rate: Rate
+    free: bool = False
+    subject: Subject | None = None
+    states: list[State] = field(default_factory=list)
+    exempt: bool = False
+
+    @classmethod
+    def begin(cls, limiter: Limiter) -> "Tally":
+        """The tally of the current request."""
+        rate = classes.of_request()
+        tally = cls(limiter, Rate.READ, free=True) if rate is Rate.FREE else cls(limiter, rate)
+        g.platform_tally = tally
+        return tally
+
+    def count(self, subject: Subject) -> None:
+        """Count the request against the subject's limits.
+
+        Raises:
+            RateLimitExceeded: it is one too many.
+        """
+        self.subject = subject
+        if self.free and subject.kind != "address":
+            self.states = self.limiter.peek(subject, self.rate, overrides())
+        else:
+            self.states = self.limiter.hit(subject, self.rate, overrides())
+            self._raise_exceeded()
+
+    def refuse_exhausted(self, subject: Subject) -> None:
+        """Refuse the request where nothing is left; it is counted later, by this subject or a better one.
+
+        Raises:
+            RateLimitExceeded: it would be one too many.
+        """
+        states = self.limiter.peek(subject, self.rate)
+        if any(state.exceeded for state in states):
+            self.subject, self.states = subject, states
+            self._raise_exceeded()
+
+    def _raise_exceeded(self) -> None:
+        if not any(state.exceeded for state in self.states):
+            return
+        state = headers.tightest(self.states)
+        details: dict[str, Any] = {
+            "class": state.rate.value,
+            "limit": state.limit,
+            "window_seconds": state.window,
+            "retry_after": headers.retry_after(state, time.time()),
+        }
+        raise RateLimitExceeded(
+            f"No more than {state.limit} requests of the class {state.rate.value} "
+            f"are allowed in {state.window} seconds.",
+            **details,
+        )
+
+
+def limiter() -> Limiter | None:
+    """The application's limiter, or None where requests are not limited."""
+    found: Limiter | None = current_app.extensions[EXTENSION]
+    return found
+
+
+def overrides() -> dict[str, str]:
+    """The limits that the request's credential brings along."""
+    principal = g.get("platform_principal")
+    return {} if principal is None or principal.credential is None else dict(principal.credential.rate_limits)
+
+
+def credential() -> Subject | None:
+    """The key or token by which the request was recognised; each user of an OAuth client has an own count."""
+    principal = g.get("platform_principal")
+    if principal is None or principal.credential is None:
+        return None
+    return Subject("credential", f"{principal.credential.id}/{principal.username}")
+
+
+def user() -> Subject | None:
+    """The user whom Airflow has recognised."""
+    found = airflow_compat.request_user()
+    return None if found is None else Subject("user", str(found.get_id()))
+
+
+def browser() -> Subject | None:
+    """The user whose session alone says who calls.
+
+    A program that authenticates with each request may hold a session too, for Airflow hands one out to
+    whoever does so; it stays a program.
+    """
+    return user() if "Authorization" not in request.headers and "_user_id" in session else None
+
+
+def address() -> Subject:
+    """The client's address; of IPv6 the network of 64 bits, which is what one customer gets."""
+    try:
+        client = ip_address(request.remote_addr or "")
+    except ValueError:
+        return Subject("address", "unknown")
+    client = getattr(client, "ipv4_mapped", None) or client
+    network = client if client.version == 4 else ip_network((client.packed, 64), strict=False)  # noqa: PLR2004 - IPv4
+    return Subject("address", str(network))
+
+
+def standing(principal: Principal) -> dict[str, Any]:
+    """What the caller has left of every class; no limits where none count."""
+    tally = g.get("platform_tally")
+    subject = None if tally is None else tally.subject
+    states: list[State] = []
+    if subject is not None:
+        for rate in LIMITED:
+            states += tally.limiter.peek(subject, rate, overrides())
+    return {
+        "enforced": bool(states),
+        "counted_by": None if subject is None else subject.kind,
+        "id": principal.username if principal.credential is None else principal.credential.id,
+        "limits": [
+            {
+                "rate": state.rate.value,
+                "limit": state.limit,
+                "window_seconds": state.window,
+                "remaining": state.remaining,
+                "reset": headers.reset(state),
+            }
+            for state in states
+        ],
+    }

@@ -1,0 +1,147 @@
+"""Limits of a key's own and of its tenant."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.auth import credentials, service
+from airflow_platform_plugin.auth.models import ApiKey
+
+KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
+READ = "/api/v1/pools"
+Call = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _limits(limit: Callable[..., Any]) -> Iterator[None]:
+    """The limits of the reference; keys are looked up anew."""
+    limit()
+    credentials._memory.found.clear()
+    yield
+    credentials._memory.found.clear()
+
+
+@pytest.fixture
+def limit_of(call_anonymously: Call) -> Callable[..., int]:
+    """The limit that a request with a key is told."""
+
+    def ask(key: str, method: str = "GET", path: str = READ) -> int:
+        credentials._memory.found.clear()
+        answer = call_anonymously(
+            method, path, headers={"X-API-Key": key}, json=None if method == "GET" else {}
+        )
+        return int(answer.headers["X-RateLimit-Limit"])
+
+    return ask
+
+
+@pytest.fixture
+def by_viewer(call_anonymously: Call, make_key: Callable[[str], str]) -> Call:
+    headers = {"X-API-Key": make_key("viewer")}
+    return lambda method, path, **options: call_anonymously(method, path, headers=headers, **options)
+
+
+def test_a_key_may_have_limits_of_its_own(call: Call, limit_of: Callable[..., int]) -> None:
+    """By class; the others stay. They are told, and null takes them away."""
+    made = call("POST", KEYS, json={"name": "k", "rate_limits": {"read": "5000/minute"}}).json
+    assert (limit_of(made["key"]), limit_of(made["key"], "POST", TENANTS)) == (5000, 100)
+    path = f"{KEYS}/{made['id']}"
+    changed = call("PATCH", path, json={"rate_limits": {"write": "7/hour"}}).json
+    assert changed["rate_limits"] == {"write": "7/hour"} == call("GET", path).json["rate_limits"]
+    assert (limit_of(made["key"]), limit_of(made["key"], "POST", TENANTS)) == (1000, 7)
+    assert call("PATCH", path, json={"rate_limits": None}).json["rate_limits"] is None
+    assert limit_of(made["key"], "POST", TENANTS) == 100
+
+
+def test_a_keys_limit_counts_more_than_its_tenants_and_that_more_than_the_settings(
+    call: Call, limit_of: Callable[..., int]
+) -> None:
+    """For each class by itself; each key of the tenant has the tenant's limit for itself."""
+    tenant = {"tenant_id": "busy", "rate_limits": {"read": "2000/minute", "write": "200/minute"}}
+    made = call("POST", TENANTS, json=tenant)
+    assert (made.status, made.json["rate_limits"]) == (201, tenant["rate_limits"])
+    assert call("GET", f"{TENANTS}/busy").json["rate_limits"] == tenant["rate_limits"]
+    key = call(
+        "POST", KEYS, json={"name": "k", "tenant_id": "busy", "rate_limits": {"read": "3000/minute"}}
+    ).json["key"]
+    assert limit_of(key) == 3000
+    assert limit_of(key, "POST", TENANTS) == 200
+    assert limit_of(key, "DELETE", "/api/v1/platform/webhooks/x") == 50
+
+
+@pytest.mark.parametrize(
+    ("rate_limits", "pointer"),
+    [
+        ({"read": "many"}, "/rate_limits/read"),
+        ({"read": 5}, "/rate_limits/read"),
+        ({"read": None}, "/rate_limits/read"),
+        ({"write": "9999999999/minute"}, "/rate_limits/write"),
+        ({"free": "1/minute"}, "/rate_limits/free"),
+        ({"fly": "1/minute"}, "/rate_limits/fly"),
+        ("5/minute", "/rate_limits"),
+    ],
+)
+def test_a_limit_that_is_none_is_named_and_nothing_is_written(
+    call: Call, rate_limits: Any, pointer: str
+) -> None:
+    for path, body in ((KEYS, {"name": "k"}), (TENANTS, {"tenant_id": "t"})):
+        before = call("GET", path).json["total_entries"]
+        answer = call("POST", path, json={**body, "rate_limits": rate_limits})
+        assert answer.status == 400
+        assert [error["pointer"] for error in answer.json["error"]["details"]["errors"]] == [pointer]
+        assert call("GET", path).json["total_entries"] == before
+
+
+def test_nobody_sets_how_often_they_themselves_may_call(call: Call, by_viewer: Call) -> None:
+    """Neither on a key, nor by taking it into a tenant whose keys differ or out of one; the rest they do."""
+    call("POST", TENANTS, json={"tenant_id": "plain"})
+    call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9000/minute"}})
+    fields = {"name": "k", "owner": "viewer", "tenant_id": "busy", "rate_limits": {"read": "1/minute"}}
+    limited = f"{KEYS}/{call('POST', KEYS, json=fields).json['id']}"
+    own = f"{KEYS}/{by_viewer('POST', KEYS, json={'name': 'k'}).json['id']}"
+    refused = [
+        by_viewer("POST", KEYS, json={"name": "k", "rate_limits": {"read": "9000/minute"}}),
+        by_viewer("POST", KEYS, json={"name": "k", "tenant_id": "busy"}),
+        by_viewer("PATCH", own, json={"rate_limits": {"read": "9000/minute"}}),
+        by_viewer("PATCH", own, json={"tenant_id": "busy"}),
+        by_viewer("PATCH", limited, json={"rate_limits": None}),
+        by_viewer("PATCH", limited, json={"tenant_id": None}),
+    ]
+    assert [answer.status for answer in refused] == [403] * 6
+    assert all(answer.json["error"]["details"] == {"scope": "api_keys:write"} for answer in refused)
+    assert by_viewer("PATCH", limited, json={"name": "mine"}).status == 200
+    assert by_viewer("PATCH", own, json={"tenant_id": "plain"}).status == 200
+
+
+def test_the_limits_come_with_the_key_without_a_query_for_each_request(
+    call: Call, session: Any, user_id: Callable[[str], int]
+) -> None:
+    """One for the key and, where it has one, one for its tenant, in a second; then none."""
+    call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9/minute"}})
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+    for tenant_id, queries in ((None, 1), ("busy", 2)):
+        row, text = service.create(session, name="k", user_id=user_id("admin"), tenant_id=tenant_id)
+        row.last_used_at = db.now()
+        session.flush()
+        session.expunge(row)
+        statements.clear()
+        found = credentials.recognise(text, None)
+        assert found is not None
+        assert found.credential.rate_limits == ({"read": "9/minute"} if tenant_id else {})
+        assert len([each for each in statements if each.startswith("SELECT")]) == queries
+        statements.clear()
+        assert credentials.recognise(text, None) == found
+        assert statements == []
+
+
+def test_a_limit_that_was_written_past_the_api_and_is_none_is_ignored(
+    session: Any, user_id: Callable[[str], int], limit_of: Callable[..., int]
+) -> None:
+    row, text = service.create(session, name="k", user_id=user_id("admin"))
+    session.get(ApiKey, row.id).rate_limits = {"read": "nonsense", "fly": "1/minute"}
+    session.flush()
+    assert limit_of(text) == 1000
