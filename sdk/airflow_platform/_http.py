@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +28,19 @@ from airflow_platform.exceptions import (
 
 ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 
+
+class Unset(Enum):
+    """The type of ``UNSET``."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""What an update leaves as it is; None, in contrast, removes a value."""
+
 ERRORS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationError, "VALIDATION_ERROR"),
     401: (AuthenticationError, "AUTHENTICATION_FAILED"),
@@ -37,6 +51,10 @@ ERRORS: dict[int, tuple[type[APIError], str]] = {
     500: (ServerError, "INTERNAL_ERROR"),
     503: (ServiceUnavailableError, "SERVICE_UNAVAILABLE"),
 }
+
+DEFAULT_BASE_URL = "http://localhost:8080"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+REVOKE_PATH = "/oauth/revoke"
 
 RETRY_DELAYS = (0.2, 0.8)
 RETRY_AFTER_LIMIT = 5.0
@@ -52,12 +70,12 @@ def path(*segments: str | int) -> str:
     return "/".join(["/api/v1", *(quote(str(segment), safe="") for segment in segments)])
 
 
-def present(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were given, with dates as ISO 8601."""
+def present(values: Mapping[str, Any], *, nulls: bool = False) -> dict[str, Any]:
+    """The values that were given, with dates as ISO 8601; None is one if ``nulls``."""
     return {
         name: value.isoformat() if isinstance(value, date | datetime) else value
         for name, value in values.items()
-        if value is not None
+        if value is not UNSET and (nulls or value is not None)
     }
 
 
@@ -107,6 +125,12 @@ def api_error(response: httpx.Response) -> APIError:
     kind, code = ERRORS.get(status, (fallback, f"HTTP_{status}"))
     body = _json_object(response)
     error = body.get("error")
+    is_oauth = response.request.url.path.endswith((TOKEN_PATH, REVOKE_PATH))
+    if is_oauth and response.is_client_error and kind is not RateLimitError:
+        # Whoever asked for a DAG would be misled by a token endpoint that is "not found".
+        kind = AuthenticationError
+        if isinstance(error, str):  # RFC 6749, section 5.2
+            error = {"code": error, "message": body.get("error_description") or "The platform refuses"}
     if not isinstance(error, dict):
         # Not a word from the platform: Airflow without the plugin, or a proxy in front of it.
         error = {"message": body.get("detail") or body.get("title") or _reason(response)}

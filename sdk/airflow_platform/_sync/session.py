@@ -2,7 +2,9 @@
 """The connection to one platform; every request of the client passes through it."""
 
 import time
+from threading import Lock
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +12,10 @@ import httpx
 
 from airflow_platform import _http
 from airflow_platform.__version__ import __version__
+from airflow_platform._auth import ApiKeyAuth, BearerAuth, ClientCredentials, Credentials, Login
+from airflow_platform.exceptions import AuthenticationError
 from airflow_platform.models import Page
+from airflow_platform.tokens import Token
 
 T = TypeVar("T")
 
@@ -22,14 +27,16 @@ class Session:
         self,
         base_url: str,
         *,
-        auth: httpx.Auth | None,
+        credentials: Credentials | None,
         timeout: float,
         transport: httpx.BaseTransport | None,
     ) -> None:
+        self._credentials = credentials
+        self._token: Token | None = None
+        self._renewing = Lock()
         try:
             self._client = httpx.Client(
                 base_url=base_url,
-                auth=auth,
                 timeout=timeout,
                 transport=transport,
                 headers={"Accept": "application/json", "User-Agent": f"airflow-platform-sdk/{__version__}"},
@@ -51,17 +58,30 @@ class Session:
         accept: str | None = None,
         timeout: float | None = None,
     ) -> httpx.Response:
+        """The platform's answer to whom the credentials name, which is a success.
+
+        A value of None is left out, except from the body of a PATCH, where it removes what was set.
+        """
+        content = {
+            "params": _http.present(params or {}),
+            "json": None if json is None else _http.present(json, nulls=method == "PATCH"),
+            "headers": {"Accept": accept} if accept else None,
+            "timeout": timeout or self._client.timeout,
+        }
+        if self._credentials is None or isinstance(self._credentials, ApiKeyAuth):
+            return self.send(method, path, auth=self._credentials, **content)
+        token = self._access(self._credentials)
+        # The platform may have revoked the token, or its clock may be ahead of ours: once more with another.
+        with suppress(AuthenticationError):
+            return self.send(method, path, auth=BearerAuth(token), **content)
+        token = self._access(self._credentials, rejected=token)
+        return self.send(method, path, auth=BearerAuth(token), **content)
+
+    def send(self, method: str, path: str, **content: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """The platform's answer, which is a success."""
         for attempt in count():
             try:
-                response = self._client.request(
-                    method,
-                    path,
-                    params=_http.present(params or {}),
-                    json=json if json is None else _http.present(json),
-                    headers={"Accept": accept} if accept else None,
-                    timeout=timeout or self._client.timeout,
-                )
+                response = self._client.request(method, path, **content)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 delay = _http.retry_delay(method, attempt, error)
                 if delay is None:
@@ -74,6 +94,24 @@ class Session:
                     raise _http.api_error(response)
             time.sleep(delay)
         raise AssertionError("unreachable")
+
+    def _access(
+        self, credentials: ClientCredentials | Login, *, rejected: Token | None = None
+    ) -> Token:
+        """A token that can be sent; where there is none, one of all who need it asks for it."""
+        self._token = self._token or credentials.store.load()
+        if self._token is not None and self._token.serves(rejected):
+            return self._token
+        with self._renewing:
+            with credentials.store.lock():
+                token = credentials.store.load()
+                if token is None or not token.serves(rejected):
+                    form = credentials.form(token)
+                    response = self.send("POST", _http.TOKEN_PATH, data=form, auth=credentials.auth)
+                    token = _http.parse(Token, response).succeeding(token)
+                    credentials.store.save(token)
+            self._token = token
+            return token
 
     def fetch(
         self,

@@ -1,6 +1,7 @@
 """What the platform's answers look like."""
 
 from airflow_platform.models.analytics import QueryResult
+from airflow_platform.models.api_keys import ApiKey, ApiKeyPage
 from airflow_platform.models.base import Page
 from airflow_platform.models.dags import Dag, DagPage, DagRunFields, Tag
 from airflow_platform.models.datakits import (
@@ -10,11 +11,14 @@ from airflow_platform.models.datakits import (
     DeploymentPage,
     DeploymentStatus,
 )
+from airflow_platform.models.oauth_clients import OAuthClient, OAuthClientPage
 from airflow_platform.models.tasks import Task, TaskInstance, TaskInstancePage, TaskPage
 from airflow_platform.models.tenants import Tenant, TenantPage
 from airflow_platform.models.webhooks import Webhook, WebhookPage
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyPage",
     "Dag",
     "DagPage",
     "DagRunFields",
@@ -23,6 +27,8 @@ __all__ = [
     "Deployment",
     "DeploymentPage",
     "DeploymentStatus",
+    "OAuthClient",
+    "OAuthClientPage",
     "Page",
     "QueryResult",
     "Tag",

@@ -29,7 +29,8 @@ Duration = Annotated[timedelta, BeforeValidator(_timedelta)]
 class Model(BaseModel):
     """A resource of the platform; fields that the SDK does not know yet are attributes as well."""
 
-    model_config = ConfigDict(extra="allow")
+    # An error that quoted its input would tell a key's secret.
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

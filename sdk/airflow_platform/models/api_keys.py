@@ -1,0 +1,33 @@
+"""API keys."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from airflow_platform.models.base import Model, Moment, Page
+
+
+class ApiKey(Model):
+    """A key and its limits, None for no limit; ``key`` is there only when it was just made or rotated."""
+
+    id: str
+    name: str
+    owner: str | None = None
+    tenant_id: str | None = None
+    scopes: list[str] | None = None
+    allowed_dags: dict[str, list[str]] | None = None
+    allowed_networks: list[str] | None = None
+    key: str | None = Field(default=None, repr=False)
+    created_at: Moment | None = None
+    created_by: str | None = None
+    expires_at: Moment | None = None
+    last_used_at: Moment | None = None
+    previous_expires_at: Moment | None = None
+    revoked_at: Moment | None = None
+
+
+class ApiKeyPage(Page[ApiKey]):
+    """Some API keys."""
+
+    collection: ClassVar = "api_keys"
+    api_keys: list[ApiKey]
