@@ -22,6 +22,7 @@ from airflow_platform_cli.commands import (
     webhooks,
 )
 from airflow_platform_cli.errors import CommandError
+from airflow_platform_cli.output import Format, OutputOption
 from airflow_platform_cli.settings import PRECEDENCE
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ def _airflow_cli(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    output: OutputOption = Format.TABLE,  # noqa: ARG001 - commands look it up
 ) -> None:
     """Work with an Airflow platform."""
 

@@ -44,6 +44,8 @@ class BearerAuth(HeaderAuth):
 class ClientCredentials:
     """Asks for tokens as a program that has a secret of its own (RFC 6749, section 4.4)."""
 
+    repeatable = True
+
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.store = TokenStore()
         # Both are encoded before Basic encodes them once more (RFC 6749, section 2.3.1).
@@ -58,6 +60,8 @@ class ClientCredentials:
 
 class Login:
     """Renews the tokens of a user who has logged in, for a client without a secret (RFC 6749, section 6)."""
+
+    repeatable = False  # a refresh token that arrives twice ends the login
 
     def __init__(self, client_id: str, store: TokenStore) -> None:
         self.store = store

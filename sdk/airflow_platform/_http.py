@@ -1,5 +1,6 @@
 """What both clients know about HTTP, apart from sending: build, judge and read, all without I/O."""
 
+import random
 import time
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -56,7 +57,11 @@ DEFAULT_BASE_URL = "http://localhost:8080"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 REVOKE_PATH = "/oauth/revoke"
 
-RETRY_DELAYS = (0.2, 0.8)
+# Below these, a POST is carried out once for each Idempotency-Key, however often it arrives.
+KEYED_PATHS = ("/api/v1/platform/", "/api/v1/datakits", "/api/v1/analytics/")
+
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 8.0
 RETRY_AFTER_LIMIT = 5.0
 RETRY_AFTER_DEFAULT = 1.0
 
@@ -79,32 +84,40 @@ def present(values: Mapping[str, Any], *, nulls: bool = False) -> dict[str, Any]
     }
 
 
-def retry_delay(method: str, attempt: int, outcome: httpx.Response | Exception) -> float | None:
-    """How many seconds to wait before the next attempt, or None if there is to be none.
+def is_repeatable(method: str, path: str) -> bool:
+    """Whether a request may arrive twice: by its method (RFC 9110, section 9.2.2), or by its key."""
+    return method in ("GET", "PUT", "DELETE") or (method == "POST" and path.startswith(KEYED_PATHS))
 
-    Only reads are repeated: a write may have been carried out although its answer was lost.
-    """
-    if method != "GET" or attempt >= len(RETRY_DELAYS):
-        return None
+
+def retry_delay(outcome: httpx.Response | Exception, attempt: int, *, repeatable: bool) -> float | None:
+    """How many seconds to wait before a request is sent again, or None if it is not to be."""
+    wait = 0.0
     if isinstance(outcome, httpx.Response):
-        if outcome.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            delay = retry_after(outcome)
-            return delay if delay <= RETRY_AFTER_LIMIT else None
-        transient = outcome.status_code in (502, 503, 504)
+        wait = retry_after(outcome) or 0.0
+        may_help = outcome.status_code == httpx.codes.TOO_MANY_REQUESTS or (
+            repeatable and _is_transient(outcome)
+        )
     else:
-        transient = isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
-    return RETRY_DELAYS[attempt] if transient else None
+        # Without a connection nothing was sent. A time-out is the caller's limit, which is reached.
+        may_help = isinstance(outcome, httpx.ConnectError) or (
+            repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
+        )
+    if not may_help or wait > RETRY_AFTER_LIMIT:
+        return None
+    backoff: float = min(LONGEST_DELAY, FIRST_DELAY * 2**attempt)
+    # Programs that failed together must not come back together.
+    return wait + backoff * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
 
 
-def retry_after(response: httpx.Response) -> float:
-    """How many seconds the answer asks to wait, from either form of Retry-After."""
+def retry_after(response: httpx.Response) -> float | None:
+    """How many seconds the answer asks to wait, in either form (RFC 9110, section 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return int(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
-        return RETRY_AFTER_DEFAULT
+        return None
 
 
 def connection_error(error: Exception) -> PlatformError:
@@ -142,20 +155,28 @@ def api_error(response: httpx.Response) -> APIError:
         "request_id": error.get("request_id") or response.headers.get("X-Request-ID"),
     }
     if kind is RateLimitError:
-        answer["retry_after"] = retry_after(response)
+        wait = retry_after(response)
+        answer["retry_after"] = RETRY_AFTER_DEFAULT if wait is None else wait
     return kind(str(error.get("message") or _reason(response)), **answer)
 
 
-def parse(model: type[ModelT], response: httpx.Response) -> ModelT:
-    """The body of a successful answer as ``model``."""
+def parse(model: type[ModelT], response: httpx.Response, context: object = None) -> ModelT:
+    """The body of a successful answer as ``model``, whose ``model_post_init`` gets the context."""
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(response.content, context=context)
     except pydantic.ValidationError as error:
         raise APIError(
             f"{response.url.path} answered with something other than a {model.__name__}; is base_url right?",
             status_code=response.status_code,
             code="INVALID_RESPONSE",
         ) from error
+
+
+def _is_transient(response: httpx.Response) -> bool:
+    if response.status_code == httpx.codes.GATEWAY_TIMEOUT:
+        # A proxy's, that is. The platform's own says that a query took too long, and would say so again.
+        return not isinstance(_json_object(response).get("error"), dict)
+    return response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the CLI's tests share."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from command_line import Result, Run
 
 sys.path.append(str(Path(__file__).parents[1] / "sdk"))  # where fake_platform is
 from fake_platform import FakePlatform, serve
-from live_platform import serve_live
+from live_platform import pipeline, serve_live
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def live_url(app: Any) -> Iterator[str]:
     """Where the real application answers."""
     with serve_live(app) as url:
         yield url
+
+
+@pytest.fixture
+def finish(app: Any) -> Iterator[Callable[[], None]]:
+    """The reference's DAG in that application; called, every run of it has finished."""
+    with pipeline() as finish:
+        yield finish
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from airflow_platform_cli import config_file
 from command_line import Run
 from fake_platform import FakePlatform
+from reference import commands
 
 KEY = "plk_0123456789abcdef"
 
@@ -17,6 +19,14 @@ def test_settings_are_used(unconfigured: Run, platform: FakePlatform) -> None:
     platform.answer(200, {"dags": [], "total_entries": 0})
     assert unconfigured("dags", "list").status == 0
     assert platform.last.headers["x-api-key"] == KEY
+
+
+def test_reference(unconfigured: Run) -> None:
+    """The commands of the reference that configure run as they stand."""
+    for command in [command for command in commands() if command[0] == "config"]:
+        assert unconfigured(*command).status == 0
+    assert config_file.read().base_url == "https://airflow.example.com"
+    assert config_file.read().api_key == "your-api-key"
 
 
 def test_environment_wins(unconfigured: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:

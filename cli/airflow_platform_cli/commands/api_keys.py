@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from airflow_platform_cli.arguments import ScopesOption, identifier, moment, names
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="API keys: one's own, and others' with the permission.", no_args_is_help=True)
@@ -67,7 +67,7 @@ def list_(
 ) -> None:
     """List keys, without their text."""
     with connect() as client:
-        keys = everything(client.api_keys.list, owner=owner, tenant_id=tenant, revoked=revoked)
+        keys = client.api_keys.list(owner=owner, tenant_id=tenant, revoked=revoked)
         show_list(keys, COLUMNS, output)
 
 

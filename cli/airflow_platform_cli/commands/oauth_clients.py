@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from airflow_platform_cli.arguments import ScopesOption, identifier, names
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="OAuth clients: programs that ask for access tokens.", no_args_is_help=True)
@@ -49,7 +49,7 @@ def create(
 def list_(output: OutputOption = Format.TABLE) -> None:
     """List clients."""
     with connect() as client:
-        clients = everything(client.oauth_clients.list)
+        clients = client.oauth_clients.list()
         show_list(clients, COLUMNS, output)
 
 

@@ -2,13 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import ClassVar
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import UNSET, Unset, path
-from airflow_platform.models import ApiKey, ApiKeyPage
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import ApiKey
 
 
-class AsyncApiKeys(AsyncCollection[ApiKey]):
+class AsyncApiKeyPage(AsyncPage[ApiKey]):
+    """Some API keys."""
+
+    collection: ClassVar = "api_keys"
+    api_keys: list[ApiKey]
+
+
+class AsyncApiKeys(AsyncResource):
     """``client.api_keys``: one's own, and others' with the permission."""
 
     async def create(
@@ -44,7 +54,7 @@ class AsyncApiKeys(AsyncCollection[ApiKey]):
         }
         return await self._session.fetch(ApiKey, "POST", path("platform", "api-keys"), json=body)
 
-    async def list(
+    def list(
         self,
         *,
         owner: str | None = None,
@@ -52,8 +62,8 @@ class AsyncApiKeys(AsyncCollection[ApiKey]):
         revoked: bool | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> ApiKeyPage:
-        """One page of the keys, the newest first; revoked ones are among them if asked for."""
+    ) -> AsyncListing[AsyncApiKeyPage]:
+        """The keys, the newest first; revoked ones are among them if asked for."""
         params = {
             "owner": owner,
             "tenant_id": tenant_id,
@@ -61,7 +71,7 @@ class AsyncApiKeys(AsyncCollection[ApiKey]):
             "limit": limit,
             "offset": offset,
         }
-        return await self._session.fetch(ApiKeyPage, "GET", path("platform", "api-keys"), params=params)
+        return self._session.list(AsyncApiKeyPage, path("platform", "api-keys"), params)
 
     async def get(self, key_id: str) -> ApiKey:
         """One key, without its text."""

@@ -1,13 +1,23 @@
 """OAuth clients: programs that ask for access tokens."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import UNSET, Unset, path
-from airflow_platform.models import OAuthClient, OAuthClientPage
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import OAuthClient
 
 
-class AsyncOAuthClients(AsyncCollection[OAuthClient]):
+class AsyncOAuthClientPage(AsyncPage[OAuthClient]):
+    """Some OAuth clients."""
+
+    collection: ClassVar = "oauth_clients"
+    oauth_clients: list[OAuthClient]
+
+
+class AsyncOAuthClients(AsyncResource):
     """``client.oauth_clients``."""
 
     async def create(
@@ -40,11 +50,13 @@ class AsyncOAuthClients(AsyncCollection[OAuthClient]):
         }
         return await self._session.fetch(OAuthClient, "POST", path("platform", "oauth-clients"), json=body)
 
-    async def list(self, *, limit: int | None = None, offset: int | None = None) -> OAuthClientPage:
-        """One page of the clients."""
+    def list(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> AsyncListing[AsyncOAuthClientPage]:
+        """The clients."""
         params = {"limit": limit, "offset": offset}
         url = path("platform", "oauth-clients")
-        return await self._session.fetch(OAuthClientPage, "GET", url, params=params)
+        return self._session.list(AsyncOAuthClientPage, url, params)
 
     async def get(self, client_id: str) -> OAuthClient:
         """One client, without its secret."""

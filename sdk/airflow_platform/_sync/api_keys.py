@@ -3,13 +3,22 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import ClassVar
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
 from airflow_platform._http import UNSET, Unset, path
-from airflow_platform.models import ApiKey, ApiKeyPage
+from airflow_platform.models import ApiKey
 
 
-class ApiKeys(Collection[ApiKey]):
+class ApiKeyPage(Page[ApiKey]):
+    """Some API keys."""
+
+    collection: ClassVar = "api_keys"
+    api_keys: list[ApiKey]
+
+
+class ApiKeys(Resource):
     """``client.api_keys``: one's own, and others' with the permission."""
 
     def create(
@@ -54,7 +63,7 @@ class ApiKeys(Collection[ApiKey]):
         limit: int | None = None,
         offset: int | None = None,
     ) -> ApiKeyPage:
-        """One page of the keys, the newest first; revoked ones are among them if asked for."""
+        """The keys, the newest first; revoked ones are among them if asked for."""
         params = {
             "owner": owner,
             "tenant_id": tenant_id,
@@ -62,7 +71,7 @@ class ApiKeys(Collection[ApiKey]):
             "limit": limit,
             "offset": offset,
         }
-        return self._session.fetch(ApiKeyPage, "GET", path("platform", "api-keys"), params=params)
+        return self._session.list(ApiKeyPage, path("platform", "api-keys"), params)
 
     def get(self, key_id: str) -> ApiKey:
         """One key, without its text."""

@@ -36,6 +36,7 @@ class PlatformClient:
         client_secret: Its secret. The client asks for access tokens with it, and renews them in time.
         tokens: Where the tokens of a login are kept; they are renewed there.
         timeout: How many seconds the platform may keep silent.
+        max_retries: How often a request is repeated at most, where that is safe and may help.
         transport: What carries the requests, for example through a proxy or in a test.
 
     Raises:
@@ -51,12 +52,14 @@ class PlatformClient:
         client_secret: str | None = None,
         tokens: TokenStore | None = None,
         timeout: float = 60.0,
+        max_retries: int = 2,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._session = Session(
             base_url or os.environ.get("AIRFLOW_PLATFORM_BASE_URL") or DEFAULT_BASE_URL,
             credentials=credentials(api_key, client_id, client_secret, tokens),
             timeout=timeout,
+            max_retries=max_retries,
             transport=transport,
         )
         self.dags = Dags(self._session)

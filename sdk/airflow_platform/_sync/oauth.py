@@ -20,10 +20,10 @@ class OAuth(Resource):
             "code_verifier": code_verifier,
             "redirect_uri": redirect_uri,
         }
-        response = self._session.send("POST", _http.TOKEN_PATH, data=form)
+        response = self._session.send("POST", _http.TOKEN_PATH, repeatable=False, data=form)
         return _http.parse(Token, response)
 
     def revoke(self, *, client_id: str, token: str) -> None:
         """End a login by its refresh token, or only an access token (RFC 7009)."""
         form = {"client_id": client_id, "token": token}
-        self._session.send("POST", _http.REVOKE_PATH, data=form)
+        self._session.send("POST", _http.REVOKE_PATH, repeatable=True, data=form)

@@ -2,13 +2,22 @@
 """OAuth clients: programs that ask for access tokens."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
 from airflow_platform._http import UNSET, Unset, path
-from airflow_platform.models import OAuthClient, OAuthClientPage
+from airflow_platform.models import OAuthClient
 
 
-class OAuthClients(Collection[OAuthClient]):
+class OAuthClientPage(Page[OAuthClient]):
+    """Some OAuth clients."""
+
+    collection: ClassVar = "oauth_clients"
+    oauth_clients: list[OAuthClient]
+
+
+class OAuthClients(Resource):
     """``client.oauth_clients``."""
 
     def create(
@@ -41,11 +50,13 @@ class OAuthClients(Collection[OAuthClient]):
         }
         return self._session.fetch(OAuthClient, "POST", path("platform", "oauth-clients"), json=body)
 
-    def list(self, *, limit: int | None = None, offset: int | None = None) -> OAuthClientPage:
-        """One page of the clients."""
+    def list(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> OAuthClientPage:
+        """The clients."""
         params = {"limit": limit, "offset": offset}
         url = path("platform", "oauth-clients")
-        return self._session.fetch(OAuthClientPage, "GET", url, params=params)
+        return self._session.list(OAuthClientPage, url, params)
 
     def get(self, client_id: str) -> OAuthClient:
         """One client, without its secret."""

@@ -1,10 +1,8 @@
 """API keys."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 class ApiKey(Model):
@@ -24,10 +22,3 @@ class ApiKey(Model):
     last_used_at: Moment | None = None
     previous_expires_at: Moment | None = None
     revoked_at: Moment | None = None
-
-
-class ApiKeyPage(Page[ApiKey]):
-    """Some API keys."""
-
-    collection: ClassVar = "api_keys"
-    api_keys: list[ApiKey]

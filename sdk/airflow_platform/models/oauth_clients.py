@@ -1,10 +1,8 @@
 """OAuth clients."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 class OAuthClient(Model):
@@ -20,10 +18,3 @@ class OAuthClient(Model):
     client_secret: str | None = Field(default=None, repr=False)
     created_at: Moment | None = None
     created_by: str | None = None
-
-
-class OAuthClientPage(Page[OAuthClient]):
-    """Some OAuth clients."""
-
-    collection: ClassVar = "oauth_clients"
-    oauth_clients: list[OAuthClient]
