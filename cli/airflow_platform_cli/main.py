@@ -49,7 +49,7 @@ def _airflow_cli(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    output: OutputOption = Format.TABLE,  # noqa: ARG001 - commands look it up
+    output: OutputOption = Format.TABLE,
 ) -> None:
     """Work with an Airflow platform."""
 
