@@ -69,14 +69,19 @@ class Period(NamedTuple):
     last: datetime
 
 
-def period(text: str) -> Period:
-    """A day, which lasts until the next, or a point in time; both in UTC unless they say otherwise."""
+def moment(text: str) -> datetime:
+    """A point in time, in UTC unless it says otherwise; of a day, its first."""
     try:
         # Python 3.10 does not know the Z.
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date such as 2024-01-15 or 2024-01-15T06:00Z.") from None
-    first = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+def period(text: str) -> Period:
+    """A day, which lasts until the next, or a point in time; both in UTC unless they say otherwise."""
+    first = moment(text)
     is_day = len(text) <= len("2024-01-15")
     return Period(text, first, first + timedelta(days=1, microseconds=-1) if is_day else first)
 
@@ -84,4 +89,7 @@ def period(text: str) -> Period:
 DagArgument = Annotated[str, typer.Argument(metavar="DAG", parser=identifier)]
 DataKitArgument = Annotated[str, typer.Argument(metavar="DATAKIT", parser=identifier)]
 FileOption = Annotated[typer.FileText, typer.Option("--file", "-f", encoding="utf-8", help="A YAML file.")]
+ScopesOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="What for, such as dags:read,dag_runs:write.")
+]
 TagsOption = Annotated[str | None, typer.Option(metavar="A,B", help="Only what has any of these tags.")]

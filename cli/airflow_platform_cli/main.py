@@ -6,10 +6,24 @@ from typing import Annotated
 
 import typer
 from airflow_platform import PlatformError
+from airflow_platform.exceptions import AuthenticationError
 
 from airflow_platform_cli.__version__ import __version__
-from airflow_platform_cli.commands import config, dags, datakits, query, tasks, tenants, webhooks
+from airflow_platform_cli.commands import (
+    api_keys,
+    config,
+    dags,
+    datakits,
+    login,
+    oauth_clients,
+    query,
+    tasks,
+    tenants,
+    webhooks,
+)
 from airflow_platform_cli.errors import CommandError
+from airflow_platform_cli.output import Format, OutputOption
+from airflow_platform_cli.settings import PRECEDENCE
 
 app = typer.Typer(
     name="airflow-cli",
@@ -17,9 +31,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they would print local variables, the API key among them
 )
-for group in (config, dags, tasks, datakits, tenants, webhooks):
-    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
-app.command("query")(query.query)
+for group in (config, dags, tasks, datakits, tenants, webhooks, api_keys, oauth_clients):
+    app.add_typer(group.app, name=group.__name__.rpartition(".")[2].replace("_", "-"))
+for command in (query.query, login.login, login.logout):
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of typer's callbacks
@@ -28,12 +43,13 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of typer's c
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=f"Work with an Airflow platform.\n\n{PRECEDENCE}")
 def _airflow_cli(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    output: OutputOption = Format.TABLE,
 ) -> None:
     """Work with an Airflow platform."""
 
@@ -44,4 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(arguments)
     except (PlatformError, CommandError) as error:
         print("Error:", " ".join(str(error).split()), file=sys.stderr)
+        if isinstance(error, AuthenticationError):
+            print("See airflow-cli login, or airflow-cli config list.", file=sys.stderr)
         sys.exit(1)

@@ -2,21 +2,19 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 import yaml
-from airflow_platform.models import Page
 from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-T = TypeVar("T")
 Item = BaseModel | Mapping[str, Any]
 
 
@@ -27,18 +25,21 @@ class Format(str, Enum):
     JSON = "json"
     YAML = "yaml"
 
+    def __str__(self) -> str:
+        return self.value
 
-OutputOption = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.")]
+
+def _of_the_command_or_all(context: typer.Context, parameter: typer.CallbackParam, output: Format) -> Format:
+    """The command's own option, or else the one before the command, which holds for every command."""
+    source = context.get_parameter_source(str(parameter.name))
+    everywhere: Format | None = context.find_root().params.get("output")
+    return everywhere if everywhere and source and source.name == "DEFAULT" else output
 
 
-def everything(page_of: Callable[..., Page[T]], *args: str, **filters: Any) -> list[T]:  # noqa: ANN401 - the list's own
-    """The items of all pages of a list."""
-    items: list[T] = []
-    while True:
-        page = page_of(*args, offset=len(items), **filters)
-        items.extend(page)
-        if not page or len(items) >= page.total_entries:
-            return items
+OutputOption = Annotated[
+    Format,
+    typer.Option("--output", "-o", help="How to print the answer.", callback=_of_the_command_or_all),
+]
 
 
 def show(item: Item, output: Format) -> None:
@@ -53,7 +54,7 @@ def show(item: Item, output: Format) -> None:
     _print(table)
 
 
-def show_list(items: Sequence[Item], columns: Sequence[str], output: Format) -> None:
+def show_list(items: Iterable[Item], columns: Sequence[str], output: Format) -> None:
     """Print several things of a kind: as a table, some columns of each."""
     if output is not Format.TABLE:
         _dump([_plain(item) for item in items], output)

@@ -1,15 +1,19 @@
 """Which platform to talk to, and as whom: from the environment, or else from a file."""
 
 import os
-import tempfile
 from enum import Enum
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import yaml
-from airflow_platform import PlatformClient
+from airflow_platform import DEFAULT_BASE_URL, PlatformClient
 
-from airflow_platform_cli.errors import CommandError
+from airflow_platform_cli import config_file
+from airflow_platform_cli.login import CLIENT_ID, LoginStore
+
+PRECEDENCE = (
+    "Commands act as what the environment says ($AIRFLOW_PLATFORM_API_KEY, or else "
+    "$AIRFLOW_PLATFORM_CLIENT_ID and $AIRFLOW_PLATFORM_CLIENT_SECRET), or else the configuration file: "
+    "api_key, or else client_id and client_secret, or else the login."
+)
 
 
 class Key(str, Enum):
@@ -17,11 +21,18 @@ class Key(str, Enum):
 
     BASE_URL = "base_url"
     API_KEY = "api_key"
+    CLIENT_ID = "client_id"
+    CLIENT_SECRET = "client_secret"  # noqa: S105 - a name
 
     @property
     def variable(self) -> str:
         """The environment variable that overrides the file."""
         return f"AIRFLOW_PLATFORM_{self.name}"
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it is never shown."""
+        return self in (Key.API_KEY, Key.CLIENT_SECRET)
 
 
 class Setting(NamedTuple):
@@ -32,57 +43,45 @@ class Setting(NamedTuple):
 
 
 def connect() -> PlatformClient:
-    """A client of the platform that is set."""
-    found = effective()
-    values = {key: found[key].value if key in found else None for key in Key}
-    return PlatformClient(base_url=values[Key.BASE_URL], api_key=values[Key.API_KEY])
+    """A client of the platform that is set, as whom is set."""
+    return PlatformClient(base_url(), **credentials())
+
+
+def base_url() -> str:
+    """Which platform."""
+    found = effective().get(Key.BASE_URL)
+    return (found.value if found else DEFAULT_BASE_URL).rstrip("/")
+
+
+def credentials() -> dict[str, Any]:
+    """As whom, in the order of PRECEDENCE: what PlatformClient takes."""
+    both = effective()
+    for values in (_environment(), _stored()):
+        if Key.API_KEY in values:
+            return {"api_key": values[Key.API_KEY]}
+        if Key.CLIENT_ID in values or Key.CLIENT_SECRET in values:
+            # One half may come from the environment, the other from the file.
+            return {key.value: both[key].value for key in (Key.CLIENT_ID, Key.CLIENT_SECRET) if key in both}
+    login = LoginStore(base_url())
+    return {"client_id": CLIENT_ID, "tokens": login} if login.load() else {}
 
 
 def effective() -> dict[Key, Setting]:
     """What holds now."""
-    settings = {key: Setting(value, str(file())) for key, value in stored().items()}
-    for key in Key:
-        if value := os.environ.get(key.variable):
-            settings[key] = Setting(value, f"${key.variable}")
-    return settings
+    settings = {key: Setting(value, str(config_file.path())) for key, value in _stored().items()}
+    return settings | {key: Setting(value, f"${key.variable}") for key, value in _environment().items()}
 
 
-def stored() -> dict[Key, str]:
-    """What the file holds."""
-    try:
-        content = yaml.safe_load(file().read_text(encoding="utf-8")) or {}
-        return {Key(key): str(value) for key, value in content.items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CommandError(f"Cannot read {file()}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, AttributeError):
-        # The cause is left out, as it may quote the API key.
-        names = " and ".join(Key)
-        raise CommandError(f"{file()} is not a YAML mapping of {names}; correct or remove it") from None
+def store(key: Key, value: str | None) -> None:
+    """Write one value to the file, or remove it."""
+    with config_file.locked():
+        config_file.write(config_file.read().model_copy(update={key.value: value}))
 
 
-def store(key: Key, value: str) -> None:
-    """Write one value to the file, which is then readable by its owner alone."""
-    values = {known.value: kept for known, kept in (stored() | {key: value}).items()}
-    try:
-        file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp creates with mode 0600, and replace leaves either the old file or the whole new one.
-        descriptor, temporary = tempfile.mkstemp(dir=file().parent, prefix=f".{file().name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                yaml.safe_dump(values, stream)
-            Path(temporary).replace(file())
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CommandError(f"Cannot write {file()}: {error.strerror}") from error
+def _environment() -> dict[Key, str]:
+    return {key: value for key in Key if (value := os.environ.get(key.variable))}
 
 
-def file() -> Path:
-    """Where the file is."""
-    if path := os.environ.get("AIRFLOW_CLI_CONFIG"):
-        return Path(path)
-    home = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(home) if home else Path.home() / ".config") / "airflow-platform" / "config.yaml"
+def _stored() -> dict[Key, str]:
+    content = config_file.read()
+    return {key: value for key in Key if (value := getattr(content, key.value))}

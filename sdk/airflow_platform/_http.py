@@ -1,10 +1,12 @@
 """What both clients know about HTTP, apart from sending: build, judge and read, all without I/O."""
 
+import random
 import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +29,19 @@ from airflow_platform.exceptions import (
 
 ModelT = TypeVar("ModelT", bound=pydantic.BaseModel)
 
+
+class Unset(Enum):
+    """The type of ``UNSET``."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""What an update leaves as it is; None, in contrast, removes a value."""
+
 ERRORS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationError, "VALIDATION_ERROR"),
     401: (AuthenticationError, "AUTHENTICATION_FAILED"),
@@ -38,7 +53,15 @@ ERRORS: dict[int, tuple[type[APIError], str]] = {
     503: (ServiceUnavailableError, "SERVICE_UNAVAILABLE"),
 }
 
-RETRY_DELAYS = (0.2, 0.8)
+DEFAULT_BASE_URL = "http://localhost:8080"
+TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
+REVOKE_PATH = "/oauth/revoke"
+
+# Below these, a POST is carried out once for each Idempotency-Key, however often it arrives.
+KEYED_PATHS = ("/api/v1/platform/", "/api/v1/datakits", "/api/v1/analytics/")
+
+FIRST_DELAY = 0.25
+LONGEST_DELAY = 8.0
 RETRY_AFTER_LIMIT = 5.0
 RETRY_AFTER_DEFAULT = 1.0
 
@@ -52,41 +75,49 @@ def path(*segments: str | int) -> str:
     return "/".join(["/api/v1", *(quote(str(segment), safe="") for segment in segments)])
 
 
-def present(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that were given, with dates as ISO 8601."""
+def present(values: Mapping[str, Any], *, nulls: bool = False) -> dict[str, Any]:
+    """The values that were given, with dates as ISO 8601; None is one if ``nulls``."""
     return {
         name: value.isoformat() if isinstance(value, date | datetime) else value
         for name, value in values.items()
-        if value is not None
+        if value is not UNSET and (nulls or value is not None)
     }
 
 
-def retry_delay(method: str, attempt: int, outcome: httpx.Response | Exception) -> float | None:
-    """How many seconds to wait before the next attempt, or None if there is to be none.
+def is_repeatable(method: str, path: str) -> bool:
+    """Whether a request may arrive twice: by its method (RFC 9110, section 9.2.2), or by its key."""
+    return method in ("GET", "PUT", "DELETE") or (method == "POST" and path.startswith(KEYED_PATHS))
 
-    Only reads are repeated: a write may have been carried out although its answer was lost.
-    """
-    if method != "GET" or attempt >= len(RETRY_DELAYS):
-        return None
+
+def retry_delay(outcome: httpx.Response | Exception, attempt: int, *, repeatable: bool) -> float | None:
+    """How many seconds to wait before a request is sent again, or None if it is not to be."""
+    wait = 0.0
     if isinstance(outcome, httpx.Response):
-        if outcome.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            delay = retry_after(outcome)
-            return delay if delay <= RETRY_AFTER_LIMIT else None
-        transient = outcome.status_code in (502, 503, 504)
+        wait = retry_after(outcome) or 0.0
+        may_help = outcome.status_code == httpx.codes.TOO_MANY_REQUESTS or (
+            repeatable and _is_transient(outcome)
+        )
     else:
-        transient = isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
-    return RETRY_DELAYS[attempt] if transient else None
+        # Without a connection nothing was sent. A time-out is the caller's limit, which is reached.
+        may_help = isinstance(outcome, httpx.ConnectError) or (
+            repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
+        )
+    if not may_help or wait > RETRY_AFTER_LIMIT:
+        return None
+    backoff: float = min(LONGEST_DELAY, FIRST_DELAY * 2**attempt)
+    # Programs that failed together must not come back together.
+    return wait + backoff * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
 
 
-def retry_after(response: httpx.Response) -> float:
-    """How many seconds the answer asks to wait, from either form of Retry-After."""
+def retry_after(response: httpx.Response) -> float | None:
+    """How many seconds the answer asks to wait, in either form (RFC 9110, section 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return int(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
-        return RETRY_AFTER_DEFAULT
+        return None
 
 
 def connection_error(error: Exception) -> PlatformError:
@@ -107,6 +138,12 @@ def api_error(response: httpx.Response) -> APIError:
     kind, code = ERRORS.get(status, (fallback, f"HTTP_{status}"))
     body = _json_object(response)
     error = body.get("error")
+    is_oauth = response.request.url.path.endswith((TOKEN_PATH, REVOKE_PATH))
+    if is_oauth and response.is_client_error and kind is not RateLimitError:
+        # Whoever asked for a DAG would be misled by a token endpoint that is "not found".
+        kind = AuthenticationError
+        if isinstance(error, str):  # RFC 6749, section 5.2
+            error = {"code": error, "message": body.get("error_description") or "The platform refuses"}
     if not isinstance(error, dict):
         # Not a word from the platform: Airflow without the plugin, or a proxy in front of it.
         error = {"message": body.get("detail") or body.get("title") or _reason(response)}
@@ -118,20 +155,28 @@ def api_error(response: httpx.Response) -> APIError:
         "request_id": error.get("request_id") or response.headers.get("X-Request-ID"),
     }
     if kind is RateLimitError:
-        answer["retry_after"] = retry_after(response)
+        wait = retry_after(response)
+        answer["retry_after"] = RETRY_AFTER_DEFAULT if wait is None else wait
     return kind(str(error.get("message") or _reason(response)), **answer)
 
 
-def parse(model: type[ModelT], response: httpx.Response) -> ModelT:
-    """The body of a successful answer as ``model``."""
+def parse(model: type[ModelT], response: httpx.Response, context: object = None) -> ModelT:
+    """The body of a successful answer as ``model``, whose ``model_post_init`` gets the context."""
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(response.content, context=context)
     except pydantic.ValidationError as error:
         raise APIError(
             f"{response.url.path} answered with something other than a {model.__name__}; is base_url right?",
             status_code=response.status_code,
             code="INVALID_RESPONSE",
         ) from error
+
+
+def _is_transient(response: httpx.Response) -> bool:
+    if response.status_code == httpx.codes.GATEWAY_TIMEOUT:
+        # A proxy's, that is. The platform's own says that a query took too long, and would say so again.
+        return not isinstance(_json_object(response).get("error"), dict)
+    return response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class APIError(PlatformError):
 
     Attributes:
         status_code: The HTTP status.
-        code: The platform's word for it, such as ``RESOURCE_NOT_FOUND``.
+        code: The platform's word for it, such as ``RESOURCE_NOT_FOUND``, or OAuth's: ``invalid_grant``.
         message: A sentence for people.
         details: What else the platform says about it.
         request_id: What an operator finds the request by, if the platform named it.
@@ -65,11 +65,17 @@ class ValidationError(APIError):
 
 
 class AuthenticationError(APIError):
-    """The credentials are missing or wrong."""
+    """The credentials are missing or wrong, or no access token was given for them."""
 
 
 class PermissionDeniedError(APIError):
     """The credentials do not allow this."""
+
+    @property
+    def scope(self) -> str | None:
+        """What they lack, such as ``dags:write``, if the platform says."""
+        scope = self.details.get("scope")
+        return scope if isinstance(scope, str) else None
 
 
 class ResourceNotFoundError(APIError):

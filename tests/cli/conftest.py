@@ -1,8 +1,9 @@
 """What the CLI's tests share."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow_platform_cli.main import main
@@ -10,6 +11,7 @@ from command_line import Result, Run
 
 sys.path.append(str(Path(__file__).parents[1] / "sdk"))  # where fake_platform is
 from fake_platform import FakePlatform, serve
+from live_platform import pipeline, serve_live
 
 
 @pytest.fixture
@@ -20,12 +22,26 @@ def platform() -> Iterator[FakePlatform]:
 
 
 @pytest.fixture
+def live_url(app: Any) -> Iterator[str]:
+    """Where the real application answers."""
+    with serve_live(app) as url:
+        yield url
+
+
+@pytest.fixture
+def finish(app: Any) -> Iterator[Callable[[], None]]:
+    """The reference's DAG in that application; called, every run of it has finished."""
+    with pipeline() as finish:
+        yield finish
+
+
+@pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A settings file that is not there yet."""
     path = tmp_path / "new" / "config.yaml"
     monkeypatch.setenv("AIRFLOW_CLI_CONFIG", str(path))
-    monkeypatch.delenv("AIRFLOW_PLATFORM_BASE_URL", raising=False)
-    monkeypatch.delenv("AIRFLOW_PLATFORM_API_KEY", raising=False)
+    for name in ("BASE_URL", "API_KEY", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"AIRFLOW_PLATFORM_{name}", raising=False)
     return path
 
 

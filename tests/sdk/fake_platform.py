@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 
 @dataclass
@@ -24,7 +24,11 @@ class Request:
 
 @dataclass
 class FakePlatform:
-    """Answers each request with the next of ``answers``, or else with what stands in ``routes``."""
+    """Answers each request with the next of ``answers``, or else with what stands in ``routes``.
+
+    A route's answer is JSON, or text, or a function of the request that returns these or a tuple of status,
+    headers and JSON.
+    """
 
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     routes: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -57,6 +61,9 @@ class FakePlatform:
             return 404, {}, json.dumps({"error": error | {"request_id": "req_1"}}).encode()
         if callable(body):
             body = body(request)
+        if isinstance(body, tuple):
+            status, headers, document = body
+            return status, headers, json.dumps(document).encode()
         if isinstance(body, str):
             return 200, {"Content-Type": "text/plain"}, body.encode()
         return 200, {}, json.dumps(body).encode()
@@ -65,6 +72,13 @@ class FakePlatform:
     def last(self) -> Request:
         """The request that came last."""
         return self.requests[-1]
+
+
+def body_of(content: bytes, kind: str) -> Any:
+    """A form as a mapping, JSON as what it says."""
+    if kind == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(content.decode(), strict_parsing=True))
+    return json.loads(content) if content else None
 
 
 @contextmanager
@@ -83,7 +97,7 @@ def serve() -> Iterator[FakePlatform]:
                 url.path,
                 parse_qs(url.query, keep_blank_values=True),
                 {name.lower(): value for name, value in self.headers.items()},
-                json.loads(content) if content else None,
+                body_of(content, self.headers.get_content_type()),
             )
             status, headers, body = platform.respond(request)
             self.send_response(status)

@@ -47,7 +47,7 @@ def test_tenants(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
     assert created.created_at is not None
     assert created.created_at.tzinfo is not None
     assert airflow.tenants.get(created.tenant_id) == created
-    assert created in list(airflow.tenants.iterate())
+    assert created in list(airflow.tenants.list())
     with pytest.raises(ConflictError):
         airflow.tenants.create(**tenant)
 
@@ -64,7 +64,7 @@ def test_datakits(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
     kit = airflow.datakits.register(**manifest)
     assert airflow.datakits.register(**manifest).id == kit.id
     assert airflow.datakits.get(f"{kit.name}@{kit.version}") == airflow.datakits.get(kit.name) == kit
-    assert kit in list(airflow.datakits.iterate(type="transformation", tags=["customer"], search="360"))
+    assert kit in list(airflow.datakits.list(type="transformation", tags=["customer"], search="360"))
 
     deployed = airflow.datakits.deploy(kit.id, "production", configuration={"batch_size": 1000})
     assert airflow.datakits.get_deployment(deployed.id) == deployed
@@ -77,7 +77,7 @@ def test_webhooks(airflow: PlatformClient) -> None:
     created = airflow.webhooks.create("n", "https://example.com/hook", ["dag.success"])
     assert created.secret
     assert airflow.webhooks.get(created.webhook_id).secret is None
-    assert created.webhook_id in [webhook.webhook_id for webhook in airflow.webhooks.iterate()]
+    assert created.webhook_id in [webhook.webhook_id for webhook in airflow.webhooks.list()]
     airflow.webhooks.delete(created.webhook_id)
     with pytest.raises(ResourceNotFoundError):
         airflow.webhooks.get(created.webhook_id)

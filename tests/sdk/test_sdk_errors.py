@@ -39,7 +39,7 @@ ENVELOPE = {
 )
 def test_status(status: int, kind: type, client: PlatformClient, platform: FakePlatform) -> None:
     """Each status has its class, which carries what the envelope says."""
-    platform.answer(status, ENVELOPE)
+    platform.routes["PATCH", "/api/v1/dags/non_existent_dag"] = lambda _: (status, {}, ENVELOPE)
     with pytest.raises(exceptions.APIError) as caught:
         client.dags.pause("non_existent_dag")
     error = caught.value
@@ -88,14 +88,25 @@ def test_fields(client: PlatformClient, platform: FakePlatform) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("30", 30), (100, 100), (-100, 0), ("soon", 1), ("", 1)],
+    [("30", 30), (100, 100), ("soon", 1), ("", 1)],
 )
-def test_retry_after(header: str | int, seconds: float) -> None:
+def test_retry_after(
+    header: str | int, seconds: float, client: PlatformClient, platform: FakePlatform
+) -> None:
     """Either form of Retry-After ends in seconds, and so does nonsense."""
     if isinstance(header, int):
         header = formatdate(time() + header)
-    response = httpx.Response(429, headers={"Retry-After": header})
-    assert _http.retry_after(response) == pytest.approx(seconds, abs=5)
+    for _ in range(3):
+        platform.answer(429, Retry_After=header)
+    with pytest.raises(exceptions.RateLimitError) as caught:
+        client.dags.list()
+    assert caught.value.retry_after == pytest.approx(seconds, abs=5)
+
+
+def test_retry_after_a_moment_that_has_passed() -> None:
+    """A moment of the past is no negative wait."""
+    response = httpx.Response(429, headers={"Retry-After": formatdate(time() - 100)})
+    assert _http.retry_after(response) == 0
 
 
 def test_every_httpx_error_is_mapped() -> None:

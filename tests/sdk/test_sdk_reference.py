@@ -1,14 +1,11 @@
 """Each example of the API reference, word for word, against answers that the reference shows."""
 
 import asyncio
-import re
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from airflow_platform import PlatformClient
+import reference
 from fake_platform import FakePlatform, Request
 
 DAG = {
@@ -38,6 +35,7 @@ INSTANCE = {
     "task_id": "validate_source_data",
     "try_number": 1,
 }
+Run = Callable[..., dict[str, Any]]
 DAGS = "/api/v1/dags"
 PIPELINE = f"{DAGS}/bronze_to_silver_pipeline"
 RUN = f"{PIPELINE}/dagRuns/scheduled__2024-01-15T00%3A00%3A00%2B00%3A00"
@@ -54,18 +52,21 @@ def run_of(request: Request) -> dict[str, Any]:
     }
 
 
-def run(heading: str, until: str | None = None, **names: Any) -> dict[str, Any]:
-    """Run the reference's example under a heading, up to a line, and return its variables."""
-    text = Path(__file__).with_name("reference.md").read_text()
-    found = re.search(rf"### \*\*{heading}\*\*\n+```python\n(.*?)```", text, re.DOTALL)
-    assert found, heading
-    code = found[1].partition(until)[0] if until else found[1]
-    exec(code, names)  # noqa: S102 - the reference's own code
-    return names
+@pytest.fixture(params=[reference.run, reference.run_async], ids=["sync", "async"])
+def run(request: pytest.FixtureRequest, platform: FakePlatform) -> Callable[..., dict[str, Any]]:
+    """Run the example under a heading, with either client."""
+    return lambda heading, until=None: request.param(reference.example(heading, until), platform.url, "k")
+
+
+def test_client_initialization() -> None:
+    """Both kinds of client are made as it is written."""
+    names: dict[str, Any] = {}
+    exec(reference.example("Client Initialization"), names)  # noqa: S102 - the reference's own code
+    names["client"].close()
 
 
 def test_dag_management(
-    client: PlatformClient,
+    run: Run,
     platform: FakePlatform,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -84,7 +85,7 @@ def test_dag_management(
         ("GET", f"{PIPELINE}/dagRuns/manual_*"): later,
     }
 
-    run("DAG Management", client=client, datetime=datetime, time=Mock())
+    run("DAG Management")
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
@@ -99,9 +100,7 @@ def test_dag_management(
     assert (platform.requests[-2].body, platform.last.body) == ({"is_paused": True}, {"is_paused": False})
 
 
-def test_task_management(
-    client: PlatformClient, platform: FakePlatform, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_task_management(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """The examples under Task Management run as they stand."""
     platform.routes = {
         ("GET", f"{RUN}/taskInstances"): {"task_instances": [INSTANCE], "total_entries": 1},
@@ -118,7 +117,7 @@ def test_task_management(
         ("GET", f"{RUN}/taskInstances/validate_source_data/logs/1"): "it went well\n",
     }
 
-    run("Task Management", client=client)
+    run("Task Management")
 
     cleared = platform.requests[1].body
     assert capsys.readouterr().out == "validate_source_data: success (duration: 125.5s)\nit went well\n\n"
@@ -129,9 +128,7 @@ def test_task_management(
     assert cleared["dag_run_id"] == "scheduled__2024-01-15T00:00:00+00:00"
 
 
-def test_datakit_operations(
-    client: PlatformClient, platform: FakePlatform, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_datakit_operations(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """The examples under DataKit Operations run as they stand."""
     deployment_answer = {
         "id": "dep_1",
@@ -149,7 +146,7 @@ def test_datakit_operations(
         ("GET", "/api/v1/datakits/deployments/dep_1/status"): {"deployment_id": "dep_1", "status": "active"},
     }
 
-    run("DataKit Operations", client=client)
+    run("DataKit Operations")
 
     assert capsys.readouterr().out == "Deployment status: active\n"
     assert set(platform.requests[0].body) == {"name", "version", "image", "inputs", "outputs"}
@@ -160,7 +157,7 @@ def test_datakit_operations(
     }
 
 
-def test_analytics_query(client: PlatformClient, platform: FakePlatform) -> None:
+def test_analytics_query(run: Run, platform: FakePlatform) -> None:
     """A query's result carries its rows, and the query for saving it."""
     platform.routes[("POST", "/api/v1/analytics/query")] = {
         "query_id": "q_123456789",
@@ -171,14 +168,14 @@ def test_analytics_query(client: PlatformClient, platform: FakePlatform) -> None
         "metadata": {"database": "warehouse", "cache_hit": False},
     }
 
-    result = run("Analytics Queries", until="# Convert to DataFrame", client=client)["result"]
+    result = run("Analytics Queries", until="# Convert to DataFrame")["result"]
 
     assert result.data[0]["order_count"] == 127
     assert result.parameters == {"start_date": "2024-01-01"}
     assert platform.last.body == {"query": result.query, "parameters": result.parameters}
 
 
-def test_pagination(client: PlatformClient, platform: FakePlatform) -> None:
+def test_pagination(run: Run, platform: FakePlatform) -> None:
     """The loop of the best practices collects every DAG."""
 
     def some(request: Request) -> dict[str, Any]:
@@ -188,18 +185,16 @@ def test_pagination(client: PlatformClient, platform: FakePlatform) -> None:
 
     platform.routes[("GET", DAGS)] = some
 
-    all_dags = run("Pagination", client=client)["all_dags"]
+    all_dags = run("Pagination")["all_dags"]
 
     assert [dag.dag_id for dag in all_dags] == [f"dag_{number}" for number in range(250)]
 
 
-def test_error_handling(
-    client: PlatformClient, platform: FakePlatform, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_error_handling(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
     """The error handling of the best practices does what it says."""
     for status in (404, 429, 401):
         platform.answer(status, {"error": {"code": "X", "message": "no"}}, Retry_After="30")
-        run("Error Handling", client=client, time=Mock())
+        run("Error Handling")
 
     assert capsys.readouterr().out.splitlines() == [
         "DAG not found",
@@ -213,7 +208,9 @@ def test_async_operations(platform: FakePlatform, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", platform.url)
     platform.routes = {("POST", f"{DAGS}/dag_{i}/dagRuns"): run_of for i in range(10)}
 
-    results = asyncio.run(run("Async Operations")["trigger_multiple_dags"]())
+    names: dict[str, Any] = {}
+    exec(reference.example("Async Operations"), names)  # noqa: S102 - the reference's own code
+    results = asyncio.run(names["trigger_multiple_dags"]())
 
     assert [result.dag_id for result in results] == [f"dag_{i}" for i in range(10)]
     assert {request.headers["x-api-key"] for request in platform.requests} == {"your-key"}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from airflow_platform_cli.arguments import DagArgument, TagsOption, json_object, names
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="DAGs and their runs.", no_args_is_help=True)
@@ -17,7 +17,7 @@ COLUMNS = ("dag_id", "schedule_interval", "is_paused", "next_dagrun", "tags", "d
 def list_(tags: TagsOption = None, output: OutputOption = Format.TABLE) -> None:
     """List DAGs."""
     with connect() as client:
-        dags = everything(client.dags.list, tags=names(tags))
+        dags = client.dags.list(tags=names(tags))
         show_list(dags, COLUMNS, output)
 
 

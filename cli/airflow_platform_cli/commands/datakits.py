@@ -12,7 +12,7 @@ from airflow_platform_cli.arguments import (
     json_object,
     names,
 )
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="DataKits and their deployments.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def list_(
 ) -> None:
     """List DataKits."""
     with connect() as client:
-        kits = everything(client.datakits.list, type=kind, tags=names(tags), search=search)
+        kits = client.datakits.list(type=kind, tags=names(tags), search=search)
         show_list(kits, COLUMNS, output)
 
 
@@ -78,7 +78,7 @@ def status(
     """Show where a DataKit is deployed and what Airflow makes of it."""
     with connect() as client:
         rows = []
-        for deployment in everything(client.datakits.deployments, datakit=name, environment=environment):
+        for deployment in client.datakits.deployments(datakit=name, environment=environment):
             state = client.datakits.get_deployment_status(deployment.id)
             rows.append(
                 deployment.model_dump(mode="json") | {"status": state.status, "message": state.message}

@@ -8,7 +8,7 @@ from airflow_platform import PlatformClient
 
 from airflow_platform_cli.arguments import DagArgument, Period, identifier, period
 from airflow_platform_cli.errors import CommandError
-from airflow_platform_cli.output import Format, OutputOption, everything, note, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, note, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Tasks of DAGs, and their instances in runs.", no_args_is_help=True)
@@ -32,7 +32,7 @@ RunOption = Annotated[str | None, typer.Option(parser=identifier, metavar="RUN",
 def list_(dag_id: DagArgument, output: OutputOption = Format.TABLE) -> None:
     """List the tasks of a DAG."""
     with connect() as client:
-        show_list(list(client.tasks.list(dag_id)), COLUMNS, output)
+        show_list(client.tasks.list(dag_id), COLUMNS, output)
 
 
 @app.command()
@@ -57,7 +57,7 @@ def clear(
     """Let a task run again in one run."""
     with connect() as client:
         run_id = run_id or _find_run(client, dag_id, execution_date)
-        cleared = list(client.tasks.clear(dag_id, task, run_id))
+        cleared = client.tasks.clear(dag_id, task, run_id)
         show_list(cleared, ("dag_id", "dag_run_id", "task_id"), output)
     if not cleared:
         note("Nothing was cleared.")
@@ -113,7 +113,7 @@ def _log(client: PlatformClient, dag_id: str, task: str, run_id: str, attempt: i
 def _find_run(client: PlatformClient, dag_id: str, date: Period | None) -> str:
     if date is None:
         raise typer.BadParameter("Say which run: --execution-date or --run-id.")
-    runs = everything(client.dags.runs, dag_id, execution_date_gte=date.first, execution_date_lte=date.last)
+    runs = list(client.dags.runs(dag_id, execution_date_gte=date.first, execution_date_lte=date.last))
     if not runs:
         raise CommandError(f"No run of {dag_id} has the logical date {date.text}")
     if len(runs) > 1:

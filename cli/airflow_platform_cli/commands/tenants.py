@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from airflow_platform_cli.arguments import FileOption, document, identifier
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Tenants: teams that share the platform.", no_args_is_help=True)
@@ -25,7 +25,7 @@ def create(file: FileOption, output: OutputOption = Format.TABLE) -> None:
 def list_(output: OutputOption = Format.TABLE) -> None:
     """List tenants."""
     with connect() as client:
-        tenants = everything(client.tenants.list)
+        tenants = client.tenants.list()
         show_list(tenants, COLUMNS, output)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from airflow_platform_cli.arguments import identifier, names
-from airflow_platform_cli.output import Format, OutputOption, everything, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Webhooks: addresses that hear of events.", no_args_is_help=True)
@@ -17,7 +17,7 @@ COLUMNS = ("webhook_id", "name", "url", "events")
 def list_(output: OutputOption = Format.TABLE) -> None:
     """List webhooks."""
     with connect() as client:
-        hooks = everything(client.webhooks.list)
+        hooks = client.webhooks.list()
         show_list(hooks, COLUMNS, output)
 
 

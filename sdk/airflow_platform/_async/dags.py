@@ -9,20 +9,27 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncOrigin, AsyncPage
+from airflow_platform._async.session import AsyncResource, AsyncSession
 from airflow_platform._http import path
+from airflow_platform._listing import AsyncListing
 from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models import Dag, DagPage, DagRunFields, Page
+from airflow_platform.models import Dag, DagRunFields
 
 
 class AsyncDagRun(DagRunFields):
     """A run of a DAG."""
 
-    _dags: "AsyncDags" = PrivateAttr()
+    _session: AsyncSession = PrivateAttr()
+
+    def model_post_init(self, context: AsyncOrigin) -> None:
+        """Remember whom to ask."""
+        self._session = context.session
 
     async def refresh(self) -> None:
         """Ask the platform for the run's present state."""
-        for name, value in await self._dags.get_run(self.dag_id, self.dag_run_id):
+        url = path("dags", self.dag_id, "dagRuns", self.dag_run_id)
+        for name, value in await self._session.fetch(AsyncDagRun, "GET", url):
             setattr(self, name, value)
 
     async def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "AsyncDagRun":
@@ -37,17 +44,24 @@ class AsyncDagRun(DagRunFields):
         return self
 
 
-class AsyncDagRunPage(Page[AsyncDagRun]):
+class AsyncDagRunPage(AsyncPage[AsyncDagRun]):
     """Some runs of a DAG."""
 
     collection: ClassVar = "dag_runs"
     dag_runs: list[AsyncDagRun]
 
 
-class AsyncDags(AsyncCollection[Dag]):
+class AsyncDagPage(AsyncPage[Dag]):
+    """Some DAGs."""
+
+    collection: ClassVar = "dags"
+    dags: list[Dag]
+
+
+class AsyncDags(AsyncResource):
     """``client.dags``."""
 
-    async def list(
+    def list(
         self,
         *,
         tags: Sequence[str] | None = None,
@@ -57,8 +71,8 @@ class AsyncDags(AsyncCollection[Dag]):
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | None = None,
-    ) -> DagPage:
-        """One page of the DAGs that have any of ``tags``."""
+    ) -> AsyncListing[AsyncDagPage]:
+        """The DAGs that have any of ``tags``."""
         params = {
             "tags": tags,
             "only_active": only_active,
@@ -68,7 +82,7 @@ class AsyncDags(AsyncCollection[Dag]):
             "offset": offset,
             "order_by": order_by,
         }
-        return await self._session.fetch(DagPage, "GET", path("dags"), params=params)
+        return self._session.list(AsyncDagPage, path("dags"), params)
 
     async def get(self, dag_id: str) -> Dag:
         """One DAG."""
@@ -96,10 +110,9 @@ class AsyncDags(AsyncCollection[Dag]):
     ) -> AsyncDagRun:
         """Start a run of a DAG."""
         body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
-        run = await self._session.fetch(AsyncDagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
-        return self._bind(run)
+        return await self._session.fetch(AsyncDagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
 
-    async def runs(
+    def runs(
         self,
         dag_id: str,
         *,
@@ -109,8 +122,8 @@ class AsyncDags(AsyncCollection[Dag]):
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | None = None,
-    ) -> AsyncDagRunPage:
-        """One page of a DAG's runs."""
+    ) -> AsyncListing[AsyncDagRunPage]:
+        """The runs of a DAG."""
         params = {
             "state": state,
             "execution_date_gte": execution_date_gte,
@@ -119,22 +132,12 @@ class AsyncDags(AsyncCollection[Dag]):
             "offset": offset,
             "order_by": order_by,
         }
-        page = await self._session.fetch(
-            AsyncDagRunPage, "GET", path("dags", dag_id, "dagRuns"), params=params
-        )
-        for run in page:
-            self._bind(run)
-        return page
+        return self._session.list(AsyncDagRunPage, path("dags", dag_id, "dagRuns"), params)
 
     async def get_run(self, dag_id: str, dag_run_id: str) -> AsyncDagRun:
         """One run."""
-        run = await self._session.fetch(AsyncDagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
-        return self._bind(run)
+        return await self._session.fetch(AsyncDagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
 
     async def delete_run(self, dag_id: str, dag_run_id: str) -> None:
         """Delete a run and its task instances."""
         await self._session.request("DELETE", path("dags", dag_id, "dagRuns", dag_run_id))
-
-    def _bind(self, run: AsyncDagRun) -> AsyncDagRun:
-        run._dags = self  # noqa: SLF001 - no other way to give a model a private attribute
-        return run

@@ -1,14 +1,30 @@
 """DataKits and their deployments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import path
-from airflow_platform.models import DataKit, DataKitPage, Deployment, DeploymentPage, DeploymentStatus
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import DataKit, Deployment, DeploymentStatus
 
 
-class AsyncDataKits(AsyncCollection[DataKit]):
+class AsyncDataKitPage(AsyncPage[DataKit]):
+    """Some DataKits."""
+
+    collection: ClassVar = "datakits"
+    datakits: list[DataKit]
+
+
+class AsyncDeploymentPage(AsyncPage[Deployment]):
+    """Some deployments."""
+
+    collection: ClassVar = "deployments"
+    deployments: list[Deployment]
+
+
+class AsyncDataKits(AsyncResource):
     """``client.datakits``."""
 
     async def register(
@@ -42,7 +58,7 @@ class AsyncDataKits(AsyncCollection[DataKit]):
         }
         return await self._session.fetch(DataKit, "POST", path("datakits"), json=manifest)
 
-    async def list(
+    def list(
         self,
         *,
         type: str | None = None,  # noqa: A002 - the manifest's word
@@ -50,10 +66,10 @@ class AsyncDataKits(AsyncCollection[DataKit]):
         search: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> DataKitPage:
-        """One page of the DataKits; ``search`` looks into names and descriptions."""
+    ) -> AsyncListing[AsyncDataKitPage]:
+        """The DataKits; ``search`` looks into names and descriptions."""
         params = {"type": type, "tags": tags, "search": search, "limit": limit, "offset": offset}
-        return await self._session.fetch(DataKitPage, "GET", path("datakits"), params=params)
+        return self._session.list(AsyncDataKitPage, path("datakits"), params)
 
     async def get(self, datakit_id: str) -> DataKit:
         """A DataKit by id, by ``name@version``, or the newest version by name."""
@@ -80,7 +96,7 @@ class AsyncDataKits(AsyncCollection[DataKit]):
         url = path("datakits", datakit_id, "deploy")
         return await self._session.fetch(Deployment, "POST", url, json=body)
 
-    async def deployments(
+    def deployments(
         self,
         *,
         datakit: str | None = None,
@@ -88,8 +104,8 @@ class AsyncDataKits(AsyncCollection[DataKit]):
         namespace: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
-    ) -> DeploymentPage:
-        """One page of the deployments."""
+    ) -> AsyncListing[AsyncDeploymentPage]:
+        """The deployments."""
         params = {
             "datakit": datakit,
             "environment": environment,
@@ -97,9 +113,7 @@ class AsyncDataKits(AsyncCollection[DataKit]):
             "limit": limit,
             "offset": offset,
         }
-        return await self._session.fetch(
-            DeploymentPage, "GET", path("datakits", "deployments"), params=params
-        )
+        return self._session.list(AsyncDeploymentPage, path("datakits", "deployments"), params)
 
     async def get_deployment(self, deployment_id: str) -> Deployment:
         """One deployment."""

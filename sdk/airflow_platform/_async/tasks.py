@@ -1,31 +1,46 @@
 """Tasks of DAGs and their instances in runs."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
+from airflow_platform._async.pages import AsyncPage
 from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import path
-from airflow_platform.models import Task, TaskInstance, TaskInstancePage, TaskPage
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import Task, TaskInstance
+
+
+class AsyncTaskPage(AsyncPage[Task]):
+    """Tasks of a DAG."""
+
+    collection: ClassVar = "tasks"
+    tasks: list[Task]
+
+
+class AsyncTaskInstancePage(AsyncPage[TaskInstance]):
+    """Task instances of a run."""
+
+    collection: ClassVar = "task_instances"
+    task_instances: list[TaskInstance]
 
 
 class AsyncTasks(AsyncResource):
     """``client.tasks``."""
 
-    async def list(self, dag_id: str) -> TaskPage:
+    def list(self, dag_id: str) -> AsyncListing[AsyncTaskPage]:
         """The tasks of a DAG."""
-        return await self._session.fetch(TaskPage, "GET", path("dags", dag_id, "tasks"))
+        return self._session.list(AsyncTaskPage, path("dags", dag_id, "tasks"))
 
     async def get(self, dag_id: str, task_id: str) -> Task:
         """One task."""
         return await self._session.fetch(Task, "GET", path("dags", dag_id, "tasks", task_id))
 
-    async def get_instances(
+    def get_instances(
         self, dag_id: str, dag_run_id: str, *, limit: int | None = None, offset: int | None = None
-    ) -> TaskInstancePage:
-        """One page of the task instances of a run."""
-        return await self._session.fetch(
-            TaskInstancePage,
-            "GET",
-            path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances"),
-            params={"limit": limit, "offset": offset},
-        )
+    ) -> AsyncListing[AsyncTaskInstancePage]:
+        """The task instances of a run."""
+        url = path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances")
+        return self._session.list(AsyncTaskInstancePage, url, {"limit": limit, "offset": offset})
 
     async def get_instance(
         self, dag_id: str, task_id: str, dag_run_id: str, *, map_index: int | None = None
@@ -53,7 +68,7 @@ class AsyncTasks(AsyncResource):
         only_failed: bool = False,
         include_upstream: bool = False,
         include_downstream: bool = False,
-    ) -> TaskInstancePage:
+    ) -> Sequence[TaskInstance]:
         """Let a task run again in one run, and return what was cleared."""
         body = {
             "task_ids": [task_id],
@@ -66,7 +81,7 @@ class AsyncTasks(AsyncResource):
             "reset_dag_runs": True,
         }
         url = path("dags", dag_id, "clearTaskInstances")
-        return await self._session.fetch(TaskInstancePage, "POST", url, json=body)
+        return (await self._session.fetch(AsyncTaskInstancePage, "POST", url, json=body)).items
 
     async def get_logs(
         self,

@@ -1,14 +1,23 @@
 """Tenants."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import path
-from airflow_platform.models import Tenant, TenantPage
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import Tenant
 
 
-class AsyncTenants(AsyncCollection[Tenant]):
+class AsyncTenantPage(AsyncPage[Tenant]):
+    """Some tenants."""
+
+    collection: ClassVar = "tenants"
+    tenants: list[Tenant]
+
+
+class AsyncTenants(AsyncResource):
     """``client.tenants``."""
 
     async def create(
@@ -36,10 +45,10 @@ class AsyncTenants(AsyncCollection[Tenant]):
         }
         return await self._session.fetch(Tenant, "POST", path("platform", "tenants"), json=body)
 
-    async def list(self, *, limit: int | None = None, offset: int | None = None) -> TenantPage:
-        """One page of the tenants."""
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> AsyncListing[AsyncTenantPage]:
+        """The tenants."""
         params = {"limit": limit, "offset": offset}
-        return await self._session.fetch(TenantPage, "GET", path("platform", "tenants"), params=params)
+        return self._session.list(AsyncTenantPage, path("platform", "tenants"), params)
 
     async def get(self, tenant_id: str) -> Tenant:
         """One tenant."""

@@ -1,14 +1,23 @@
 """Webhooks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._async.session import AsyncCollection
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import path
-from airflow_platform.models import Webhook, WebhookPage
+from airflow_platform._listing import AsyncListing
+from airflow_platform.models import Webhook
 
 
-class AsyncWebhooks(AsyncCollection[Webhook]):
+class AsyncWebhookPage(AsyncPage[Webhook]):
+    """Some webhooks."""
+
+    collection: ClassVar = "webhooks"
+    webhooks: list[Webhook]
+
+
+class AsyncWebhooks(AsyncResource):
     """``client.webhooks``."""
 
     async def create(
@@ -32,10 +41,10 @@ class AsyncWebhooks(AsyncCollection[Webhook]):
         }
         return await self._session.fetch(Webhook, "POST", path("platform", "webhooks"), json=body)
 
-    async def list(self, *, limit: int | None = None, offset: int | None = None) -> WebhookPage:
-        """One page of the webhooks."""
+    def list(self, *, limit: int | None = None, offset: int | None = None) -> AsyncListing[AsyncWebhookPage]:
+        """The webhooks."""
         params = {"limit": limit, "offset": offset}
-        return await self._session.fetch(WebhookPage, "GET", path("platform", "webhooks"), params=params)
+        return self._session.list(AsyncWebhookPage, path("platform", "webhooks"), params)
 
     async def get(self, webhook_id: str) -> Webhook:
         """One webhook."""

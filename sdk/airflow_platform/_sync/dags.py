@@ -10,20 +10,26 @@ from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Origin, Page
+from airflow_platform._sync.session import Resource, Session
 from airflow_platform._http import path
 from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models import Dag, DagPage, DagRunFields, Page
+from airflow_platform.models import Dag, DagRunFields
 
 
 class DagRun(DagRunFields):
     """A run of a DAG."""
 
-    _dags: "Dags" = PrivateAttr()
+    _session: Session = PrivateAttr()
+
+    def model_post_init(self, context: Origin) -> None:
+        """Remember whom to ask."""
+        self._session = context.session
 
     def refresh(self) -> None:
         """Ask the platform for the run's present state."""
-        for name, value in self._dags.get_run(self.dag_id, self.dag_run_id):
+        url = path("dags", self.dag_id, "dagRuns", self.dag_run_id)
+        for name, value in self._session.fetch(DagRun, "GET", url):
             setattr(self, name, value)
 
     def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "DagRun":
@@ -45,7 +51,14 @@ class DagRunPage(Page[DagRun]):
     dag_runs: list[DagRun]
 
 
-class Dags(Collection[Dag]):
+class DagPage(Page[Dag]):
+    """Some DAGs."""
+
+    collection: ClassVar = "dags"
+    dags: list[Dag]
+
+
+class Dags(Resource):
     """``client.dags``."""
 
     def list(
@@ -59,7 +72,7 @@ class Dags(Collection[Dag]):
         offset: int | None = None,
         order_by: str | None = None,
     ) -> DagPage:
-        """One page of the DAGs that have any of ``tags``."""
+        """The DAGs that have any of ``tags``."""
         params = {
             "tags": tags,
             "only_active": only_active,
@@ -69,7 +82,7 @@ class Dags(Collection[Dag]):
             "offset": offset,
             "order_by": order_by,
         }
-        return self._session.fetch(DagPage, "GET", path("dags"), params=params)
+        return self._session.list(DagPage, path("dags"), params)
 
     def get(self, dag_id: str) -> Dag:
         """One DAG."""
@@ -97,8 +110,7 @@ class Dags(Collection[Dag]):
     ) -> DagRun:
         """Start a run of a DAG."""
         body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
-        run = self._session.fetch(DagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
-        return self._bind(run)
+        return self._session.fetch(DagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
 
     def runs(
         self,
@@ -111,7 +123,7 @@ class Dags(Collection[Dag]):
         offset: int | None = None,
         order_by: str | None = None,
     ) -> DagRunPage:
-        """One page of a DAG's runs."""
+        """The runs of a DAG."""
         params = {
             "state": state,
             "execution_date_gte": execution_date_gte,
@@ -120,22 +132,12 @@ class Dags(Collection[Dag]):
             "offset": offset,
             "order_by": order_by,
         }
-        page = self._session.fetch(
-            DagRunPage, "GET", path("dags", dag_id, "dagRuns"), params=params
-        )
-        for run in page:
-            self._bind(run)
-        return page
+        return self._session.list(DagRunPage, path("dags", dag_id, "dagRuns"), params)
 
     def get_run(self, dag_id: str, dag_run_id: str) -> DagRun:
         """One run."""
-        run = self._session.fetch(DagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
-        return self._bind(run)
+        return self._session.fetch(DagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
 
     def delete_run(self, dag_id: str, dag_run_id: str) -> None:
         """Delete a run and its task instances."""
         self._session.request("DELETE", path("dags", dag_id, "dagRuns", dag_run_id))
-
-    def _bind(self, run: DagRun) -> DagRun:
-        run._dags = self  # noqa: SLF001 - no other way to give a model a private attribute
-        return run

@@ -2,14 +2,29 @@
 """DataKits and their deployments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import DataKit, DataKitPage, Deployment, DeploymentPage, DeploymentStatus
+from airflow_platform.models import DataKit, Deployment, DeploymentStatus
 
 
-class DataKits(Collection[DataKit]):
+class DataKitPage(Page[DataKit]):
+    """Some DataKits."""
+
+    collection: ClassVar = "datakits"
+    datakits: list[DataKit]
+
+
+class DeploymentPage(Page[Deployment]):
+    """Some deployments."""
+
+    collection: ClassVar = "deployments"
+    deployments: list[Deployment]
+
+
+class DataKits(Resource):
     """``client.datakits``."""
 
     def register(
@@ -52,9 +67,9 @@ class DataKits(Collection[DataKit]):
         limit: int | None = None,
         offset: int | None = None,
     ) -> DataKitPage:
-        """One page of the DataKits; ``search`` looks into names and descriptions."""
+        """The DataKits; ``search`` looks into names and descriptions."""
         params = {"type": type, "tags": tags, "search": search, "limit": limit, "offset": offset}
-        return self._session.fetch(DataKitPage, "GET", path("datakits"), params=params)
+        return self._session.list(DataKitPage, path("datakits"), params)
 
     def get(self, datakit_id: str) -> DataKit:
         """A DataKit by id, by ``name@version``, or the newest version by name."""
@@ -90,7 +105,7 @@ class DataKits(Collection[DataKit]):
         limit: int | None = None,
         offset: int | None = None,
     ) -> DeploymentPage:
-        """One page of the deployments."""
+        """The deployments."""
         params = {
             "datakit": datakit,
             "environment": environment,
@@ -98,9 +113,7 @@ class DataKits(Collection[DataKit]):
             "limit": limit,
             "offset": offset,
         }
-        return self._session.fetch(
-            DeploymentPage, "GET", path("datakits", "deployments"), params=params
-        )
+        return self._session.list(DeploymentPage, path("datakits", "deployments"), params)
 
     def get_deployment(self, deployment_id: str) -> Deployment:
         """One deployment."""

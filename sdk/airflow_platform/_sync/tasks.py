@@ -1,9 +1,27 @@
 # Written by scripts/unasync from the file of this name in _async; change that one.
 """Tasks of DAGs and their instances in runs."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
+from airflow_platform._sync.pages import Page
 from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import Task, TaskInstance, TaskInstancePage, TaskPage
+from airflow_platform.models import Task, TaskInstance
+
+
+class TaskPage(Page[Task]):
+    """Tasks of a DAG."""
+
+    collection: ClassVar = "tasks"
+    tasks: list[Task]
+
+
+class TaskInstancePage(Page[TaskInstance]):
+    """Task instances of a run."""
+
+    collection: ClassVar = "task_instances"
+    task_instances: list[TaskInstance]
 
 
 class Tasks(Resource):
@@ -11,7 +29,7 @@ class Tasks(Resource):
 
     def list(self, dag_id: str) -> TaskPage:
         """The tasks of a DAG."""
-        return self._session.fetch(TaskPage, "GET", path("dags", dag_id, "tasks"))
+        return self._session.list(TaskPage, path("dags", dag_id, "tasks"))
 
     def get(self, dag_id: str, task_id: str) -> Task:
         """One task."""
@@ -20,13 +38,9 @@ class Tasks(Resource):
     def get_instances(
         self, dag_id: str, dag_run_id: str, *, limit: int | None = None, offset: int | None = None
     ) -> TaskInstancePage:
-        """One page of the task instances of a run."""
-        return self._session.fetch(
-            TaskInstancePage,
-            "GET",
-            path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances"),
-            params={"limit": limit, "offset": offset},
-        )
+        """The task instances of a run."""
+        url = path("dags", dag_id, "dagRuns", dag_run_id, "taskInstances")
+        return self._session.list(TaskInstancePage, url, {"limit": limit, "offset": offset})
 
     def get_instance(
         self, dag_id: str, task_id: str, dag_run_id: str, *, map_index: int | None = None
@@ -54,7 +68,7 @@ class Tasks(Resource):
         only_failed: bool = False,
         include_upstream: bool = False,
         include_downstream: bool = False,
-    ) -> TaskInstancePage:
+    ) -> Sequence[TaskInstance]:
         """Let a task run again in one run, and return what was cleared."""
         body = {
             "task_ids": [task_id],
@@ -67,7 +81,7 @@ class Tasks(Resource):
             "reset_dag_runs": True,
         }
         url = path("dags", dag_id, "clearTaskInstances")
-        return self._session.fetch(TaskInstancePage, "POST", url, json=body)
+        return (self._session.fetch(TaskInstancePage, "POST", url, json=body)).items
 
     def get_logs(
         self,

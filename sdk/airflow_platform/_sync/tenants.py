@@ -2,14 +2,22 @@
 """Tenants."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import Tenant, TenantPage
+from airflow_platform.models import Tenant
 
 
-class Tenants(Collection[Tenant]):
+class TenantPage(Page[Tenant]):
+    """Some tenants."""
+
+    collection: ClassVar = "tenants"
+    tenants: list[Tenant]
+
+
+class Tenants(Resource):
     """``client.tenants``."""
 
     def create(
@@ -38,9 +46,9 @@ class Tenants(Collection[Tenant]):
         return self._session.fetch(Tenant, "POST", path("platform", "tenants"), json=body)
 
     def list(self, *, limit: int | None = None, offset: int | None = None) -> TenantPage:
-        """One page of the tenants."""
+        """The tenants."""
         params = {"limit": limit, "offset": offset}
-        return self._session.fetch(TenantPage, "GET", path("platform", "tenants"), params=params)
+        return self._session.list(TenantPage, path("platform", "tenants"), params)
 
     def get(self, tenant_id: str) -> Tenant:
         """One tenant."""

@@ -2,14 +2,22 @@
 """Webhooks."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow_platform._sync.session import Collection
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import Webhook, WebhookPage
+from airflow_platform.models import Webhook
 
 
-class Webhooks(Collection[Webhook]):
+class WebhookPage(Page[Webhook]):
+    """Some webhooks."""
+
+    collection: ClassVar = "webhooks"
+    webhooks: list[Webhook]
+
+
+class Webhooks(Resource):
     """``client.webhooks``."""
 
     def create(
@@ -34,9 +42,9 @@ class Webhooks(Collection[Webhook]):
         return self._session.fetch(Webhook, "POST", path("platform", "webhooks"), json=body)
 
     def list(self, *, limit: int | None = None, offset: int | None = None) -> WebhookPage:
-        """One page of the webhooks."""
+        """The webhooks."""
         params = {"limit": limit, "offset": offset}
-        return self._session.fetch(WebhookPage, "GET", path("platform", "webhooks"), params=params)
+        return self._session.list(WebhookPage, path("platform", "webhooks"), params)
 
     def get(self, webhook_id: str) -> Webhook:
         """One webhook."""

@@ -1,37 +1,26 @@
 """What the platform's answers look like."""
 
 from airflow_platform.models.analytics import QueryResult
-from airflow_platform.models.base import Page
-from airflow_platform.models.dags import Dag, DagPage, DagRunFields, Tag
-from airflow_platform.models.datakits import (
-    DataKit,
-    DataKitPage,
-    Deployment,
-    DeploymentPage,
-    DeploymentStatus,
-)
-from airflow_platform.models.tasks import Task, TaskInstance, TaskInstancePage, TaskPage
-from airflow_platform.models.tenants import Tenant, TenantPage
-from airflow_platform.models.webhooks import Webhook, WebhookPage
+from airflow_platform.models.api_keys import ApiKey
+from airflow_platform.models.dags import Dag, DagRunFields, Tag
+from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus
+from airflow_platform.models.oauth_clients import OAuthClient
+from airflow_platform.models.tasks import Task, TaskInstance
+from airflow_platform.models.tenants import Tenant
+from airflow_platform.models.webhooks import Webhook
 
 __all__ = [
+    "ApiKey",
     "Dag",
-    "DagPage",
     "DagRunFields",
     "DataKit",
-    "DataKitPage",
     "Deployment",
-    "DeploymentPage",
     "DeploymentStatus",
-    "Page",
+    "OAuthClient",
     "QueryResult",
     "Tag",
     "Task",
     "TaskInstance",
-    "TaskInstancePage",
-    "TaskPage",
     "Tenant",
-    "TenantPage",
     "Webhook",
-    "WebhookPage",
 ]

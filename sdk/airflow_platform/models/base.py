@@ -1,6 +1,5 @@
 """What the models have in common."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
@@ -29,7 +28,8 @@ Duration = Annotated[timedelta, BeforeValidator(_timedelta)]
 class Model(BaseModel):
     """A resource of the platform; fields that the SDK does not know yet are attributes as well."""
 
-    model_config = ConfigDict(extra="allow")
+    # An error that quoted its input would tell a key's secret.
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -42,29 +42,24 @@ class Model(BaseModel):
         }
 
 
-class Page(Model, Generic[T]):
-    """Part of a list: a sequence of its items, which are also found under the collection's name."""
+class PageFields(Model, Generic[T]):
+    """Part of a list, as the platform answers it; the clients' own pages also find the rest."""
 
     collection: ClassVar[str]
     total_entries: int = 0
 
     @model_validator(mode="after")
-    def _count(self) -> "Page[T]":
+    def _count(self) -> "PageFields[T]":
         if "total_entries" not in self.model_fields_set:
-            self.total_entries = len(self)
+            self.total_entries = len(self.items)
         return self
 
     @property
     def items(self) -> list[T]:
-        """The items of this page."""
+        """The items that were fetched."""
         items: list[T] = getattr(self, self.collection)
         return items
 
-    def __iter__(self) -> Iterator[T]:  # type: ignore[override]  # pydantic's would yield fields
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> T:
-        return self.items[index]
+    def __iter__(self) -> Any:  # noqa: ANN401 - the synchronous client's pages say of what
+        # Pydantic's own would yield fields, and pages of the asynchronous client need to wait for the next.
+        raise TypeError("Pages of the asynchronous client are iterated with 'async for'")

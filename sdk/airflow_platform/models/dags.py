@@ -1,11 +1,11 @@
 """DAGs and what their runs look like."""
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 def readable_schedule(schedule: Any) -> Any:  # noqa: ANN401 - before validation
@@ -51,13 +51,6 @@ class Dag(Model):
     owners: list[str] = []
     schedule_interval: Annotated[str | None, BeforeValidator(readable_schedule)] = None
     tags: list[Tag] = []
-
-
-class DagPage(Page[Dag]):
-    """Some DAGs."""
-
-    collection: ClassVar = "dags"
-    dags: list[Dag]
 
 
 class DagRunFields(Model):

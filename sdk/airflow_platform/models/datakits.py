@@ -1,8 +1,8 @@
 """DataKits and where they are deployed."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 class DataKit(Model):
@@ -23,13 +23,6 @@ class DataKit(Model):
     created_by: str | None = None
 
 
-class DataKitPage(Page[DataKit]):
-    """Some DataKits."""
-
-    collection: ClassVar = "datakits"
-    datakits: list[DataKit]
-
-
 class Deployment(Model):
     """A version of a DataKit that runs as a DAG in one environment."""
 
@@ -45,13 +38,6 @@ class Deployment(Model):
     notifications: dict[str, Any] | None = None
     created_at: Moment | None = None
     created_by: str | None = None
-
-
-class DeploymentPage(Page[Deployment]):
-    """Some deployments."""
-
-    collection: ClassVar = "deployments"
-    deployments: list[Deployment]
 
 
 class DeploymentStatus(Model):

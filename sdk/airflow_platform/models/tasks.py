@@ -1,8 +1,8 @@
 """Tasks of a DAG and their instances in a run."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from airflow_platform.models.base import Duration, Model, Moment, Page
+from airflow_platform.models.base import Duration, Model, Moment
 
 
 class Task(Model):
@@ -23,13 +23,6 @@ class Task(Model):
     queue: str | None = None
     template_fields: list[str] = []
     downstream_task_ids: list[str] = []
-
-
-class TaskPage(Page[Task]):
-    """Tasks of a DAG."""
-
-    collection: ClassVar = "tasks"
-    tasks: list[Task]
 
 
 class TaskInstance(Model):
@@ -53,10 +46,3 @@ class TaskInstance(Model):
     queue: str | None = None
     rendered_fields: dict[str, Any] = {}
     note: str | None = None
-
-
-class TaskInstancePage(Page[TaskInstance]):
-    """Task instances of a run."""
-
-    collection: ClassVar = "task_instances"
-    task_instances: list[TaskInstance]

@@ -1,8 +1,8 @@
 """Tenants: teams that share the platform."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 class Tenant(Model):
@@ -17,10 +17,3 @@ class Tenant(Model):
     metadata: dict[str, Any] = {}
     created_at: Moment | None = None
     updated_at: Moment | None = None
-
-
-class TenantPage(Page[Tenant]):
-    """Some tenants."""
-
-    collection: ClassVar = "tenants"
-    tenants: list[Tenant]

@@ -1,10 +1,10 @@
 """Webhooks: addresses that hear of events."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment, Page
+from airflow_platform.models.base import Model, Moment
 
 
 class Webhook(Model):
@@ -19,10 +19,3 @@ class Webhook(Model):
     retry_policy: dict[str, Any] | None = None
     secret: str | None = Field(default=None, repr=False)
     created_at: Moment | None = None
-
-
-class WebhookPage(Page[Webhook]):
-    """Some webhooks."""
-
-    collection: ClassVar = "webhooks"
-    webhooks: list[Webhook]

@@ -1,0 +1,93 @@
+# Written by scripts/unasync from the file of this name in _async; change that one.
+"""OAuth clients: programs that ask for access tokens."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from airflow_platform._sync.pages import Page
+from airflow_platform._sync.session import Resource
+from airflow_platform._http import UNSET, Unset, path
+from airflow_platform.models import OAuthClient
+
+
+class OAuthClientPage(Page[OAuthClient]):
+    """Some OAuth clients."""
+
+    collection: ClassVar = "oauth_clients"
+    oauth_clients: list[OAuthClient]
+
+
+class OAuthClients(Resource):
+    """``client.oauth_clients``."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        redirect_uris: Sequence[str] | None = None,
+        scopes: Sequence[str] | None = None,
+        grant_types: Sequence[str] | None = None,
+        public: bool | None = None,
+        acting_user: str | None = None,
+    ) -> OAuthClient:
+        """Register a client; the answer alone holds its ``client_secret``.
+
+        Args:
+            name: What users see when they are asked to let it in.
+            redirect_uris: Where the browser may be sent back to, exactly.
+            scopes: What it may ask for at most, such as ``["dags:read"]``.
+            grant_types: Such as ``["authorization_code", "refresh_token"]`` or ``["client_credentials"]``.
+            public: Whether it runs where it cannot keep a secret, and so has none.
+            acting_user: As whom it acts with ``client_credentials``, where no user takes part.
+        """
+        body = {
+            "name": name,
+            "redirect_uris": redirect_uris,
+            "scopes": scopes,
+            "grant_types": grant_types,
+            "public": public,
+            "acting_user": acting_user,
+        }
+        return self._session.fetch(OAuthClient, "POST", path("platform", "oauth-clients"), json=body)
+
+    def list(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> OAuthClientPage:
+        """The clients."""
+        params = {"limit": limit, "offset": offset}
+        url = path("platform", "oauth-clients")
+        return self._session.list(OAuthClientPage, url, params)
+
+    def get(self, client_id: str) -> OAuthClient:
+        """One client, without its secret."""
+        return self._session.fetch(OAuthClient, "GET", path("platform", "oauth-clients", client_id))
+
+    def update(
+        self,
+        client_id: str,
+        *,
+        name: str | Unset = UNSET,
+        redirect_uris: Sequence[str] | Unset = UNSET,
+        scopes: Sequence[str] | Unset | None = UNSET,
+        grant_types: Sequence[str] | Unset = UNSET,
+        acting_user: str | Unset | None = UNSET,
+    ) -> OAuthClient:
+        """Change a client; None removes a value, and what is not given stays as it is."""
+        body = {
+            "name": name,
+            "redirect_uris": redirect_uris,
+            "scopes": scopes,
+            "grant_types": grant_types,
+            "acting_user": acting_user,
+        }
+        url = path("platform", "oauth-clients", client_id)
+        return self._session.fetch(OAuthClient, "PATCH", url, json=body)
+
+    def rotate_secret(self, client_id: str) -> OAuthClient:
+        """Give a client a new secret, which the answer alone holds."""
+        url = path("platform", "oauth-clients", client_id, "rotate-secret")
+        return self._session.fetch(OAuthClient, "POST", url, json={})
+
+    def delete(self, client_id: str) -> None:
+        """Delete a client, and with it every token that it was given."""
+        self._session.request("DELETE", path("platform", "oauth-clients", client_id))

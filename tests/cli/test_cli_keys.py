@@ -1,0 +1,103 @@
+"""``airflow-cli api-keys`` against the real application, and ``oauth-clients`` against canned answers."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from command_line import Run
+from fake_platform import FakePlatform
+
+CLIENTS = "/api/v1/platform/oauth-clients"
+
+
+@pytest.fixture
+def admin(
+    unconfigured: Run, live_url: str, committed_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """``airflow-cli`` of an administrator."""
+    monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", live_url)
+    monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", committed_key("admin"))
+    return unconfigured
+
+
+def answer(result: Any) -> Any:
+    """What a command that went well has printed as JSON."""
+    assert (result.status, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+def test_life_of_a_key(admin: Run) -> None:
+    """A key is made, listed, shown, changed, rotated and revoked."""
+    limits = "--scopes dags:read,tasks:read --dags sales_*,x --tags sales --networks 10.0.0.0/8"
+    words = ["--name", "ci", "--owner", "viewer", *limits.split(), "--expires-at", "2099-01-01"]
+    made = answer(admin("api-keys", "create", *words, "-o", "json"))
+    assert made["key"].startswith(f"afp_{made['id']}_")
+    assert (made["owner"], made["scopes"]) == ("viewer", ["dags:read", "tasks:read"])
+    assert made["allowed_dags"] == {"dag_ids": ["sales_*", "x"], "tags": ["sales"]}
+    assert (made["allowed_networks"], made["expires_at"]) == (["10.0.0.0/8"], "2099-01-01T00:00:00Z")
+
+    change = ["--name", "cd", "--scopes", "dags:read", "--remove", "allowed_dags", "--remove", "expires_at"]
+    answer(admin("api-keys", "update", made["id"], *change, "-o", "json"))
+    shown = yaml.safe_load(admin("api-keys", "get", made["id"], "-o", "yaml").out)
+    assert (shown["name"], shown["scopes"], shown["key"]) == ("cd", ["dags:read"], None)
+    assert (shown["allowed_dags"], shown["expires_at"]) == (None, None)
+    assert shown["allowed_networks"] == ["10.0.0.0/8"]
+
+    rotated = answer(admin("api-keys", "rotate", made["id"], "--overlap-seconds", "0", "-o", "json"))
+    assert rotated["key"] not in (None, made["key"])
+    assert "viewer" in admin("api-keys", "list", "--owner", "viewer").out
+    assert answer(admin("api-keys", "revoke", made["id"], "-o", "json")) == {
+        "id": made["id"],
+        "revoked": True,
+    }
+    assert made["id"] not in admin("api-keys", "list", "--owner", "viewer").out
+    assert made["id"] in admin("api-keys", "list", "--owner", "viewer", "--revoked").out
+
+
+def test_what_does_not_fit(admin: Run) -> None:
+    """A scope that is none, and a key that is none, are errors in the platform's words."""
+    result = admin("api-keys", "create", "--name", "n", "--scopes", "everything")
+    assert result.status == 1
+    assert "/scopes/0" in result.err
+    assert "RESOURCE_NOT_FOUND" in admin("api-keys", "get", "none").err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["update", "k"], ["update", "k", "--remove", "name"], ["create", "--name", "n", "--expires-at", "x"]],
+)
+def test_wrong_call(command: list[str], cli: Run, platform: FakePlatform) -> None:
+    """A change of nothing, of what is no limit, or to what is no date is refused before anything is sent."""
+    assert cli("api-keys", *command).status == 2
+    assert not platform.requests
+
+
+def test_oauth_clients(cli: Run, platform: FakePlatform) -> None:
+    """A client is registered, with its secret shown, listed, shown and deleted."""
+    client = {"client_id": "c_1", "name": "n", "grant_types": ["authorization_code"], "public": True}
+    platform.routes = {
+        ("POST", CLIENTS): lambda request: request.body | {"client_id": "c_1", "client_secret": "sesame"},
+        ("GET", CLIENTS): {"oauth_clients": [client], "total_entries": 1},
+        ("GET", f"{CLIENTS}/c_1"): client,
+    }
+    options = (
+        "--redirect-uris https://a/x,https://b/y --scopes dags:read --grant-types authorization_code --public"
+    )
+    created = answer(cli("oauth-clients", "create", "--name", "n", *options.split(), "-o", "json"))
+    assert created["client_secret"] == "sesame"
+    assert platform.last.body == {
+        "name": "n",
+        "redirect_uris": ["https://a/x", "https://b/y"],
+        "scopes": ["dags:read"],
+        "grant_types": ["authorization_code"],
+        "public": True,
+    }
+    assert "authorization_code" in cli("oauth-clients", "list").out
+    assert answer(cli("oauth-clients", "get", "c_1", "-o", "json"))["client_id"] == "c_1"
+    platform.answer(204, b"")
+    assert answer(cli("oauth-clients", "delete", "c_1", "-o", "json")) == {
+        "client_id": "c_1",
+        "deleted": True,
+    }

@@ -1,0 +1,89 @@
+"""Airflow's web application with the plugin, reached over real HTTP, and the reference's DAG in it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+DAG_ID = "bronze_to_silver_pipeline"
+RUN_ID = "scheduled__2024-01-15T00:00:00+00:00"
+START = datetime(2024, 1, 15, tzinfo=timezone.utc)
+
+
+class Handler(WSGIRequestHandler):
+    """Answers without a word on stdout, where a command's output is looked at."""
+
+    def log_request(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve_live(app: Any) -> Iterator[str]:
+    """The address of the application, on a free port until the end."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def pipeline() -> Iterator[Callable[[], None]]:
+    """The reference's DAG, with a run whose tasks were successful.
+
+    No scheduler runs: in its stead a function ends every task and run.
+    """
+    from airflow.api.common.delete_dag import delete_dag
+    from airflow.configuration import conf
+    from airflow.models import DAG, DagRun, TaskInstance
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.operators.empty import EmptyOperator
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState, TaskInstanceState
+    from airflow.utils.types import DagRunType
+
+    with DAG(
+        DAG_ID,
+        description="ETL pipeline from bronze to silver layer",
+        schedule="0 0 * * *",
+        start_date=datetime(2024, 1, 1, tzinfo=timezone.utc),
+        catchup=False,
+        tags=["production", "etl"],
+    ) as dag:
+        EmptyOperator(task_id="validate_source_data") >> EmptyOperator(task_id="transform_to_silver")
+
+    def finish() -> None:
+        with create_session() as session:
+            for run in session.query(DagRun).filter_by(dag_id=DAG_ID):
+                run.state = DagRunState.SUCCESS
+            for instance in session.query(TaskInstance).filter_by(dag_id=DAG_ID):
+                instance.state = TaskInstanceState.SUCCESS
+                instance.try_number, instance.duration = 1, 125.5
+                instance.start_date, instance.end_date = START, START + timedelta(seconds=125.5)
+
+    with create_session() as session:
+        DAG.bulk_write_to_db([dag], session=session)
+        SerializedDagModel.write_dag(dag, session=session)
+        dag.create_dagrun(
+            run_type=DagRunType.SCHEDULED,
+            run_id=RUN_ID,
+            execution_date=START,
+            data_interval=(START, START + timedelta(days=1)),
+            state=DagRunState.QUEUED,
+            session=session,
+        )
+    finish()
+    logs = Path(conf.get("logging", "base_log_folder"), f"dag_id={DAG_ID}")
+    for task in dag.tasks:
+        log = logs / f"run_id={RUN_ID}" / f"task_id={task.task_id}" / "attempt=1.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("it went well\n")
+    yield finish
+    delete_dag(DAG_ID)
