@@ -1,35 +1,117 @@
 """A real webserver: gunicorn with several workers, each with a memory of its own."""
 
+import asyncio
+import os
+import re
 import sqlite3
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import webserver
+from airflow_platform import AsyncPlatformClient, PlatformClient
+from airflow_platform.exceptions import AuthenticationError, PermissionDeniedError
 
 PATH = "/api/v1/dags?limit=1"
 TRIES = 30  # enough that each of the workers answers some
 
+pytestmark = pytest.mark.end_to_end
 
-@pytest.mark.end_to_end
-def test_keys_under_gunicorn(tmp_path: Path) -> None:
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("webserver")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[webserver.Webserver]:
+    with webserver.running(home, workers=3) as running:
+        yield running
+
+
+def test_keys_under_gunicorn(server: webserver.Webserver, home: Path) -> None:
     """A revocation counts in every worker within 2 s, and a program's requests leave no session behind."""
-    with webserver.running(tmp_path, workers=3) as server:
-        headers = {"X-API-Key": server.new_key("--user", "admin", "--scopes", "dags:read,api_keys:write")}
-        statuses = {
-            httpx.get(server.url + PATH, headers=headers, timeout=30).status_code for _ in range(TRIES)
-        }
-        assert statuses == {200}
-        public_id = headers["X-API-Key"].split("_")[1]
-        keys = f"{server.url}/api/v1/platform/api-keys"
-        assert httpx.delete(f"{keys}/{public_id}", headers=headers, timeout=30).status_code == 204
-        time.sleep(2)
-        statuses = {
-            httpx.get(server.url + PATH, headers=headers, timeout=30).status_code for _ in range(TRIES)
-        }
-        assert statuses == {401}
-        with sqlite3.connect(tmp_path / "airflow.db") as connection:
-            assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
-        logs = "".join(file.read_text(errors="replace") for file in (tmp_path / "logs").iterdir())
-        assert headers["X-API-Key"] not in logs.replace(server.api_key, "")
+    headers = {"X-API-Key": server.new_key("--user", "admin", "--scopes", "dags:read,api_keys:write")}
+    statuses = {httpx.get(server.url + PATH, headers=headers, timeout=30).status_code for _ in range(TRIES)}
+    assert statuses == {200}
+    public_id = headers["X-API-Key"].split("_")[1]
+    keys = f"{server.url}/api/v1/platform/api-keys"
+    assert httpx.delete(f"{keys}/{public_id}", headers=headers, timeout=30).status_code == 204
+    time.sleep(2)
+    statuses = {httpx.get(server.url + PATH, headers=headers, timeout=30).status_code for _ in range(TRIES)}
+    assert statuses == {401}
+    with sqlite3.connect(home / "airflow.db") as connection:
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
+    logs = "".join(file.read_text(errors="replace") for file in (home / "logs").iterdir())
+    assert headers["X-API-Key"] not in logs.replace(server.api_key, "")
+
+
+def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
+    """``client_id`` and ``client_secret`` of the API reference, sync and async: tokens come by themselves."""
+    with PlatformClient(base_url=server.url, api_key=server.api_key) as admin:
+        made = admin.oauth_clients.create(
+            name="reports",
+            grant_types=["client_credentials"],
+            scopes=["dags:read"],
+            acting_user="admin",
+        )
+    credentials: dict[str, Any] = {"client_id": made.client_id, "client_secret": made.client_secret}
+    with PlatformClient(base_url=server.url, **credentials) as client:
+        assert list(client.dags.list()) == []
+        with pytest.raises(PermissionDeniedError) as refused:
+            client.tenants.list()
+        assert refused.value.scope == "tenants:read"
+
+    async def ask() -> list[Any]:
+        async with AsyncPlatformClient(base_url=server.url, **credentials) as client:
+            return [dag async for dag in await client.dags.list()]
+
+    assert asyncio.run(ask()) == []
+    wrong = PlatformClient(base_url=server.url, client_id=made.client_id, client_secret="wrong")  # noqa: S106 - it is
+    with wrong, pytest.raises(AuthenticationError):
+        list(wrong.dags.list())
+
+
+def test_the_command_line_logs_in_with_a_browser(server: webserver.Webserver, tmp_path: Path) -> None:
+    """``airflow-cli login``: Airflow's own login, the consent page, the loopback redirect; then commands work."""
+    environment = os.environ | {"AIRFLOW_PLATFORM_BASE_URL": server.url, "HOME": str(tmp_path)}
+    environment |= {"XDG_CONFIG_HOME": str(tmp_path), "AIRFLOW_PLATFORM_API_KEY": ""}
+    environment.pop("AIRFLOW_PLATFORM_API_KEY")
+    command = [sys.executable, "-m", "airflow_platform_cli"]
+
+    def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    with subprocess.Popen(
+        [*command, "login", "--no-browser", "--scopes", "dags:read"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as login:
+        assert login.stdout is not None
+        printed, url = "", None
+        while url is None:
+            line = login.stdout.readline()
+            assert line, printed
+            printed += line
+            url = re.search(r"http\S+/oauth/authorize\S+", printed)
+        with server.log_in() as browser:
+            page = browser.get(url[0])
+            token = page.text.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
+            answer = browser.post(str(page.url), data={"csrf_token": token, "decision": "allow"})
+            assert answer.status_code == 200
+        printed += login.stdout.read()
+    assert login.returncode == 0, printed
+    listed = cli("dags", "list", "-o", "json")
+    assert (listed.returncode, listed.stdout.strip()) == (0, "[]"), listed.stderr
+    assert cli("tenants", "list").returncode != 0
+    assert cli("logout").returncode == 0
+    assert cli("dags", "list").returncode != 0
