@@ -75,7 +75,9 @@ def test_wrong_call(command: list[str], cli: Run, platform: FakePlatform) -> Non
 
 
 def test_oauth_clients(cli: Run, platform: FakePlatform) -> None:
-    """A client is registered, with its secret shown, listed, shown and deleted."""
+    """A client is registered, with its secret shown, listed, shown and deleted; its scopes must be said."""
+    assert cli("oauth-clients", "create", "--name", "n").status == 2
+    assert cli("oauth-clients", "create", "--name", "n", "--scopes", "a", "--all-scopes").status == 2
     client = {"client_id": "c_1", "name": "n", "grant_types": ["authorization_code"], "public": True}
     platform.routes = {
         ("POST", CLIENTS): lambda request: request.body | {"client_id": "c_1", "client_secret": "sesame"},
@@ -93,7 +95,11 @@ def test_oauth_clients(cli: Run, platform: FakePlatform) -> None:
         "scopes": ["dags:read"],
         "grant_types": ["authorization_code"],
         "public": True,
+        "acting_user": None,
     }
+    assert answer(cli("oauth-clients", "create", "--name", "n", "--all-scopes", "-o", "json"))
+    assert platform.last.body["scopes"] is None
+    assert "grant_types" not in platform.last.body
     assert "authorization_code" in cli("oauth-clients", "list").out
     assert answer(cli("oauth-clients", "get", "c_1", "-o", "json"))["client_id"] == "c_1"
     platform.answer(204, b"")

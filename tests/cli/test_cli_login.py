@@ -57,7 +57,7 @@ def test_login(cli: Run, platform: FakePlatform, pages: list[httpx.Response], no
     """Whoever logs in with a browser is let in from then on; the tokens are shown to nobody."""
     result = cli("login")
     assert (result.status, result.out) == (0, "")
-    assert result.err.endswith(f"Logged in to {platform.url} for dags:read dags:write\n")
+    assert result.err.endswith(f"Logged in to {platform.url}\n")
     assert pages[0].status_code == 200
     assert "Go back to the terminal" in pages[0].text
     assert cli("dags", "list").status == 0

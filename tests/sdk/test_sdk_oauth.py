@@ -342,10 +342,15 @@ def test_oauth_clients(client: PlatformClient, platform: FakePlatform) -> None:
         ("PATCH", f"{url}/c_1"): lambda request: fields | request.body,
         ("POST", f"{url}/c_1/rotate-secret"): fields | {"client_secret": "another"},
     }
-    created = client.oauth_clients.create("n", grant_types=["client_credentials"], acting_user="bot")
+    created = client.oauth_clients.create(
+        "n", scopes=None, grant_types=["client_credentials"], acting_user="bot"
+    )
     assert platform.last.body == {
         "name": "n",
+        "scopes": None,
+        "redirect_uris": [],
         "grant_types": ["client_credentials"],
+        "public": False,
         "acting_user": "bot",
     }
     assert created.client_secret == "do_not_tell"

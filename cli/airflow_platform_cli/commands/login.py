@@ -27,7 +27,8 @@ def login(
     with config_file.locked():
         former = config_file.read().login
         LoginStore(base_url).save(token)
-    note(f"Logged in to {base_url}" + (f" for {token.scope}" if token.scope else ""))
+    # Of a login for everything, that would be a long list.
+    note(f"Logged in to {base_url}" + (f" for {token.scope}" if scopes else ""))
     used = settings.credentials()
     if "tokens" not in used:
         note(f"It is not used as long as {' and '.join(used)} is set; see airflow-cli config list")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from airflow_platform import UNSET
 
 from airflow_platform_cli.arguments import ScopesOption, identifier, names
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
@@ -23,6 +24,7 @@ def create(
         str | None, typer.Option(metavar="A,B", help="Where the browser may be sent back to.")
     ] = None,
     scopes: ScopesOption = None,
+    all_scopes: Annotated[bool, typer.Option("--all-scopes", help="For everything.")] = False,
     grant_types: Annotated[
         str | None, typer.Option(metavar="A,B", help="Such as authorization_code or client_credentials.")
     ] = None,
@@ -33,12 +35,14 @@ def create(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Register a client; its secret is shown this once."""
+    if all_scopes == bool(scopes):
+        raise typer.BadParameter("Say either --scopes or --all-scopes.")
     with connect() as client:
         registered = client.oauth_clients.create(
             name,
-            redirect_uris=names(redirect_uris),
             scopes=names(scopes),
-            grant_types=names(grant_types),
+            redirect_uris=names(redirect_uris) or [],
+            grant_types=names(grant_types) or UNSET,
             public=public,
             acting_user=acting_user,
         )

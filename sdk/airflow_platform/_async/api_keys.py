@@ -97,7 +97,8 @@ class AsyncApiKeys(AsyncResource):
             "expires_at": expires_at,
             "tenant_id": tenant_id,
         }
-        return await self._session.fetch(ApiKey, "PATCH", path("platform", "api-keys", key_id), json=body)
+        url = path("platform", "api-keys", key_id)
+        return await self._session.fetch(ApiKey, "PATCH", url, json=body, nulls=True)
 
     async def rotate(self, key_id: str, *, overlap_seconds: int = 3600) -> ApiKey:
         """Give a key a new text, which the answer alone holds; the old one works on for a while."""

@@ -24,31 +24,32 @@ class AsyncOAuthClients(AsyncResource):
         self,
         name: str,
         *,
-        redirect_uris: Sequence[str] | None = None,
-        scopes: Sequence[str] | None = None,
-        grant_types: Sequence[str] | None = None,
-        public: bool | None = None,
+        scopes: Sequence[str] | None,
+        redirect_uris: Sequence[str] = (),
+        grant_types: Sequence[str] | Unset = UNSET,
+        public: bool = False,
         acting_user: str | None = None,
     ) -> OAuthClient:
         """Register a client; the answer alone holds its ``client_secret``.
 
         Args:
             name: What users see when they are asked to let it in.
+            scopes: What it may ask for at most, such as ``["dags:read"]``; None is everything.
             redirect_uris: Where the browser may be sent back to, exactly.
-            scopes: What it may ask for at most, such as ``["dags:read"]``.
-            grant_types: Such as ``["authorization_code", "refresh_token"]`` or ``["client_credentials"]``.
+            grant_types: By default ``["authorization_code", "refresh_token"]``.
             public: Whether it runs where it cannot keep a secret, and so has none.
             acting_user: As whom it acts with ``client_credentials``, where no user takes part.
         """
         body = {
             "name": name,
-            "redirect_uris": redirect_uris,
             "scopes": scopes,
+            "redirect_uris": redirect_uris,
             "grant_types": grant_types,
             "public": public,
             "acting_user": acting_user,
         }
-        return await self._session.fetch(OAuthClient, "POST", path("platform", "oauth-clients"), json=body)
+        url = path("platform", "oauth-clients")
+        return await self._session.fetch(OAuthClient, "POST", url, json=body, nulls=True)
 
     def list(
         self, *, limit: int | None = None, offset: int | None = None
@@ -81,7 +82,7 @@ class AsyncOAuthClients(AsyncResource):
             "acting_user": acting_user,
         }
         url = path("platform", "oauth-clients", client_id)
-        return await self._session.fetch(OAuthClient, "PATCH", url, json=body)
+        return await self._session.fetch(OAuthClient, "PATCH", url, json=body, nulls=True)
 
     async def rotate_secret(self, client_id: str) -> OAuthClient:
         """Give a client a new secret, which the answer alone holds."""

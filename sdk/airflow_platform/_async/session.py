@@ -57,12 +57,13 @@ class AsyncSession:
         *,
         params: dict[str, Any] | None = None,
         json: dict[str, Any] | None = None,
+        nulls: bool = False,
         accept: str | None = None,
         timeout: float | None = None,
     ) -> httpx.Response:
         """The platform's answer to whom the credentials name, which is a success.
 
-        A value of None is left out, except from the body of a PATCH, where it removes what was set.
+        A value of None is left out, unless ``nulls`` in the body say something.
         """
         headers = {"Accept": accept or "application/json"}
         if method == "POST":
@@ -70,7 +71,7 @@ class AsyncSession:
         content: dict[str, Any] = {
             "repeatable": _http.is_repeatable(method, path),
             "params": _http.present(params or {}),
-            "json": None if json is None else _http.present(json, nulls=method == "PATCH"),
+            "json": None if json is None else _http.present(json, nulls=nulls),
             "headers": headers,
             "timeout": timeout or self._client.timeout,
         }

@@ -97,7 +97,8 @@ class ApiKeys(Resource):
             "expires_at": expires_at,
             "tenant_id": tenant_id,
         }
-        return self._session.fetch(ApiKey, "PATCH", path("platform", "api-keys", key_id), json=body)
+        url = path("platform", "api-keys", key_id)
+        return self._session.fetch(ApiKey, "PATCH", url, json=body, nulls=True)
 
     def rotate(self, key_id: str, *, overlap_seconds: int = 3600) -> ApiKey:
         """Give a key a new text, which the answer alone holds; the old one works on for a while."""
