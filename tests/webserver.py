@@ -35,11 +35,16 @@ class Webserver:
     def log_in(self) -> httpx.Client:
         """A client with the session of a browser that has logged in."""
         client = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30)
-        page = client.get("/login/").text
-        token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
+        token = form_token(client.get("/login/").text)
         form = {"username": "admin", "password": "admin", "csrf_token": token}
         client.post("/login/", data=form).raise_for_status()
         return client
+
+
+def form_token(page: str) -> str:
+    """What a form of Airflow's must bring back, so that no other page sends it."""
+    field = page.split('name="csrf_token"', 1)[1]
+    return field.split('value="', 1)[1].split('"', 1)[0]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,15 @@ def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
             return [dag async for dag in await client.dags.list()]
 
     assert asyncio.run(ask()) == []
-    wrong = PlatformClient(base_url=server.url, client_id=made.client_id, client_secret="wrong")  # noqa: S106 - it is
+    wrong = PlatformClient(base_url=server.url, client_id=made.client_id, client_secret="wrong")
     with wrong, pytest.raises(AuthenticationError):
         list(wrong.dags.list())
 
 
 def test_the_command_line_logs_in_with_a_browser(server: webserver.Webserver, tmp_path: Path) -> None:
-    """``airflow-cli login``: Airflow's own login, the consent page, the loopback redirect; then commands work."""
+    """``airflow-cli login``: Airflow's own login, the consent page, the loopback; then commands work."""
     environment = os.environ | {"AIRFLOW_PLATFORM_BASE_URL": server.url, "HOME": str(tmp_path)}
-    environment |= {"XDG_CONFIG_HOME": str(tmp_path), "AIRFLOW_PLATFORM_API_KEY": ""}
-    environment.pop("AIRFLOW_PLATFORM_API_KEY")
+    environment |= {"XDG_CONFIG_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1", "COLUMNS": "1000"}
     command = [sys.executable, "-m", "airflow_platform_cli"]
 
     def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -97,18 +97,21 @@ def test_the_command_line_logs_in_with_a_browser(server: webserver.Webserver, tm
         text=True,
     ) as login:
         assert login.stdout is not None
-        printed, url = "", None
-        while url is None:
-            line = login.stdout.readline()
-            assert line, printed
-            printed += line
-            url = re.search(r"http\S+/oauth/authorize\S+", printed)
-        with server.log_in() as browser:
-            page = browser.get(url[0])
-            token = page.text.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
-            answer = browser.post(str(page.url), data={"csrf_token": token, "decision": "allow"})
-            assert answer.status_code == 200
-        printed += login.stdout.read()
+        try:
+            printed, url = "", None
+            while url is None:
+                line = login.stdout.readline()
+                assert line, printed
+                printed += line
+                url = re.search(r"http\S+/oauth/authorize\S+", printed)
+            with closing(server.log_in()) as browser:
+                page = browser.get(url[0])
+                form = {"csrf_token": webserver.form_token(page.text), "decision": "allow"}
+                assert browser.post(str(page.url), data=form).status_code == 200
+            printed += login.stdout.read()
+        except BaseException:
+            login.kill()
+            raise
     assert login.returncode == 0, printed
     listed = cli("dags", "list", "-o", "json")
     assert (listed.returncode, listed.stdout.strip()) == (0, "[]"), listed.stderr
