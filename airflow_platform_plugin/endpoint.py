@@ -181,7 +181,11 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
         except PydanticError as error:
             raise ValidationFailed(
                 [
-                    FieldError.at(item["loc"], item["msg"].removeprefix("Value error, "))
+                    # pydantic marks what is wrong with a name, rather than with its value, by a last step.
+                    FieldError.at(
+                        [step for step in item["loc"] if step != "[key]"],
+                        item["msg"].removeprefix("Value error, "),
+                    )
                     for item in error.errors()
                 ]
             ) from error
