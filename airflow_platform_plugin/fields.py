@@ -29,7 +29,7 @@ class Timestamp(fields.Field):
 class Flag(fields.Boolean):
     """JSON's true or false and nothing else; marshmallow's own field takes words and numbers too."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:  # noqa: ANN401 - marshmallow's signature
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value

@@ -10,6 +10,7 @@ from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.openapi import api as openapi
+from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.webhooks import api as webhooks
@@ -31,12 +32,13 @@ def install(app: Flask) -> None:
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     _migrate()
-    hooks = Blueprint("platform_hooks", __name__)
+    hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
     http.install(hooks)
     backend.install(app, hooks)
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
+    openapi_views.install(app)
     _create_permissions(app)
 
 

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin import db, settings
 from airflow_platform_plugin.endpoint import Endpoint
 
 URL = "/api/v1/platform/tenants"
 
-# Routes that answer without credentials, each for a reason. None so far.
-OPEN: set[str] = set()
+# Routes that answer without credentials, and are no declarations of ``@endpoint``, each for a reason.
+OPEN = {
+    "/platform/api/",  # a page: whoever is not logged in is sent to Airflow's login
+}
 
 
 def ours(app: Any) -> list[tuple[str, str, Endpoint | None]]:
@@ -44,7 +46,7 @@ def test_every_route_of_ours_refuses_anonymous_requests(
 
 def test_every_route_of_ours_is_a_declaration(app: Any) -> None:
     """A route made past ``@endpoint`` would have no authentication."""
-    assert [path for _, path, declaration in ours(app) if declaration is None] == []
+    assert {path for _, path, declaration in ours(app) if declaration is None} == OPEN
 
 
 def test_a_user_without_the_permission_is_refused_by_every_route(
@@ -53,7 +55,7 @@ def test_a_user_without_the_permission_is_refused_by_every_route(
     """The answer names the scope that is missing, and comes before the body is looked at."""
     key = make_key("viewer")
     for method, path, declaration in ours(app):
-        if declaration is not None and (declaration.personal or declaration.scope is None):
+        if path in OPEN or (declaration and (declaration.personal or declaration.scope is None)):
             continue
         answer = app.test_client().open(path, method=method, headers={"X-API-Key": key}, json={})
         error = answer.get_json()["error"]
@@ -108,6 +110,45 @@ def test_a_body_that_is_no_json_object_is_refused(
 ) -> None:
     answer = call("POST", URL, data=data, content_type=content_type)
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("limit", [1_048_576, 40])
+def test_a_body_beyond_the_limit_is_refused(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """To the byte, by `[platform] max_body_bytes`; whatever its length is announced to be."""
+    monkeypatch.setattr(settings, "get", lambda: settings.Settings(max_body_bytes=limit))
+
+    def send(length: int, **how: Any) -> Any:
+        body = b'{"tenant_id": "a", "x": 1}'
+        return call("POST", URL, data=body.ljust(length), content_type="application/json", **how)
+
+    assert send(limit).status == 400  # read, and found to have an unknown field
+    # As gunicorn passes on a body that comes in chunks.
+    chunks = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    for refused in (send(limit + 1), send(limit + 1, environ_overrides=chunks)):
+        assert (refused.status, refused.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_text_that_no_database_stores_is_refused_everywhere(call: Callable[..., Any]) -> None:
+    """In a path, a query string and a body alike, before any database is asked."""
+    for answer, pointer in (
+        (call("GET", f"{URL}/a%00b"), "/tenant_id"),
+        (call("GET", "/api/v1/datakits?search=a%00b"), "/search"),
+        (call("POST", URL, data=b'{"tenant_id": "\\u0000"}', content_type="application/json"), "/tenant_id"),
+    ):
+        assert answer.status == 400
+        assert answer.json["error"]["details"]["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("path", [URL, "/api/v1/dags"])
+def test_a_method_that_a_path_has_not_is_answered_with_those_it_has(
+    call: Callable[..., Any], path: str
+) -> None:
+    """As RFC 9110 wants it of every 405, on stock endpoints too."""
+    answer = call("DELETE", path)
+    assert (answer.status, answer.json["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "colour=red"])

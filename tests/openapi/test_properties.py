@@ -1,4 +1,4 @@
-"""Made-up requests against the real application: whatever is sent, the answer is one that the document promises.
+"""Made-up requests against the real application: whatever is sent, the answer is one that is documented.
 
 schemathesis makes them from the document: none is a 500, none has a status or body that is not documented,
 none that breaks the document is accepted, none without a valid key is let in.
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 
 CONFIG = schemathesis.Config.from_path(Path(__file__).with_name("schemathesis.toml"))
 
-# What no schema can say to be right, in place of what was made up: so that chains of requests come to something.
+# Right where no schema can say what is right, so that chains of requests come to something.
 PLAUSIBLE: dict[str, dict[str, Any]] = {
     "create_api_key": {"owner": "admin", "tenant_id": None, "expires_at": None, "allowed_networks": None},
     "create_webhook": {"url": "https://example.com", "headers": {}},
