@@ -117,7 +117,8 @@ def requires_website_access(view: Any) -> Any:  # noqa: ANN401 - a view's method
 def show_in_menu(app: "Flask", names: Collection[str]) -> None:
     """Show entries of the menu to the stock roles that see Airflow's documentation there.
 
-    Airflow adds what a stock role lacks of its permissions whenever it synchronises the roles.
+    Airflow adds what a stock role lacks of its permissions whenever it synchronises the roles. Auth managers
+    other than FAB's have no such roles.
     """
     from airflow.security.permissions import ACTION_CAN_ACCESS_MENU, RESOURCE_DOCS_MENU
 
@@ -126,7 +127,7 @@ def show_in_menu(app: "Flask", names: Collection[str]) -> None:
         config | {"perms": [*config["perms"], *((ACTION_CAN_ACCESS_MENU, name) for name in names)]}
         if (ACTION_CAN_ACCESS_MENU, RESOURCE_DOCS_MENU) in config["perms"]
         else config
-        for config in manager.ROLE_CONFIGS
+        for config in getattr(manager, "ROLE_CONFIGS", [])
     ]
 
 

@@ -19,6 +19,10 @@ LISTS = {
 }
 
 
+def _folded(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 @pytest.fixture
 def three(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
     """Three of everything."""
@@ -42,7 +46,9 @@ def test_every_list_is_ordered_by_each_of_its_columns(
         whole = call("GET", path, query_string={"order_by": choice}).json[items]
         values = [item[choice.removeprefix("-")] for item in whole]
         given = [value for value in values if value is not None]
-        assert given == sorted(given, reverse=choice.startswith("-")), choice
+        # Capitals come before all small letters, or among them: databases differ in that.
+        orders = [sorted(given, key=key, reverse=choice.startswith("-")) for key in (None, _folded)]
+        assert given in orders, choice
         assert values[: len(given)] == given, "what has no value comes last"
         pages = [
             call("GET", path, query_string={"order_by": choice, "limit": 1, "offset": offset}).json[items]

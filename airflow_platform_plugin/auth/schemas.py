@@ -1,6 +1,6 @@
 """API keys over HTTP."""
 
-from datetime import datetime
+from datetime import datetime, timezone
 from ipaddress import ip_network
 
 from marshmallow import ValidationError, fields, validate
@@ -10,6 +10,7 @@ from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery,
 from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
+_LATEST = datetime(2038, 1, 1, tzinfo=timezone.utc)
 _NAME = validate.Length(min=1, max=128)
 
 
@@ -23,6 +24,8 @@ def _network(text: str) -> None:
 def _future(moment: datetime) -> None:
     if moment <= db.now():
         raise ValidationError("Must lie in the future.")
+    if moment >= _LATEST:
+        raise ValidationError("Must lie before 2038, as far as MySQL's timestamps go; null is for never.")
 
 
 class AllowedDags(InputSchema):
