@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import servers
+from calls import client
 
 HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
 
@@ -137,28 +138,6 @@ def call(app: Any, make_key: Callable[[str], str]) -> Callable[..., SimpleNamesp
 def call_anonymously(app: Any) -> Callable[..., SimpleNamespace]:
     """Make a request without any credentials."""
     return client(app, {})
-
-
-def client(app: Any, headers: dict[str, str]) -> Callable[..., SimpleNamespace]:
-    """A function that makes requests with those headers, each from a client without cookies.
-
-    Each answer of our endpoints is held against the OpenAPI document.
-    """
-    import conformance
-
-    def request(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
-        answer = app.test_client().open(
-            path, method=method, headers=headers | kwargs.pop("headers", {}), **kwargs
-        )
-        conformance.check(app, method, path, answer)
-        return SimpleNamespace(
-            status=answer.status_code,
-            json=answer.get_json(silent=True),
-            headers=answer.headers,
-            text=answer.get_data(as_text=True),
-        )
-
-    return request
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_what_one_request_makes_the_next_ones_find(api: schemathesis.BaseSchema,
 
     Chain.run(
         settings=hypothesis.settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=8,
             derandomize=True,
             database=None,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from conftest import client
+from calls import client
 
 CASES = {
     case["name"]: case for case in json.loads(Path(__file__).with_name("reference.json").read_text("utf-8"))
