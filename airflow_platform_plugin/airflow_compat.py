@@ -244,6 +244,30 @@ def exempt_from_csrf(app: "Flask", blueprint: Any) -> None:  # noqa: ANN401 - a 
     app.extensions["csrf"].exempt(blueprint)
 
 
+def requires_website_access(view: Any) -> Any:  # noqa: ANN401 - a view's method
+    """Let in whoever may see Airflow's own pages, and send everybody else to the login."""
+    from airflow.www.auth import has_access_view
+
+    return has_access_view()(view)
+
+
+def show_in_menu(app: "Flask", names: Collection[str]) -> None:
+    """Show entries of the menu to the stock roles that see Airflow's documentation there.
+
+    Airflow adds what a stock role lacks of its permissions whenever it synchronises the roles. Auth managers
+    other than FAB's have no such roles.
+    """
+    from airflow.security.permissions import ACTION_CAN_ACCESS_MENU, RESOURCE_DOCS_MENU
+
+    manager = app.appbuilder.sm  # type: ignore[attr-defined]
+    manager.ROLE_CONFIGS = [
+        config | {"perms": [*config["perms"], *((ACTION_CAN_ACCESS_MENU, name) for name in names)]}
+        if (ACTION_CAN_ACCESS_MENU, RESOURCE_DOCS_MENU) in config["perms"]
+        else config
+        for config in getattr(manager, "ROLE_CONFIGS", [])
+    ]
+
+
 def request_parsing(session: "Session", fileloc: str) -> None:
     """Ask the DAG processor to parse a file before all others."""
     session.merge(DagPriorityParsingRequest(fileloc=fileloc))

@@ -229,7 +229,11 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
         except PydanticError as error:
             raise ValidationFailed(
                 [
-                    FieldError.at(item["loc"], item["msg"].removeprefix("Value error, "))
+                    # pydantic marks what is wrong with a name, rather than with its value, by a last step.
+                    FieldError.at(
+                        [step for step in item["loc"] if step != "[key]"],
+                        item["msg"].removeprefix("Value error, "),
+                    )
                     for item in error.errors()
                 ]
             ) from error
@@ -238,8 +242,12 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
 
 def _read_body() -> bytes:
     longest = settings.get().max_body_bytes
-    # The announced length first, so that a longer body is not read; there is none where it comes in chunks.
-    if (request.content_length or 0) > longest or len(data := request.get_data()) > longest:
+    # The announced length first, so that a longer body is not read. Where there is none the body comes in
+    # chunks, and werkzeug ends it at Airflow's own limit without a word.
+    announced = request.content_length
+    if announced is None and request.max_content_length is not None:
+        longest = min(longest, int(request.max_content_length) - 1)
+    if (announced or 0) > longest or len(data := request.get_data()) > longest:
         raise PayloadTooLarge(f"The body is longer than {longest} bytes.", max_body_bytes=longest)
     return data
 

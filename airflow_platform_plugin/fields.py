@@ -26,6 +26,15 @@ class Timestamp(fields.Field):
         return None if value is None else http.timestamp(value)
 
 
+class Flag(fields.Boolean):
+    """JSON's true or false and nothing else; marshmallow's own field takes words and numbers too."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:  # noqa: ANN401 - marshmallow's signature
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class CommaSeparated(fields.List):
     """A query parameter with several values, repeated or separated by commas."""
 

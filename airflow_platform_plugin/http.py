@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.errors import CODES, PlatformError
@@ -74,6 +75,9 @@ def _finish(response: Response) -> Response:
     if not request.path.startswith(PREFIX):
         return response
     response.headers[REQUEST_ID_HEADER] = request_id()
+    if isinstance(request.routing_exception, MethodNotAllowed):
+        # RFC 9110 wants it with every 405; Airflow's own handler leaves it out.
+        response.headers["Allow"] = ", ".join(sorted(request.routing_exception.valid_methods or ()))
     if response.status_code < 400 or not response.is_json or response.is_streamed:  # noqa: PLR2004 - HTTP
         return response
     body = response.get_json(silent=True)

@@ -6,6 +6,9 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
+# For schemas: what ``amount`` takes, as a pattern that ECMA-262 reads too.
+PATTERN = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
+
 _BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE]?)", re.ASCII)

@@ -13,6 +13,7 @@ from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.openapi import api as openapi
+from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.ratelimit import api as ratelimit
 from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
@@ -41,7 +42,7 @@ def install(app: Flask) -> None:
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     _migrate()
-    hooks = Blueprint("platform_hooks", __name__)
+    hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
     http.install(hooks)
     backend.install(app, hooks)
     audit.install()
@@ -50,6 +51,7 @@ def install(app: Flask) -> None:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
+    openapi_views.install(app)
     _create_permissions(app)
     holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING)
     airflow_compat.on_login(app, roles.welcome)

@@ -178,6 +178,23 @@ def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any
 
 
 @pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DuckDB file with the API reference's table, known to Airflow as the connection ``warehouse``."""
+    import duckdb
+
+    file = tmp_path / "w.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE SCHEMA gold")
+        connection.execute(
+            "CREATE TABLE gold.dim_customer AS SELECT * FROM (VALUES "
+            "('Gold', 10.0, true), ('Gold', 20.0, true), ('Diamond', 100.5, true), ('Gold', 9.0, false)) "
+            "v(customer_segment, lifetime_value, is_active)"
+        )
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f'{{"conn_type": "duckdb", "host": "{file}"}}')
+    return file
+
+
+@pytest.fixture
 def tenant() -> dict[str, Any]:
     """The tenant of the API reference."""
     return {

@@ -56,9 +56,12 @@ def mysql() -> Server:
     )  # fmt: skip
     command = [mariadbd, "--no-defaults", data, f"--port={port}", "--bind-address=127.0.0.1"]
     command += [f"--socket={folder / 'socket'}", "--innodb-flush-log-at-trx-commit=0"]
-    # Airflow asks for this of every MySQL.
+    # Airflow asks for this of every MySQL; the database that is there from the start is one of latin1.
     command += ["--explicit-defaults-for-timestamp=1", "--character-set-server=utf8mb4"]
-    return _start([*as_user, *command], folder, signal.SIGTERM, f"mysql+pymysql://root@127.0.0.1:{port}/test")
+    (folder / "init.sql").write_text("CREATE DATABASE platform CHARACTER SET utf8mb4;", encoding="ascii")
+    command += [f"--init-file={folder / 'init.sql'}"]
+    url = f"mysql+pymysql://root@127.0.0.1:{port}/platform"
+    return _start([*as_user, *command], folder, signal.SIGTERM, url)
 
 
 def redis() -> Server:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin import db, settings
 from airflow_platform_plugin.endpoint import Endpoint
 
 URL = "/api/v1/platform/tenants"
@@ -18,6 +18,7 @@ OPEN = {
     "/oauth/revoke",  # the same
     "/oauth/introspect",  # the same
     "/.well-known/oauth-authorization-server",  # what RFC 8414 makes public
+    "/platform/api/",  # a page: whoever is not logged in is sent to Airflow's login
 }
 
 
@@ -124,6 +125,45 @@ def test_a_body_that_is_no_json_object_is_refused(
 ) -> None:
     answer = call("POST", URL, data=data, content_type=content_type)
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("limit", [1_048_576, 40])
+def test_a_body_beyond_the_limit_is_refused(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """To the byte, by `[platform] max_body_bytes`; whatever its length is announced to be."""
+    monkeypatch.setattr(settings, "get", lambda: settings.Settings(max_body_bytes=limit))
+
+    def send(length: int, **how: Any) -> Any:
+        body = b'{"tenant_id": "a", "x": 1}'
+        return call("POST", URL, data=body.ljust(length), content_type="application/json", **how)
+
+    assert send(limit).status == 400  # read, and found to have an unknown field
+    # As gunicorn passes on a body that comes in chunks.
+    chunks = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    for refused in (send(limit + 1), send(limit + 1, environ_overrides=chunks)):
+        assert (refused.status, refused.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_text_that_no_database_stores_is_refused_everywhere(call: Callable[..., Any]) -> None:
+    """In a path, a query string and a body alike, before any database is asked."""
+    for answer, pointer in (
+        (call("GET", f"{URL}/a%00b"), "/tenant_id"),
+        (call("GET", "/api/v1/datakits?search=a%00b"), "/search"),
+        (call("POST", URL, data=b'{"tenant_id": "\\u0000"}', content_type="application/json"), "/tenant_id"),
+    ):
+        assert answer.status == 400
+        assert answer.json["error"]["details"]["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("path", [URL, "/api/v1/dags"])
+def test_a_method_that_a_path_has_not_is_answered_with_those_it_has(
+    call: Callable[..., Any], path: str
+) -> None:
+    """As RFC 9110 wants it of every 405, on stock endpoints too."""
+    answer = call("DELETE", path)
+    assert (answer.status, answer.json["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "colour=red"])

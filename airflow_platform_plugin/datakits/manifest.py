@@ -30,7 +30,7 @@ def _quantity(text: str) -> str:
     return text
 
 
-Quantity = Annotated[str, AfterValidator(_quantity)]
+Quantity = Annotated[str, AfterValidator(_quantity), Field(json_schema_extra={"pattern": quantities.PATTERN})]
 
 
 class _Document(BaseModel):
@@ -97,7 +97,11 @@ class Manifest(_Document):
     """A DataKit version as its author describes it; it never changes once registered."""
 
     name: Name
-    version: Annotated[str, AfterValidator(_semantic_version), Field(max_length=64)]
+    version: Annotated[
+        str,
+        AfterValidator(_semantic_version),
+        Field(max_length=64, json_schema_extra={"pattern": f"^{_SEMVER.pattern}$"}),
+    ]
     description: str = ""
     image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
     type: Type = "transformation"

@@ -8,6 +8,7 @@ from airflow_platform_plugin import quantities
 from airflow_platform_plugin.fields import (
     DNS_LABEL,
     AnswerSchema,
+    Flag,
     InputSchema,
     Mapping,
     PageQuery,
@@ -40,12 +41,12 @@ class TenantInput(InputSchema):
     namespace = fields.String(validate=DNS_LABEL)
     resource_limits = Mapping(
         keys=fields.String(validate=_known(RESOURCES)),
-        values=fields.String(validate=_quantity),
+        values=fields.String(validate=_quantity, metadata={"pattern": quantities.PATTERN}),
         load_default=dict,
     )
     features = Mapping(
         keys=fields.String(validate=_known(FEATURES)),
-        values=fields.Boolean(truthy={True}, falsy={False}),
+        values=Flag(),
         load_default=dict,
     )
     admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)), load_default=list)

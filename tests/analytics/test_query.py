@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from airflow_platform_plugin import settings
@@ -22,21 +21,6 @@ ENDLESS = {
     "duckdb": "SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE a.range * b.range % 7 = 3",
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
 }
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DuckDB file, known to Airflow as the connection ``warehouse``."""
-    file = tmp_path / "w.duckdb"
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("CREATE SCHEMA gold")
-        connection.execute(
-            "CREATE TABLE gold.dim_customer AS SELECT * FROM (VALUES "
-            "('Gold', 10.0, true), ('Gold', 20.0, true), ('Diamond', 100.5, true), ('Gold', 9.0, false)) "
-            "v(customer_segment, lifetime_value, is_active)"
-        )
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f'{{"conn_type": "duckdb", "host": "{file}"}}')
-    return file
 
 
 @pytest.fixture

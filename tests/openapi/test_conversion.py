@@ -1,0 +1,115 @@
+"""marshmallow's and pydantic's schemas in the words of OpenAPI 3.0. Pure."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from apispec import APISpec
+from marshmallow import fields, validate
+from openapi_schema_validator import OAS30WriteValidator
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, Document, InputSchema, Timestamp
+from airflow_platform_plugin.openapi.conversion import Plugin
+
+
+class Part(BaseModel):
+    """A part."""
+
+    size: int
+
+
+class Whole(BaseModel):
+    """A document."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    part: Part | None = None
+    parts: dict[Annotated[str, Field(pattern="^[a-z]+$")], Part] = {}
+    either: int | str = 0
+    kind: Literal["a", "b"] = "a"
+    default: str | None = None
+
+
+class PartInput(InputSchema):
+    """A part."""
+
+    size = fields.Integer(required=True)
+
+
+class WholeInput(InputSchema):
+    """What is asked for."""
+
+    name = fields.String(required=True, validate=DNS_LABEL)
+    part = fields.Nested(PartInput, allow_none=True)
+    share = fields.Float(validate=validate.Range(min=0, min_inclusive=False, max=1))
+    limits = fields.Dict(keys=fields.String(validate=validate.OneOf(["cpu", "gpu"])), values=fields.String())
+
+
+class WholeAnswer(AnswerSchema):
+    """What is answered."""
+
+    id = fields.String()
+    at = Timestamp(allow_none=True)
+    document = Document(Whole, flat=True)
+
+
+@pytest.fixture
+def fits() -> Any:
+    """Whether a value fits what a schema is converted to."""
+
+    def ask(schema: Any, value: Any) -> bool:
+        plugin = Plugin()
+        spec = APISpec(title="t", version="1", openapi_version="3.0.3", plugins=[plugin])
+        reference = plugin.converter.resolve_nested_schema(schema)
+        whole = reference | {"components": {"schemas": spec.to_dict()["components"]["schemas"]}}
+        OAS30WriteValidator.check_schema(whole)
+        return bool(OAS30WriteValidator(whole).is_valid(value))
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("value", "fit"),
+    [
+        ({}, True),
+        ({"part": None, "default": None}, True),
+        ({"part": {"size": 1}, "parts": {"a": {"size": 2}}, "either": "x"}, True),
+        ({"part": {}}, False),
+        ({"part": 1}, False),
+        ({"parts": {"a": {"size": "2"}}}, False),
+        ({"either": None}, False),
+        ({"kind": "c"}, False),
+        ({"other": 1}, False),
+    ],
+)
+def test_a_model_takes_the_same(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
+    """The converted schema and pydantic agree."""
+    assert fits(Whole, value) is fit
+
+
+@pytest.mark.parametrize(
+    ("value", "fit"),
+    [
+        ({"name": "a-1", "part": None}, True),
+        ({"name": "a", "part": {"size": 1}, "share": 1, "limits": {"gpu": "1"}}, True),
+        ({"name": "A"}, False),
+        ({"name": "a", "part": {"other": 1}}, False),
+        ({"name": "a", "share": 0}, False),
+        ({"name": "a", "limits": {"disks": "1"}}, False),
+        ({"part": None}, False),
+    ],
+)
+def test_a_schema_takes_the_same(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
+    """The converted schema and marshmallow agree."""
+    assert fits(WholeInput, value) is fit
+    assert (WholeInput().validate(value) == {}) is fit
+
+
+def test_an_answer_has_all_of_its_fields(fits: Any) -> None:
+    """Those of a document that stands beside them too."""
+    document = Whole(part=Part(size=1)).model_dump()
+    answer = WholeAnswer().dump({"id": "x", "at": None, "document": document})
+    assert answer == {"id": "x", "at": None} | document
+    assert fits(WholeAnswer, answer)
+    for name in answer:
+        assert not fits(WholeAnswer, {key: value for key, value in answer.items() if key != name})

@@ -1,0 +1,158 @@
+"""The OpenAPI document: valid, complete, and the same each time."""
+
+import json
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.configuration import conf
+from openapi_schema_validator import OAS30WriteValidator
+from openapi_spec_validator import validate
+
+from airflow_platform_plugin import __version__, scopes
+from airflow_platform_plugin.auth import service
+from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.openapi import document, parts
+
+URL = "/api/v1/platform/openapi.json"
+
+
+@pytest.fixture
+def described(app: Any) -> dict[str, Any]:
+    """The document."""
+    return document.build(app)
+
+
+def operations(described: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The document's operations by their ids."""
+    found = [operation for path in described["paths"].values() for operation in path.values()]
+    by_id = {operation["operationId"]: operation for operation in found}
+    assert len(by_id) == len(found)
+    return by_id
+
+
+def test_the_document_is_valid(described: dict[str, Any]) -> None:
+    """By the OpenAPI Initiative's own schema of OpenAPI 3.0."""
+    validate(described)
+    assert described["info"]["version"] == __version__
+
+
+def test_the_document_is_the_same_each_time(app: Any, described: dict[str, Any]) -> None:
+    """In the order of its parts too: what is generated from it does not change without a reason."""
+    assert json.dumps(document.build(app)) == json.dumps(described)
+
+
+def test_no_two_schemas_share_a_name(app: Any) -> None:
+    """They would be told apart by a number, and whoever adds a third would rename the others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document.build(app)
+
+
+def test_every_endpoint_is_described(app: Any, described: dict[str, Any]) -> None:
+    """By its handler's name, in one sentence, under its feature."""
+    by_id = operations(described)
+    declared = list(document.operations(app))
+    assert {operation.id for operation in declared} == set(by_id)
+    tags = {tag["name"]: tag["description"] for tag in described["tags"]}
+    for operation in by_id.values():
+        assert operation["summary"]
+        assert "\n" not in operation["summary"]
+        assert tags[operation["tags"][0]]
+
+
+def test_every_endpoint_names_the_scope_that_it_needs(app: Any, described: dict[str, Any]) -> None:
+    schemes = described["components"]["securitySchemes"]
+    for flow in schemes["OAuth2"]["flows"].values():
+        assert list(flow["scopes"]) == list(scopes.SCOPES)
+    by_id = operations(described)
+    for operation in document.operations(app):
+        needed = [] if operation.declared.scope is None else [operation.declared.scope]
+        assert {"OAuth2": needed} in by_id[operation.id]["security"]
+        assert {"ApiKey": []} in by_id[operation.id]["security"]
+
+
+def test_the_errors_are_those_an_endpoint_can_meet(described: dict[str, Any]) -> None:
+    by_id = operations(described)
+    always = {"401", "429", "500", "503"}
+    assert set(by_id["get_openapi"]["responses"]) == {"200"} | always
+    assert set(by_id["list_tenants"]["responses"]) == {"200", "400", "403"} | always
+    assert set(by_id["get_tenant"]["responses"]) == {"200", "400", "403", "404"} | always
+    assert set(by_id["create_tenant"]["responses"]) == {"201", "400", "403", "409", "413", "415"} | always
+    assert {"404", "504"} <= set(by_id["execute_query"]["responses"])
+    assert {"200", "201"} <= set(by_id["register_datakit"]["responses"])
+
+
+@pytest.mark.parametrize(("status", "code"), CODES.items())
+def test_an_errors_code_is_that_of_its_status(described: dict[str, Any], status: int, code: str) -> None:
+    schema = described["components"]["responses"][code]["content"]["application/json"]["schema"]
+    assert schema["allOf"][1]["properties"]["error"]["properties"]["code"] == {"enum": [CODES[status]]}
+
+
+def test_every_example_is_shown_and_fits_its_schema(described: dict[str, Any]) -> None:
+    """A file is named for an operation or an error, and what it holds would be accepted."""
+    by_id = operations(described) | described["components"]["responses"]
+    files = sorted(parts.EXAMPLES.glob("*.json"))
+    assert {file.stem for file in files} <= set(by_id)
+    for file in files:
+        for which, example in json.loads(file.read_text(encoding="utf-8")).items():
+            found = by_id[file.stem]
+            if which == "request":
+                found = found["requestBody"]
+            elif "responses" in found:
+                found = found["responses"]["200"]
+            content = found["content"]["application/json"]
+            assert content["example"] == example
+            schema = content["schema"] | {"components": described["components"]}
+            OAS30WriteValidator(schema).validate(example)
+
+
+def test_what_is_made_leads_to_what_can_be_done_with_it(described: dict[str, Any]) -> None:
+    """A client that walks the links needs to know no path."""
+    by_id = operations(described)
+    made = by_id["register_datakit"]["responses"]["201"]["links"]
+    assert set(made) == {"get_datakit", "deploy_datakit"}
+    assert made["deploy_datakit"]["parameters"] == {"datakit_id": "$response.body#/id"}
+    assert set(by_id["deploy_datakit"]["responses"]["201"]["links"]) == {
+        "get_deployment",
+        "get_deployment_status",
+    }
+    assert set(by_id["create_webhook"]["responses"]["201"]["links"]) == {
+        "get_webhook",
+        "update_webhook",
+        "delete_webhook",
+    }
+
+
+def test_the_operators_own_ways_to_authenticate_are_described(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser's session and a password are there where ``[api] auth_backends`` has them."""
+    assert "Session" in document.build(app)["components"]["securitySchemes"]
+    monkeypatch.setenv(
+        "AIRFLOW__API__AUTH_BACKENDS", "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth"
+    )
+    assert "basic_auth" in conf.get("api", "auth_backends")
+    found = document.build(app)["components"]["securitySchemes"]
+    assert set(found) == {"ApiKey", "Bearer", "OAuth2", "Basic"}
+
+
+@pytest.mark.parametrize("limits", [{}, {"scopes": []}, {"allowed_dags": {"dag_ids": ["a"], "tags": []}}])
+def test_whoever_is_known_may_read_it(
+    app: Any, session: Any, user_id: Callable[[str], int], limits: dict[str, Any]
+) -> None:
+    """With a key for nothing else too; a stranger may not."""
+    _, key = service.create(session, name="k", user_id=user_id("viewer"), **limits)
+    answer = app.test_client().get(URL, headers={"X-API-Key": key})
+    assert answer.status_code == 200
+    assert answer.get_json() == document.build(app)
+    assert app.test_client().get(URL).status_code == 401
+
+
+def test_below_a_path_the_addresses_have_it_in_front(app: Any, call: Callable[..., Any]) -> None:
+    """As with a ``[webserver] base_url`` such as https://example.com/airflow."""
+    found = call("GET", URL, base_url="http://localhost/airflow").json
+    assert found["servers"] == [{"url": "/airflow"}]
+    flows = found["components"]["securitySchemes"]["OAuth2"]["flows"]
+    assert flows["clientCredentials"]["tokenUrl"] == "/airflow/oauth/token"
