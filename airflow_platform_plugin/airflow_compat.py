@@ -226,6 +226,54 @@ def delete_pool(session: "Session", name: str) -> None:
     session.execute(delete(Pool).where(Pool.pool == name), execution_options={"synchronize_session": False})
 
 
+def may_dag(user: Any, method: str, dag_id: str | None, part: str | None = None) -> bool:  # noqa: ANN401 - the auth manager's own user class
+    """Whether the user may do that with a DAG, or all, or a part of it: ``RUN`` or ``TASK_INSTANCE``."""
+    from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+
+    return bool(
+        auth_manager().is_authorized_dag(
+            method=method,
+            access_entity=DagAccessEntity[part] if part else None,
+            details=DagDetails(id=dag_id) if dag_id else None,
+            user=user,
+        )
+    )
+
+
+def permitted_dag_ids(user: Any, method: str) -> set[str]:  # noqa: ANN401 - the auth manager's own user class
+    """The DAGs with which the user may do that."""
+    dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
+    return dag_ids
+
+
+def app_dags() -> Any:  # noqa: ANN401 - Airflow's DagBag
+    """The webserver's DAGs: ``get_dag(dag_id, session=…)`` reads what the DAG processor has stored."""
+    from airflow.utils.airflow_flask_app import get_airflow_app
+
+    return get_airflow_app().dag_bag
+
+
+def stored_dags() -> Any:  # noqa: ANN401 - Airflow's DagBag
+    """The same for a process without an application; it keeps each DAG that it was asked for."""
+    from airflow.models.dagbag import DagBag
+
+    return DagBag(read_dags_from_db=True, load_op_links=False)
+
+
+def request_user_id() -> int | None:
+    """The id of this request's user, where it is a number as FAB's are."""
+    user_id = auth_manager().get_user_id()
+    return int(user_id) if str(user_id).isdecimal() else None
+
+
+def dump_run(run: Any) -> dict[str, Any]:  # noqa: ANN401 - Airflow's DagRun
+    """A run as Airflow's own API answers it."""
+    from airflow.api_connexion.schemas.dag_run_schema import dagrun_schema
+
+    dumped: dict[str, Any] = dagrun_schema.dump(run)
+    return dumped
+
+
 def redact(values: dict[str, Any]) -> dict[str, Any]:
     """The values, with what Airflow takes for secrets by their names made unreadable."""
     from airflow.utils.log.secrets_masker import redact as airflow_redact

@@ -62,6 +62,28 @@ class Trail:
                         self.changes[-1]["dag_id"] = dag_id
 
 
+def note(
+    session: Session,
+    principal: Principal,
+    name: str,
+    *,
+    dag_id: str,
+    run_id: str,
+    **extra: Any,  # noqa: ANN401 - any JSON
+) -> None:
+    """Add a row about something of Airflow's own that a request has changed in a run."""
+    request = {"request_id": http.request_id()}
+    text = json.dumps({**airflow_compat.redact(extra), **request}, default=str)
+    if len(text) > _LONGEST_EXTRA:
+        text = json.dumps({"too_long": True, **request})
+    row = airflow_compat.Log(
+        event=f"platform.{name}", task_instance=None, owner=principal.username, extra=text
+    )
+    row.dag_id, row.run_id = dag_id, run_id
+    session.add(row)
+    session.flush()
+
+
 def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:  # noqa: ANN401 - any model
     """A row before and after this flush; of a changed row only what has changed. Secrets are left out."""
     before: dict[str, Any] = {}

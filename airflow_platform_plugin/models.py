@@ -6,7 +6,8 @@ from airflow_platform_plugin.datakits import models as datakits
 from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.idempotency import Claim
 from airflow_platform_plugin.runs import models as runs
+from airflow_platform_plugin.runs.backfill import models as backfill
 from airflow_platform_plugin.tenants import models as tenants
 from airflow_platform_plugin.webhooks import models as webhooks
 
-__all__ = ["Claim", "Event", "auth", "datakits", "oauth", "runs", "tenants", "webhooks"]
+__all__ = ["Claim", "Event", "auth", "backfill", "datakits", "oauth", "runs", "tenants", "webhooks"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_platform_plugin import airflow_compat, scopes
-from airflow_platform_plugin.errors import PermissionDenied
+from airflow_platform_plugin.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.scopes import Dags
 
 # What a scope's verb is called among the permissions of Airflow's roles.
@@ -87,6 +87,31 @@ class Principal:
         """Whether the caller holds ``scope``, such as ``webhooks:write``, in that tenant, or everywhere."""
         reach = self.reach(scope)
         return reach is None or tenant_id in reach
+
+    def require_dag(self, dag_id: str, method: str, part: str) -> None:
+        """Let through whoever may do that with a part of a DAG, by the rules of Airflow's own endpoints.
+
+        Args:
+            dag_id: the DAG, which need not exist.
+            method: ``GET``, ``POST`` or ``PUT``.
+            part: ``RUN`` or ``TASK_INSTANCE``.
+
+        Raises:
+            NotFound: the caller may not read the DAG; nothing tells whether there is one.
+            PermissionDenied: the caller may read it, but not do this.
+        """
+        if not airflow_compat.may_dag(self.user, "GET", dag_id):
+            raise NotFound(f"DAG '{dag_id}' not found", dag_id=dag_id)
+        if not airflow_compat.may_dag(self.user, method, dag_id, part):
+            raise PermissionDenied(f"You may not do this with DAG '{dag_id}'.", dag_id=dag_id)
+
+    def dags_with_runs(self) -> set[str] | None:
+        """The DAGs whose runs the caller may read; None is all, also those that are gone."""
+        if not airflow_compat.may_dag(self.user, "GET", None, "RUN"):
+            return set()
+        if airflow_compat.may_dag(self.user, "GET", None):
+            return None
+        return airflow_compat.permitted_dag_ids(self.user, "GET")
 
     def require(self, scope: str, *, dags: Dags, personal: bool = False, tenanted: bool = False) -> None:
         """Let through whoever may do what an endpoint of ours declares.

@@ -12,11 +12,15 @@ from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import holding as datakit_holding
+from airflow_platform_plugin.endpoint import Endpoint
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.ratelimit import api as ratelimit
 from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
+from airflow_platform_plugin.runs.backfill import api as backfill
+from airflow_platform_plugin.runs.bulk import api as bulk
+from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.tenants import holdings, roles
 from airflow_platform_plugin.webhooks import api as webhooks
@@ -33,6 +37,8 @@ BLUEPRINTS = [
     datakits.blueprint,
     analytics.blueprint,
     webhooks.blueprint,
+    backfill.blueprint,
+    bulk.blueprint,
     openapi.blueprint,
 ]
 
@@ -73,7 +79,12 @@ def _create_permissions(app: Flask) -> None:
     """
     declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared if endpoint.scope is not None}):
+        for scope in sorted({endpoint.scope for endpoint in declared if _needs_permission(endpoint)}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")
+
+
+def _needs_permission(endpoint: Endpoint) -> bool:
+    """Not where there is no scope, nor where the right to a DAG's own things decides."""
+    return endpoint.scope is not None and not (endpoint.personal and endpoint.dags is Dags.CHECKED)

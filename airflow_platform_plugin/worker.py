@@ -13,6 +13,7 @@ from collections.abc import Callable
 from airflow_platform_plugin import idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.runs import sweep
+from airflow_platform_plugin.runs.backfill import advance
 from airflow_platform_plugin.webhooks import delivery
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 # Each returns how much it did: a round that did something is followed by another at once.
 STEPS: dict[str, Callable[[], int]] = {
     "sweep": sweep.sweep,
+    "advance-backfills": advance.advance,
     "fan-out": delivery.fan_out,
     "deliver": delivery.deliver,
     "expire-events": delivery.expire,

@@ -11,6 +11,7 @@ def test_every_step_runs_once(session: Any) -> None:
     """In the order in which an event passes through them."""
     assert session is not None
     assert list(worker.run_once().items())[1:] == [
+        ("advance-backfills", 0),
         ("fan-out", 0),
         ("deliver", 0),
         ("expire-events", 0),

@@ -1,0 +1,1 @@
+"""Runs for a range of dates, made a few at a time."""

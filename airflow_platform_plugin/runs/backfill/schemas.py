@@ -1,0 +1,118 @@
+"""Backfills over HTTP."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.runs.backfill.models import State
+
+REPROCESS = ("none", "failed", "all")
+ACTIONS = ("create", "clear", "skip")
+_STATES = [state.value for state in State]
+# What MySQL's timestamps begin with, and what is left of Python's in every zone.
+_EARLIEST, _LATEST = date.min.replace(year=1970) + timedelta(days=1), date.max - timedelta(days=1)
+
+
+class DateOrTime(fields.String):
+    """A date such as 2024-01-31, or a moment as in RFC 3339 whose zone may be missing."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:  # noqa: ANN401 - marshmallow's signature
+        text = super()._deserialize(value, *args, **kwargs)
+        try:
+            found = date.fromisoformat(text) if len(text) <= len("2024-01-31") else _moment(text)
+        except ValueError as error:
+            raise ValidationError("Must be a date such as 2024-01-31 or 2024-01-31T06:00:00Z.") from error
+        day = found.date() if isinstance(found, datetime) else found
+        if not _EARLIEST <= day <= _LATEST:
+            raise ValidationError(f"Must be {_EARLIEST} to {_LATEST}.")
+        return found
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not know the Z
+
+
+class BackfillInput(InputSchema):
+    """A backfill as it is asked for. Both dates are included; without a zone they are in the DAG's."""
+
+    start_date = DateOrTime(required=True)
+    end_date = DateOrTime(required=True)
+    conf = fields.Dict(load_default=dict)
+    max_active_runs = fields.Integer(
+        load_default=None, allow_none=True, strict=True, validate=validate.Range(min=1, max=1000)
+    )
+    reprocess = fields.String(load_default="none", validate=validate.OneOf(REPROCESS))
+    run_backwards = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class BackfillQuery(PageQuery):
+    """Which of a DAG's backfills are wanted."""
+
+    state = fields.String(validate=validate.OneOf(_STATES))
+    order_by = order_by("backfill_id", "state", "start_date", "end_date", "created_at", "ended_at")
+
+
+class AnyBackfillQuery(BackfillQuery):
+    """Which backfills are wanted."""
+
+    dag_id = fields.String()
+
+
+class ProgressAnswer(AnswerSchema):
+    """What became of the dates; ``running`` counts runs that are queued too."""
+
+    total = fields.Integer()
+    total_is_estimate = fields.Boolean()
+    created = fields.Integer()
+    cleared = fields.Integer()
+    skipped = fields.Integer()
+    running = fields.Integer()
+    success = fields.Integer()
+    failed = fields.Integer()
+    remaining = fields.Integer()
+
+
+class BackfillAnswer(AnswerSchema):
+    """A backfill; ``message`` says why nothing happens, or why it has failed."""
+
+    backfill_id = fields.String()
+    dag_id = fields.String()
+    state = fields.String(validate=validate.OneOf(_STATES))
+    message = fields.String(allow_none=True)
+    start_date = Timestamp()
+    end_date = Timestamp()
+    conf = fields.Dict()
+    max_active_runs = fields.Integer()
+    reprocess = fields.String(validate=validate.OneOf(REPROCESS))
+    run_backwards = fields.Boolean()
+    progress = fields.Nested(ProgressAnswer)
+    created_at = Timestamp()
+    created_by = fields.String()
+    ended_at = Timestamp(allow_none=True)
+
+
+class FirstRunAnswer(AnswerSchema):
+    """What is to be done about a date; ``dag_run_id`` is the run that is there already."""
+
+    logical_date = Timestamp()
+    data_interval_start = Timestamp()
+    data_interval_end = Timestamp()
+    action = fields.String(validate=validate.OneOf(ACTIONS))
+    dag_run_id = fields.String(allow_none=True)
+
+
+class NewBackfillAnswer(BackfillAnswer):
+    """A backfill as it begins, with its earliest dates; without an id where it was a dry run."""
+
+    backfill_id = fields.String(allow_none=True)
+    first_runs = fields.List(fields.Nested(FirstRunAnswer))
+
+
+class BackfillList(AnswerSchema):
+    """A page of backfills."""
+
+    backfills = fields.List(fields.Nested(BackfillAnswer), attribute="items")
+    total_entries = fields.Integer()

@@ -1,0 +1,1 @@
+"""Many runs triggered, or many tasks cleared, in one request."""

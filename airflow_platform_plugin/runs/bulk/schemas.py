@@ -1,0 +1,121 @@
+"""Bulk operations over HTTP. An item's ``status`` is what a request for it alone would have been answered."""
+
+from datetime import datetime, timezone
+from typing import Any
+
+from marshmallow import ValidationError, fields, pre_load, validate
+
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema
+
+MOST_ITEMS = 1000
+_LENGTH = validate.Length(min=1, max=MOST_ITEMS)
+_ID = validate.Length(min=1, max=250)
+_FLAG = {"truthy": {True}, "falsy": {False}}
+# What MySQL's timestamps can hold.
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
+
+
+class RunInput(InputSchema):
+    """A run as it is triggered; without a logical date it is of this moment."""
+
+    dag_id = fields.String(required=True, validate=_ID)
+    dag_run_id = fields.String(load_default=None, allow_none=True, validate=_ID)
+    logical_date = fields.AwareDateTime(
+        format="iso", load_default=None, allow_none=True, validate=validate.Range(_EARLIEST, _LATEST)
+    )
+    conf = fields.Dict(load_default=dict)
+    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
+
+
+class TriggerInput(InputSchema):
+    """Runs to trigger, of any DAGs."""
+
+    runs = fields.List(fields.Nested(RunInput), required=True, validate=_LENGTH)
+
+
+class TasksInput(InputSchema):
+    """Tasks of one run that are to run again: those that are named, or all."""
+
+    dag_id = fields.String(required=True, validate=_ID)
+    dag_run_id = fields.String(required=True, validate=_ID)
+    task_ids = fields.List(
+        fields.String(validate=_ID), load_default=None, allow_none=True, validate=validate.Length(min=1)
+    )
+    task_id = fields.String(validate=_ID)
+    only_failed = fields.Boolean(load_default=False, **_FLAG)
+    include_upstream = fields.Boolean(load_default=False, **_FLAG)
+    include_downstream = fields.Boolean(load_default=False, **_FLAG)
+    reset_dag_runs = fields.Boolean(load_default=True, **_FLAG)
+
+    @pre_load
+    def _one_task(self, data: Any, **_: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+        """``task_id`` is short for a list of one."""
+        if isinstance(data, dict) and data.get("task_id") is not None:
+            if data.get("task_ids") is not None:
+                raise ValidationError("Either this or task_ids.", "task_id")
+            data = {name: value for name, value in data.items() if name != "task_id"} | {
+                "task_ids": [data["task_id"]]
+            }
+        return data
+
+
+class ClearInput(InputSchema):
+    """Tasks to clear, of any runs; a dry run only tells which they are."""
+
+    tasks = fields.List(fields.Nested(TasksInput), required=True, validate=_LENGTH)
+    dry_run = fields.Boolean(load_default=False, **_FLAG)
+
+
+class ErrorAnswer(AnswerSchema):
+    """Why an item has failed, as it would stand in an answer of its own."""
+
+    code = fields.String()
+    message = fields.String()
+    details = fields.Dict()
+    request_id = fields.String()
+    timestamp = fields.String()
+
+
+class ItemAnswer(AnswerSchema):
+    """What became of one item: there is an ``error`` where the status is not one of success."""
+
+    status = fields.Integer()
+    error = fields.Nested(ErrorAnswer, allow_none=True)
+
+
+class TriggeredAnswer(ItemAnswer):
+    """What became of one run, as Airflow's own endpoint shows a run."""
+
+    dag_run = fields.Dict(allow_none=True)
+
+
+class TaskInstanceAnswer(AnswerSchema):
+    """A task instance that was cleared."""
+
+    dag_id = fields.String()
+    dag_run_id = fields.String(attribute="run_id")
+    task_id = fields.String()
+    map_index = fields.Integer()
+
+
+class ClearedAnswer(ItemAnswer):
+    """What was cleared of one run."""
+
+    task_instances = fields.List(fields.Nested(TaskInstanceAnswer), allow_none=True)
+
+
+class _Results(AnswerSchema):
+    succeeded = fields.Integer()
+    failed = fields.Integer()
+
+
+class TriggerAnswer(_Results):
+    """What became of each run, in the order of the request."""
+
+    results = fields.List(fields.Nested(TriggeredAnswer))
+
+
+class ClearAnswer(_Results):
+    """What became of each item, in the order of the request."""
+
+    results = fields.List(fields.Nested(ClearedAnswer))

@@ -1,0 +1,478 @@
+"""Backfills carried out, round by round, with the test in the scheduler's place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pendulum
+import pytest
+from sqlalchemy import delete, event, select, update
+from sqlalchemy.exc import IntegrityError
+
+from airflow_platform_plugin.airflow_compat import DagModel, DagRun
+from airflow_platform_plugin.errors import Conflict
+from airflow_platform_plugin.runs import actions
+from airflow_platform_plugin.runs.backfill import advance, service
+from airflow_platform_plugin.runs.backfill.models import Backfill, BackfillRun
+from airflow_platform_plugin.runs.backfill.schemas import BackfillInput
+
+Make = Callable[..., Backfill]
+Runs = Callable[..., list[Any]]
+Finish = Callable[..., int]
+
+
+@pytest.fixture
+def make(session: Any, app: Any, dags: None) -> Make:
+    """Ask for a backfill of January 2024, or of what is given."""
+
+    def ask(dag_id: str = "daily", **fields: Any) -> Backfill:
+        body = {"start_date": "2024-01-01", "end_date": "2024-01-05", "max_active_runs": 2} | fields
+        made = service.create(session, app.dag_bag, dag_id, BackfillInput().load(body), by="admin")
+        session.flush()
+        return made
+
+    return ask
+
+
+def refresh(session: Any, backfill: Backfill) -> Backfill:
+    session.flush()
+    session.expire_all()
+    found: Backfill = session.get(Backfill, backfill.backfill_id)
+    return found
+
+
+def days(found: list[Any]) -> list[int]:
+    return [run.execution_date.day for run in found]
+
+
+def set_dag(session: Any, dag_id: str = "daily", **columns: Any) -> None:
+    session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(**columns))
+
+
+def drive(session: Any, backfill: Backfill, finish: Finish, *, most: int = 1) -> list[int]:
+    """Rounds, each with runs that end in between, to the end; how many runs were unfinished each time."""
+    unfinished = []
+    while refresh(session, backfill).state == "running":
+        advance.advance()
+        active = session.scalars(
+            select(DagRun).where(
+                DagRun.dag_id == backfill.dag_id, DagRun.state.in_(sorted(actions.UNFINISHED))
+            )
+        )
+        unfinished.append(len(list(active)))
+        finish(backfill.dag_id, most=most)
+        assert len(unfinished) < 500, "it does not end"
+    return unfinished
+
+
+def test_runs_are_made_a_few_at_a_time_until_all_are_there(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    """Never more at once than was asked for, each date once, in order."""
+    backfill = make(conf={"a": 1})
+    assert runs() == []
+    assert max(drive(session, backfill, finish)) == 2
+    assert days(runs()) == [1, 2, 3, 4, 5]
+    done = refresh(session, backfill)
+    assert (done.state, done.message) == ("completed", None)
+    assert done.ended_at is not None
+    assert done.progress == {
+        "total": 5, "total_is_estimate": False, "created": 5, "cleared": 0, "skipped": 0,
+        "running": 0, "success": 5, "failed": 0, "remaining": 0,
+    }  # fmt: skip
+    assert session.scalars(select(BackfillRun)).all() == []
+
+
+def test_a_run_is_one_that_the_scheduler_executes(session: Any, make: Make, runs: Runs) -> None:
+    """It is queued, has its tasks, the schedule's data interval, and an id that follows from its date."""
+    backfill = make(conf={"a": 1})
+    advance.advance()
+    run = runs()[0]
+    assert run.run_id == f"{backfill.backfill_id}__2024-01-01T00:00:00+00:00"
+    assert (run.state, run.run_type, run.external_trigger) == ("queued", "manual", False)
+    assert (run.data_interval_start.day, run.data_interval_end.day) == (1, 2)
+    assert run.conf == {"a": 1}
+    assert {task.task_id for task in run.get_task_instances(session=session)} == {"extract", "load"}
+    examined = DagRun.next_dagruns_to_examine("queued", session).all()
+    assert set(runs()) <= set(examined)
+
+
+def test_a_date_before_the_dags_start_has_its_tasks_too(session: Any, make: Make, runs: Runs) -> None:
+    """Airflow would make a run without tasks, which succeeds at once."""
+    make(start_date="2023-12-30", end_date="2023-12-31")
+    advance.advance()
+    for run in runs():
+        assert run.run_type == "manual"
+        assert len(run.get_task_instances(session=session)) == 2
+    assert len(runs()) == 2
+
+
+def test_a_quiet_round_writes_nothing(session: Any, make: Make) -> None:
+    """On SQLite, every write keeps the scheduler waiting."""
+    make()
+    advance.advance()
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+    assert advance.advance() == 0
+    assert [s for s in statements if not s.startswith(("SELECT", "SAVEPOINT", "RELEASE"))] == []
+
+
+def test_a_round_costs_the_same_whatever_the_range_and_the_history(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    """Counted in statements: for five dates, and for 10,000 behind which as many others lie."""
+
+    def cost() -> int:
+        statements: list[str] = []
+
+        def count(*args: Any) -> None:
+            statements.append(args[2])
+
+        event.listen(session.connection(), "before_cursor_execute", count)
+        assert advance.advance() == 2
+        event.remove(session.connection(), "before_cursor_execute", count)
+        return len(statements)
+
+    small = make()
+    first = cost()
+    service.cancel(session, small.backfill_id)
+    large = make(start_date="1990-01-01", end_date="2017-05-18")
+    large.created = large.success = 5_000
+    session.flush()
+    assert large.total == pytest.approx(10_000, abs=10)
+    assert cost() <= first + 2
+    assert len(runs()) == 2
+
+
+def test_nobody_is_asked_for_all_dates_of_a_long_range(
+    session: Any, make: Make, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 runs are accepted for the price of 100 dates, half a millisecond each."""
+    timetable = app.dag_bag.get_dag("daily", session=session).timetable
+    asked = 0
+    original = timetable.next_dagrun_info
+
+    def count(**keywords: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return original(**keywords)
+
+    monkeypatch.setattr(timetable, "next_dagrun_info", count)
+    backfill = make(start_date="1990-01-01", end_date="2017-05-18")
+    assert asked <= service.SAMPLE
+    assert backfill.total_is_estimate
+    assert session.query(DagRun).filter_by(dag_id="daily").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("reprocess", "cleared", "skipped"),
+    [("none", [], [2, 3, 4]), ("failed", [2], [3, 4]), ("all", [2, 3], [4])],
+)
+def test_runs_that_are_there_count(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    session: Any,
+    make: Make,
+    make_run: Callable[..., Any],
+    runs: Runs,
+    reprocess: str,
+    cleared: list[int],
+    skipped: list[int],
+) -> None:
+    """Scheduled and manual ones alike; what is queued or running is left alone in any case."""
+    for day, state in ((2, "failed"), (3, "success"), (4, "running")):
+        make_run(day, state)
+    make_run(3, "success", dag_id="hidden")
+    backfill = make(reprocess=reprocess, max_active_runs=10, conf={"again": True})
+    set_dag(session, max_active_runs=10)
+    advance.advance()
+    assert days(runs(run_type="manual")) == [1, 5]
+    assert days([run for run in runs(run_type="scheduled") if run.clear_number]) == cleared
+    for run in runs(run_type="scheduled"):
+        again = run.execution_date.day in cleared
+        assert (run.state == "queued") is again
+        assert run.conf == ({"again": True} if again else {})
+        if again:
+            assert {task.state for task in run.get_task_instances(session=session)} == {None}
+    done = refresh(session, backfill)
+    assert (done.created, done.cleared, done.skipped) == (2, len(cleared), len(skipped))
+    assert done.running == 2 + len(cleared)
+    assert [run.clear_number for run in runs("hidden")] == [0]
+
+
+def test_many_dates_that_are_there_are_passed_in_bounded_steps(
+    session: Any, make: Make, finish: Finish
+) -> None:
+    date = pendulum.datetime(2024, 1, 1)
+    session.add_all(
+        DagRun("daily", f"r{n}", execution_date=date.add(days=n), run_type="scheduled", state="success")
+        for n in range(120)
+    )
+    backfill = make(end_date="2024-05-10")
+    assert advance.advance() == 50
+    drive(session, backfill, finish, most=4)
+    done = refresh(session, backfill)
+    assert (done.skipped, done.created, done.total) == (120, 11, 131)
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "end", "count"),
+    [("daily", "2024-01-05", 5), ("daily", "2024-02-19", 50), ("every_36_hours", "2024-09-01", 163)],
+)
+def test_backwards_takes_the_same_dates_from_the_end(  # noqa: PLR0913, PLR0917 - the same
+    session: Any, make: Make, runs: Runs, finish: Finish, dag_id: str, end: str, count: int
+) -> None:
+    """Also where there are more than could be looked at at once, and where a date depends on the first."""
+    set_dag(session, dag_id, max_active_runs=100)
+    backfill = make(dag_id, end_date=end, run_backwards=True, max_active_runs=100)
+    drive(session, backfill, finish, most=100)
+    found = sorted(runs(dag_id), key=lambda run: run.id)
+    made = [run.execution_date for run in found]
+    assert made == sorted(made, reverse=True)
+    forwards = app_dates(session, dag_id, end)
+    assert sorted(made) == forwards
+    assert len(made) == count
+    done = refresh(session, backfill)
+    assert (done.total, done.total_is_estimate, done.state) == (count, False, "completed")
+
+
+def app_dates(session: Any, dag_id: str, end: str) -> list[Any]:
+    dag = advance._bag().get_dag(dag_id, session=session)
+    first, last = pendulum.datetime(2024, 1, 1), pendulum.parse(end)
+    return [info.logical_date for info in dag.iter_dagrun_infos_between(first, last)]
+
+
+def test_a_run_that_failed_makes_the_backfill_failed_at_its_end(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    """The others run all the same, and the message says how many failed."""
+    backfill = make(end_date="2024-01-03", max_active_runs=1)
+    advance.advance()
+    finish(state="failed")
+    drive(session, backfill, finish)
+    done = refresh(session, backfill)
+    assert (done.state, done.message, done.success, done.failed) == ("failed", "Failed runs: 1.", 2, 1)
+    assert len(runs()) == 3
+
+
+def test_tasks_that_depend_on_the_past_get_one_run_after_the_other(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    """A run that failed holds the next up until somebody clears it and it succeeds."""
+    backfill = make("in_order", end_date="2024-01-03", max_active_runs=5)
+    assert advance.advance() == 1
+    assert advance.advance() == 0
+    finish("in_order", state="failed")
+    for _ in range(2):
+        advance.advance()
+        held = refresh(session, backfill)
+        assert (held.state, held.running, held.failed) == ("running", 1, 0)
+        assert "has failed, and tasks depend on the past" in held.message
+    assert len(runs("in_order")) == 1
+    (run,) = runs("in_order")
+    actions.clear(session, advance._bag().get_dag("in_order", session=session), run)
+    advance.advance()
+    assert refresh(session, backfill).message is None
+    drive(session, backfill, finish)
+    done = refresh(session, backfill)
+    assert (done.state, done.success, done.failed) == ("completed", 3, 0)
+
+
+def test_pausing_does_not_let_the_next_run_pass_one_that_failed(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    backfill = make("in_order", end_date="2024-01-03")
+    advance.advance()
+    service.pause(session, backfill.backfill_id)
+    finish("in_order", state="failed")
+    advance.advance()
+    service.resume(session, backfill.backfill_id)
+    advance.advance()
+    assert len(runs("in_order")) == 1
+
+
+def test_what_is_paused_makes_nothing_and_counts_what_ends(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    backfill = make()
+    advance.advance()
+    service.pause(session, backfill.backfill_id)
+    finish()
+    assert advance.advance() == 2
+    assert advance.advance() == 0
+    assert len(runs()) == 2
+    paused = refresh(session, backfill)
+    assert (paused.state, paused.success, paused.running) == ("paused", 2, 0)
+    service.resume(session, backfill.backfill_id)
+    drive(session, backfill, finish)
+    assert days(runs()) == [1, 2, 3, 4, 5]
+
+
+def test_cancelling_takes_back_what_has_not_started(
+    session: Any, make: Make, make_run: Callable[..., Any], runs: Runs, finish: Finish
+) -> None:
+    """A run of the backfill's own is gone, one that was there before is failed, and what runs goes on."""
+    make_run(3, "success")
+    set_dag(session, max_active_runs=10)
+    backfill = make(max_active_runs=3, reprocess="all")
+    advance.advance()
+    assert days(runs(_state="queued")) == [1, 2, 3]
+    runs()[0].set_state("running")
+    session.flush()
+    service.cancel(session, backfill.backfill_id)
+    assert [(run.execution_date.day, run.state) for run in runs()] == [(1, "running"), (3, "failed")]
+    assert {task.state for task in runs()[1].get_task_instances(session=session)} == {"skipped"}
+    assert advance.advance() == 1
+    finish()
+    assert advance.advance() == 1
+    assert advance.advance() == 0
+    done = refresh(session, backfill)
+    assert (done.state, done.created, done.cleared) == ("cancelled", 1, 1)
+    assert (done.success, done.failed, done.running) == (1, 1, 0)
+    assert len(runs()) == 2
+
+
+@pytest.mark.parametrize("turn", [service.pause, service.resume, service.cancel])
+def test_what_has_ended_cannot_be_turned(
+    session: Any, make: Make, finish: Finish, turn: Callable[..., Any]
+) -> None:
+    backfill = make(end_date="2024-01-01")
+    drive(session, backfill, finish)
+    with pytest.raises(Conflict, match="is completed"):
+        turn(session, backfill.backfill_id)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"is_paused": True}, "The DAG is paused"),
+        ({"is_active": False}, "gone or cannot be imported"),
+        ({"has_import_errors": True}, "gone or cannot be imported"),
+        ({"max_active_runs": 0}, "The DAG has 0 active runs"),
+    ],
+)
+def test_a_dag_that_cannot_run_is_waited_for(  # noqa: PLR0913, PLR0917 - the same
+    session: Any, make: Make, runs: Runs, finish: Finish, columns: dict[str, Any], message: str
+) -> None:
+    """The status says why, once, and waiting costs nothing but a look."""
+    backfill = make()
+    before = dict(session.execute(select(*(getattr(DagModel, name) for name in columns))).first()._mapping)
+    set_dag(session, **columns)
+    advance.advance()
+    waiting = refresh(session, backfill)
+    assert waiting.state == "running"
+    assert message in waiting.message
+    assert advance.advance() == 0
+    assert runs() == []
+    set_dag(session, **before)
+    drive(session, backfill, finish)
+    assert len(runs()) == 5
+
+
+def test_a_dag_that_is_deleted_ends_its_backfill(session: Any, make: Make) -> None:
+    backfill = make()
+    advance.advance()
+    session.execute(delete(DagRun).where(DagRun.dag_id == "daily"))
+    session.execute(delete(DagModel).where(DagModel.dag_id == "daily"))
+    advance.advance()
+    ended = refresh(session, backfill)
+    assert (ended.state, ended.message, ended.running) == ("failed", "The DAG was deleted.", 0)
+    assert advance.advance() == 0
+
+
+def test_no_more_runs_are_queued_than_the_dag_may_have_active(
+    session: Any, make: Make, make_run: Callable[..., Any], runs: Runs
+) -> None:
+    """Queued runs count for Airflow too: more of them would only keep its own schedule from going on."""
+    for day in (20, 21, 22):
+        make_run(day, "running")
+    make(max_active_runs=100)
+    advance.advance()
+    assert days(runs(_state="queued")) == [1]
+
+
+def test_a_scheduled_run_that_airflow_has_put_off_goes_first(
+    session: Any, make: Make, make_run: Callable[..., Any], runs: Runs
+) -> None:
+    """Else a backfill that takes each place as it falls free would hold the schedule up to its end."""
+    due = pendulum.datetime(2024, 3, 1)
+    held = {"next_dagrun": due, "next_dagrun_data_interval_start": due}
+    held |= {"next_dagrun_data_interval_end": due.add(days=1), "next_dagrun_create_after": None}
+    set_dag(session, **held)
+    backfill = make()
+    advance.advance()
+    assert "goes first" in refresh(session, backfill).message
+    assert runs() == []
+    make_run(61, "running")  # which Airflow does once the DAG's file was parsed
+    assert runs()[0].execution_date == due
+    advance.advance()
+    assert days(runs(_state="queued")) == [1, 2]
+
+
+def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
+    session: Any, make: Make, runs: Runs, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run and the place in the range are one transaction."""
+    backfill = make()
+    original, made = actions.make, []
+
+    def die(*args: Any, **kwargs: Any) -> Any:
+        if made:
+            raise KeyboardInterrupt
+        made.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(actions, "make", die)
+    with pytest.raises(KeyboardInterrupt):
+        advance.advance()
+    assert runs() == []
+    assert refresh(session, backfill).created == 0
+    monkeypatch.setattr(actions, "make", original)
+    drive(session, backfill, finish)
+    assert days(runs()) == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_somebody_makes_at_the_same_moment_is_found_in_the_next_round(
+    session: Any, make: Make, runs: Runs, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backfill = make()
+
+    def collide(*_: Any, **__: Any) -> None:
+        raise IntegrityError("INSERT", {}, Exception("UNIQUE"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(actions, "make", collide)
+        assert advance.advance() == 0
+    assert refresh(session, backfill).state == "running"
+    drive(session, backfill, finish)
+    assert days(runs()) == [1, 2, 3, 4, 5]
+
+
+def test_what_airflow_refuses_to_make_ends_the_backfill_and_no_other(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    """Say, where the DAG's params were changed meanwhile."""
+    broken = make("strict", conf={"size": 2})
+    broken.conf = {"size": "large"}
+    sound = make()
+    session.flush()
+    advance.advance()
+    ended = refresh(session, broken)
+    assert ended.state == "failed"
+    assert ended.message.startswith("ParamValidationError: ")
+    assert runs("strict") == []
+    drive(session, sound, finish)
+    assert len(runs()) == 5
+
+
+def test_two_backfills_of_a_dag_share_nothing_but_its_limit(
+    session: Any, make: Make, runs: Runs, finish: Finish
+) -> None:
+    make()
+    later = make(start_date="2024-02-01", end_date="2024-02-05")
+    advance.advance()
+    assert len(runs()) == 4
+    drive(session, later, finish, most=4)
+    for _ in range(10):
+        advance.advance()
+        finish()
+    assert [f"{run.execution_date:%m-%d}" for run in runs()] == [
+        f"0{month}-0{day}" for month in (1, 2) for day in range(1, 6)
+    ]
