@@ -46,7 +46,7 @@ def _dags() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def _stored(app: Any) -> Iterator[None]:
+def stored(app: Any) -> Iterator[None]:
     """Committed, for Airflow's checks of permissions read on connections of their own."""
     from airflow import settings
     from airflow.models.dag import DAG, DagModel
@@ -96,7 +96,7 @@ def users(app: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def dags(_stored: None, session: Any) -> Iterator[None]:
+def dags(stored: None, session: Any) -> Iterator[None]:
     """The DAGs above, and a worker that has not read any of them yet."""
     from airflow_platform_plugin.runs.backfill import advance
 

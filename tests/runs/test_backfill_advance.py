@@ -1,13 +1,18 @@
 """Backfills carried out, round by round, with the test in the scheduler's place."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pendulum
 import pytest
+from airflow import settings as airflow_settings
 from sqlalchemy import delete, event, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import db
 from airflow_platform_plugin.airflow_compat import DagModel, DagRun
 from airflow_platform_plugin.errors import Conflict
 from airflow_platform_plugin.runs import actions
@@ -476,3 +481,27 @@ def test_two_backfills_of_a_dag_share_nothing_but_its_limit(
     assert [f"{run.execution_date:%m-%d}" for run in runs()] == [
         f"0{month}-0{day}" for month in (1, 2) for day in range(1, 6)
     ]
+
+
+def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) -> None:
+    """Nor more than may be active, and none of them fails; with real transactions."""
+    asked = BackfillInput().load({"start_date": "2024-01-01", "end_date": "2024-01-09", "max_active_runs": 3})
+    with app.app_context(), db.transaction() as own:
+        backfill_id = service.create(own, app.dag_bag, "daily", asked, by="admin").backfill_id
+    code = "from airflow_platform_plugin.runs.backfill import advance; advance.advance()"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    try:
+        workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+        for worker in workers:
+            _, errors = worker.communicate(timeout=120)
+            assert worker.returncode == 0, errors.decode()
+        with db.transaction() as own:
+            made = own.scalars(select(DagRun.run_id).where(DagRun.dag_id == "daily")).all()
+            backfill = own.get(Backfill, backfill_id)
+            assert sorted(made) == [f"{backfill_id}__2024-01-0{day}T00:00:00+00:00" for day in (1, 2, 3)]
+            assert (backfill.created, backfill.running) == (3, 3)
+    finally:
+        with Session(airflow_settings.engine) as own, own.begin():
+            for model in (BackfillRun, Backfill):
+                own.execute(delete(model))
+            own.execute(delete(DagRun).where(DagRun.dag_id == "daily"))
