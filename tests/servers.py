@@ -61,6 +61,15 @@ def mysql() -> Server:
     return _start([*as_user, *command], folder, signal.SIGTERM, f"mysql+pymysql://root@127.0.0.1:{port}/test")
 
 
+def redis() -> Server:
+    """A new Redis, which keeps nothing on disk."""
+    (server,) = _programs(["redis-server"], [])
+    folder = Path(tempfile.mkdtemp(prefix="platform-redis-"))
+    port = _free_port()
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    return _start(command, folder, signal.SIGTERM, f"redis://127.0.0.1:{port}/0")
+
+
 def _programs(names: list[str], places: list[str]) -> list[str]:
     path = os.pathsep.join([*places, os.environ["PATH"]])
     found = [shutil.which(name, path=path) for name in names]
@@ -86,17 +95,31 @@ def _start(command: list[str], folder: Path, stop_signal: signal.Signals, url: s
         process.wait(_START_TIMEOUT)
         shutil.rmtree(folder, ignore_errors=True)
 
-    engine = create_engine(url)
     deadline = time.monotonic() + _START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
-        try:
-            engine.connect().close()
-        except OperationalError:
-            time.sleep(0.1)
-        else:
-            engine.dispose()
+        if _answers(url):
             return Server(url, stop)
+        time.sleep(0.1)
     raise RuntimeError(f"{command[-1]} did not start: {' '.join(command)}")
+
+
+def _answers(url: str) -> bool:
+    if url.startswith("redis:"):
+        from redis import ConnectionError as RedisConnectionError
+        from redis import Redis
+
+        with Redis.from_url(url) as client:
+            try:
+                return bool(client.ping())
+            except RedisConnectionError:
+                return False
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    engine.dispose()
+    return True
 
 
 def _free_port() -> int:
