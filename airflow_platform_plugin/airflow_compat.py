@@ -4,13 +4,15 @@ Functions import when called: this module is loaded in schedulers and task proce
 not pay for the webserver's libraries.
 """
 
-from collections.abc import Callable, Collection
+import json
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow import DAG
 from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
+from airflow.models.connection import Connection
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbag import DagPriorityParsingRequest
 from airflow.models.dagrun import DagRun
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DAG",
     "BaseOperator",
+    "Connection",
     "DagModel",
     "DagPriorityParsingRequest",
     "DagRun",
@@ -134,6 +137,22 @@ def readable_dag_ids() -> set[str]:
     set_request_user(user)
     dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=["GET"], user=user)
     return dag_ids
+
+
+def serialized_dags(
+    session: "Session", dag_ids: Collection[str], *, containing: str
+) -> "Iterator[tuple[str, dict[str, Any]]]":
+    """Of those DAGs what Airflow keeps of their files, of each in which the text may be."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from sqlalchemy import Text, cast, or_, select
+
+    kept = SerializedDagModel
+    text = json.dumps(containing)[1:-1]
+    may_contain = or_(kept._data.is_(None), cast(kept._data, Text).contains(text, autoescape=True))  # noqa: SLF001
+    for row in session.scalars(
+        select(kept).where(kept.dag_id.in_(dag_ids), may_contain).order_by(kept.dag_id)
+    ):
+        yield row.dag_id, row.data
 
 
 def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str, str]]) -> None:
@@ -280,6 +299,31 @@ def redact(values: dict[str, Any]) -> dict[str, Any]:
 
     redacted: dict[str, Any] = airflow_redact(values)
     return redacted
+
+
+def hook_of(connection_type: str) -> tuple[Any, str]:
+    """The class of the type's hook, or None, and its argument that takes a connection's name."""
+    from airflow.providers_manager import ProvidersManager
+    from airflow.utils.module_loading import import_string
+
+    found = ProvidersManager().hooks.get(connection_type)
+    if found is None or not found.hook_class_name:
+        return None, ""
+    return import_string(found.hook_class_name), found.connection_id_attribute_name
+
+
+def may_test_connections() -> bool:
+    """Whether the operator lets users test connections from the webserver; not by default."""
+    from airflow.configuration import conf
+
+    return str(conf.get("core", "test_connection", fallback="Disabled")).strip().lower() == "enabled"
+
+
+def secret_names() -> frozenset[str]:
+    """The words in a field's name that tell that its value is secret; Airflow's own and the operator's."""
+    from airflow.utils.log.secrets_masker import get_sensitive_variables_fields
+
+    return frozenset(get_sensitive_variables_fields())
 
 
 def end_request_transaction() -> None:

@@ -1,7 +1,8 @@
 """Every change through the API, in Airflow's own audit log: who, with which key, what, before and after.
 
 The changes are read from the request's session when it flushes, so a service need not tell them, and
-a transaction that is undone leaves no row.
+a transaction that is undone leaves no row. What a service changes in Airflow's own tables, or lets out,
+it tells by ``note``; a model of ours that is told so sets ``audited = False``.
 """
 
 import json
@@ -16,6 +17,7 @@ from airflow_platform_plugin.principal import Principal
 
 _LONGEST_EVENT = 60  # the column's length
 _LONGEST_EXTRA = 32_000  # MySQL keeps 65,535 bytes, which is fewer letters
+_TRAIL = "platform_trail"
 
 
 class Trail:
@@ -24,6 +26,7 @@ class Trail:
     def __init__(self, session: Session) -> None:
         self.changes: list[dict[str, Any]] = []
         self._session = session
+        session.info[_TRAIL] = self
         event.listen(session, "after_flush", self._collect)
 
     def write(self, principal: Principal, name: str) -> None:
@@ -47,7 +50,7 @@ class Trail:
 
     def _collect(self, session: Session, _context: object) -> None:
         for row in [*session.new, *session.dirty, *session.deleted]:
-            if isinstance(row, db.Base):
+            if isinstance(row, db.Base) and getattr(row, "audited", True):
                 before, after = _values(row, session)
                 if before != after:
                     self.changes.append(
@@ -63,6 +66,23 @@ class Trail:
 
 
 def note(
+    session: Session, kind: str, name: str, *, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> None:
+    """Tell the session's trail, if it has one, what no model of ours shows. Nothing secret, please.
+
+    Args:
+        session: the request's transaction.
+        kind: what sort of thing it is, as ``connection``.
+        name: which one.
+        before: what is worth telling of how it was; None where it is new.
+        after: the same of how it is; None where it is gone.
+    """
+    trail: Trail | None = session.info.get(_TRAIL)
+    if trail is not None:
+        trail.changes.append({"object": kind, "id": name, "before": before, "after": after})
+
+
+def note_run(
     session: Session,
     principal: Principal,
     name: str,

@@ -64,6 +64,7 @@ class Endpoint:
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
         tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
+        text: the media types, beside JSON, of the ``Text`` that it may answer; of a GET alone.
         also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
             be something new, 404 where the body names what may be missing.
         rate: what its requests count as against the caller's limits; None for what their method says.
@@ -80,6 +81,7 @@ class Endpoint:
     dags: Dags = Dags.REFUSED
     personal: bool = False
     tenanted: bool = False
+    text: tuple[str, ...] = ()
     also: tuple[HTTPStatus, ...] = ()
     rate: Rate | None = None
 
@@ -122,6 +124,14 @@ class Answer:
 
     value: Any
     status: HTTPStatus
+
+
+@dataclass(frozen=True)
+class Text:
+    """A handler's return value that is no JSON."""
+
+    content: str
+    media_type: str
 
 
 Handler = Callable[[Call], Any]
@@ -194,7 +204,10 @@ def _call(declaration: Endpoint, handler: Handler, call: Call) -> tuple[Any, HTT
 
 
 def _respond(dumped: Any, status: HTTPStatus, version: int | None = None) -> Response:  # noqa: ANN401 - any JSON
-    response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
+    if isinstance(dumped, Text):
+        response = Response(dumped.content, content_type=dumped.media_type)
+    else:
+        response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
     response.status_code = status
     if version is not None:
         response.set_etag(str(version))
@@ -237,7 +250,7 @@ def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of 
                     for item in error.errors()
                 ]
             ) from error
-    return _load(schema, document)
+    return load(schema, document)
 
 
 def _read_body() -> bytes:
@@ -256,10 +269,15 @@ def _load_query(schema: type[Schema]) -> dict[str, Any]:
     strict_json.require_text(request.args.items(multi=True))
     # A repeated parameter is a list; a schema's own field decides whether it wants one.
     given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
-    return _load(schema, given)  # type: ignore[no-any-return]
+    return load(schema, given)  # type: ignore[no-any-return]
 
 
-def _load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
+def load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
+    """What the schema makes of a document.
+
+    Raises:
+        ValidationFailed: it does not fit; every field that does not is named.
+    """
     try:
         return schema().load(document)
     except MarshmallowError as error:

@@ -2,6 +2,7 @@
 
 from airflow_platform_plugin.auth import models as auth
 from airflow_platform_plugin.auth.oauth import models as oauth
+from airflow_platform_plugin.connections import models as connections
 from airflow_platform_plugin.datakits import models as datakits
 from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.idempotency import Claim
@@ -10,4 +11,15 @@ from airflow_platform_plugin.runs.backfill import models as backfill
 from airflow_platform_plugin.tenants import models as tenants
 from airflow_platform_plugin.webhooks import models as webhooks
 
-__all__ = ["Claim", "Event", "auth", "backfill", "datakits", "oauth", "runs", "tenants", "webhooks"]
+__all__ = [
+    "Claim",
+    "Event",
+    "auth",
+    "backfill",
+    "connections",
+    "datakits",
+    "oauth",
+    "runs",
+    "tenants",
+    "webhooks",
+]

@@ -9,7 +9,7 @@ from airflow_platform_plugin.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.scopes import Dags
 
 # What a scope's verb is called among the permissions of Airflow's roles.
-ACTIONS = {"read": "can_read", "write": "can_edit"}
+ACTIONS = {"read": "can_read", "write": "can_edit", "export": "can_export"}
 
 
 @dataclass(frozen=True)

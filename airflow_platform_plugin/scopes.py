@@ -1,7 +1,7 @@
 """Scopes: what a key or a token is for. Pure.
 
 ``<resource>:read`` and ``<resource>:write``, the same words for our endpoints and for Airflow's own.
-Whoever may write may read.
+Whoever may write may read. What neither implies has a verb of its own.
 """
 
 from collections.abc import Collection
@@ -22,7 +22,10 @@ RESOURCES = (
     "oauth_clients",
     "admin",
 )
-SCOPES = tuple(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write"))
+SCOPES = (
+    *(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")),
+    "connections:export",  # their secrets
+)
 
 
 class Dags(Enum):

@@ -62,6 +62,12 @@ class Settings(BaseModel):
         "(`platform-file:///a/path`) of the webserver's host, or in whatever the library `limits` knows, "
         "such as `redis://host:6379/0`, for several hosts.",
     )
+    internal_hosts: str = Field(
+        default="localhost,127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,"
+        "*.internal,*.svc.cluster.local,!metadata.google.internal,!instance-data.ec2.internal",
+        description="The hosts that connections of a tenant may name without the feature "
+        "`external_connections`: networks, names and patterns of names; `!` before one excepts it.",
+    )
     query_max_rows: Annotated[int, Field(ge=1)] = Field(
         default=10_000, description="The most rows one analytics query may return."
     )

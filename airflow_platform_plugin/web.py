@@ -10,6 +10,9 @@ from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
+from airflow_platform_plugin.connections import api as connections
+from airflow_platform_plugin.connections import follow
+from airflow_platform_plugin.connections import holding as connection_holding
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.endpoint import Endpoint
@@ -34,6 +37,7 @@ BLUEPRINTS = [
     oauth.programs,
     ratelimit.blueprint,
     tenants.blueprint,
+    connections.blueprint,
     datakits.blueprint,
     analytics.blueprint,
     webhooks.blueprint,
@@ -59,7 +63,8 @@ def install(app: Flask) -> None:
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
-    holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING)
+    holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING, connection_holding.HOLDING)
+    follow.install()
     airflow_compat.on_login(app, roles.welcome)
 
 

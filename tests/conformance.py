@@ -26,6 +26,8 @@ def check(app: Any, method: str, path: str, answer: Any) -> None:
     if "content" not in response:
         assert answer.get_data() == b""
         return
+    if answer.content_type in set(response["content"]) - {"application/json"}:
+        return
     assert answer.content_type == "application/json"
     schema = response["content"]["application/json"]["schema"] | {"components": whole["components"]}
     OAS30ReadValidator(schema, format_checker=OAS30ReadValidator.FORMAT_CHECKER).validate(answer.get_json())

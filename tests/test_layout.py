@@ -12,7 +12,8 @@ FEATURES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"migrati
 ALLOWED = {
     "tenants": {"auth"},
     "datakits": {"tenants"},
-    "analytics": {"tenants"},
+    "connections": {"tenants"},
+    "analytics": {"tenants", "connections"},
     "webhooks": {"tenants"},
     "ratelimit": {"auth"},
 }

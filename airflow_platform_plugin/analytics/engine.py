@@ -19,11 +19,12 @@ from airflow.exceptions import AirflowException, AirflowNotFoundException
 from airflow.models.connection import Connection as AirflowConnection
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin.analytics import placeholders
+from airflow_platform_plugin.connections import dialects
 from airflow_platform_plugin.errors import NotFound, ServiceUnavailable, TimedOut, ValidationFailed
 
 _LOCK_RETRY = 0.1  # seconds
@@ -37,12 +38,6 @@ _READ_ONLY = {
     "mysql": "SET SESSION TRANSACTION READ ONLY",
     "mariadb": "SET SESSION TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
-}
-
-# DuckDB's SQL can read and write files and load extensions. Not from here.
-_DUCKDB = {
-    "read_only": True,
-    "config": {"enable_external_access": "false", "lock_configuration": "true"},
 }
 
 
@@ -93,9 +88,7 @@ def _engine(database: str) -> Engine:
         connection = AirflowConnection.get_connection_from_secrets(database)
     except AirflowNotFoundException as error:
         raise NotFound(f"Connection '{database}' not found", database=database) from error
-    options: dict[str, Any] = {"poolclass": NullPool}
-    if connection.conn_type == "duckdb":
-        options["connect_args"] = _DUCKDB
+    options: dict[str, Any] = {"poolclass": NullPool, **dialects.options(connection)}
     try:
         hook = connection.get_hook()
     except AirflowException:
@@ -105,24 +98,10 @@ def _engine(database: str) -> Engine:
             engine: Engine = hook.get_sqlalchemy_engine(engine_kwargs=options)
             return engine
         if hook is None:
-            return create_engine(_url(connection), **options)
+            return create_engine(dialects.url(connection), **options)
     except (ArgumentError, NoSuchModuleError, NotImplementedError, ImportError):
         pass
     raise ValidationFailed.of("database", message=f"the connection '{database}' is none for SQL")
-
-
-def _url(connection: AirflowConnection) -> URL:
-    if connection.schema or connection.port or connection.login:
-        return URL.create(
-            connection.conn_type,
-            username=connection.login,
-            password=connection.password,
-            host=connection.host,
-            port=connection.port,
-            database=connection.schema,
-        )
-    # A database in a file: its path is where servers have their host, as in Airflow's SQLite connections.
-    return URL.create(connection.conn_type, database=connection.host)
 
 
 def _sqlglot_dialect(engine: Engine) -> str | None:

@@ -12,7 +12,7 @@ from airflow_platform_plugin.scopes import SCOPES
 
 JSON = "application/json"
 EXAMPLES = Path(__file__).parent / "examples"
-_VERBS = {"read": "Read", "write": "Read and change"}
+_VERBS = {"read": "Read", "write": "Read and change", "export": "Export secrets of"}
 
 DESCRIPTION = """The platform's own endpoints, beside Airflow's and with the same credentials.
 

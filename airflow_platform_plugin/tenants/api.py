@@ -17,7 +17,7 @@ from airflow_platform_plugin.tenants.schemas import (
     TenantInput,
     TenantList,
     TenantQuery,
-    UsageAnswer,
+    TenantUsageAnswer,
 )
 
 blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform/tenants")
@@ -74,7 +74,7 @@ def get_tenant(call: Call) -> Tenant:
     scope="tenants:read",
     tenanted=True,
     dags=Dags.NONE,
-    answer=UsageAnswer,
+    answer=TenantUsageAnswer,
 )
 def get_tenant_usage(call: Call) -> dict[str, Any]:
     """Get what a tenant owns, and what of its limits that needs."""

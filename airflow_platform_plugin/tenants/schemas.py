@@ -85,7 +85,7 @@ class DeleteTenantQuery(InputSchema):
     cascade = fields.Boolean(load_default=False)
 
 
-class UsageAnswer(AnswerSchema):
+class TenantUsageAnswer(AnswerSchema):
     """What a tenant owns, and what of its limits its active deployments need."""
 
     tenant_id = fields.String()

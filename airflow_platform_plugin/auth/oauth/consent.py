@@ -20,10 +20,12 @@ _WORDS = {
     "oauth_clients": ("See OAuth clients", "See, make, change and delete OAuth clients"),
     "admin": ("See configuration, users and roles", "See configuration, and change users and roles"),
 }
+# For scopes that neither of the two implies.
+_MORE = {"connections:export": "Export connections with their secrets, encrypted"}
 
 
 def sentences(granted: Collection[str]) -> list[str]:
-    """What the scopes allow, in words, one for each resource."""
+    """What the scopes allow, in words: one for each resource, and one for each scope beside those."""
     found = []
     for resource in scopes.RESOURCES:
         reads, writes = _WORDS[resource]
@@ -31,4 +33,4 @@ def sentences(granted: Collection[str]) -> list[str]:
             found.append(writes)
         elif f"{resource}:read" in granted:
             found.append(reads)
-    return found
+    return found + [words for scope, words in _MORE.items() if scope in granted]

@@ -50,7 +50,7 @@ def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) 
             )
         except (ValueError, AirflowException) as error:  # the id, for the conf was looked at
             raise ValidationFailed.of("runs", index, "dag_run_id", message=str(error)) from error
-        audit.note(session, by, "trigger_dags", dag_id=dag_id, run_id=run_id, conf=conf)
+        audit.note_run(session, by, "trigger_dags", dag_id=dag_id, run_id=run_id, conf=conf)
         return {"status": HTTPStatus.CREATED, "dag_run": airflow_compat.dump_run(run)}
 
     return _each(session, runs, one)
@@ -84,7 +84,7 @@ def clear(
         )
         if cleared and not dry_run:
             task_ids = sorted({instance.task_id for instance in cleared})
-            audit.note(session, by, "clear_tasks", dag_id=dag_id, run_id=run_id, task_ids=task_ids)
+            audit.note_run(session, by, "clear_tasks", dag_id=dag_id, run_id=run_id, task_ids=task_ids)
         return {"status": HTTPStatus.OK, "task_instances": cleared}
 
     return _each(session, tasks, one)

@@ -1,0 +1,1 @@
+"""Connections of Airflow's, of one tenant or of all."""

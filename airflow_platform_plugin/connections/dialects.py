@@ -1,0 +1,37 @@
+"""Connections of types without a hook, which are taken for the names of SQLAlchemy dialects."""
+
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from airflow_platform_plugin.airflow_compat import Connection
+
+# DuckDB's SQL can read and write files and load extensions. Not from here.
+_DUCKDB = {
+    "read_only": True,
+    "config": {"enable_external_access": "false", "lock_configuration": "true"},
+}
+
+
+def url(connection: Connection) -> URL:
+    """Where SQLAlchemy finds the database.
+
+    Raises:
+        sqlalchemy.exc.ArgumentError: the type is no dialect's name.
+    """
+    if connection.schema or connection.port or connection.login:
+        return URL.create(
+            connection.conn_type,
+            username=connection.login,
+            password=connection.password,
+            host=connection.host,
+            port=connection.port,
+            database=connection.schema,
+        )
+    # A database in a file: its path is where servers have their host, as in Airflow's SQLite connections.
+    return URL.create(connection.conn_type, database=connection.host)
+
+
+def options(connection: Connection) -> dict[str, Any]:
+    """What an engine for the connection takes beside, with or without a hook."""
+    return {"connect_args": _DUCKDB} if connection.conn_type == "duckdb" else {}

@@ -1,0 +1,126 @@
+"""A connection as the platform has it: Airflow's row and ours together."""
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections import masking
+from airflow_platform_plugin.connections.models import PlatformConnection
+
+# Our names of Airflow's columns, where they differ.
+COLUMNS = {"connection_id": "conn_id", "connection_type": "conn_type"}
+PLAIN = ("connection_type", "description", "host", "port", "schema", "login")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Airflow's row and, where the platform knows more of the connection, ours.
+
+    Its properties have the names that answers have, and show no secret; what begins with ``stored`` does.
+    """
+
+    row: Connection
+    own: PlatformConnection | None
+
+    connection_id = property(lambda self: str(self.row.conn_id))
+    connection_type = property(lambda self: str(self.row.conn_type))
+    description = property(lambda self: self.row.description)
+    port = property(lambda self: self.row.port)
+    schema = property(lambda self: self.row.schema)
+    login = property(lambda self: self.row.login)
+    created_at = property(lambda self: self.own and self.own.created_at)
+    created_by = property(lambda self: self.own and self.own.created_by)
+    updated_at = property(lambda self: self.own and self.own.updated_at)
+
+    @property
+    def tenant_id(self) -> str | None:
+        """Whose it is; None for everybody's."""
+        return self.own.tenant_id if self.own else None
+
+    @property
+    def host(self) -> str | None:
+        """The host, without the password that a URI may have in it."""
+        return masking.mask_text(self.row.host) if self.row.host else self.row.host
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Extra, with masks for its secrets."""
+        return masking.mask(self.stored_extra)
+
+    @property
+    def secrets_set(self) -> list[str]:
+        """What is set and not shown: ``password``, ``extra.private_key``."""
+        found = ["password"] if self.row.password else []
+        if _parse(self.row) is None:
+            found.append("extra")
+        shown = {"extra": self.extra, "host": self.host}
+        return found + [
+            path for name, value in shown.items() for path in masking.masked_paths(value, (name,))
+        ]
+
+    @property
+    def last_test(self) -> dict[str, Any] | None:
+        """What the last test said, and when."""
+        if self.own is None or self.own.last_tested_at is None:
+            return None
+        tested_at: datetime = self.own.last_tested_at
+        return {
+            "status": self.own.last_test_status,
+            "message": self.own.last_test_message,
+            "latency_ms": self.own.last_test_latency_ms,
+            "tested_at": tested_at,
+        }
+
+    @property
+    def row_version(self) -> str:
+        """Another text after each change, also after one in Airflow's own pages, where nothing is counted."""
+        columns = [getattr(self.row, COLUMNS.get(name, name)) for name in PLAIN]
+        columns += [self.row._password, self.row._extra, self.tenant_id]  # noqa: SLF001 - as encrypted
+        return hashlib.sha256(json.dumps(columns).encode()).hexdigest()[:16]
+
+    @property
+    def stored_extra(self) -> dict[str, Any]:
+        """Extra as it is stored; empty where it is something else than a JSON object."""
+        return _parse(self.row) or {}
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Every field as it is stored."""
+        fields = {name: getattr(self.row, COLUMNS.get(name, name)) for name in PLAIN}
+        return {**fields, "password": self.row.password, "extra": self.stored_extra}
+
+
+def find(session: Session, connection_id: str, *, lock: bool = False) -> Found | None:
+    """The connection of that name, whosesoever it is; ``lock`` keeps others from changing it meanwhile."""
+    wanted = select(Connection).where(Connection.conn_id == connection_id)
+    row = session.scalar(wanted.with_for_update() if lock else wanted)
+    return None if row is None else Found(row, session.get(PlatformConnection, row.id))
+
+
+def with_own(session: Session, rows: list[Connection]) -> list[Found]:
+    """Airflow's rows, each with ours."""
+    known = select(PlatformConnection).where(PlatformConnection.id.in_([row.id for row in rows]))
+    own = {item.id: item for item in session.scalars(known)}
+    return [Found(row, own.get(row.id)) for row in rows]
+
+
+def _parse(row: Connection) -> dict[str, Any] | None:
+    """Extra, an empty object where there is none; None where it is no object: Airflow takes any text.
+
+    It warns of that, where nobody who could mend it reads it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text = row.get_extra()
+    try:
+        extra = json.loads(text) if text else {}
+    except ValueError:
+        return None
+    return extra if isinstance(extra, dict) else None

@@ -1,0 +1,31 @@
+"""What the platform knows of a connection beside what Airflow does."""
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import Column, Integer, String
+
+from airflow_platform_plugin import db
+
+
+class PlatformConnection(db.Base):
+    """Whose a connection is, and its last test. One of Airflow's own pages has no row: it is all tenants'."""
+
+    __tablename__ = "platform_connection"
+
+    # Airflow's own id rather than its name: renamed in Airflow's pages a connection stays its tenant's, and
+    # another one that gets the name of a deleted one does not become so.
+    id = Column(Integer, primary_key=True, autoincrement=False)
+    # None is everybody's.
+    tenant_id = Column(String(63), index=True)
+    row_version = Column(Integer, nullable=False)
+    created_at = Column(UtcDateTime)  # None where Airflow's pages made it
+    created_by = Column(String(256))
+    updated_at = Column(UtcDateTime)
+    last_tested_at = Column(UtcDateTime)
+    last_test_status = Column(String(16))
+    last_test_message = Column(String(500))
+    last_test_latency_ms = Column(Integer)
+
+    __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own
+
+    # The service tells the audit log, by the connection's name and with the fields of Airflow's own row.
+    audited = False

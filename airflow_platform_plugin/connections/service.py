@@ -1,0 +1,242 @@
+"""Connections: made, found, changed, deleted. Airflow's row and ours are written together."""
+
+import json
+import re
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import audit, db, paging
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections import access, masking
+from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, with_own
+from airflow_platform_plugin.connections.models import PlatformConnection
+from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import service as tenants
+
+# MySQL keeps 65,535 bytes of it, and encryption takes a third more.
+_LONGEST_EXTRA = 45_000
+
+
+def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
+    """Make a connection, of a tenant or of all.
+
+    Raises:
+        Conflict: the name is taken; where the caller may not see whose, that is not told.
+        ValidationFailed: there is no such tenant, a host is not the tenant's to use, or a secret is masked.
+        PermissionDenied: it opens files of the server.
+    """
+    fields["tenant_id"] = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach(access.WRITE))
+    require_free(find(session, fields["connection_id"]), by)
+    require_complete(fields)
+    access.require_allowed(session, fields["tenant_id"], fields, by)
+    return insert(session, fields, by=by)
+
+
+def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
+    """Write a new connection, of which everything has been looked at."""
+    row = Connection(conn_id=fields["connection_id"])
+    set_fields(row, fields)
+    session.add(row)
+    session.flush()
+    now = db.now()
+    own = PlatformConnection(
+        id=row.id, tenant_id=fields["tenant_id"], created_at=now, created_by=by.username, updated_at=now
+    )
+    session.add(own)
+    session.flush()
+    found = Found(row, own)
+    _tell(session, found, before=None, after=found)
+    return found
+
+
+def get(session: Session, connection_id: str, *, by: Principal) -> Found:
+    """A connection of the caller's tenants, or of all.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+    """
+    found = find(session, connection_id)
+    if found is None or not access.may_see(found, by):
+        raise _not_found(connection_id)
+    return found
+
+
+def get_to_change(session: Session, connection_id: str, *, by: Principal) -> Found:
+    """A connection that the caller may change; nobody else changes it before this transaction ends.
+
+    Raises:
+        NotFound: there is none that the caller may see.
+        PermissionDenied: it is everybody's, and the caller's right is for some tenants alone.
+    """
+    found = find(session, connection_id, lock=True)
+    if found is None or not access.may_see(found, by, access.WRITE):
+        raise _not_found(connection_id)
+    access.require_changeable(found, by)
+    return found
+
+
+def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
+    """The connections that the caller may see and that fit what is given, by name."""
+    wanted = _seen(by)
+    if "connection_type" in query:
+        wanted = wanted.where(Connection.conn_type == query["connection_type"])
+    if "tenant_id" in query:
+        wanted = wanted.where(PlatformConnection.tenant_id == query["tenant_id"])
+    if "search" in query:
+        pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", query["search"]) + "%")
+        names = (Connection.conn_id, Connection.description)
+        wanted = wanted.where(or_(*(func.lower(name).like(pattern, escape="\\") for name in names)))
+    order_by = query.get("order_by")
+    if order_by is not None:
+        sign, name = ("-" if order_by.startswith("-") else ""), order_by.removeprefix("-")
+        order_by = sign + COLUMNS.get(name, name)
+    found = paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"], order_by=order_by)
+    return found._replace(items=with_own(session, found.items))
+
+
+def everything(session: Session, *, by: Principal, scope: str = access.READ) -> list[Found]:
+    """All connections that the caller may see, by name."""
+    return with_own(session, session.scalars(_seen(by, scope)).all())
+
+
+def change(session: Session, found: Found, fields: dict[str, Any], *, by: Principal) -> Found:
+    """Set what is given; extra is merged key by key, null removes, and what is masked stays as it is.
+
+    Raises:
+        ValidationFailed: as for ``create``.
+        PermissionDenied: as for ``create``, or it would be everybody's.
+    """
+    fields = restored(found, fields)
+    require_complete(fields)
+    if fields.get("extra") is not None:
+        merged = found.stored_extra | fields["extra"]
+        fields["extra"] = {name: value for name, value in merged.items() if value is not None}
+    if "tenant_id" in fields:
+        fields["tenant_id"] = access.owner(session, fields["tenant_id"], by)
+    if fields.keys() & {"connection_type", "host", "schema", "extra", "tenant_id"}:
+        tenant_id = fields.get("tenant_id", found.tenant_id)
+        access.require_allowed(session, tenant_id, {**found.stored, **fields}, by)
+    return update(session, found, fields)
+
+
+def update(session: Session, found: Found, fields: dict[str, Any]) -> Found:
+    """Write a change, of which everything has been looked at."""
+    own = found.own or PlatformConnection(id=found.row.id)
+    before = _snapshot(found)
+    set_fields(found.row, fields)
+    own.tenant_id = fields.get("tenant_id", own.tenant_id)
+    own.updated_at = db.now()
+    session.add(own)
+    session.flush()
+    changed = Found(found.row, own)
+    _tell(session, changed, before=before, after=changed)
+    return changed
+
+
+def delete(session: Session, found: Found) -> None:
+    """Delete a connection."""
+    _tell(session, found, before=_snapshot(found), after=None)
+    if found.own is not None:
+        session.delete(found.own)
+        session.flush()  # before Airflow's row, whose deletion takes ours with it
+    session.delete(found.row)
+    session.flush()
+
+
+def restored(found: Found, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, with what is stored in place of the masks that are shown for it."""
+    shown = {"extra": found.extra, "password": masking.MASK, "host": found.host}
+    return {
+        name: masking.restore(value, found.stored[name], shown[name]) if name in shown else value
+        for name, value in fields.items()
+    }
+
+
+def require_complete(fields: dict[str, Any]) -> None:
+    """Refuse a mask in place of a secret that is not known.
+
+    Raises:
+        ValidationFailed: there is one.
+    """
+    if masked := masked_paths(fields):
+        raise ValidationFailed(
+            [FieldError.at(path.split("."), "is masked; give the value") for path in masked]
+        )
+
+
+def masked_paths(fields: dict[str, Any]) -> list[str]:
+    """Where masks stand in for secrets: ``password``, ``extra.token``."""
+    return [
+        path
+        for name in ("host", "password", "extra")
+        for path in masking.masked_paths(fields.get(name), (name,))
+    ]
+
+
+def require_free(taken: Found | None, by: Principal) -> None:
+    """Refuse a name that is taken; names of connections are the same for all tenants.
+
+    Raises:
+        Conflict: it is. That it is another tenant's is not told, but can be guessed.
+    """
+    if taken is not None:
+        seen = access.may_see(taken, by)
+        said = f"Connection '{taken.connection_id}' already exists" if seen else "This connection_id is taken"
+        raise Conflict(said, connection_id=taken.connection_id)
+
+
+def _seen(by: Principal, scope: str = access.READ) -> Any:  # noqa: ANN401 - a Select
+    joined = select(Connection).outerjoin(PlatformConnection, PlatformConnection.id == Connection.id)
+    return joined.where(access.visible(by, scope)).order_by(Connection.conn_id)
+
+
+def set_fields(row: Connection, fields: dict[str, Any]) -> None:
+    """Set what is given of Airflow's row.
+
+    Raises:
+        ValidationFailed: extra is longer than every database keeps.
+    """
+    for name in PLAIN:
+        if name in fields:
+            setattr(row, COLUMNS.get(name, name), fields[name])
+    if "password" in fields:
+        # Airflow's own setter leaves a password in place where it is given none.
+        row._password, row.is_encrypted = None, False  # noqa: SLF001
+        row.set_password(fields["password"])
+    if "extra" in fields:
+        text = json.dumps(fields["extra"]) if fields["extra"] else None
+        if len(text or "") > _LONGEST_EXTRA:
+            raise ValidationFailed.of("extra", message=f"is longer than {_LONGEST_EXTRA} bytes")
+        row.set_extra(text)
+
+
+def _not_found(connection_id: str) -> NotFound:
+    return NotFound(f"Connection '{connection_id}' not found", connection_id=connection_id)
+
+
+def _snapshot(found: Found) -> dict[str, Any]:
+    """What of a connection changes, by the names that the audit log has; values stay here."""
+    stored = found.stored
+    extra = stored.pop("extra")
+    return {
+        **stored,
+        **{f"extra.{name}": value for name, value in extra.items()},
+        "tenant_id": found.tenant_id,
+    }
+
+
+def _tell(session: Session, found: Found, *, before: dict[str, Any] | None, after: Found | None) -> None:
+    """Tell the audit log which fields have changed, and no value but the tenant's."""
+    old, new = before or {}, _snapshot(after) if after else {}
+    fields = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    told = {"fields": fields} if before and after else {}
+    audit.note(
+        session,
+        "connection",
+        found.connection_id,
+        before=None if before is None else {"tenant_id": old["tenant_id"], **told},
+        after=None if after is None else {"tenant_id": new["tenant_id"], "fields": fields},
+    )

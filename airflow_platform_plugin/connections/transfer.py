@@ -1,0 +1,177 @@
+"""Connections out of documents and into them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import audit, endpoint
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections import access, formats, masking, sealed, service
+from airflow_platform_plugin.connections.found import PLAIN, Found, with_own
+from airflow_platform_plugin.connections.schemas import ConnectionInput
+from airflow_platform_plugin.errors import Conflict, FieldError, PlatformError, ValidationFailed
+from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import service as tenants
+
+MOST = 1000
+
+_MASKABLE = ("host", "password", "extra")
+
+
+def export(session: Session, *, by: Principal) -> formats.Document:
+    """Every connection that the caller may see, without secrets, as Airflow's own command writes them."""
+    return {found.connection_id: _shown(found) for found in service.everything(session, by=by)}
+
+
+def export_sealed(session: Session, *, passphrase: str, by: Principal) -> sealed.Envelope:
+    """The connections whose secrets the caller may take along, with these, under a passphrase.
+
+    Everybody's are among them only where the right is for all: a tenant uses them, and need not know them.
+    """
+    seen = service.everything(session, by=by, scope=access.EXPORT)
+    taken = [found for found in seen if by.may(access.EXPORT, found.tenant_id)]
+    audit.note(
+        session, "connection", "*", before=None, after={"exported": [row.connection_id for row in taken]}
+    )
+    return sealed.seal({found.connection_id: _document(found, found.stored) for found in taken}, passphrase)
+
+
+@dataclass
+class Row:
+    """One connection of an import, and what becomes of it; ``error`` where that is nothing."""
+
+    connection_id: str
+    stored: Found | None
+    result: str = "failed"
+    missing_secrets: list[str] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+    error: PlatformError | None = None
+
+    @property
+    def message(self) -> str | None:
+        """What is wrong."""
+        return self.error.message if self.error else None
+
+
+def import_(session: Session, request: dict[str, Any], *, by: Principal) -> list[Row]:
+    """Write the connections of a document, all of them or none; with ``dry_run`` none.
+
+    Raises:
+        ValidationFailed: the document cannot be read, or something in it does not fit or is not allowed.
+        Conflict: some are there already, or their names are taken, and nothing else is wrong.
+    """
+    document = _read(request)
+    stored = _lock(session, list(document))
+    rows = [Row(name, stored.get(name)) for name in document]
+    for row in rows:
+        try:
+            _plan(session, row, document[row.connection_id], request, by)
+        except PlatformError as error:
+            row.error = error
+    if request["dry_run"]:
+        return rows
+    if any(row.error for row in rows):
+        raise _failure([row for row in rows if row.error])
+    for row in rows:
+        if row.result == "created":
+            service.insert(session, row.fields, by=by)
+        elif row.result == "overwritten" and row.stored is not None:
+            service.update(session, row.stored, row.fields)
+    return rows
+
+
+def _read(request: dict[str, Any]) -> formats.Document:
+    if ("content" in request) == ("connections" in request):
+        raise ValidationFailed.of("content", message="either this or connections is needed")
+    document: formats.Document = request.get("connections", {})
+    if "content" in request:
+        document = formats.parse(request["content"], request["format"])
+    if sealed.is_sealed(document):
+        if "passphrase" not in request:
+            raise ValidationFailed.of("passphrase", message="is needed: the export is encrypted")
+        try:
+            document = sealed.unseal(document, request["passphrase"])
+        except ValueError as error:
+            raise ValidationFailed.of("passphrase", message=str(error)) from error
+    if len(document) > MOST:
+        raise ValidationFailed.of("content", message=f"has more than {MOST} connections")
+    return document
+
+
+def _lock(session: Session, names: list[str]) -> dict[str, Found]:
+    """Those of the connections that are there, whosesoever; nobody else changes them meanwhile."""
+    rows = session.scalars(select(Connection).where(Connection.conn_id.in_(names)).with_for_update()).all()
+    return {found.connection_id: found for found in with_own(session, rows)}
+
+
+def _plan(session: Session, row: Row, value: Any, request: dict[str, Any], by: Principal) -> None:  # noqa: ANN401 - any JSON
+    """Decide what becomes of one connection, and write nothing.
+
+    Raises:
+        PlatformError: nothing can become of it.
+    """
+    given, stored = _fields(row.connection_id, value), row.stored
+    # What is another tenant's cannot be skipped: the caller would take it for the one in the document.
+    if stored is not None and (request["on_conflict"] == "fail" or not access.may_see(stored, by)):
+        service.require_free(stored, by)
+    if stored is not None and request["on_conflict"] == "skip":
+        row.result = "skipped"
+        return
+    wanted = given.pop("tenant_id", None) or request.get("tenant_id")
+    if stored is None:
+        given["tenant_id"] = tenants.of_new(session, wanted, reach=by.reach(access.WRITE))
+    else:
+        access.require_changeable(stored, by)
+        # Everything is replaced but secrets that the document only tells of.
+        given = service.restored(stored, {**dict.fromkeys((*PLAIN, "password", "extra")), **given})
+        given["tenant_id"] = access.owner(session, wanted, by) if wanted else stored.tenant_id
+    row.missing_secrets = service.masked_paths(given)
+    row.fields = given | {name: masking.without_masks(given.get(name)) for name in _MASKABLE}
+    access.require_allowed(session, given["tenant_id"], row.fields, by)
+    row.result = "created" if stored is None else "overwritten"
+
+
+def _fields(connection_id: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """The fields of a connection of a document, under our names.
+
+    Raises:
+        ValidationFailed: they do not fit.
+    """
+    try:
+        given = formats.fields_of(value)
+    except ValueError as error:
+        raise ValidationFailed.of(message=str(error)) from error
+    if given.pop("conn_id", connection_id) != connection_id:
+        raise ValidationFailed.of("conn_id", message="is another than the connection's name")
+    if "conn_type" in given:
+        given["connection_type"] = given.pop("conn_type")
+    loaded: dict[str, Any] = endpoint.load(ConnectionInput, {**given, "connection_id": connection_id})
+    return loaded
+
+
+def _failure(failed: list[Row]) -> PlatformError:
+    """The answer for an import in which something is wrong; nothing of it was written."""
+    told = [{"connection_id": row.connection_id, "message": row.message} for row in failed]
+    if all(isinstance(row.error, Conflict) for row in failed):
+        return Conflict("Nothing was imported: some of the names are there already.", connections=told)
+    errors = []
+    for row in failed:
+        at = FieldError.at(("connections", row.connection_id), str(row.message))
+        inner = row.error.details["errors"] if isinstance(row.error, ValidationFailed) else []
+        errors += [FieldError(at.pointer + item["pointer"], item["message"]) for item in inner] or [at]
+    failure = ValidationFailed(errors)
+    failure.details["connections"] = told
+    return failure
+
+
+def _shown(found: Found) -> formats.Document:
+    values = {name: getattr(found, name) for name in (*PLAIN, "extra")}
+    return _document(found, {**values, "password": masking.MASK if found.row.password else None})
+
+
+def _document(found: Found, values: dict[str, Any]) -> formats.Document:
+    """One connection under Airflow's names of its fields; its tenant only where it has one."""
+    document = {"conn_type": values.pop("connection_type"), **values}
+    return document if found.tenant_id is None else {**document, "tenant_id": found.tenant_id}

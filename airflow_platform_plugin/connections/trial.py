@@ -1,0 +1,146 @@
+"""One test of a connection, through its type's hook, in a thread that nobody waits for longer than allowed.
+
+A driver may hang in a call that nothing interrupts. So each test has a thread of its own, of which a
+process has a few at a time and no more, and which does not keep the process from ending.
+"""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections import dialects
+from airflow_platform_plugin.connections.outcomes import (
+    FAILED,
+    SUCCESS,
+    SUCCESSFUL,
+    UNSUPPORTED,
+    Outcome,
+    failure,
+)
+from airflow_platform_plugin.errors import ServiceUnavailable
+
+# Hooks without a test of their own, and what they do of which a wrong answer is an exception.
+_TESTS: dict[str, Callable[[Any], Any]] = {"redis": lambda hook: hook.get_conn().ping()}
+# A test reads: HTTP's hook would POST.
+_ARGUMENTS: dict[str, dict[str, Any]] = {"http": {"method": "GET"}}
+
+AT_ONCE = 4
+THREAD = "platform-connection-test"
+_slots = threading.BoundedSemaphore(AT_ONCE)
+
+# What makes a driver give up by itself, soon after nobody waits for it any more; in extra, in seconds.
+_DEADLINES = {"postgres": "connect_timeout", "http": "timeout"}
+
+
+def run(connection: Connection, *, timeout: float) -> Outcome:
+    """Test a connection, which need not be stored; the answer comes within ``timeout`` seconds.
+
+    Raises:
+        ServiceUnavailable: as many tests as a process has threads for have not ended yet.
+    """
+    if not _slots.acquire(blocking=False):
+        raise ServiceUnavailable("Too many tests of connections have not ended yet.")
+    outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcomes.put(_try(connection, timeout))
+        except BaseException as error:  # noqa: BLE001 - a hook may raise anything, and it is the outcome
+            outcomes.put(failure(f"{type(error).__name__}: {error}"))
+        finally:
+            _slots.release()
+
+    try:
+        threading.Thread(target=work, name=THREAD, daemon=True).start()
+    except RuntimeError:
+        _slots.release()
+        raise
+    try:
+        return outcomes.get(timeout=timeout)
+    except queue.Empty:
+        return Outcome(FAILED, f"The test timed out after {timeout:g} seconds.", round(timeout * 1000))
+
+
+def _try(connection: Connection, timeout: float) -> Outcome:
+    if connection.conn_type == "sqlite" and not Path(connection.host or "").is_file():
+        return failure("no such file")  # the hook would make one
+    hook = _hook(_with_deadline(connection, timeout))
+    if hook is None:
+        return _try_dialect(connection)
+    test = getattr(hook, "test_connection", None)
+    if test is None and connection.conn_type in _TESTS:
+        test = partial(_without_error, _TESTS[connection.conn_type], hook)
+    if test is None:
+        return Outcome(UNSUPPORTED, f"Connections of type {connection.conn_type} have no test.")
+    return _measure(test)
+
+
+def _without_error(work: Callable[..., Any], *arguments: Any) -> tuple[bool, str]:  # noqa: ANN401 - of work
+    work(*arguments)
+    return True, ""
+
+
+def _measure(test: Callable[[], tuple[bool, str]]) -> Outcome:
+    started = time.monotonic()
+    try:
+        succeeded, message = test()
+    except Exception as error:  # noqa: BLE001 - a hook may raise anything, and it is the outcome
+        succeeded, message = False, f"{type(error).__name__}: {error}"
+    latency_ms = round((time.monotonic() - started) * 1000)
+    return Outcome(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else failure(str(message), latency_ms)
+
+
+def _hook(connection: Connection) -> Any:  # noqa: ANN401 - any hook
+    """The hook of the connection's type, which finds this connection under its name; None without a hook.
+
+    Airflow's own test puts the connection into an environment variable for that. Here other threads may be
+    reading the environment at that moment, and whoever starts a process hands it on.
+    """
+    hook_class, argument = airflow_compat.hook_of(connection.conn_type)
+    if hook_class is None:
+        return None
+
+    def get_connection(cls: type, conn_id: str) -> Connection:
+        if conn_id == connection.conn_id:
+            return connection
+        return super(own, cls).get_connection(conn_id)
+
+    own: Any = type(hook_class.__name__, (hook_class,), {"get_connection": classmethod(get_connection)})
+    return own(**{argument: connection.conn_id}, **_ARGUMENTS.get(connection.conn_type, {}))
+
+
+def _with_deadline(connection: Connection, timeout: float) -> Connection:
+    name = _DEADLINES.get(connection.conn_type)
+    extra = connection.extra_dejson if name else {}
+    if name and isinstance(extra, dict) and name not in extra:
+        connection.set_extra(json.dumps({**extra, name: round(timeout) + 1}))
+    return connection
+
+
+def _try_dialect(connection: Connection) -> Outcome:
+    """The test of a type without a hook, which queries take for the name of a SQLAlchemy dialect."""
+    try:
+        engine = create_engine(dialects.url(connection), poolclass=NullPool, **dialects.options(connection))
+    except (ArgumentError, NoSuchModuleError):
+        return Outcome(UNSUPPORTED, f"There is no hook for connections of type {connection.conn_type}.")
+
+    def select() -> tuple[bool, str]:
+        with engine.connect() as opened:
+            opened.exec_driver_sql("SELECT 1")
+        return True, ""
+
+    try:
+        return _measure(select)
+    finally:
+        engine.dispose()

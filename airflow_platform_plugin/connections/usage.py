@@ -1,0 +1,69 @@
+"""What names a connection. Other features add what they know to ``USERS``."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat
+
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Users:
+    """One kind of thing that may name connections.
+
+    Attributes:
+        name: what it is called in answers, in the plural: ``dags``.
+        find: those that name the connection, of what this request's caller may read, ready for JSON.
+    """
+
+    name: str
+    find: Callable[[Session, str], list[dict[str, Any]]]
+
+
+def usage(session: Session, connection_id: str) -> dict[str, list[dict[str, Any]]]:
+    """What names the connection, by kind."""
+    return {users.name: users.find(session, connection_id) for users in USERS}
+
+
+def _dags(session: Session, connection_id: str) -> list[dict[str, Any]]:
+    """The DAGs that name it, so far as Airflow keeps that of them: fields of tasks that are templates."""
+    dag_ids = sorted(airflow_compat.readable_dag_ids())
+    found = []
+    for start in range(0, len(dag_ids), _AT_ONCE):
+        some = dag_ids[start : start + _AT_ONCE]
+        for dag_id, document in airflow_compat.serialized_dags(session, some, containing=connection_id):
+            tasks = sorted(_tasks(document, connection_id))
+            if tasks or _names(document, connection_id):
+                found.append({"dag_id": dag_id, "task_ids": tasks})
+    return found
+
+
+def _tasks(document: dict[str, Any], connection_id: str) -> Iterator[str]:
+    for task in document.get("dag", {}).get("tasks", []):
+        inner = task.get("__var", task)
+        if _names(inner, connection_id):
+            yield inner["task_id"]
+
+
+def _names(value: Any, connection_id: str) -> bool:  # noqa: ANN401 - any JSON
+    """Whether there is a field ``…conn_id`` with that value, or a template with ``conn.<that value>``."""
+    match value:
+        case dict():
+            return any(
+                (key.endswith("conn_id") and inner == connection_id) or _names(inner, connection_id)
+                for key, inner in value.items()
+            )
+        case list():
+            return any(_names(inner, connection_id) for inner in value)
+        case str():
+            return bool(re.search(rf"\bconn\.(get\(\s*['\"])?{re.escape(connection_id)}\b", value))
+        case _:
+            return False
+
+
+USERS = [Users("dags", _dags)]

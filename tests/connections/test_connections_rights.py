@@ -1,0 +1,168 @@
+"""Who sees, uses and changes whose connections."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from calls import client
+from sqlalchemy import select
+
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.auth import service as keys
+from airflow_platform_plugin.connections.models import PlatformConnection
+
+URL = "/api/v1/platform/connections"
+INSIDE = {"connection_id": "c", "connection_type": "postgres", "host": "db.internal"}
+
+
+def test_a_tenants_caller_makes_connections_of_that_tenant(tenant_caller: Any) -> None:
+    mine = tenant_caller("a")
+    assert mine("POST", URL, json=INSIDE).json["tenant_id"] == "a"
+    refused = mine("POST", URL, json=INSIDE | {"connection_id": "d", "tenant_id": "b"})
+    assert refused.status == 400
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/tenant_id"
+
+
+def test_another_tenants_connection_is_nowhere_to_be_seen(tenant_caller: Any, call: Any) -> None:
+    """404 from every path, not in lists, counts, exports or usage; a request about it changes nothing."""
+    mine, others = tenant_caller("a"), tenant_caller("b")
+    mine("POST", URL, json=INSIDE)
+    before = call("GET", f"{URL}/c").json
+    for method, path, body in (
+        ("GET", "/c", None),
+        ("PATCH", "/c", {"port": 1}),
+        ("DELETE", "/c?force=true", None),
+        ("GET", "/c/usage", None),
+    ):
+        answer = others(method, f"{URL}{path}", json=body)
+        assert (answer.status, answer.json["error"]["details"]) == (404, {"connection_id": "c"}), path
+        unknown = others(method, f"{URL}{path.replace('c', 'x', 1)}", json=body)
+        assert unknown.status == 404
+    assert others("GET", URL).json == {"connections": [], "total_entries": 0}
+    assert others("GET", f"{URL}?tenant_id=a").json["total_entries"] == 0
+    assert others("GET", f"{URL}/export").json == {}
+    assert call("GET", f"{URL}/c").json == before
+
+
+def test_a_name_that_another_tenant_has_is_taken_without_saying_whose(tenant_caller: Any) -> None:
+    tenant_caller("a")("POST", URL, json=INSIDE | {"description": "ours"})
+    refused = tenant_caller("b")("POST", URL, json=INSIDE)
+    assert refused.status == 409
+    assert refused.json["error"]["message"] == "This connection_id is taken"
+    assert refused.json["error"]["details"] == {"connection_id": "c"}
+
+
+def test_what_is_shared_is_read_by_tenants_and_changed_by_none(tenant_caller: Any, call: Any) -> None:
+    call("POST", URL, json=INSIDE)
+    mine = tenant_caller("a")
+    assert mine("GET", f"{URL}/c").json["tenant_id"] is None
+    assert mine("GET", URL).json["total_entries"] == 1
+    for method, body in (("PATCH", {"port": 1}), ("DELETE", None)):
+        refused = mine(method, f"{URL}/c", json=body)
+        assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": "connections:write"})
+    assert call("GET", f"{URL}/c").json["port"] is None
+
+
+def test_a_tenant_cannot_share_its_connection_with_all(tenant_caller: Any, call: Any) -> None:
+    """Nor give it to another; who may change all can do both."""
+    mine = tenant_caller("a")
+    tenant_caller("b")
+    mine("POST", URL, json=INSIDE)
+    assert mine("PATCH", f"{URL}/c", json={"tenant_id": None}).status == 403
+    assert mine("PATCH", f"{URL}/c", json={"tenant_id": "b"}).status == 400
+    assert call("PATCH", f"{URL}/c", json={"tenant_id": "b"}).json["tenant_id"] == "b"
+    assert call("PATCH", f"{URL}/c", json={"tenant_id": None}).json["tenant_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("scopes", "allowed"),
+    [
+        (["connections:read"], {"GET"}),
+        (["connections:write"], {"GET", "POST", "PATCH"}),
+        (["connections:export"], set()),
+        (["webhooks:write"], set()),
+    ],
+)
+def test_scopes_of_a_key_count(tenant_caller: Any, scopes: list[str], allowed: set[str]) -> None:
+    """Whoever may write may read; the right to export secrets implies neither and is implied by neither."""
+    tenant_caller("a")("POST", URL, json=INSIDE)
+    narrowed = tenant_caller("a", scopes=scopes)
+    answers = {
+        "GET": narrowed("GET", f"{URL}/c"),
+        "POST": narrowed("POST", URL, json=INSIDE | {"connection_id": "d"}),
+        "PATCH": narrowed("PATCH", f"{URL}/c", json={"port": 1}),
+    }
+    assert {method for method, answer in answers.items() if answer.status < 400} == allowed
+    export = narrowed("POST", f"{URL}/export", json={"passphrase": "a long passphrase"})
+    assert export.status == (200 if scopes == ["connections:export"] else 403)
+
+
+def test_a_host_outside_needs_the_feature(tenant_caller: Any, call: Any) -> None:
+    """Each field that names one is told; what is shared by all is not held against it."""
+    mine = tenant_caller("a")
+    outside = INSIDE | {"host": "db.example.com", "extra": {"hostaddr": "203.0.113.1", "sslmode": "require"}}
+    refused = mine("POST", URL, json=outside)
+    assert refused.status == 400
+    pointers = [error["pointer"] for error in refused.json["error"]["details"]["errors"]]
+    assert pointers == ["/host", "/extra/hostaddr"]
+    assert call("POST", URL, json=outside | {"tenant_id": "a"}).status == 400
+    assert mine("POST", URL, json={"connection_id": "s3", "connection_type": "aws"}).status == 400
+    assert mine("POST", URL, json=INSIDE).status == 201
+    assert mine("PATCH", f"{URL}/c", json={"host": "db.example.com"}).status == 400
+    assert mine("PATCH", f"{URL}/c", json={"extra": {"proxies": {"http": "evil.example:1"}}}).status == 400
+    assert mine("GET", f"{URL}/c").json["host"] == "db.internal"
+    assert (
+        tenant_caller("rich", external_connections=True)(
+            "POST", URL, json=outside | {"connection_id": "d"}
+        ).status
+        == 201
+    )
+    assert call("POST", URL, json=outside | {"connection_id": "e"}).status == 201
+    assert call("PATCH", f"{URL}/e", json={"tenant_id": "a"}).status == 400
+
+
+def test_a_tenant_that_lost_the_feature_can_still_change_the_password(tenant_caller: Any, call: Any) -> None:
+    mine = tenant_caller("a", external_connections=True)
+    mine("POST", URL, json=INSIDE | {"host": "db.example.com"})
+    call("PATCH", "/api/v1/platform/tenants/a", json={"features": {"external_connections": False}})
+    assert mine("PATCH", f"{URL}/c", json={"password": "new", "description": "d"}).status == 200
+    assert mine("PATCH", f"{URL}/c", json={"schema": "x"}).status == 400
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "fs", "sqlite+pysqlite", "SQLite"])
+def test_files_of_the_server_are_for_who_may_change_all(tenant_caller: Any, call: Any, kind: str) -> None:
+    """A tenant could read Airflow's own database that way, where that is SQLite."""
+    mine = tenant_caller("a", external_connections=True)
+    file = {"connection_id": "f", "connection_type": kind, "host": "/srv/a.db"}
+    refused = mine("POST", URL, json=file)
+    assert (refused.status, refused.json["error"]["code"]) == (403, "PERMISSION_DENIED")
+    mine("POST", URL, json=INSIDE)
+    assert mine("PATCH", f"{URL}/c", json={"connection_type": kind}).status == 403
+    assert call("POST", URL, json=file | {"tenant_id": "a"}).status == 201
+
+
+def test_a_key_limited_to_dags_needs_the_scope_by_name(
+    app: Any, session: Any, user_id: Callable[[str], int]
+) -> None:
+    limits = {"allowed_dags": {"dag_ids": ["x"], "tags": []}}
+    for scopes, status in ((None, 403), (["connections:read"], 200)):
+        _, key = keys.create(session, name="t", user_id=user_id("admin"), scopes=scopes, **limits)
+        assert client(app, {"X-API-Key": key})("GET", URL).status == status
+
+
+def test_a_tenants_end_takes_its_connections_and_no_others(
+    tenant_caller: Any, call: Any, session: Any
+) -> None:
+    mine = tenant_caller("a", scopes=["connections:write"])
+    mine("POST", URL, json=INSIDE)
+    call("POST", URL, json=INSIDE | {"connection_id": "shared"})
+    tenant_caller("b")("POST", URL, json=INSIDE | {"connection_id": "theirs"})
+    tenant = "/api/v1/platform/tenants/a"
+    assert call("GET", f"{tenant}/usage").json["owned"]["connections"] == 1
+    refused = call("DELETE", tenant)
+    assert refused.status == 409
+    assert refused.json["error"]["details"]["owned"]["connections"] == ["c"]
+    assert call("DELETE", f"{tenant}?cascade=true").status == 204
+    left = session.scalars(select(Connection.conn_id).order_by(Connection.conn_id)).all()
+    assert left == ["shared", "theirs"]
+    assert session.query(PlatformConnection).count() == 2
