@@ -19,6 +19,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     "POST",
     "/query",
     scope="analytics:read",
+    tenanted=True,
     dags=Dags.NONE,
     body=QueryInput,
     answer=QueryAnswer,
@@ -28,4 +29,4 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
 )
 def execute_query(call: Call) -> dict[str, Any]:
     """Run a query."""
-    return service.query(call.body)
+    return service.query(call.body, by=call.principal)

@@ -83,11 +83,16 @@ def execute(database: str, sql: str, parameters: dict[str, Any], *, limit: int, 
     )
 
 
+def no_connection(database: str) -> NotFound:
+    """What is said of a connection that is not there, or not for the caller."""
+    return NotFound(f"Connection '{database}' not found", database=database)
+
+
 def _engine(database: str) -> Engine:
     try:
         connection = AirflowConnection.get_connection_from_secrets(database)
     except AirflowNotFoundException as error:
-        raise NotFound(f"Connection '{database}' not found", database=database) from error
+        raise no_connection(database) from error
     options: dict[str, Any] = {"poolclass": NullPool, **dialects.options(connection)}
     try:
         hook = connection.get_hook()

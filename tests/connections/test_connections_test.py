@@ -386,8 +386,10 @@ def test_a_hook_is_not_led_to_anothers_connection(call: Callable[..., Any], tena
     ("detail", "message"),
     [
         (
-            'connection to server at "10.0.0.1", port 5432 failed: '
-            'FATAL:  password authentication failed for user "x"',
+            (
+                'connection to server at "10.0.0.1", port 5432 failed: '
+                'FATAL:  password authentication failed for user "x"'
+            ),
             "Login or password is wrong.",
         ),
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "x"', "The server refuses this client."),

@@ -1,0 +1,128 @@
+"""Quotas: what fits at deploy, and what runs at one moment."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.tenants import quota
+
+API = "/api/v1"
+Call = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("limits", "needs", "slots"),
+    [
+        ({"cpu": "4", "memory": "16Gi"}, {"cpu": 1, "memory": 2**30}, 250),
+        ({"cpu": "4", "memory": "16Gi"}, {"cpu": 1, "memory": 8 * 2**30}, 500),
+        ({"cpu": "3"}, {"cpu": 1}, 334),
+        ({"cpu": "4000m"}, {}, 1),
+        ({}, {"cpu": 64}, 1),
+        ({"cpu": "1"}, {"cpu": 2}, 2000),
+        ({"cpu": "0"}, {"cpu": 1}, 1001),
+        ({"gpu": "2"}, {"gpu": 1}, 500),
+        ({"storage": "1"}, {"storage": 1}, 1),
+    ],
+)
+def test_a_task_takes_its_dominant_share(limits: dict[str, str], needs: dict[str, int], slots: int) -> None:
+    """Rounded up, so that what runs together never passes a limit; more slots than there are never run."""
+    assert quota.share(limits, {name: Decimal(need) for name, need in needs.items()}) == slots
+
+
+@pytest.fixture
+def deploy(call: Call, manifest: dict[str, Any]) -> Callable[..., Any]:
+    """Deploy a kit that needs 2 CPUs and 4Gi for a tenant that has 5 and 8Gi."""
+    limits = {"cpu": "5", "memory": "8Gi"}
+    tenant = {"tenant_id": "team", "namespace": "analytics", "resource_limits": limits}
+    assert call("POST", f"{API}/platform/tenants", json=tenant).status == 201
+
+    def send(name: str = "one", environment: str = "production", **needs: Any) -> Any:
+        kit = manifest | {"name": name, "requirements": manifest["requirements"] | needs}
+        assert call("POST", f"{API}/datakits", json=kit).status in {200, 201}
+        place = {"environment": environment, "namespace": "analytics"}
+        return call("POST", f"{API}/datakits/{name}/deploy", json=place)
+
+    return send
+
+
+def test_what_does_not_fit_beside_the_others_is_refused(call: Call, deploy: Callable[..., Any]) -> None:
+    """With what is used, asked and left; and nothing is written."""
+    assert [deploy("one").status, deploy("two").status] == [201, 201]
+    refused = deploy("three", cpu="1500m")
+    assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
+    assert refused.json["error"]["details"]["exceeded"] == {
+        "cpu": {"limit": "5", "used": "4", "asked": "1500m", "left": "1"},
+        "memory": {"limit": "8Gi", "used": "8Gi", "asked": "4Gi", "left": "0"},
+    }
+    usage = call("GET", f"{API}/platform/tenants/team/usage").json
+    assert usage["used"] == {"cpu": "4", "memory": "8Gi"}
+    assert usage["left"] == {"cpu": "1", "memory": "0"}
+    assert usage["owned"]["deployments"] == 2
+
+
+def test_a_deploy_gives_back_what_the_one_before_it_needed(deploy: Callable[..., Any]) -> None:
+    assert [deploy("one").status, deploy("two").status] == [201, 201]
+    assert deploy("two").status == 200
+
+
+@pytest.mark.parametrize(
+    ("features", "needs"),
+    [({"datakits": False}, {}), ({}, {"gpu": True}), ({"gpu_support": False}, {"gpu": True})],
+)
+def test_a_feature_that_is_missing_is_named(
+    call: Call, deploy: Callable[..., Any], features: dict[str, bool], needs: dict[str, Any]
+) -> None:
+    call("PATCH", f"{API}/platform/tenants/team", json={"features": features})
+    refused = deploy("one", **needs)
+    assert (refused.status, refused.json["error"]["code"]) == (403, "PERMISSION_DENIED")
+    assert refused.json["error"]["details"]["feature"] == ("gpu_support" if needs else "datakits")
+    call("PATCH", f"{API}/platform/tenants/team", json={"features": {"gpu_support": True, "datakits": True}})
+    assert deploy("one", **needs).status == 201
+
+
+def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
+    call: Call, deploy: Callable[..., Any], session: Any
+) -> None:
+    """A lowered limit counts without a deploy: the loader file is asked for at once, and shares grow."""
+    from airflow.models.pool import Pool
+
+    dag_id = deploy("one").json["dag_id"]
+    task = loader.load("/dags/datakits.py")[dag_id].get_task("run")
+    assert (task.pool, task.pool_slots) == ("tenant-team", 500)  # 4 of 8Gi
+    pool = session.scalars(select(Pool).where(Pool.pool == task.pool)).one()
+    assert pool.slots == quota.POOL_SLOTS
+    from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
+
+    session.query(DagPriorityParsingRequest).delete()
+    call("PATCH", f"{API}/platform/tenants/team", json={"resource_limits": {"cpu": "2500m"}})
+    assert session.query(DagPriorityParsingRequest.fileloc).all() == [("/dags/datakits.py",)]
+    assert loader.load("/dags/datakits.py")[dag_id].get_task("run").pool_slots == 800
+
+
+def test_the_dag_is_for_the_tenants_roles(deploy: Callable[..., Any]) -> None:
+    dag_id = deploy("one").json["dag_id"]
+    dag = loader.load("/dags/datakits.py")[dag_id]
+    assert set(dag.access_control) == {"Tenant team Admin", "Tenant team Member"}
+    assert "tenant:team" in dag.tags
+
+
+def test_a_kits_own_tags_make_it_no_tenants(
+    call: Call, deploy: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    kit = manifest | {"name": "sly", "tags": ["tenant:other"]}
+    call("POST", f"{API}/datakits", json=kit)
+    place = {"environment": "production", "namespace": "analytics"}
+    dag_id = call("POST", f"{API}/datakits/sly/deploy", json=place).json["dag_id"]
+    assert "tenant:other" not in loader.load("/dags/datakits.py")[dag_id].tags
+
+
+def test_the_pool_goes_with_the_tenant(call: Call, deploy: Callable[..., Any], session: Any) -> None:
+    from airflow.models.pool import Pool
+
+    deploy("one")
+    assert call("DELETE", f"{API}/platform/tenants/team?cascade=true").status == 204
+    assert session.scalars(select(Pool).where(Pool.pool == "tenant-team")).all() == []
