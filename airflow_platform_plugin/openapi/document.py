@@ -158,8 +158,8 @@ def _links(operation: Operation, found: list[Operation]) -> JsonObject:
     links = {}
     for item in found:
         shown = item.declared.answer
-        one = item.declared.method == "GET" and item.path.endswith("}") and shown is not None
-        if not one or not issubclass(made, shown):  # type: ignore[arg-type]  # one is False where shown is None
+        is_one_thing = item.declared.method == "GET" and item.path.endswith("}")
+        if not is_one_thing or shown is None or not issubclass(made, shown):
             continue
         parameter = item.parameters[-1]
         field = parameter if parameter in made._declared_fields else "id"  # noqa: SLF001 - the class's fields
