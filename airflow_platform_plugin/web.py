@@ -51,7 +51,7 @@ def install(app: Flask) -> None:
         airflow_compat.exempt_from_csrf(app, blueprint)
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     _create_permissions(app)
-    holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING)
+    holdings.install(datakit_holding.DEPLOYMENTS, datakit_holding.KITS, webhook_holding.HOLDING)
     airflow_compat.on_login(app, roles.welcome)
 
 

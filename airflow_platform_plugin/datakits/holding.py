@@ -5,9 +5,9 @@ from decimal import Decimal
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.datakits import service
+from airflow_platform_plugin.datakits import registry, service
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.holdings import Holding
 
 
@@ -37,7 +37,19 @@ def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     return total
 
 
-HOLDING = Holding(
+def _kit_ids(session: Session, tenant_id: str) -> list[str]:
+    return list(
+        session.scalars(select(DataKit.id).where(DataKit.tenant_id == tenant_id).order_by(DataKit.id))
+    )
+
+
+def _delete_kits(session: Session, tenant_id: str) -> None:
+    """Nobody else deploys them, and the tenant's own deployments go as well."""
+    registry.forget(session, session.scalars(select(DataKit).where(DataKit.tenant_id == tenant_id)).all())
+
+
+KITS = Holding("datakits", ids=_kit_ids, delete=_delete_kits)
+DEPLOYMENTS = Holding(
     "deployments",
     ids=_ids,
     delete=_delete,

@@ -1,26 +1,58 @@
 """DataKit versions, deployments and the revisions of deployments."""
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import JSON, Column, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import relationship
 
 from airflow_platform_plugin import crypto, db
 
 
+class DataKitName(db.Base):
+    """Whose a name is: of whoever registered its first version, for as long as there is one."""
+
+    __tablename__ = "platform_datakit_name"
+
+    name = Column(String(63), primary_key=True)
+    tenant_id = Column(String(63), ForeignKey("platform_tenant.tenant_id"), index=True)
+
+
 class DataKit(db.Base):
-    """One version of a kit. It never changes."""
+    """One version of a kit. It never changes, but may be withdrawn."""
 
     __tablename__ = "platform_datakit"
 
     id = Column(String(24), primary_key=True, default=lambda: db.new_id("dk"))
     name = Column(String(63), nullable=False)
     version = Column(String(64), nullable=False)
+    # Who may see, deploy and withdraw it; None is for everybody to deploy, and the platform's to change.
+    tenant_id = Column(String(63), ForeignKey("platform_tenant.tenant_id"), index=True)
     type = Column(String(32), nullable=False)
+    # The manifest's own, repeated for the list's search.
+    description = Column(Text, nullable=False)
     manifest = Column(JSON, nullable=False)
+    withdrawn_at = Column(UtcDateTime)
+    withdrawn_reason = Column(String(1000))
+    row_version = Column(Integer, nullable=False)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256), nullable=False)
 
     __table_args__ = (UniqueConstraint("name", "version"),)
+    __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own
+
+
+class DataKitTag(db.Base):
+    """A tag of a version, repeated from its manifest for the list."""
+
+    __tablename__ = "platform_datakit_tag"
+
+    datakit_id = Column(String(24), ForeignKey("platform_datakit.id", ondelete="CASCADE"), primary_key=True)
+    # MySQL's usual order takes "a" and "A" for the same.
+    tag = Column(
+        String(100).with_variant(mysql.VARCHAR(100, collation="utf8mb4_bin"), "mysql"),
+        primary_key=True,
+        index=True,
+    )
 
 
 class Deployment(db.Base):

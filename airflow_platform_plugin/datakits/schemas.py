@@ -33,6 +33,13 @@ class NotificationsInput(InputSchema):
     on_failure = fields.List(fields.Email(), load_default=list)
 
 
+class DataKitChange(InputSchema):
+    """Whether a version is withdrawn, which is all of it that can change."""
+
+    withdrawn = fields.Boolean(required=True, truthy={True}, falsy={False})
+    reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
+
+
 class DeployInput(InputSchema):
     """How a kit is deployed."""
 
@@ -51,7 +58,8 @@ class DataKitQuery(PageQuery):
     type = fields.String(validate=validate.OneOf(["transformation", "ingestion", "export"]))
     tags = CommaSeparated(fields.String())
     search = fields.String(validate=validate.Length(min=1, max=200))
-    order_by = order_by("id", "name", "type", "created_at", "created_by")
+    tenant_id = fields.String()
+    order_by = order_by("id", "name", "type", "tenant_id", "created_at", "created_by")
 
 
 class DeploymentQuery(PageQuery):
@@ -68,6 +76,9 @@ class DataKitAnswer(AnswerSchema):
 
     id = fields.String()
     manifest = Document(Manifest, flat=True)
+    tenant_id = fields.String(allow_none=True)
+    withdrawn_at = Timestamp(allow_none=True)
+    withdrawn_reason = fields.String(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String()
 

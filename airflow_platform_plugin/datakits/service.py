@@ -4,93 +4,22 @@ from typing import Any, NamedTuple
 
 from airflow.models.dag import DagModel
 from airflow.models.errors import ParseImportError
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, paging
 from airflow_platform_plugin.datakits import manifest as documents
+from airflow_platform_plugin.datakits import registry
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.errors import FieldError, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
 DEFAULT_NAMESPACE = "default"
-
-
-def register(session: Session, manifest: Manifest, *, by: str) -> tuple[DataKit, bool]:
-    """Register a version; returns it and whether it is new. The same manifest again changes nothing.
-
-    Raises:
-        Conflict: the version exists with another manifest.
-    """
-    document = manifest.model_dump(mode="json")
-    known = select(DataKit).where(DataKit.name == manifest.name, DataKit.version == manifest.version)
-    existing: DataKit | None = session.scalar(known)
-    if existing is not None:
-        if existing.manifest != document:
-            raise Conflict(
-                f"DataKit '{manifest.name}' {manifest.version} is registered with another manifest, "
-                "and a version never changes: register a new version.",
-                name=manifest.name,
-                version=manifest.version,
-            )
-        return existing, False
-    kit = DataKit(
-        name=manifest.name,
-        version=manifest.version,
-        type=manifest.type,
-        manifest=document,
-        created_by=by,
-    )
-    session.add(kit)
-    session.flush()
-    return kit, True
-
-
-def get(session: Session, datakit_id: str) -> DataKit:
-    """A kit by its id, by ``name@version``, or by its name: then the newest version.
-
-    Raises:
-        NotFound: there is none.
-    """
-    name, at, version = datakit_id.partition("@")
-    wanted = select(DataKit).where(DataKit.name == name, DataKit.version == version)
-    if not at:
-        wanted = select(DataKit).where(or_(DataKit.id == datakit_id, DataKit.name == datakit_id))
-    found = session.scalars(wanted).all()
-    if not found:
-        raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
-    newest: DataKit = max(found, key=lambda kit: Manifest.model_validate(kit.manifest).order)
-    return newest
-
-
-def page(  # noqa: PLR0913 - the list's own parameters
-    session: Session,
-    *,
-    limit: int,
-    offset: int,
-    type: str | None = None,  # noqa: A002 - the parameter's name in the API
-    tags: list[str] | None = None,
-    search: str | None = None,
-    order_by: str | None = None,
-) -> paging.Page:
-    """Versions that fit all that is given; by name and the newest first, if nothing else is asked for."""
-    wanted = paging.ordered(select(DataKit).order_by(DataKit.name, DataKit.created_at.desc()), order_by)
-    if type:
-        wanted = wanted.where(DataKit.type == type)
-    kits = list(session.scalars(wanted))
-    # Tags and description are inside the document, which no three databases search alike.
-    kits = [kit for kit in kits if _fits(kit.manifest, tags or [], (search or "").lower())]
-    return paging.Page(kits[offset : offset + limit], len(kits))
-
-
-def _fits(manifest: dict[str, Any], tags: list[str], search: str) -> bool:
-    text = f"{manifest['name']}\n{manifest['description']}".lower()
-    return set(tags) <= set(manifest["tags"]) and search in text
 
 
 def deploy(
@@ -108,10 +37,12 @@ def deploy(
         PermissionDenied: the tenant lacks a feature.
         Conflict: the kit needs more than the tenant has left.
     """
-    kit = get(session, datakit_id)
+    kit = registry.get(session, datakit_id, reach=by.reach("datakits:read"))
+    registry.require_deployable(kit)
     manifest = Manifest.model_validate(kit.manifest)
     namespace, environment = request["namespace"], request["environment"]
     tenant = _owner(session, namespace, by)
+    registry.require_place(kit, tenant)
     configuration = configure(manifest, request["configuration"])
 
     place = select(Deployment).where(
@@ -208,8 +139,8 @@ def configure(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
         if option is None:
             known = ", ".join(sorted(manifest.configuration)) or "none"
             errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
-        elif not option.accepts(value):
-            errors.append(FieldError.at(("configuration", name), f"must be of type {option.type}"))
+        elif complaint := option.complaint(value):
+            errors.append(FieldError.at(("configuration", name), complaint))
     if errors:
         raise ValidationFailed(errors)
     return {name: option.default for name, option in manifest.configuration.items()} | given

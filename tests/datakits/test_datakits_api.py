@@ -13,16 +13,6 @@ URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
 
 
-@pytest.fixture
-def deploy(
-    call: Callable[..., Any], tenant: dict[str, Any], manifest: dict[str, Any], deployment: dict[str, Any]
-) -> Callable[..., Any]:
-    """Deploy the reference's kit for the reference's tenant, with changes to the request."""
-    call("POST", "/api/v1/platform/tenants", json=tenant)
-    call("POST", URL, json=manifest)
-    return lambda **change: call("POST", f"{URL}/{NAME}/deploy", json=deployment | change)
-
-
 def test_the_reference_datakit_is_registered_and_read_back(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
