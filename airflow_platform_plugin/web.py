@@ -11,6 +11,7 @@ from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.datakits import api as datakits
+from airflow_platform_plugin.datakits import deployment_api as deployments
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.principal import permission
@@ -30,6 +31,7 @@ BLUEPRINTS = [
     ratelimit.blueprint,
     tenants.blueprint,
     datakits.blueprint,
+    deployments.blueprint,
     analytics.blueprint,
     webhooks.blueprint,
     openapi.blueprint,

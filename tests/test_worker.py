@@ -13,6 +13,8 @@ def test_every_step_runs_once(session: Any) -> None:
     assert list(worker.run_once().items())[1:] == [
         ("fan-out", 0),
         ("deliver", 0),
+        ("send-mail", 0),
+        ("roll-back", 0),
         ("expire-events", 0),
         ("expire-idempotency-keys", 0),
         ("expire-tokens", 0),

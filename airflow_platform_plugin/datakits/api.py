@@ -1,4 +1,4 @@
-"""``/api/v1/datakits``: the registry, and deployments."""
+"""``/api/v1/datakits``: the registry."""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,19 +6,14 @@ from typing import Any
 from flask import Blueprint
 
 from airflow_platform_plugin import paging
-from airflow_platform_plugin.datakits import manifest, registry, service
+from airflow_platform_plugin.datakits import manifest, registry
 from airflow_platform_plugin.datakits.manifest import Registration
-from airflow_platform_plugin.datakits.models import DataKit, Deployment
+from airflow_platform_plugin.datakits.models import DataKit
 from airflow_platform_plugin.datakits.schemas import (
     DataKitAnswer,
     DataKitChange,
     DataKitList,
     DataKitQuery,
-    DeployInput,
-    DeploymentAnswer,
-    DeploymentList,
-    DeploymentQuery,
-    StatusAnswer,
 )
 from airflow_platform_plugin.endpoint import Answer, Call, endpoint
 from airflow_platform_plugin.fields import PageQuery
@@ -133,61 +128,3 @@ def delete_datakit(call: Call) -> None:
     kit = _find(call)
     registry.require_owner(kit, call.principal)
     registry.delete(call.session, kit)
-
-
-@endpoint(
-    blueprint,
-    "POST",
-    "/<datakit_id>/deploy",
-    scope="datakits:write",
-    tenanted=True,
-    body=DeployInput,
-    answer=DeploymentAnswer,
-    also=(HTTPStatus.CREATED,),
-)
-def deploy_datakit(call: Call) -> Answer:
-    """Deploy a DataKit."""
-    deployment, is_new = service.deploy(call.session, call.path["datakit_id"], call.body, by=call.principal)
-    return Answer(deployment, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
-
-
-@endpoint(
-    blueprint,
-    "GET",
-    "/deployments",
-    scope="datakits:read",
-    tenanted=True,
-    query=DeploymentQuery,
-    answer=DeploymentList,
-)
-def list_deployments(call: Call) -> paging.Page:
-    """List deployments."""
-    return service.deployments(call.session, reach=call.principal.reach("datakits:read"), **call.query)
-
-
-@endpoint(
-    blueprint,
-    "GET",
-    "/deployments/<deployment_id>",
-    scope="datakits:read",
-    tenanted=True,
-    answer=DeploymentAnswer,
-)
-def get_deployment(call: Call) -> Deployment:
-    """Get a deployment."""
-    reach = call.principal.reach("datakits:read")
-    return service.get_deployment(call.session, call.path["deployment_id"], reach=reach)
-
-
-@endpoint(
-    blueprint,
-    "GET",
-    "/deployments/<deployment_id>/status",
-    scope="datakits:read",
-    tenanted=True,
-    answer=StatusAnswer,
-)
-def get_deployment_status(call: Call) -> service.Status:
-    """Get where a deployment stands in Airflow."""
-    reach = call.principal.reach("datakits:read")
-    return service.status(call.session, call.path["deployment_id"], reach=reach)

@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
@@ -211,9 +212,34 @@ class DeploymentSpec(_Document):
     manifest: Manifest
     environment: Name
     namespace: Name
+    # Without the values of secrets, which are named only: a run reads them itself (``run_time.secrets``).
     configuration: dict[str, Any]
+    secrets: list[str] = []
+    # A cron expression or preset, or @inputs: whenever all inputs have been written.
     schedule: str | None
     start_date: datetime
+    deployment_id: str = ""
+    revision: int = 0
+    catchup: bool = False
+    retries: int | None = None
+    retry_delay: float | None = None  # seconds
+    timeout: float | None = None  # seconds, of each try
+    max_active_runs: int | None = None
+    # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*.
+    connections: list[str] = []
+
+
+ON_INPUTS = "@inputs"
+
+
+def dataset_uri(item: Dataset, namespace: str, environment: str) -> str:
+    """The Airflow Dataset of an input or output.
+
+    Of one namespace and environment: what staging writes starts nothing in production, and what a tenant
+    names starts nothing of another's.
+    """
+    parts = [namespace, environment, *([item.schema_] if item.schema_ else []), item.name]
+    return "datakit://" + "/".join(quote(part, safe="") for part in parts)
 
 
 def image_name(image: str) -> str:

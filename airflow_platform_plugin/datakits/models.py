@@ -1,7 +1,7 @@
 """DataKit versions, deployments and the revisions of deployments."""
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import relationship
 
@@ -68,6 +68,18 @@ class Deployment(db.Base):
     tenant_id = Column(String(63), ForeignKey("platform_tenant.tenant_id"), index=True)
     dag_id = Column(String(250), nullable=False, unique=True)
     revision = Column(Integer, nullable=False)
+    # How its DAG begins; from then on Airflow knows whether it is paused.
+    paused = Column(Boolean, nullable=False, default=False)
+    # Its DAG is gone since then, its history stays. A deploy brings it back.
+    retired_at = Column(UtcDateTime)
+    # Versions that were rolled back from here because their runs failed.
+    bad_versions = Column(JSON, nullable=False, default=list)
+    # The revision that is to be rolled back by itself.
+    rollback_from = Column(Integer, index=True)
+    # The revision that the loader has read last, when, and why no DAG could be made of it.
+    loaded_revision = Column(Integer)
+    loaded_at = Column(UtcDateTime)
+    import_error = Column(Text)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256), nullable=False)
 
@@ -92,9 +104,34 @@ class DeploymentRevision(db.Base):
     number = Column(Integer, primary_key=True, autoincrement=False)
     version = Column(String(64), nullable=False)
     spec = Column(JSON, nullable=False)
+    # The values of secret options, as a JSON object.
+    encrypted_secrets = Column(Text, info=db.SECRET)
     notifications = Column(JSON, nullable=False)
+    # Failed runs in a row after which it is rolled back by itself.
+    auto_rollback_after = Column(Integer)
+    # deploy, redeploy, rollback or auto_rollback; of the latter, the revision that it repeats.
+    action = Column(String(16), nullable=False, default="deploy")
+    source = Column(Integer)
+    reason = Column(String(1000))
+    # What differs from the revision before: field, before, after.
+    diff = Column(JSON, nullable=False, default=list)
+    # What the image's tag stood for, once a run has found out.
+    image_digest = Column(String(255))
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256), nullable=False)
+
+
+class Mail(db.Base):
+    """A run's end that somebody is still to be told of by mail."""
+
+    __tablename__ = "platform_deployment_mail"
+
+    # No foreign key: what cannot be sent is given up long before events are deleted.
+    event_id = Column(String(36), primary_key=True)
+    deployment_id = Column(String(24), nullable=False)
+    addresses = Column(JSON, nullable=False)
+    attempts = Column(Integer, nullable=False, default=0)
+    due_at = Column(UtcDateTime, nullable=False, index=True)
 
 
 class LoaderFile(db.Base):

@@ -211,7 +211,11 @@ def delete(session: Session, kit: DataKit) -> None:
             (DeploymentRevision.deployment_id == Deployment.id)
             & (DeploymentRevision.number == Deployment.revision),
         )
-        .where(Deployment.datakit == kit.name, DeploymentRevision.version == kit.version)
+        .where(
+            Deployment.datakit == kit.name,
+            DeploymentRevision.version == kit.version,
+            Deployment.retired_at.is_(None),
+        )
         .order_by(Deployment.id)
     )
     ids = list(session.scalars(running))
