@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow import DAG
+from airflow.datasets import Dataset
 from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
@@ -27,6 +28,8 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.dag_parsing_context import get_parsing_context
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flask import Flask
     from sqlalchemy.orm import Session
 
@@ -39,6 +42,7 @@ __all__ = [
     "DagRun",
     "DagScheduleDatasetReference",
     "DagTag",
+    "Dataset",
     "DatasetEvent",
     "DatasetModel",
     "Job",
@@ -361,5 +365,125 @@ def show_in_menu(app: "Flask", names: Collection[str]) -> None:
 
 
 def request_parsing(session: "Session", fileloc: str) -> None:
-    """Ask the DAG processor to parse a file before all others."""
-    session.merge(DagPriorityParsingRequest(fileloc=fileloc))
+    """Ask the DAG processor to parse a file before all others, if nobody has asked for it already."""
+    from airflow_platform_plugin import db
+
+    db.insert_absent(
+        session.connection(),
+        DagPriorityParsingRequest.__table__,
+        [{"fileloc": fileloc}],
+    )
+
+
+def cron_presets() -> dict[str, str]:
+    """What ``@daily`` and its like stand for."""
+    from airflow.utils.dates import cron_presets as presets
+
+    return dict(presets)
+
+
+def next_runs(session: "Session", dag: DAG, count: int) -> list["datetime"]:
+    """When the DAG's timetable starts its next runs, after the scheduled ones that there have been."""
+    from airflow.timetables.base import DataInterval, TimeRestriction
+    from airflow.utils.timezone import coerce_datetime
+    from sqlalchemy import select
+
+    last = session.execute(
+        select(DagRun.data_interval_start, DagRun.data_interval_end)
+        .where(DagRun.dag_id == dag.dag_id, DagRun.run_type == "scheduled")
+        .order_by(DagRun.execution_date.desc())
+        .limit(1)
+    ).first()
+    interval = None
+    if last is not None and last.data_interval_end is not None:
+        interval = DataInterval(*map(coerce_datetime, last))
+    restriction = TimeRestriction(coerce_datetime(dag.start_date), None, dag.catchup)
+    found: list[datetime] = []
+    while len(found) < count:
+        info = dag.timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction)
+        if info is None:
+            break
+        found.append(info.run_after)
+        interval = info.data_interval
+    return found
+
+
+def pause_dag(session: "Session", dag_id: str, *, paused: bool) -> None:
+    """Pause the DAG, or let it run on, if Airflow knows it already."""
+    _update_dag(session, dag_id, is_paused=paused)
+
+
+def deactivate_dag(session: "Session", dag_id: str) -> None:
+    """Let the scheduler take the DAG for one whose file is gone."""
+    _update_dag(session, dag_id, is_active=False)
+
+
+def _update_dag(session: "Session", dag_id: str, **values: bool) -> None:
+    from sqlalchemy import update
+
+    session.execute(
+        update(DagModel)
+        .where(DagModel.dag_id == dag_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def dag_row(session: "Session", dag_id: str) -> Any:  # noqa: ANN401 - a row
+    """What Airflow knows of a DAG, or None."""
+    from sqlalchemy import select
+
+    columns = (
+        DagModel.is_active,
+        DagModel.is_paused,
+        DagModel.last_parsed_time,
+        DagModel.next_dagrun_create_after,
+    )
+    return session.execute(select(*columns).where(DagModel.dag_id == dag_id)).first()
+
+
+def last_runs(session: "Session", dag_id: str, count: int) -> list[Any]:
+    """The newest runs of a DAG."""
+    from sqlalchemy import select
+
+    columns = (
+        DagRun.run_id,
+        DagRun.state,
+        DagRun.run_type,
+        DagRun.execution_date,
+        DagRun.start_date,
+        DagRun.end_date,
+    )
+    newest = select(*columns).where(DagRun.dag_id == dag_id).order_by(DagRun.execution_date.desc())
+    return list(session.execute(newest.limit(count)))
+
+
+def serialized_doc(session: "Session", dag_id: str) -> str:
+    """The documentation of the DAG as the scheduler has it; empty where it has none."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from sqlalchemy import select
+
+    row = session.scalar(select(SerializedDagModel).where(SerializedDagModel.dag_id == dag_id))
+    return "" if row is None else str(row.data["dag"].get("doc_md") or "")
+
+
+def import_error(session: "Session", files: Collection[str]) -> str | None:
+    """The traceback of one of those files that Airflow could not import, or None."""
+    from airflow.models.errors import ParseImportError
+    from sqlalchemy import select
+
+    broken = select(ParseImportError.stacktrace).where(ParseImportError.filename.in_(files)).limit(1)
+    return session.scalar(broken) if files else None
+
+
+def xcom(session: "Session", dag_id: str, run_id: str, task_id: str, key: str) -> Any:  # noqa: ANN401 - any value
+    """What a task has left under a key, or None."""
+    from airflow.models.xcom import XCom
+
+    return XCom.get_value(ti_key=_ti_key(dag_id, task_id, run_id), key=key, session=session)
+
+
+def _ti_key(dag_id: str, task_id: str, run_id: str) -> Any:  # noqa: ANN401 - Airflow's
+    from airflow.models.taskinstancekey import TaskInstanceKey
+
+    return TaskInstanceKey(dag_id=dag_id, task_id=task_id, run_id=run_id)

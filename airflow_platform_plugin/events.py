@@ -5,6 +5,7 @@ transition write one row between them.
 """
 
 import uuid
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, Index, String, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db
 
@@ -25,6 +27,7 @@ TYPES = {
     "task.retry": "A try of a task instance has failed, and another will follow.",
     "task.skipped": "A task instance was skipped.",
     "task.upstream_failed": "A task instance will not run because one before it failed.",
+    "datakit.rolled_back": "A deployment is at an earlier revision's content again, by hand or by itself.",
 }
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airflow-platform-plugin")
@@ -85,3 +88,21 @@ def record(connection: Connection, new: list[NewEvent]) -> int:
     ]
     db.insert_absent(connection, Event.__table__, rows)
     return len(rows)
+
+
+# What a feature does with new events, in the transaction that marks them: writing down what is to be done.
+Consumer = Callable[[Session, Sequence[Event]], None]
+_FANNED_OUT = 100
+
+
+def fan_out(consumers: Iterable[Consumer]) -> int:
+    """Give a batch of events that nobody has seen yet to each consumer; returns the number of events."""
+    with db.transaction() as session:
+        outbox = select(Event).where(Event.fanned_out_at.is_(None)).order_by(Event.occurred_at)
+        waiting = list(session.scalars(outbox.limit(_FANNED_OUT).with_for_update(skip_locked=True)))
+        if waiting:
+            for consume in consumers:
+                consume(session, waiting)
+        for event in waiting:
+            event.fanned_out_at = db.now()
+    return len(waiting)

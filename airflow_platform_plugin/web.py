@@ -14,6 +14,7 @@ from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import follow
 from airflow_platform_plugin.connections import holding as connection_holding
 from airflow_platform_plugin.datakits import api as datakits
+from airflow_platform_plugin.datakits import deployment_api as deployments
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.endpoint import Endpoint
 from airflow_platform_plugin.openapi import api as openapi
@@ -39,6 +40,7 @@ BLUEPRINTS = [
     tenants.blueprint,
     connections.blueprint,
     datakits.blueprint,
+    deployments.blueprint,
     analytics.blueprint,
     webhooks.blueprint,
     backfill.blueprint,
@@ -63,7 +65,12 @@ def install(app: Flask) -> None:
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
-    holdings.install(datakit_holding.HOLDING, webhook_holding.HOLDING, connection_holding.HOLDING)
+    holdings.install(
+        datakit_holding.DEPLOYMENTS,
+        datakit_holding.KITS,
+        webhook_holding.HOLDING,
+        connection_holding.HOLDING,
+    )
     follow.install()
     airflow_compat.on_login(app, roles.welcome)
 

@@ -10,8 +10,9 @@ import signal
 import threading
 from collections.abc import Callable
 
-from airflow_platform_plugin import idempotency, settings
+from airflow_platform_plugin import events, idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
+from airflow_platform_plugin.datakits import auto_rollback, mail
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.runs.backfill import advance
 from airflow_platform_plugin.webhooks import delivery
@@ -22,8 +23,10 @@ log = logging.getLogger(__name__)
 STEPS: dict[str, Callable[[], int]] = {
     "sweep": sweep.sweep,
     "advance-backfills": advance.advance,
-    "fan-out": delivery.fan_out,
+    "fan-out": lambda: events.fan_out([delivery.prepare, mail.prepare, auto_rollback.notice]),
     "deliver": delivery.deliver,
+    "send-mail": mail.send,
+    "roll-back": auto_rollback.roll_back,
     "expire-events": delivery.expire,
     "expire-idempotency-keys": idempotency.expire,
     "expire-tokens": tokens.expire,

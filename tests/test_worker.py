@@ -14,6 +14,8 @@ def test_every_step_runs_once(session: Any) -> None:
         ("advance-backfills", 0),
         ("fan-out", 0),
         ("deliver", 0),
+        ("send-mail", 0),
+        ("roll-back", 0),
         ("expire-events", 0),
         ("expire-idempotency-keys", 0),
         ("expire-tokens", 0),

@@ -1,24 +1,22 @@
-"""``/api/v1/datakits``: the registry, and deployments."""
+"""``/api/v1/datakits``: the registry."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint
 
 from airflow_platform_plugin import paging
-from airflow_platform_plugin.datakits import service
-from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.datakits.models import DataKit, Deployment
+from airflow_platform_plugin.datakits import manifest, registry
+from airflow_platform_plugin.datakits.manifest import Registration
+from airflow_platform_plugin.datakits.models import DataKit
 from airflow_platform_plugin.datakits.schemas import (
     DataKitAnswer,
+    DataKitChange,
     DataKitList,
     DataKitQuery,
-    DeployInput,
-    DeploymentAnswer,
-    DeploymentList,
-    DeploymentQuery,
-    StatusAnswer,
 )
 from airflow_platform_plugin.endpoint import Answer, Call, endpoint
+from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
@@ -31,13 +29,13 @@ blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakit
     scope="datakits:write",
     tenanted=True,
     dags=Dags.NONE,
-    body=Manifest,
+    body=Registration,
     answer=DataKitAnswer,
     also=(HTTPStatus.CREATED,),
 )
 def register_datakit(call: Call) -> Answer:
     """Register a version of a DataKit."""
-    kit, is_new = service.register(call.session, call.body, by=call.principal.username)
+    kit, is_new = registry.register(call.session, call.body, by=call.principal)
     return Answer(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
@@ -52,8 +50,18 @@ def register_datakit(call: Call) -> Answer:
     answer=DataKitList,
 )
 def list_datakits(call: Call) -> paging.Page:
-    """List DataKits."""
-    return service.page(call.session, **call.query)
+    """List versions of DataKits."""
+    return registry.page(call.session, reach=call.principal.reach("datakits:read"), **call.query)
+
+
+@endpoint(blueprint, "GET", "/schema", scope=None, dags=Dags.NONE)
+def get_datakit_schema(_: Call) -> dict[str, Any]:
+    """Get the JSON Schema of a manifest, as it is registered and as datakit.yaml has it."""
+    return manifest.json_schema()
+
+
+def _find(call: Call) -> DataKit:
+    return registry.get(call.session, call.path["datakit_id"], reach=call.principal.reach("datakits:read"))
 
 
 @endpoint(
@@ -67,62 +75,56 @@ def list_datakits(call: Call) -> paging.Page:
 )
 def get_datakit(call: Call) -> DataKit:
     """Get a DataKit by id, by name@version, or by name."""
-    return service.get(call.session, call.path["datakit_id"])
+    return _find(call)
 
 
 @endpoint(
     blueprint,
-    "POST",
-    "/<datakit_id>/deploy",
+    "GET",
+    "/<datakit_id>/versions",
+    scope="datakits:read",
+    tenanted=True,
+    dags=Dags.NONE,
+    query=PageQuery,
+    answer=DataKitList,
+)
+def list_datakit_versions(call: Call) -> paging.Page:
+    """List the versions of a DataKit, the newest first."""
+    reach = call.principal.reach("datakits:read")
+    return registry.versions(call.session, call.path["datakit_id"], reach=reach, **call.query)
+
+
+@endpoint(
+    blueprint,
+    "PATCH",
+    "/<datakit_id>",
     scope="datakits:write",
     tenanted=True,
-    body=DeployInput,
-    answer=DeploymentAnswer,
-    also=(HTTPStatus.CREATED,),
+    dags=Dags.NONE,
+    body=DataKitChange,
+    answer=DataKitAnswer,
+    also=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def deploy_datakit(call: Call) -> Answer:
-    """Deploy a DataKit."""
-    deployment, is_new = service.deploy(call.session, call.path["datakit_id"], call.body, by=call.principal)
-    return Answer(deployment, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+def update_datakit(call: Call) -> DataKit:
+    """Withdraw a version of a DataKit, so that nobody deploys it any more, or take that back."""
+    kit = _find(call)
+    registry.require_owner(kit, call.principal)
+    call.require_match(kit)
+    registry.withdraw(kit, **call.body)
+    return kit
 
 
 @endpoint(
     blueprint,
-    "GET",
-    "/deployments",
-    scope="datakits:read",
+    "DELETE",
+    "/<datakit_id>",
+    scope="datakits:write",
     tenanted=True,
-    query=DeploymentQuery,
-    answer=DeploymentList,
+    dags=Dags.NONE,
+    status=HTTPStatus.NO_CONTENT,
 )
-def list_deployments(call: Call) -> paging.Page:
-    """List deployments."""
-    return service.deployments(call.session, reach=call.principal.reach("datakits:read"), **call.query)
-
-
-@endpoint(
-    blueprint,
-    "GET",
-    "/deployments/<deployment_id>",
-    scope="datakits:read",
-    tenanted=True,
-    answer=DeploymentAnswer,
-)
-def get_deployment(call: Call) -> Deployment:
-    """Get a deployment."""
-    reach = call.principal.reach("datakits:read")
-    return service.get_deployment(call.session, call.path["deployment_id"], reach=reach)
-
-
-@endpoint(
-    blueprint,
-    "GET",
-    "/deployments/<deployment_id>/status",
-    scope="datakits:read",
-    tenanted=True,
-    answer=StatusAnswer,
-)
-def get_deployment_status(call: Call) -> service.Status:
-    """Get where a deployment stands in Airflow."""
-    reach = call.principal.reach("datakits:read")
-    return service.status(call.session, call.path["deployment_id"], reach=reach)
+def delete_datakit(call: Call) -> None:
+    """Delete a version of a DataKit that no deployment runs."""
+    kit = _find(call)
+    registry.require_owner(kit, call.principal)
+    registry.delete(call.session, kit)

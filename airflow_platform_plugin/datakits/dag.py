@@ -1,9 +1,12 @@
 """``build(spec)``: the Airflow DAG of a deployment. Pure: the same spec makes the same DAG."""
 
+import json
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from airflow_platform_plugin.airflow_compat import DAG
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
+from airflow_platform_plugin.airflow_compat import DAG, Dataset
+from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
 from airflow_platform_plugin.datakits.runners.process import ProcessOperator
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.tenants import quota, roles
@@ -19,17 +22,21 @@ class Owner:
     resource_limits: dict[str, str]
 
 
-def build(spec: DeploymentSpec, owner: Owner | None = None) -> DAG:
+def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = False) -> DAG:
     """The DAG that runs the kit on the deployment's schedule; an owner's, for its roles and in its pool."""
     manifest = spec.manifest
+    inputs, outputs = (
+        [Dataset(dataset_uri(item, spec.namespace, spec.environment)) for item in items]
+        for items in (manifest.inputs, manifest.outputs)
+    )
+    given = {"catchup": spec.catchup, "max_active_runs": spec.max_active_runs}
     dag = DAG(
         dag_id=spec.dag_id,
         description=manifest.description,
-        schedule=spec.schedule,
+        schedule=inputs if spec.schedule == ON_INPUTS else spec.schedule,
         start_date=spec.start_date,
-        catchup=False,
         # Whoever deploys wants it to run; Airflow's default is to wait for a person to unpause it.
-        is_paused_upon_creation=False,
+        is_paused_upon_creation=paused,
         # A tag makes a DAG a tenant's, so no kit brings such a tag of its own.
         tags=[
             "datakit",
@@ -37,11 +44,33 @@ def build(spec: DeploymentSpec, owner: Owner | None = None) -> DAG:
             *(tag for tag in manifest.tags if not tag.startswith(tenant_tag(""))),
             *([tenant_tag(owner.tenant_id)] if owner else []),
         ],
-        default_args={"owner": spec.namespace, **(_share(owner, manifest) if owner else {})},
+        default_args={
+            "owner": spec.namespace,
+            **_tries(spec),
+            **(_share(owner, manifest) if owner else {}),
+        },
         access_control=None if owner is None else _access(owner.tenant_id),
+        doc_md=f"{heading(spec)}\n\n```json\n{json.dumps(manifest.model_dump(mode='json'), indent=2)}\n```",
+        **{name: value for name, value in given.items() if value is not None},
     )
-    ProcessOperator(task_id=TASK_ID, spec=spec.model_dump(mode="json"), dag=dag)
+    ProcessOperator(
+        task_id=TASK_ID, spec=spec.model_dump(mode="json"), inlets=inputs, outlets=outputs, dag=dag
+    )
     return dag
+
+
+def heading(spec: DeploymentSpec) -> str:
+    """The first line of the DAG's documentation, by which one tells which revision Airflow has."""
+    return f"DataKit **{spec.manifest.name} {spec.manifest.version}**, revision {spec.revision}"
+
+
+def _tries(spec: DeploymentSpec) -> dict[str, Any]:
+    given = {
+        "retries": spec.retries,
+        "retry_delay": None if spec.retry_delay is None else timedelta(seconds=spec.retry_delay),
+        "execution_timeout": None if spec.timeout is None else timedelta(seconds=spec.timeout),
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _share(owner: Owner, manifest: Manifest) -> dict[str, str | int]:

@@ -1,23 +1,29 @@
 """A tenant's deployments, as its quotas and its end see them."""
 
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.datakits import service
+from airflow_platform_plugin.datakits import registry, service
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.holdings import Holding
 
 
+def _active(tenant_id: str) -> Any:  # noqa: ANN401 - a Select
+    """Those that are not retired, which need nothing any more."""
+    return select(Deployment).where(Deployment.tenant_id == tenant_id, Deployment.retired_at.is_(None))
+
+
 def _ids(session: Session, tenant_id: str) -> list[str]:
-    return list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
+    return list(session.scalars(_active(tenant_id).with_only_columns(Deployment.id)))
 
 
 def _delete(session: Session, tenant_id: str) -> None:
     """Their DAGs go with the next parsing; the history of their runs is Airflow's and stays."""
-    ids = _ids(session, tenant_id)
+    ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
     if ids:
         session.execute(
             delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)),
@@ -30,14 +36,26 @@ def _delete(session: Session, tenant_id: str) -> None:
 
 def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     total: dict[str, Decimal] = {}
-    for deployment in session.scalars(select(Deployment).where(Deployment.tenant_id == tenant_id)):
+    for deployment in session.scalars(_active(tenant_id)):
         needs = Requirements.model_validate(deployment.current.spec["manifest"]["requirements"])
         for name, amount in needs.amounts.items():
             total[name] = total.get(name, Decimal()) + amount
     return total
 
 
-HOLDING = Holding(
+def _kit_ids(session: Session, tenant_id: str) -> list[str]:
+    return list(
+        session.scalars(select(DataKit.id).where(DataKit.tenant_id == tenant_id).order_by(DataKit.id))
+    )
+
+
+def _delete_kits(session: Session, tenant_id: str) -> None:
+    """Nobody else deploys them, and the tenant's own deployments go as well."""
+    registry.forget(session, session.scalars(select(DataKit).where(DataKit.tenant_id == tenant_id)).all())
+
+
+KITS = Holding("datakits", ids=_kit_ids, delete=_delete_kits)
+DEPLOYMENTS = Holding(
     "deployments",
     ids=_ids,
     delete=_delete,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db
@@ -23,6 +23,21 @@ class Row(NamedTuple):
     spec: dict[str, Any]
     tenant_id: str | None = None
     resource_limits: dict[str, str] | None = None
+    paused: bool = False
+    id: str = ""
+    revision: int = 0
+    loaded_revision: int | None = None
+    import_error: str | None = None
+
+
+class Built(NamedTuple):
+    """The DAGs by id, and of those that could not be built the reason."""
+
+    dags: dict[str, DAG]
+    errors: dict[str, str]
+
+
+_LONGEST_ERROR = 4000
 
 
 def load(fileloc: str) -> dict[str, DAG]:
@@ -33,39 +48,73 @@ def load(fileloc: str) -> dict[str, DAG]:
     """
     only = get_parsing_context().dag_id
     with db.transaction() as session:
-        specs = _specs(session, only)
-        if only is None and session.get(LoaderFile, LoaderFile.key(fileloc)) is None:
-            session.add(LoaderFile(id=LoaderFile.key(fileloc), fileloc=fileloc))
-    return build_all(specs)
+        rows = _rows(session, only)
+    built = build_all(rows)
+    if only is None:
+        try:
+            with db.transaction() as session:
+                _take_note(session, fileloc, rows, built.errors)
+        except Exception:
+            log.exception("What became of the deployments could not be written down; the next parsing will")
+    return built.dags
 
 
-def build_all(specs: Sequence[Row]) -> dict[str, DAG]:
-    """The DAGs of the specs. One that cannot be built is logged and left out; the others are not harmed."""
+def build_all(rows: Sequence[Row]) -> Built:
+    """The DAGs of the rows. One that cannot be built is left out; the others are not harmed."""
     from airflow_platform_plugin.datakits.dag import Owner, build
 
-    dags = {}
-    for dag_id, document, tenant_id, limits in specs:
+    dags, errors = {}, {}
+    for row in rows:
         try:
-            owner = None if tenant_id is None else Owner(tenant_id, limits or {})
-            dags[dag_id] = build(DeploymentSpec.model_validate(document), owner)
-        except Exception:
-            log.exception("The deployment behind the DAG %s cannot be built", dag_id)
-    return dags
+            owner = None if row.tenant_id is None else Owner(row.tenant_id, row.resource_limits or {})
+            dag = build(DeploymentSpec.model_validate(row.spec), owner, paused=row.paused)
+            dag.timetable.validate()  # Airflow does so later, and takes an error for the file's
+            dags[row.dag_id] = dag
+        except Exception as error:
+            log.exception("The deployment behind the DAG %s cannot be built", row.dag_id)
+            errors[row.dag_id] = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+    return Built(dags, errors)
 
 
-def _specs(session: Session, dag_id: str | None) -> list[Row]:
+def _rows(session: Session, dag_id: str | None) -> list[Row]:
     in_force = (
-        select(Deployment.dag_id, DeploymentRevision.spec, Tenant.tenant_id, Tenant.resource_limits)
+        select(
+            Deployment.dag_id,
+            DeploymentRevision.spec,
+            Tenant.tenant_id,
+            Tenant.resource_limits,
+            Deployment.paused,
+            Deployment.id,
+            Deployment.revision,
+            Deployment.loaded_revision,
+            Deployment.import_error,
+        )
         .join(
             DeploymentRevision,
             (DeploymentRevision.deployment_id == Deployment.id)
             & (DeploymentRevision.number == Deployment.revision),
         )
         .outerjoin(Tenant, Tenant.tenant_id == Deployment.tenant_id)
+        .where(Deployment.retired_at.is_(None))
     )
     if dag_id is not None:
         in_force = in_force.where(Deployment.dag_id == dag_id)
     return [Row(*row) for row in session.execute(in_force.order_by(Deployment.dag_id))]
+
+
+def _take_note(session: Session, fileloc: str, rows: Sequence[Row], errors: dict[str, str]) -> None:
+    """Remember the file, and which revisions were read and what was wrong with them; only what is new."""
+    if session.get(LoaderFile, LoaderFile.key(fileloc)) is None:
+        session.add(LoaderFile(id=LoaderFile.key(fileloc), fileloc=fileloc))
+    for row in rows:
+        error = errors.get(row.dag_id)
+        if row.loaded_revision != row.revision or row.import_error != error:
+            session.execute(
+                update(Deployment)
+                .where(Deployment.id == row.id, Deployment.revision == row.revision)
+                .values(loaded_revision=row.revision, loaded_at=db.now(), import_error=error)
+                .execution_options(synchronize_session=False)
+            )
 
 
 def registered_loaders(session: Session) -> list[str]:

@@ -1,12 +1,22 @@
 """The documents of DataKits: a kit's manifest, and the spec that a deployment's DAG is built from."""
 
+import json
 import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from airflow_platform_plugin import quantities
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
@@ -16,13 +26,35 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$
 Type = Literal["transformation", "ingestion", "export"]
 
 # semver.org's own grammar, without build metadata, which has no order and no place in an image's tag.
-_SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
+_SEMVER = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
+
+# The grammar of the OCI distribution's references: host and port, path, and a tag, a digest or both.
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?"
+_PATH = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_TAG = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+_IMAGE = rf"({_HOST}/)?{_PATH}(/{_PATH})*({_TAG}({_DIGEST})?|{_DIGEST})"
 
 
 def _semantic_version(text: str) -> str:
-    if not _SEMVER.fullmatch(text):
+    if not re.fullmatch(_SEMVER, text):
         raise ValueError("must be a semantic version such as 1.2.0")
     return text
+
+
+def _image_reference(text: str) -> str:
+    if not re.fullmatch(_IMAGE, text):
+        raise ValueError(
+            "must be an OCI reference with a tag or a digest, such as registry.example/kit:1.2.0"
+        )
+    return text
+
+
+def precedence(version: str) -> tuple[Any, ...]:
+    """What sorts semantic versions (semver.org, 11): a release is after its candidates."""
+    core, _, candidate = version.partition("-")
+    parts = ((0, int(part), "") if part.isdigit() else (1, 0, part) for part in candidate.split("."))
+    return tuple(map(int, core.split("."))), not candidate, tuple(parts)
 
 
 def _quantity(text: str) -> str:
@@ -60,20 +92,53 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Option(_Document):
-    """One entry of a kit's configuration."""
+    """One entry of a kit's configuration. A secret's values are kept encrypted, and it has no default."""
 
     type: Literal["integer", "number", "string", "boolean", "array", "object"]
     default: Any = None
     description: str = ""
+    enum: Annotated[list[Any], Field(min_length=1)] | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    required: bool = False
+    secret: bool = False
 
     @model_validator(mode="after")
-    def _default_fits(self) -> "Option":
-        if self.default is not None and not self.accepts(self.default):
-            raise ValueError(f"the default must be of type {self.type}")
+    def _is_consistent(self) -> "Option":
+        if (self.minimum, self.maximum) != (None, None) and self.type not in ("integer", "number"):
+            raise ValueError("minimum and maximum are for integers and numbers")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("the minimum is above the maximum")
+        if any(not self._is_of_type(value) for value in self.enum or []):
+            raise ValueError(f"each of enum must be of type {self.type}")
+        if self.default is not None:
+            if self.secret:
+                raise ValueError("a secret has no default: everybody who reads the manifest would know it")
+            if complaint := self.complaint(self.default):
+                raise ValueError(f"the default {complaint}")
         return self
 
-    def accepts(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Whether the value is of the option's type; JSON's true is no integer."""
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, as_usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Kits from before there were these fields stay the documents that they are."""
+        document: dict[str, Any] = as_usual(self)
+        later = {"enum": None, "minimum": None, "maximum": None, "required": False, "secret": False}
+        return {name: value for name, value in document.items() if name not in later or value != later[name]}
+
+    def complaint(self, value: Any) -> str | None:  # noqa: ANN401 - any JSON
+        """What is wrong with a value, without telling the value; None where it fits."""
+        if not self._is_of_type(value):
+            return f"must be of type {self.type}"
+        if self.enum is not None and value not in self.enum:
+            return f"must be one of {', '.join(map(json.dumps, self.enum))}"
+        if self.minimum is not None and value < self.minimum:
+            return f"must be at least {self.minimum}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum}"
+        return None
+
+    def _is_of_type(self, value: Any) -> bool:  # noqa: ANN401 - any JSON
+        # JSON's true is no integer.
         if isinstance(value, bool) and self.type != "boolean":
             return False
         return isinstance(value, _PYTHON_TYPES[self.type])
@@ -100,7 +165,7 @@ class Manifest(_Document):
     version: Annotated[
         str,
         AfterValidator(_semantic_version),
-        Field(max_length=64, json_schema_extra={"pattern": f"^{_SEMVER.pattern}$"}),
+        Field(max_length=64, json_schema_extra={"pattern": f"^{_SEMVER}$"}),
     ]
     description: str = ""
     image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
@@ -111,13 +176,35 @@ class Manifest(_Document):
     requirements: Requirements = Requirements()
     tags: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] = []
 
+
+class Registration(Manifest):
+    """A manifest as it is registered, and the tenant that it is for; what is stored already may be laxer."""
+
+    version: Annotated[
+        str,
+        AfterValidator(_semantic_version),
+        Field(max_length=64, json_schema_extra={"pattern": f"^{_SEMVER}$"}),
+    ]
+    image: Annotated[
+        str,
+        AfterValidator(_image_reference),
+        Field(max_length=512, json_schema_extra={"pattern": f"^{_IMAGE}$"}),
+    ]
+    tenant_id: Name | None = None
+
     @property
-    def order(self) -> Version:
-        """What sorts versions of one kit."""
-        try:
-            return Version(self.version)
-        except InvalidVersion:  # a pre-release that PEP 440 does not know sorts before its release
-            return Version(self.version.split("-", 1)[0] + ".dev0")
+    def document(self) -> dict[str, Any]:
+        """The manifest alone, as it is stored."""
+        return self.model_dump(mode="json", exclude={"tenant_id"})
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of what is registered."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Registration.model_json_schema(),
+        "title": "DataKit",
+    }
 
 
 class DeploymentSpec(_Document):
@@ -129,9 +216,34 @@ class DeploymentSpec(_Document):
     manifest: Manifest
     environment: Name
     namespace: Name
+    # Without the values of secrets, which are named only: a run reads them itself (``run_time.secrets``).
     configuration: dict[str, Any]
+    secrets: list[str] = []
+    # A cron expression or preset, or @inputs: whenever all inputs have been written.
     schedule: str | None
     start_date: datetime
+    deployment_id: str = ""
+    revision: int = 0
+    catchup: bool = False
+    retries: int | None = None
+    retry_delay: float | None = None  # seconds
+    timeout: float | None = None  # seconds, of each try
+    max_active_runs: int | None = None
+    # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*.
+    connections: list[str] = []
+
+
+ON_INPUTS = "@inputs"
+
+
+def dataset_uri(item: Dataset, namespace: str, environment: str) -> str:
+    """The Airflow Dataset of an input or output.
+
+    Of one namespace and environment: what staging writes starts nothing in production, and what a tenant
+    names starts nothing of another's.
+    """
+    parts = [namespace, environment, *([item.schema_] if item.schema_ else []), item.name]
+    return "datakit://" + "/".join(quote(part, safe="") for part in parts)
 
 
 def image_name(image: str) -> str:

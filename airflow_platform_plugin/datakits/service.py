@@ -1,166 +1,171 @@
-"""DataKits: registered, listed, deployed."""
+"""Deployments: made, found, rolled back, paused, retired."""
 
 from typing import Any, NamedTuple
 
-from airflow.models.dag import DagModel
-from airflow.models.errors import ParseImportError
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db, paging
-from airflow_platform_plugin.datakits import manifest as documents
+from airflow_platform_plugin import airflow_compat, db, events, http, paging
+from airflow_platform_plugin.datakits import registry
+from airflow_platform_plugin.datakits.configuration import MASK, configure, seal, unseal
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.planning import OPTIONS, Place, Plan, Wanted, plan, require_good
+from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
-from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
 DEFAULT_NAMESPACE = "default"
 
 
-def register(session: Session, manifest: Manifest, *, by: str) -> tuple[DataKit, bool]:
-    """Register a version; returns it and whether it is new. The same manifest again changes nothing.
+class Deployed(NamedTuple):
+    """What a deploy has made, or would make, as answers show it."""
 
-    Raises:
-        Conflict: the version exists with another manifest.
-    """
-    document = manifest.model_dump(mode="json")
-    known = select(DataKit).where(DataKit.name == manifest.name, DataKit.version == manifest.version)
-    existing: DataKit | None = session.scalar(known)
-    if existing is not None:
-        if existing.manifest != document:
-            raise Conflict(
-                f"DataKit '{manifest.name}' {manifest.version} is registered with another manifest, "
-                "and a version never changes: register a new version.",
-                name=manifest.name,
-                version=manifest.version,
-            )
-        return existing, False
-    kit = DataKit(
-        name=manifest.name,
-        version=manifest.version,
-        type=manifest.type,
-        manifest=document,
-        created_by=by,
-    )
-    session.add(kit)
-    session.flush()
-    return kit, True
+    view: dict[str, Any]
+    is_new: bool
 
 
-def get(session: Session, datakit_id: str) -> DataKit:
-    """A kit by its id, by ``name@version``, or by its name: then the newest version.
-
-    Raises:
-        NotFound: there is none.
-    """
-    name, at, version = datakit_id.partition("@")
-    wanted = select(DataKit).where(DataKit.name == name, DataKit.version == version)
-    if not at:
-        wanted = select(DataKit).where(or_(DataKit.id == datakit_id, DataKit.name == datakit_id))
-    found = session.scalars(wanted).all()
-    if not found:
-        raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
-    newest: DataKit = max(found, key=lambda kit: Manifest.model_validate(kit.manifest).order)
-    return newest
-
-
-def page(  # noqa: PLR0913 - the list's own parameters
-    session: Session,
-    *,
-    limit: int,
-    offset: int,
-    type: str | None = None,  # noqa: A002 - the parameter's name in the API
-    tags: list[str] | None = None,
-    search: str | None = None,
-    order_by: str | None = None,
-) -> paging.Page:
-    """Versions that fit all that is given; by name and the newest first, if nothing else is asked for."""
-    wanted = paging.ordered(select(DataKit).order_by(DataKit.name, DataKit.created_at.desc()), order_by)
-    if type:
-        wanted = wanted.where(DataKit.type == type)
-    kits = list(session.scalars(wanted))
-    # Tags and description are inside the document, which no three databases search alike.
-    kits = [kit for kit in kits if _fits(kit.manifest, tags or [], (search or "").lower())]
-    return paging.Page(kits[offset : offset + limit], len(kits))
-
-
-def _fits(manifest: dict[str, Any], tags: list[str], search: str) -> bool:
-    text = f"{manifest['name']}\n{manifest['description']}".lower()
-    return set(tags) <= set(manifest["tags"]) and search in text
-
-
-def deploy(
-    session: Session, datakit_id: str, request: dict[str, Any], *, by: Principal
-) -> tuple[Deployment, bool]:
+def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Principal) -> Deployed:
     """Deploy a kit, as a new deployment or as the next revision of the one that is there.
 
-    Returns:
-        The deployment, and whether it is new.
+    A dry run checks and shows the same, and writes nothing.
 
     Raises:
         NotFound: there is no such kit.
         ValidationFailed: the configuration does not fit the manifest, or none of the caller's tenants owns
-            the namespace.
-        PermissionDenied: the tenant lacks a feature.
-        Conflict: the kit needs more than the tenant has left.
+            the namespace; and as for ``plan``.
+        PermissionDenied: as for ``plan``.
+        Conflict: the version is withdrawn, or bad here; and as for ``plan``.
     """
-    kit = get(session, datakit_id)
-    manifest = Manifest.model_validate(kit.manifest)
+    kit = registry.get(session, datakit_id, reach=by.reach("datakits:read"))
+    registry.require_deployable(kit)
     namespace, environment = request["namespace"], request["environment"]
     tenant = _owner(session, namespace, by)
-    configuration = configure(manifest, request["configuration"])
-
-    place = select(Deployment).where(
+    registry.require_place(kit, tenant)
+    there = select(Deployment).where(
         Deployment.datakit == kit.name,
         Deployment.environment == environment,
         Deployment.namespace == namespace,
     )
-    deployment: Deployment | None = session.scalar(place)
-    is_new = deployment is None
-    if tenant is not None:
-        _require_quota(session, tenant, manifest, replaced=deployment)
+    deployment: Deployment | None = session.scalar(there)
+    if not request["force"]:
+        require_good(deployment, kit.version)
+    manifest = Manifest.model_validate(kit.manifest)
+    kept = unseal(deployment.current.encrypted_secrets) if deployment else {}
+    wanted = Wanted(
+        manifest=manifest,
+        configuration=configure(manifest, request["configuration"], kept),
+        schedule=request["schedule"],
+        start_date=request["start_date"],
+        options={name: request[name] for name in OPTIONS},
+        notifications=request["notifications"],
+        auto_rollback_after=(request["auto_rollback"] or {}).get("after_failures"),
+    )
+    planned = plan(
+        session,
+        wanted,
+        Place(namespace, tenant, environment, deployment),
+    )
+    note = Note("deploy", by.username, request["reason"])
+    if request["dry_run"]:
+        shown = Deployment(id=None, revision=planned.spec.revision, **_place(planned), created_at=db.now())
+        if deployment is not None:
+            shown = deployment
+        return Deployed(view(shown, _revision(planned, note), planned), is_new=False)
+    deployment = write(session, planned, note)
+    return Deployed(view(deployment, deployment.current, planned), planned.is_new)
+
+
+class Note(NamedTuple):
+    """Why there is a revision: what was done, by whom, what for, and which one it repeats."""
+
+    action: str
+    by: str
+    reason: str | None = None
+    source: int | None = None
+
+
+def write(session: Session, planned: Plan, note: Note) -> Deployment:
+    """Make what is planned the revision in force."""
+    deployment = planned.deployment
     if deployment is None:
         deployment = Deployment(
-            datakit=kit.name,
-            environment=environment,
-            namespace=namespace,
-            tenant_id=tenant.tenant_id if tenant else None,
-            dag_id=documents.dag_id(namespace, environment, kit.name),
-            revision=0,
-            created_at=db.now(),
-            created_by=by.username,
+            id=planned.spec.deployment_id, created_at=db.now(), created_by=note.by, **_place(planned)
         )
         session.add(deployment)
-    deployment.revision += 1
+    deployment.revision = planned.spec.revision
+    deployment.retired_at = deployment.rollback_from = deployment.import_error = None
+    version = planned.spec.manifest.version
+    deployment.bad_versions = [bad for bad in deployment.bad_versions or [] if bad != version]
     session.flush()
-    spec = DeploymentSpec(
-        dag_id=deployment.dag_id,
-        manifest=manifest,
-        environment=environment,
-        namespace=namespace,
-        configuration=configuration,
-        schedule=request["schedule"],
-        # The first deploy's time in every revision: moving it would make Airflow skip or repeat intervals.
-        start_date=deployment.created_at,
-    )
-    session.add(
-        DeploymentRevision(
-            deployment_id=deployment.id,
-            number=deployment.revision,
-            version=kit.version,
-            spec=spec.model_dump(mode="json"),
-            notifications=request["notifications"],
-            created_by=by.username,
-        )
-    )
+    session.add(_revision(planned, note))
     session.flush()
     session.refresh(deployment)
     request_parsing(session)
-    return deployment, is_new
+    return deployment
+
+
+def _place(planned: Plan) -> dict[str, Any]:
+    spec = planned.spec
+    return {
+        "datakit": spec.manifest.name,
+        "environment": spec.environment,
+        "namespace": spec.namespace,
+        "tenant_id": planned.tenant.tenant_id if planned.tenant else None,
+        "dag_id": spec.dag_id,
+    }
+
+
+def _revision(planned: Plan, note: Note) -> DeploymentRevision:
+    return DeploymentRevision(
+        deployment_id=planned.spec.deployment_id,
+        number=planned.spec.revision,
+        version=planned.spec.manifest.version,
+        spec=planned.spec.model_dump(mode="json"),
+        encrypted_secrets=seal(planned.secrets),
+        notifications=planned.wanted.notifications,
+        auto_rollback_after=planned.wanted.auto_rollback_after,
+        action=note.action,
+        source=note.source,
+        reason=note.reason,
+        diff=planned.diff,
+        created_by=note.by,
+        created_at=db.now(),
+    )
+
+
+def view(deployment: Deployment, revision: DeploymentRevision, planned: Plan | None = None) -> dict[str, Any]:
+    """A deployment at a revision, as answers show it: secrets masked."""
+    spec = DeploymentSpec.model_validate(revision.spec)
+    after = revision.auto_rollback_after
+    shown = {
+        "id": deployment.id,
+        "datakit": deployment.datakit,
+        "tenant_id": deployment.tenant_id,
+        "environment": deployment.environment,
+        "namespace": deployment.namespace,
+        "dag_id": deployment.dag_id,
+        "bad_versions": deployment.bad_versions or [],
+        "retired_at": deployment.retired_at,
+        "revision": revision.number,
+        "version": revision.version,
+        "configuration": spec.configuration | dict.fromkeys(spec.secrets, MASK),
+        "schedule": spec.schedule,
+        "start_date": spec.start_date,
+        **{name: getattr(spec, name) for name in OPTIONS},
+        "notifications": revision.notifications,
+        "auto_rollback": None if after is None else {"after_failures": after},
+        "image_digest": revision.image_digest,
+        "action": revision.action,
+        "source": revision.source,
+        "reason": revision.reason,
+        "diff": revision.diff,
+        "created_at": revision.created_at,
+        "created_by": revision.created_by,
+    }
+    return shown if planned is None else shown | {"next_runs": planned.next_runs}
 
 
 def request_parsing(session: Session) -> None:
@@ -178,44 +183,7 @@ def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
     return tenant
 
 
-def _require_quota(
-    session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
-) -> None:
-    needed = ["datakits"] + (["gpu_support"] if manifest.requirements.gpu else [])
-    for feature in needed:
-        if not tenants.has_feature(tenant, feature):
-            raise PermissionDenied(
-                f"Tenant '{tenant.tenant_id}' has not the feature {feature}.", feature=feature
-            )
-    tenant_id = str(tenant.tenant_id)
-    quota.lock(session, tenant_id)
-    used = tenants.requirements(session, tenant_id)
-    if replaced is not None:  # what it needs now is given back
-        former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
-        used = {name: amount - former.get(name, 0) for name, amount in used.items()}
-    quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
-
-
-def configure(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
-    """The configuration a run gets: what is given over the manifest's defaults.
-
-    Raises:
-        ValidationFailed: a name is unknown, or a value is not of its option's type.
-    """
-    errors = []
-    for name, value in given.items():
-        option = manifest.configuration.get(name)
-        if option is None:
-            known = ", ".join(sorted(manifest.configuration)) or "none"
-            errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
-        elif not option.accepts(value):
-            errors.append(FieldError.at(("configuration", name), f"must be of type {option.type}"))
-    if errors:
-        raise ValidationFailed(errors)
-    return {name: option.default for name, option in manifest.configuration.items()} | given
-
-
-def get_deployment(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Deployment:
+def get(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Deployment:
     """The deployment of that id, if it is of a tenant that the caller reaches (None for all).
 
     Raises:
@@ -227,64 +195,146 @@ def get_deployment(session: Session, deployment_id: str, *, reach: frozenset[str
     return deployment
 
 
-def deployments(
+def page(  # noqa: PLR0913 - the list's own parameters
     session: Session,
     *,
     reach: frozenset[str] | None,
     limit: int,
     offset: int,
+    retired: bool,
     order_by: str | None = None,
     **filters: str,
 ) -> paging.Page:
     """Deployments of the tenants that the caller reaches (None for all), by kit and place if not asked else.
 
-    ``filters`` are columns' values.
+    Those that are ``retired``, or those that are not. ``filters`` are columns' values.
     """
     wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
+    wanted = wanted.where(Deployment.retired_at.is_not(None) if retired else Deployment.retired_at.is_(None))
     if reach is not None:
         wanted = wanted.where(Deployment.tenant_id.in_(reach))
     for column, value in filters.items():
         wanted = wanted.where(getattr(Deployment, column) == value)
-    return paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    found = paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    return paging.Page([view(row, row.current) for row in found.items], found.total_entries)
 
 
-class Status(NamedTuple):
-    """Where a deployment stands in Airflow: pending, active, paused or import_error."""
+def revisions(session: Session, deployment: Deployment, *, limit: int, offset: int) -> paging.Page:
+    """A deployment's revisions, the newest first."""
+    wanted = (
+        select(DeploymentRevision)
+        .where(DeploymentRevision.deployment_id == deployment.id)
+        .order_by(DeploymentRevision.number.desc())
+    )
+    found = paging.fetch(session, wanted, limit=limit, offset=offset)
+    return paging.Page([view(deployment, row) for row in found.items], found.total_entries)
 
-    deployment_id: str
-    dag_id: str
-    revision: int
-    version: str
-    status: str
-    message: str | None
 
+def rollback(  # noqa: PLR0913 - the request's own parameters
+    session: Session,
+    deployment: Deployment,
+    *,
+    by: str,
+    version: str | None = None,
+    revision: int | None = None,
+    reason: str | None = None,
+) -> Deployment:
+    """Deploy once more what an earlier revision had: the one of that number, or the last of that version.
 
-def status(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Status:
-    """What Airflow has made of the deployment so far.
+    With neither, the one before.
 
     Raises:
-        NotFound: as for ``get_deployment``.
+        ValidationFailed: there was no such revision.
+        NotFound: its version has been deleted.
+        Conflict: its version is withdrawn; and as for ``plan``.
     """
-    deployment = get_deployment(session, deployment_id, reach=reach)
-    word, message = _state_in_airflow(session, deployment)
-    return Status(
-        deployment.id, deployment.dag_id, deployment.revision, deployment.current.version, word, message
-    )
-
-
-def _state_in_airflow(session: Session, deployment: Deployment) -> tuple[str, str | None]:
-    parsed = session.execute(
-        select(DagModel.is_active, DagModel.is_paused, DagModel.last_parsed_time, DagModel.fileloc).where(
-            DagModel.dag_id == deployment.dag_id
+    earlier = (
+        select(DeploymentRevision)
+        .where(
+            DeploymentRevision.deployment_id == deployment.id,
+            DeploymentRevision.number < deployment.revision,
         )
-    ).first()
-    if parsed is not None and parsed.is_active and parsed.last_parsed_time >= deployment.current.created_at:
-        return ("paused" if parsed.is_paused else "active"), None
-    loaders = [parsed.fileloc] if parsed is not None else registered_loaders(session)
-    broken = select(ParseImportError.stacktrace).where(ParseImportError.filename.in_(loaders))
-    stacktrace = session.scalar(broken) if loaders else None
-    if stacktrace is not None:
-        return "import_error", str(stacktrace).strip().splitlines()[-1]
-    if not loaders:
-        return "pending", "No loader file has been parsed yet: is dags/datakits.py in the DAGs folder?"
-    return "pending", None
+        .order_by(DeploymentRevision.number.desc())
+    )
+    if version is not None:
+        earlier = earlier.where(DeploymentRevision.version == version)
+    if revision is not None:
+        earlier = earlier.where(DeploymentRevision.number == revision)
+    target = session.scalars(earlier.limit(1)).first()
+    if target is None:
+        name = "version" if version is not None else "revision"
+        raise ValidationFailed.of(name, message="there is no such revision before the present one")
+    return repeat(session, deployment, target, Note("rollback", by, reason, target.number))
+
+
+def repeat(session: Session, deployment: Deployment, target: DeploymentRevision, note: Note) -> Deployment:
+    """Make a revision's content the one in force again, as a new revision; a rollback is an event.
+
+    Raises:
+        NotFound: its version has been deleted.
+        Conflict: its version is withdrawn; and as for ``plan``.
+    """
+    kit = registry.get(session, f"{deployment.datakit}@{target.version}", reach=None)
+    registry.require_deployable(kit)
+    tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
+    planned = plan(
+        session,
+        Wanted.again(target),
+        Place(deployment.namespace, tenant, deployment.environment, deployment),
+    )
+    left = deployment.current
+    left_revision, left_version = left.number, left.version
+    write(session, planned, note)
+    if note.source is not None:
+        _tell(session, deployment, (left_revision, left_version), note)
+    return deployment
+
+
+def _tell(session: Session, deployment: Deployment, left: tuple[int, str], note: Note) -> None:
+    revision = deployment.current
+    told = events.NewEvent(
+        type="datakit.rolled_back",
+        identity=(deployment.id, str(revision.number)),
+        occurred_at=revision.created_at,
+        data={
+            "deployment_id": deployment.id,
+            "datakit": deployment.datakit,
+            "environment": deployment.environment,
+            "namespace": deployment.namespace,
+            "dag_id": deployment.dag_id,
+            "from_revision": left[0],
+            "from_version": left[1],
+            "revision": revision.number,
+            "version": revision.version,
+            "automatic": note.action == "auto_rollback",
+            "reason": note.reason,
+            "at": http.timestamp(revision.created_at),
+        },
+    )
+    events.record(session.connection(), [told])
+
+
+def redeploy(session: Session, deployment: Deployment, *, by: str, reason: str | None = None) -> Deployment:
+    """Deploy the present revision once more, which also brings a retired deployment back."""
+    return repeat(session, deployment, deployment.current, Note("redeploy", by, reason))
+
+
+def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
+    """Schedule no further runs, or do again.
+
+    Raises:
+        Conflict: it is retired.
+    """
+    if deployment.retired_at is not None:
+        raise Conflict("The deployment is retired; redeploy brings it back.")
+    deployment.paused = paused
+    airflow_compat.pause_dag(session, deployment.dag_id, paused=paused)
+
+
+def retire(session: Session, deployment: Deployment) -> None:
+    """Take the DAG away; the deployment's revisions and its runs stay."""
+    if deployment.retired_at is None:
+        deployment.retired_at = db.now()
+        # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
+        airflow_compat.deactivate_dag(session, deployment.dag_id)
+        request_parsing(session)

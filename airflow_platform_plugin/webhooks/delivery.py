@@ -1,12 +1,13 @@
 """Deliveries: the worker's steps from an event to its subscribers.
 
-fan_out   a delivery per subscribed webhook, in one transaction with the event's own mark
+prepare   a delivery per subscribed webhook, in one transaction with the event's own mark
 deliver   claim (transaction), POST (none open), record (transaction)
 expire    what is older than the retention goes
 """
 
 import json
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -52,18 +53,8 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP
 
 
-def fan_out() -> int:
-    """Make the deliveries of events that have none yet; returns the number of events."""
-    with db.transaction() as session:
-        return fan_out_in(session)
-
-
-def fan_out_in(session: Session) -> int:
-    """One batch, in the caller's transaction."""
-    outbox = select(Event).where(Event.fanned_out_at.is_(None)).order_by(Event.occurred_at).limit(_BATCH)
-    waiting = list(session.scalars(outbox.with_for_update(skip_locked=True)))
-    if not waiting:
-        return 0
+def prepare(session: Session, waiting: Sequence[Event]) -> None:
+    """Make the deliveries of new events."""
     webhooks = list(session.scalars(select(Webhook)))
     tags = _tags(session, {event.data.get("dag_id") for event in waiting}) if webhooks else {}
     moment = db.now()
@@ -80,9 +71,6 @@ def fan_out_in(session: Session) -> int:
         if wants(webhook, event, tags.get(event.data.get("dag_id"), set()))
     ]
     db.insert_absent(session.connection(), Delivery.__table__, rows)
-    for event in waiting:
-        event.fanned_out_at = moment
-    return len(waiting)
 
 
 def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:

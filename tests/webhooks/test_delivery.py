@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from airflow_platform_plugin import db, settings
+from airflow_platform_plugin import db, events, settings
 from airflow_platform_plugin.events import Event, NewEvent, record
 from airflow_platform_plugin.webhooks import delivery, service, signing
 from airflow_platform_plugin.webhooks.models import Delivery
@@ -76,7 +76,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver
         session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
     )
     happen(session, moment=db.now())
-    assert (delivery.fan_out(), delivery.deliver()) == (1, 1)
+    assert (events.fan_out([delivery.prepare]), delivery.deliver()) == (1, 1)
     ((headers, body),) = receiver.requests
     verified = Verifier(webhook.secret).verify(body, headers)
     assert set(verified) == {"event", "timestamp", "data"}
@@ -94,16 +94,16 @@ def test_each_event_is_delivered_once_however_often_the_steps_run(session: Any, 
     subscribe(session, receiver.url)
     happen(session)
     for _ in range(3):
-        delivery.fan_out()
+        events.fan_out([delivery.prepare])
         delivery.deliver()
     assert len(receiver.requests) == 1
 
 
 def test_a_webhook_made_later_gets_no_old_events(session: Any, receiver: Receiver) -> None:
     happen(session)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     subscribe(session, receiver.url)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     assert delivery.deliver() == 0
 
 
@@ -127,7 +127,7 @@ def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -
     session.flush()
     subscribe(session, "http://127.0.0.1:9/", **change)
     happen(session)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     assert bool(session.query(Delivery).count()) is wanted
 
 
@@ -136,7 +136,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
     receiver.status = 500
     subscribe(session, receiver.url)
     happen(session)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     delivery.deliver()
     row = session.query(Delivery).one()
     assert (row.attempts, row.last_status, row.delivered_at) == (1, 500, None)
@@ -154,7 +154,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
 def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
     subscribe(session, "http://127.0.0.1:9/nobody")
     happen(session)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     assert delivery.deliver() == 1
     row = session.query(Delivery).one()
     assert (row.last_status, row.last_error) == (None, "ConnectError")
@@ -164,7 +164,7 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
     """A claim is a lease: it keeps others away while it lasts, and nobody afterwards."""
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
     assert delivery.claim(session, lease=timedelta(seconds=60)) == []
     row = session.query(Delivery).one()
@@ -179,7 +179,7 @@ def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytes
     subscribe(session, "http://127.0.0.1:9/")
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
-    delivery.fan_out()
+    events.fan_out([delivery.prepare])
     assert delivery.expire() == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
     assert session.query(Delivery).count() == 1

@@ -1,0 +1,205 @@
+"""Deployments over HTTP."""
+
+from datetime import timezone
+
+from croniter import croniter
+from marshmallow import ValidationError, fields, validate
+
+from airflow_platform_plugin.datakits.manifest import ON_INPUTS
+from airflow_platform_plugin.datakits.status import LONGEST_WAIT, STATES
+from airflow_platform_plugin.fields import (
+    DNS_LABEL,
+    AnswerSchema,
+    InputSchema,
+    PageQuery,
+    Timestamp,
+    order_by,
+)
+
+_PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", ON_INPUTS)
+_YEAR = 366 * 24 * 3600
+_REASON = validate.Length(max=1000)
+
+
+def _schedule(value: str) -> None:
+    # Five fields: croniter would take a sixth for seconds, which Airflow's timetables do not know.
+    if value not in _PRESETS and not (len(value.split()) == 5 and croniter.is_valid(value)):  # noqa: PLR2004 - a cron line's fields
+        raise ValidationError(
+            f"Must be a cron expression such as '0 2 * * *', or one of {', '.join(_PRESETS)}."
+        )
+
+
+def _seconds(*, least: float) -> fields.Float:
+    return fields.Float(
+        load_default=None, allow_none=True, validate=validate.Range(min=least, max=_YEAR, min_inclusive=True)
+    )
+
+
+def _number(*, least: int, most: int) -> fields.Integer:
+    return fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=least, max=most)
+    )
+
+
+class NotificationsInput(InputSchema):
+    """Who is told of a run's end."""
+
+    on_success = fields.List(fields.Email(), load_default=list)
+    on_failure = fields.List(fields.Email(), load_default=list)
+
+
+class AutoRollback(InputSchema):
+    """When a deployment goes back by itself."""
+
+    after_failures = fields.Integer(required=True, strict=True, validate=validate.Range(min=1, max=100))
+
+
+class ReasonInput(InputSchema):
+    """What something is done for."""
+
+    reason = fields.String(load_default=None, allow_none=True, validate=_REASON)
+
+
+class DeployInput(ReasonInput):
+    """How a kit is deployed."""
+
+    environment = fields.String(required=True, validate=DNS_LABEL)
+    namespace = fields.String(load_default="default", validate=DNS_LABEL)
+    configuration = fields.Dict(keys=fields.String(), load_default=dict)
+    schedule = fields.String(load_default=None, allow_none=True, validate=_schedule)
+    notifications = fields.Nested(
+        NotificationsInput, load_default=lambda: {"on_success": [], "on_failure": []}
+    )
+    catchup = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    start_date = fields.AwareDateTime(
+        load_default=None, allow_none=True, format="iso", default_timezone=timezone.utc
+    )
+    retries = _number(least=0, most=100)
+    retry_delay = _seconds(least=0)
+    timeout = _seconds(least=1)
+    max_active_runs = _number(least=1, most=1000)
+    connections = fields.List(
+        fields.String(validate=validate.Length(min=1, max=250)),
+        load_default=list,
+        validate=validate.Length(max=100),
+    )
+    auto_rollback = fields.Nested(AutoRollback, load_default=None, allow_none=True)
+    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    force = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class RollbackInput(ReasonInput):
+    """Where to go back to: the last revision of a version, a revision, or else the one before."""
+
+    version = fields.String()
+    revision = _number(least=1, most=2**31 - 1)
+
+
+class DeploymentQuery(PageQuery):
+    """What narrows the list of deployments."""
+
+    datakit = fields.String()
+    environment = fields.String()
+    namespace = fields.String()
+    tenant_id = fields.String()
+    retired = fields.Boolean(load_default=False)
+    order_by = order_by("id", "datakit", "environment", "namespace", "tenant_id", "dag_id", "revision")
+
+
+class StatusQuery(InputSchema):
+    """How long to wait for what Airflow makes of it, in seconds."""
+
+    wait = fields.Integer(load_default=0, validate=validate.Range(min=0, max=LONGEST_WAIT))
+
+
+class Difference(AnswerSchema):
+    """A field that differs from the revision before."""
+
+    field = fields.String()
+    before = fields.Raw(allow_none=True)
+    after = fields.Raw(allow_none=True)
+
+
+class RevisionAnswer(AnswerSchema):
+    """A revision: what was deployed, how, by whom and why. Secrets are masked."""
+
+    revision = fields.Integer()
+    version = fields.String()
+    configuration = fields.Dict()
+    schedule = fields.String(allow_none=True)
+    notifications = fields.Nested(NotificationsInput)
+    catchup = fields.Boolean()
+    start_date = Timestamp()
+    retries = fields.Integer(allow_none=True)
+    retry_delay = fields.Float(allow_none=True)
+    timeout = fields.Float(allow_none=True)
+    max_active_runs = fields.Integer(allow_none=True)
+    connections = fields.List(fields.String())
+    auto_rollback = fields.Nested(AutoRollback, allow_none=True)
+    image_digest = fields.String(allow_none=True)
+    action = fields.String(validate=validate.OneOf(["deploy", "redeploy", "rollback", "auto_rollback"]))
+    source = fields.Integer(allow_none=True)
+    reason = fields.String(allow_none=True)
+    diff = fields.List(fields.Nested(Difference))
+    created_at = Timestamp()
+    created_by = fields.String()
+
+
+class RevisionList(AnswerSchema):
+    """A page of revisions."""
+
+    revisions = fields.List(fields.Nested(RevisionAnswer), attribute="items")
+    total_entries = fields.Integer()
+
+
+class DeploymentAnswer(RevisionAnswer):
+    """A deployment and the revision in force."""
+
+    id = fields.String()
+    datakit = fields.String()
+    environment = fields.String()
+    namespace = fields.String()
+    tenant_id = fields.String(allow_none=True)
+    dag_id = fields.String()
+    bad_versions = fields.List(fields.String())
+    retired_at = Timestamp(allow_none=True)
+
+
+class DeployAnswer(DeploymentAnswer):
+    """What was deployed, or would be, and when it runs next; the id is null in a dry run of a new one."""
+
+    id = fields.String(allow_none=True)
+    next_runs = fields.List(Timestamp())
+
+
+class DeploymentList(AnswerSchema):
+    """A page of deployments."""
+
+    deployments = fields.List(fields.Nested(DeploymentAnswer), attribute="items")
+    total_entries = fields.Integer()
+
+
+class LastRun(AnswerSchema):
+    """A run of a deployment."""
+
+    dag_run_id = fields.String(attribute="run_id")
+    state = fields.String()
+    run_type = fields.String()
+    logical_date = Timestamp(attribute="execution_date")
+    start_date = Timestamp(allow_none=True)
+    end_date = Timestamp(allow_none=True)
+
+
+class StatusAnswer(AnswerSchema):
+    """Where a deployment stands in Airflow."""
+
+    deployment_id = fields.String()
+    dag_id = fields.String()
+    revision = fields.Integer()
+    version = fields.String()
+    status = fields.String(validate=validate.OneOf(STATES))
+    message = fields.String(allow_none=True)
+    next_run = Timestamp(allow_none=True)
+    last_runs = fields.List(fields.Nested(LastRun))
+    image_digest = fields.String(allow_none=True)
+    bad_versions = fields.List(fields.String())

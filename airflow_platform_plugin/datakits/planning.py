@@ -1,0 +1,231 @@
+"""What a deploy would do, found out before anything is written.
+
+``Wanted`` is what is to run and how, of a request or of an earlier revision; ``plan`` holds it against the
+manifest, the tenant, Airflow and what runs now. ``service`` writes a plan down, or shows it and goes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from airflow.models.connection import Connection
+from croniter import croniter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.datakits import manifest as documents
+from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
+from airflow_platform_plugin.datakits.dag import Owner, build
+from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.errors import Conflict, FieldError, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.tenants import quota
+from airflow_platform_plugin.tenants import service as tenants
+from airflow_platform_plugin.tenants.models import Tenant
+
+# Of a spec, what a request may say beside configuration and schedule.
+OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
+NEXT_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to run and how; the configuration has its secrets.
+
+    Attributes:
+        options: of a spec, those named in ``OPTIONS``.
+        start_date: None for as it was, or for now.
+    """
+
+    manifest: Manifest
+    configuration: dict[str, Any]
+    schedule: str | None
+    start_date: datetime | None
+    options: dict[str, Any]
+    notifications: dict[str, list[str]]
+    auto_rollback_after: int | None
+
+    @classmethod
+    def again(cls, revision: DeploymentRevision) -> "Wanted":
+        """What a revision has had."""
+        spec = DeploymentSpec.model_validate(revision.spec)
+        return cls(
+            manifest=spec.manifest,
+            configuration=spec.configuration | unseal(revision.encrypted_secrets),
+            schedule=spec.schedule,
+            start_date=None,
+            options={name: getattr(spec, name) for name in OPTIONS},
+            notifications=revision.notifications,
+            auto_rollback_after=revision.auto_rollback_after,
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """All that two revisions may differ in, flat, secrets as they are."""
+        return {
+            "version": self.manifest.version,
+            "image": self.manifest.image,
+            "schedule": self.schedule,
+            "auto_rollback.after_failures": self.auto_rollback_after,
+            **{f"configuration.{name}": value for name, value in self.configuration.items()},
+            **{f"notifications.{name}": value for name, value in self.notifications.items()},
+            **self.options,
+        }
+
+    @property
+    def secret_fields(self) -> set[str]:
+        """Those of ``fields`` that nobody is shown."""
+        options = self.manifest.configuration.items()
+        return {f"configuration.{name}" for name, option in options if option.secret}
+
+
+class Place(NamedTuple):
+    """Where it is to run: a namespace, the tenant that owns it, an environment, and what is there now."""
+
+    namespace: str
+    tenant: Tenant | None
+    environment: str
+    deployment: Deployment | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deploy that can be made."""
+
+    deployment: Deployment | None
+    tenant: Tenant | None
+    spec: DeploymentSpec
+    wanted: Wanted
+    secrets: dict[str, Any]
+    diff: list[dict[str, Any]]
+    next_runs: list[datetime]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is no such deployment yet."""
+        return self.deployment is None
+
+
+def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
+    """Check all that can be known before.
+
+    Raises:
+        ValidationFailed: the schedule, a connection or something of the DAG does not fit.
+        PermissionDenied: the tenant lacks a feature.
+        Conflict: the kit needs more than the tenant has left.
+    """
+    manifest = wanted.manifest
+    namespace, tenant, environment, deployment = place
+    if wanted.schedule == ON_INPUTS and not manifest.inputs:
+        raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
+    _require_connections(session, wanted.options["connections"])
+    if tenant is not None:
+        _require_quota(session, tenant, manifest, replaced=deployment)
+    before = None if deployment is None else Wanted.again(deployment.current)
+    plain, secrets = split(manifest, wanted.configuration)
+    spec = DeploymentSpec(
+        dag_id=documents.dag_id(namespace, environment, manifest.name),
+        manifest=manifest,
+        environment=environment,
+        namespace=namespace,
+        configuration=plain,
+        secrets=sorted(secrets),
+        schedule=wanted.schedule,
+        start_date=_start_date(wanted, deployment),
+        deployment_id=db.new_id("dep") if deployment is None else deployment.id,
+        revision=1 if deployment is None else deployment.revision + 1,
+        **wanted.options,
+    )
+    return Plan(
+        deployment=deployment,
+        tenant=tenant,
+        spec=spec,
+        wanted=wanted,
+        secrets=secrets,
+        diff=[] if before is None else difference(before, wanted),
+        next_runs=_next_runs(session, spec, tenant),
+    )
+
+
+def difference(before: Wanted, after: Wanted) -> list[dict[str, Any]]:
+    """Each field that differs: its name, and its values; a secret's only as having changed."""
+    old, new = before.fields(), after.fields()
+    hidden = before.secret_fields | after.secret_fields
+
+    def shown(name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        return MASK if name in hidden and value is not None else value
+
+    return [
+        {"field": name, "before": shown(name, old.get(name)), "after": shown(name, new.get(name))}
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
+    if wanted.start_date is not None:
+        return wanted.start_date
+    if deployment is not None:
+        # The first one in every revision: moving it would make Airflow skip or repeat intervals.
+        return DeploymentSpec.model_validate(deployment.current.spec).start_date
+    now = db.now()
+    if wanted.schedule is None or wanted.schedule in (ON_INPUTS, "@once"):
+        return now
+    # The interval that is under way, so that the first run is at the schedule's next time and not one later.
+    cron = airflow_compat.cron_presets().get(wanted.schedule, wanted.schedule)
+    last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
+    return last.astimezone(timezone.utc)
+
+
+def _require_connections(session: Session, ids: list[str]) -> None:
+    known = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.in_(ids))))
+    errors = [
+        FieldError.at(("connections", place), f"there is no connection {id_!r}")
+        for place, id_ in enumerate(ids)
+        if id_ not in known
+    ]
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def _require_quota(
+    session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
+) -> None:
+    needed = ["datakits"] + (["gpu_support"] if manifest.requirements.gpu else [])
+    for feature in needed:
+        if not tenants.has_feature(tenant, feature):
+            raise PermissionDenied(
+                f"Tenant '{tenant.tenant_id}' has not the feature {feature}.", feature=feature
+            )
+    tenant_id = str(tenant.tenant_id)
+    quota.lock(session, tenant_id)
+    used = tenants.requirements(session, tenant_id)
+    if replaced is not None and replaced.retired_at is None:  # what it needs now is given back
+        former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
+        used = {name: amount - former.get(name, 0) for name, amount in used.items()}
+    quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
+
+
+def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) -> list[datetime]:
+    """When Airflow would start its next runs: the timetable itself says, of the DAG that would be built."""
+    owner = None if tenant is None else Owner(str(tenant.tenant_id), tenant.resource_limits)
+    try:
+        dag = build(spec, owner)
+        dag.timetable.validate()
+    except Exception as error:
+        raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
+    return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+
+
+def require_good(deployment: Deployment | None, version: str) -> None:
+    """Let pass a version that was not rolled back from by itself.
+
+    Raises:
+        Conflict: it was; ``force`` deploys it nevertheless.
+    """
+    if deployment is not None and version in deployment.bad_versions:
+        raise Conflict(
+            f"{deployment.datakit} {version} was rolled back here because its runs failed; "
+            '"force": true deploys it nevertheless.',
+            bad_versions=deployment.bad_versions,
+        )
