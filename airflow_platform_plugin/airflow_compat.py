@@ -152,10 +152,10 @@ def serialized_dags(
 
     kept = SerializedDagModel
     text = json.dumps(containing)[1:-1]
-    may_contain = or_(kept._data.is_(None), cast(kept._data, Text).contains(text, autoescape=True))  # noqa: SLF001
-    for row in session.scalars(
-        select(kept).where(kept.dag_id.in_(dag_ids), may_contain).order_by(kept.dag_id)
-    ):
+    compressed = kept._data_compressed.isnot(None)  # noqa: SLF001 - the columns behind data
+    plain = cast(kept._data, Text).contains(text, autoescape=True)  # noqa: SLF001
+    wanted = select(kept).where(kept.dag_id.in_(dag_ids), or_(compressed, plain)).order_by(kept.dag_id)
+    for row in session.scalars(wanted):
         yield row.dag_id, row.data
 
 

@@ -1,5 +1,6 @@
 """A POST that is sent twice."""
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -43,6 +44,14 @@ def test_another_body_is_a_conflict(call: Call) -> None:
     other = call("POST", KEYS, json={"name": "other"}, headers=header)
     assert (other.status, other.json["error"]["code"]) == (409, "CONFLICT")
     assert other.json["error"]["details"] == {"idempotency_key": "a1"}
+
+
+def test_what_is_kept_of_a_body_tells_nothing_of_it(call: Call, session: Any) -> None:
+    """Whoever reads the table cannot try passwords against a digest: the key is in it, and is not stored."""
+    body = b'{"name": "guessable"}'
+    call("POST", KEYS, data=body, content_type="application/json", headers={"Idempotency-Key": "a1"})
+    (kept,) = session.scalars(select(Claim.body_digest)).all()
+    assert kept != hashlib.sha256(body).hexdigest()
 
 
 def test_a_key_belongs_to_its_caller_and_path(call: Call, app: Any, make_key: Callable[[str], str]) -> None:

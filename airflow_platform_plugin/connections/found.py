@@ -27,7 +27,7 @@ class Found:
     """
 
     row: Connection
-    own: PlatformConnection | None
+    known: PlatformConnection | None
 
     connection_id = property(lambda self: str(self.row.conn_id))
     connection_type = property(lambda self: str(self.row.conn_type))
@@ -35,14 +35,22 @@ class Found:
     port = property(lambda self: self.row.port)
     schema = property(lambda self: self.row.schema)
     login = property(lambda self: self.row.login)
-    created_at = property(lambda self: self.own and self.own.created_at)
-    created_by = property(lambda self: self.own and self.own.created_by)
-    updated_at = property(lambda self: self.own and self.own.updated_at)
+    created_at = property(lambda self: self.known and self.known.created_at)
+    created_by = property(lambda self: self.known and self.known.created_by)
+    updated_at = property(lambda self: self.known and self.known.updated_at)
+
+    @property
+    def own(self) -> PlatformConnection | None:
+        """Our row, where somebody has said here whose the connection is.
+
+        That one of Airflow's own pages was tested or changed here does not say it.
+        """
+        return self.known if self.known and self.known.created_at else None
 
     @property
     def tenant_id(self) -> str | None:
         """Whose it is; None for everybody's."""
-        return self.own.tenant_id if self.own else None
+        return self.known.tenant_id if self.known else None
 
     @property
     def host(self) -> str | None:
@@ -68,13 +76,13 @@ class Found:
     @property
     def last_test(self) -> dict[str, Any] | None:
         """What the last test said, and when."""
-        if self.own is None or self.own.last_tested_at is None:
+        if self.known is None or self.known.last_tested_at is None:
             return None
-        tested_at: datetime = self.own.last_tested_at
+        tested_at: datetime = self.known.last_tested_at
         return {
-            "status": self.own.last_test_status,
-            "message": self.own.last_test_message,
-            "latency_ms": self.own.last_test_latency_ms,
+            "status": self.known.last_test_status,
+            "message": self.known.last_test_message,
+            "latency_ms": self.known.last_test_latency_ms,
             "tested_at": tested_at,
         }
 
@@ -106,9 +114,9 @@ def find(session: Session, connection_id: str, *, lock: bool = False) -> Found |
 
 def with_own(session: Session, rows: list[Connection]) -> list[Found]:
     """Airflow's rows, each with ours."""
-    known = select(PlatformConnection).where(PlatformConnection.id.in_([row.id for row in rows]))
-    own = {item.id: item for item in session.scalars(known)}
-    return [Found(row, own.get(row.id)) for row in rows]
+    wanted = select(PlatformConnection).where(PlatformConnection.id.in_([row.id for row in rows]))
+    known = {item.id: item for item in session.scalars(wanted)}
+    return [Found(row, known.get(row.id)) for row in rows]
 
 
 def _parse(row: Connection) -> dict[str, Any] | None:

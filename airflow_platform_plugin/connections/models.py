@@ -7,7 +7,7 @@ from airflow_platform_plugin import db
 
 
 class PlatformConnection(db.Base):
-    """Whose a connection is, and its last test. One of Airflow's own pages has no row: it is all tenants'."""
+    """Whose a connection is, and its last test. Without a row, as from Airflow's pages, it is everybody's."""
 
     __tablename__ = "platform_connection"
 
@@ -17,7 +17,8 @@ class PlatformConnection(db.Base):
     # None is everybody's.
     tenant_id = Column(String(63), index=True)
     row_version = Column(Integer, nullable=False)
-    created_at = Column(UtcDateTime)  # None where Airflow's pages made it
+    # None where Airflow's pages made it and nobody has said here whose it is.
+    created_at = Column(UtcDateTime)
     created_by = Column(String(256))
     updated_at = Column(UtcDateTime)
     last_tested_at = Column(UtcDateTime)

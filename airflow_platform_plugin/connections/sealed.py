@@ -5,6 +5,7 @@ Everything about how it was made stands in the envelope, and is authenticated wi
 """
 
 import base64
+import binascii
 import json
 import os
 from typing import Any
@@ -58,7 +59,7 @@ def unseal(envelope: Envelope, passphrase: str) -> dict[str, Any]:
         plain = _cipher(header, passphrase).decrypt(nonce, ciphertext, _associated(header))
     except InvalidTag as error:
         raise ValueError("is sealed with another passphrase, or has been changed") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, binascii.Error) as error:
         raise ValueError("is not sealed as this version of the platform does") from error
     document: dict[str, Any] = json.loads(plain)
     return document

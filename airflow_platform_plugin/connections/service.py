@@ -42,12 +42,12 @@ def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
     session.add(row)
     session.flush()
     now = db.now()
-    own = PlatformConnection(
+    known = PlatformConnection(
         id=row.id, tenant_id=fields["tenant_id"], created_at=now, created_by=by.username, updated_at=now
     )
-    session.add(own)
+    session.add(known)
     session.flush()
-    found = Found(row, own)
+    found = Found(row, known)
     _tell(session, found, before=None, after=found)
     return found
 
@@ -119,19 +119,22 @@ def change(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
     if fields.keys() & {"connection_type", "host", "schema", "extra", "tenant_id"}:
         tenant_id = fields.get("tenant_id", found.tenant_id)
         access.require_allowed(session, tenant_id, {**found.stored, **fields}, by)
-    return update(session, found, fields)
+    return update(session, found, fields, by=by)
 
 
-def update(session: Session, found: Found, fields: dict[str, Any]) -> Found:
+def update(session: Session, found: Found, fields: dict[str, Any], *, by: Principal) -> Found:
     """Write a change, of which everything has been looked at."""
-    own = found.own or PlatformConnection(id=found.row.id)
+    known = found.known or PlatformConnection(id=found.row.id)
     before = _snapshot(found)
     set_fields(found.row, fields)
-    own.tenant_id = fields.get("tenant_id", own.tenant_id)
-    own.updated_at = db.now()
-    session.add(own)
+    known.updated_at = db.now()
+    if "tenant_id" in fields:
+        known.tenant_id = fields["tenant_id"]
+        if known.created_at is None:  # taken over from Airflow's own pages
+            known.created_at, known.created_by = known.updated_at, by.username
+    session.add(known)
     session.flush()
-    changed = Found(found.row, own)
+    changed = Found(found.row, known)
     _tell(session, changed, before=before, after=changed)
     return changed
 
@@ -139,8 +142,8 @@ def update(session: Session, found: Found, fields: dict[str, Any]) -> Found:
 def delete(session: Session, found: Found) -> None:
     """Delete a connection."""
     _tell(session, found, before=_snapshot(found), after=None)
-    if found.own is not None:
-        session.delete(found.own)
+    if found.known is not None:
+        session.delete(found.known)
         session.flush()  # before Airflow's row, whose deletion takes ours with it
     session.delete(found.row)
     session.flush()

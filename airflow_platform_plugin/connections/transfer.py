@@ -78,7 +78,7 @@ def import_(session: Session, request: dict[str, Any], *, by: Principal) -> list
         if row.result == "created":
             service.insert(session, row.fields, by=by)
         elif row.result == "overwritten" and row.stored is not None:
-            service.update(session, row.stored, row.fields)
+            service.update(session, row.stored, row.fields, by=by)
     return rows
 
 
@@ -126,10 +126,11 @@ def _plan(session: Session, row: Row, value: Any, request: dict[str, Any], by: P
         access.require_changeable(stored, by)
         # Everything is replaced but secrets that the document only tells of.
         given = service.restored(stored, {**dict.fromkeys((*PLAIN, "password", "extra")), **given})
-        given["tenant_id"] = access.owner(session, wanted, by) if wanted else stored.tenant_id
+        if wanted is not None:
+            given["tenant_id"] = access.owner(session, wanted, by)
     row.missing_secrets = service.masked_paths(given)
     row.fields = given | {name: masking.without_masks(given.get(name)) for name in _MASKABLE}
-    access.require_allowed(session, given["tenant_id"], row.fields, by)
+    access.require_allowed(session, given.get("tenant_id", stored and stored.tenant_id), row.fields, by)
     row.result = "created" if stored is None else "overwritten"
 
 

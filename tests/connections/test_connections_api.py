@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from airflow_platform_plugin.airflow_compat import Connection, Log
+from airflow_platform_plugin.connections.found import find
 from airflow_platform_plugin.connections.models import PlatformConnection
 
 URL = "/api/v1/platform/connections"
@@ -55,6 +56,26 @@ def test_one_that_airflow_made_is_everybodys_and_listed_like_the_others(
         assert (shown["tenant_id"], shown["created_at"], shown["last_test"]) == (None, None, None)
         assert (shown["extra"], shown["secrets_set"]) == ({"token": "***"}, ["extra.token"])
         assert caller("GET", URL).json["total_entries"] == 1
+
+
+def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
+    call: Callable[..., Any], session: Any
+) -> None:
+    """Not by a change or a test of it: whoever may query what was given to all may not query what was not."""
+    session.add(Connection(conn_id="from_pages", conn_type="imap", host="x"))
+    session.flush()
+
+    def own() -> Any:
+        session.expire_all()
+        found = find(session, "from_pages")
+        assert found is not None
+        return found.own
+
+    call("PATCH", f"{URL}/from_pages", json={"port": 1})
+    assert own() is None
+    changed = call("PATCH", f"{URL}/from_pages", json={"tenant_id": None}).json
+    assert own() is not None
+    assert (changed["created_by"], changed["tenant_id"]) == ("admin", None)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from airflow_platform_plugin.airflow_compat import Connection, Log
 from airflow_platform_plugin.connections import outcomes, trial
+from airflow_platform_plugin.connections.found import find
 
 URL = "/api/v1/platform/connections"
 SUCCESS = "Connection successfully tested"
@@ -270,6 +271,11 @@ def test_the_last_outcome_is_kept_with_its_time(
     assert kept.pop("tested_at").endswith("Z")
     assert kept == outcome
     assert after.headers["ETag"] == before.headers["ETag"]
+    session.expire_all()
+    found = find(session, "from_pages")
+    assert found is not None
+    assert found.known is not None
+    assert found.own is None
     call("POST", f"{URL}/from_pages/test")
     rows = session.scalars(select(Log).where(Log.event == "platform.test_connection")).all()
     assert len(rows) == 2
@@ -386,10 +392,7 @@ def test_a_hook_is_not_led_to_anothers_connection(call: Callable[..., Any], tena
     ("detail", "message"),
     [
         (
-            (
-                'connection to server at "10.0.0.1", port 5432 failed: '
-                'FATAL:  password authentication failed for user "x"'
-            ),
+            'connection to server at "10.0.0.1" failed: FATAL:  password authentication failed for user "x"',
             "Login or password is wrong.",
         ),
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "x"', "The server refuses this client."),

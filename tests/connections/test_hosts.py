@@ -42,7 +42,7 @@ def test_the_default_lets_private_networks_and_names_in(host: str) -> None:
         "::ffff:8.8.8.8",
         "2001:db8::1",
         "169.254.169.254",
-        "0.0.0.0",  # noqa: S104 - nothing is bound
+        "0.0.0.0",  # noqa: S104 - only looked at
         "metadata.google.internal",
         "METADATA.google.internal.",
         "2130706433",

@@ -1,0 +1,405 @@
+"""Connections out of one Airflow and into another."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.cli.commands.connection_command import _format_connections
+from airflow.secrets.local_filesystem import load_connections_dict
+from sqlalchemy import select
+
+from airflow_platform_plugin.airflow_compat import Connection, Log
+from airflow_platform_plugin.connections import formats, sealed
+from airflow_platform_plugin.errors import ValidationFailed
+
+URL = "/api/v1/platform/connections"
+PASSPHRASE = "correct horse battery staple"
+
+
+def stored(session: Any, connection_id: str) -> Connection | None:
+    session.expire_all()
+    return session.scalars(select(Connection).where(Connection.conn_id == connection_id)).one_or_none()
+
+
+def results(answer: Any) -> dict[str, str]:
+    assert answer.status == 200, answer.text
+    return {row["connection_id"]: row["result"] for row in answer.json["connections"]}
+
+
+AIRFLOWS = [
+    Connection(
+        conn_id="pg",
+        conn_type="postgres",
+        description="d",
+        host="h.example",
+        login="u@x",
+        password="p:/@ä",
+        schema="s",
+        port=5432,
+        extra={"sslmode": "require", "nested": {"token": "t"}},
+    ),
+    Connection(conn_id="web", conn_type="http", host="https://h.example/p", extra={"a": "b"}),
+    Connection(conn_id="bare", conn_type="aws"),
+]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "serialization", "form"),
+    [
+        (".json", "json", "json"),
+        (".yaml", "json", "yaml"),
+        (".env", "uri", "env"),
+        (".env", "json", "env"),
+    ],
+)
+def test_what_airflows_own_export_writes_is_imported_whole(
+    call: Callable[..., Any], session: Any, suffix: str, serialization: str, form: str
+) -> None:
+    """By Airflow's own code that writes it: each field comes out as it went in, the secrets too."""
+    content = _format_connections(AIRFLOWS, suffix, serialization)
+    answer = call("POST", f"{URL}/import", json={"content": content, "format": form})
+    assert results(answer) == {"pg": "created", "web": "created", "bare": "created"}
+    for original in AIRFLOWS:
+        row = stored(session, original.conn_id)
+        assert row is not None
+        for name in ("conn_type", "host", "login", "password", "schema", "port", "extra_dejson"):
+            assert (getattr(row, name) or None) == (getattr(original, name) or None), name
+        if serialization == "json":
+            assert row.description == original.description
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_airflows_own_import_reads_our_export(
+    call: Callable[..., Any], connection: dict[str, Any], tmp_path: Path, form: str
+) -> None:
+    connection["extra"]["api_key"] = "hunter2"
+    call("POST", URL, json=connection)
+    answer = call("GET", f"{URL}/export?format={form}")
+    assert answer.headers["Content-Type"] == ("application/yaml" if form == "yaml" else "application/json")
+    assert "hunter2" not in answer.text
+    assert "encrypted_password" not in answer.text
+    file = tmp_path / f"connections.{form}"
+    file.write_text(answer.text)
+    read = load_connections_dict(str(file))["warehouse_prod"]
+    assert (read.conn_type, read.host, read.port, read.login) == (
+        "postgres",
+        "warehouse.example.com",
+        5432,
+        "airflow_user",
+    )
+    assert read.extra_dejson == {"sslmode": "require", "connect_timeout": 10, "api_key": "***"}
+
+
+def test_an_export_with_secrets_goes_into_another_airflow(
+    call: Callable[..., Any], connection: dict[str, Any], session: Any
+) -> None:
+    """Sealed under a passphrase, in YAML or JSON; nothing of it can be read without."""
+    call("POST", "/api/v1/platform/tenants", json={"tenant_id": "a"})
+    call("POST", URL, json=connection)
+    inner = {"connection_id": "t", "connection_type": "redis", "host": "r.internal", "tenant_id": "a"}
+    call("POST", URL, json=inner | {"password": "hunter2"})
+    answer = call("POST", f"{URL}/export?secrets=encrypted", json={"passphrase": PASSPHRASE})
+    assert answer.status == 200
+    for text in ("warehouse", "encrypted_password", "hunter2", PASSPHRASE):
+        assert text not in answer.text
+    for name in ("warehouse_prod", "t"):
+        assert call("DELETE", f"{URL}/{name}").status == 204
+    content = yaml.safe_dump(answer.json)
+    body = {"content": content, "format": "yaml", "passphrase": PASSPHRASE}
+    assert results(call("POST", f"{URL}/import", json=body)) == {"t": "created", "warehouse_prod": "created"}
+    row = stored(session, "warehouse_prod")
+    assert row is not None
+    assert (row.password, row.extra_dejson) == ("encrypted_password", connection["extra"])
+    assert call("GET", f"{URL}/t").json["tenant_id"] == "a"
+
+
+def test_an_export_with_secrets_is_audited_and_its_passphrase_is_not(
+    call: Callable[..., Any], connection: dict[str, Any], session: Any
+) -> None:
+    call("POST", URL, json=connection)
+    call("POST", f"{URL}/export", json={"passphrase": PASSPHRASE})
+    row = session.scalars(select(Log).where(Log.event == "platform.export_connections_with_secrets")).one()
+    assert row.owner == "admin"
+    assert json.loads(row.extra)["changes"][0]["after"] == {"exported": ["warehouse_prod"]}
+    assert PASSPHRASE not in row.extra
+
+
+def test_secrets_are_exported_only_of_what_the_right_is_for(
+    tenant_caller: Any, call: Callable[..., Any]
+) -> None:
+    """A tenant's caller gets those of its tenant, not of others, nor of what is shared with it."""
+    body = {"connection_type": "redis", "host": "r.internal", "password": "hunter2"}
+    call("POST", URL, json=body | {"connection_id": "shared"})
+    mine, others = tenant_caller("a"), tenant_caller("b")
+    mine("POST", URL, json=body | {"connection_id": "mine"})
+    others("POST", URL, json=body | {"connection_id": "theirs"})
+    envelope = mine("POST", f"{URL}/export", json={"passphrase": PASSPHRASE}).json
+    assert set(sealed.unseal(envelope, PASSPHRASE)) == {"mine"}
+    assert set(mine("GET", f"{URL}/export").json) == {"mine", "shared"}
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "body"),
+    [
+        ("GET", "?secrets=encrypted", None),
+        ("GET", "?format=env", None),
+        ("POST", "?secrets=plain", {"passphrase": PASSPHRASE}),
+        ("POST", "?passphrase=correct-horse-battery", {"passphrase": PASSPHRASE}),
+        ("POST", "", {"passphrase": "short"}),
+        ("POST", "", {}),
+    ],
+)
+def test_secrets_leave_only_under_a_passphrase_in_the_body(
+    call: Callable[..., Any], method: str, query: str, body: Any
+) -> None:
+    assert call(method, f"{URL}/export{query}", json=body).status == 400
+
+
+DOCUMENT = {
+    "new": {"conn_type": "http", "host": "h"},
+    "old": {"conn_type": "redis", "host": "new-host", "password": "new"},
+}
+
+
+@pytest.fixture
+def old(call: Callable[..., Any]) -> None:
+    """A connection that is there already."""
+    body = {
+        "connection_id": "old",
+        "connection_type": "http",
+        "host": "old-host",
+        "password": "kept",
+        "port": 1,
+        "extra": {"token": "kept", "gone": 1},
+    }
+    assert call("POST", URL, json=body).status == 201
+
+
+def test_a_conflict_fails_the_whole_import(call: Callable[..., Any], old: None, session: Any) -> None:
+    refused = call("POST", f"{URL}/import", json={"connections": DOCUMENT})
+    assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
+    told = refused.json["error"]["details"]["connections"]
+    assert told == [{"connection_id": "old", "message": "Connection 'old' already exists"}]
+    assert stored(session, "new") is None
+
+
+def test_what_is_there_can_be_skipped(call: Callable[..., Any], old: None, session: Any) -> None:
+    answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "skip"})
+    assert results(answer) == {"new": "created", "old": "skipped"}
+    row = stored(session, "old")
+    assert row is not None
+    assert (row.host, row.password) == ("old-host", "kept")
+
+
+def test_what_is_there_can_be_overwritten(call: Callable[..., Any], old: None, session: Any) -> None:
+    """All of it: what the document does not have is gone."""
+    answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "overwrite"})
+    assert results(answer) == {"new": "created", "old": "overwritten"}
+    row = stored(session, "old")
+    assert row is not None
+    assert (row.conn_type, row.host, row.password, row.port) == ("redis", "new-host", "new", None)
+    assert row.extra_dejson == {}
+
+
+def test_an_export_without_secrets_does_not_overwrite_them(
+    call: Callable[..., Any], old: None, session: Any
+) -> None:
+    document = call("GET", f"{URL}/export").json
+    assert document["old"]["password"] == "***"
+    document["old"]["host"] = "elsewhere"
+    body = {"connections": document, "on_conflict": "overwrite"}
+    answer = call("POST", f"{URL}/import", json=body)
+    assert answer.json["connections"] == [
+        {"connection_id": "old", "result": "overwritten", "message": None, "missing_secrets": []}
+    ]
+    row = stored(session, "old")
+    assert row is not None
+    assert (row.host, row.password, row.extra_dejson["token"]) == ("elsewhere", "kept", "kept")
+
+
+def test_secrets_that_an_export_does_not_tell_are_named(
+    call: Callable[..., Any], old: None, session: Any
+) -> None:
+    document = {"copy": call("GET", f"{URL}/export").json["old"]}
+    answer = call("POST", f"{URL}/import", json={"connections": document})
+    assert answer.json["connections"] == [
+        {
+            "connection_id": "copy",
+            "result": "created",
+            "message": None,
+            "missing_secrets": ["password", "extra.token"],
+        }
+    ]
+    row = stored(session, "copy")
+    assert row is not None
+    assert (row.password, row.extra_dejson) == (None, {"gone": 1})
+
+
+def test_a_dry_run_tells_all_and_writes_nothing(call: Callable[..., Any], old: None, session: Any) -> None:
+    before = session.query(Log).count()
+    document = DOCUMENT | {"bad": {"conn_type": "http", "port": "x"}}
+    answer = call("POST", f"{URL}/import", json={"connections": document, "dry_run": True})
+    assert results(answer) == {"new": "created", "old": "failed", "bad": "failed"}
+    messages = {row["connection_id"]: row["message"] for row in answer.json["connections"]}
+    assert messages["new"] is None
+    assert messages["old"] == "Connection 'old' already exists"
+    assert messages["bad"].startswith("/port: ")
+    assert answer.json["dry_run"] is True
+    assert stored(session, "new") is None
+    assert session.query(Log).count() == before
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        ({"host": "h"}, "/connections/c~1d/connection_type"),
+        ({"conn_type": "http", "colour": "red"}, "/connections/c~1d/colour"),
+        ({"conn_type": "http", "conn_id": "e"}, "/connections/c~1d/conn_id"),
+        ({"conn_type": "http", "extra": "[]"}, "/connections/c~1d"),
+        ({"conn_type": "http", "extra": "{"}, "/connections/c~1d"),
+        ("no-uri", "/connections/c~1d"),
+        ("http://u:secret-in-uri@h:port", "/connections/c~1d"),
+        ("a://b://c://secret-in-uri", "/connections/c~1d"),
+        (5, "/connections/c~1d"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_fails_everything(
+    call: Callable[..., Any], session: Any, value: Any, pointer: str
+) -> None:
+    document = {"good": {"conn_type": "http"}, "c/d": value}
+    refused = call("POST", f"{URL}/import", json={"connections": document})
+    assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
+    assert pointer in [error["pointer"] for error in refused.json["error"]["details"]["errors"]]
+    assert refused.json["error"]["details"]["connections"][0]["connection_id"] == "c/d"
+    assert "secret-in-uri" not in refused.text
+    assert stored(session, "good") is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"content": "{}", "connections": {}},
+        {"content": "[]"},
+        {"content": "{"},
+        {"content": '{"a": 1, "a": 2}'},
+        {"content": "a: [", "format": "yaml"},
+        {"content": "- a", "format": "yaml"},
+        {"content": "1: {conn_type: http}", "format": "toml"},
+        {"content": "a: &x {conn_type: http}\nb: *x", "format": "yaml"},
+        {"content": "a: !!python/object/apply:os.getcwd []", "format": "yaml"},
+        {"content": "a: .nan", "format": "yaml"},
+        {"content": "no equals sign", "format": "env"},
+        {"content": "a=http://x\na=http://y", "format": "env"},
+        {"connections": {f"c{i}": {"conn_type": "http"} for i in range(1001)}},
+        {"connections": {}, "on_conflict": "merge"},
+    ],
+)
+def test_a_document_that_cannot_be_read_is_refused(call: Callable[..., Any], body: dict[str, Any]) -> None:
+    assert call("POST", f"{URL}/import", json=body).status == 400
+    assert call("GET", URL).json["total_entries"] == 0
+
+
+def test_a_tenants_import_is_held_against_its_rights(tenant_caller: Any, call: Callable[..., Any]) -> None:
+    """What is shared or another's cannot be overwritten, nor skipped as if it were there for the caller."""
+    body = {"connection_type": "redis", "host": "r.internal"}
+    call("POST", URL, json=body | {"connection_id": "shared"})
+    tenant_caller("b")("POST", URL, json=body | {"connection_id": "theirs"})
+    mine = tenant_caller("a")
+    document: dict[str, Any] = {
+        name: {"conn_type": "redis", "host": "x.internal"} for name in ("shared", "theirs", "new")
+    }
+    document["outside"] = {"conn_type": "redis", "host": "example.com"}
+    document["file"] = {"conn_type": "sqlite", "host": "/x"}
+    document["given"] = {"conn_type": "redis", "host": "x.internal", "tenant_id": "b"}
+    for on_conflict, shared in (("overwrite", "failed"), ("skip", "skipped"), ("fail", "failed")):
+        request = {"connections": document, "on_conflict": on_conflict}
+        answer = mine("POST", f"{URL}/import", json=request | {"dry_run": True})
+        assert results(answer) == {
+            "shared": shared,
+            "theirs": "failed",
+            "new": "created",
+            "outside": "failed",
+            "file": "failed",
+            "given": "failed",
+        }
+        refused = mine("POST", f"{URL}/import", json=request)
+        assert refused.status == 400
+        told = {
+            row["connection_id"]: row["message"] for row in refused.json["error"]["details"]["connections"]
+        }
+        assert told["theirs"] == "This connection_id is taken"
+    assert call("GET", URL).json["total_entries"] == 2
+    answer = mine("POST", f"{URL}/import", json={"connections": {"new": document["new"]}})
+    assert results(answer) == {"new": "created"}
+    assert call("GET", f"{URL}/new").json["tenant_id"] == "a"
+
+
+def test_a_sealed_document_opens_with_its_passphrase_alone() -> None:
+    """What has been changed, in the text or about it, does not open either; a costlier key is not tried."""
+    document = {"c": {"password": "hunter2"}}
+    envelope = sealed.seal(document, PASSPHRASE)
+    assert sealed.is_sealed(envelope)
+    assert not sealed.is_sealed(document)
+    assert sealed.unseal(json.loads(json.dumps(envelope)), PASSPHRASE) == document
+    assert sealed.seal(document, PASSPHRASE)["ciphertext"] != envelope["ciphertext"]
+    flipped = "B" if envelope["ciphertext"][0] == "A" else "A"
+    for changed in (
+        envelope | {"ciphertext": flipped + envelope["ciphertext"][1:]},
+        envelope | {"ciphertext": "not base64"},
+        envelope | {"format": "airflow-platform-connections/2"},
+        envelope | {"kdf": envelope["kdf"] | {"n": 2**30}},
+        envelope | {"kdf": {}},
+        envelope | {"more": 1},
+        {"format": "x", "ciphertext": "y"},
+    ):
+        with pytest.raises(ValueError, match="sealed"):
+            sealed.unseal(changed, PASSPHRASE)
+    with pytest.raises(ValueError, match="another passphrase"):
+        sealed.unseal(envelope, PASSPHRASE + "!")
+
+
+def test_a_sealed_document_can_be_opened_without_the_platform() -> None:
+    """With what its header says and the standard's functions, as docs/connections.md tells."""
+    import base64
+    import hashlib
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    envelope = sealed.seal({"c": {}}, PASSPHRASE)
+    kdf = envelope["kdf"]
+    key = hashlib.scrypt(
+        PASSPHRASE.encode(),
+        salt=base64.b64decode(kdf["salt"]),
+        n=kdf["n"],
+        r=kdf["r"],
+        p=kdf["p"],
+        maxmem=2**27,
+        dklen=32,
+    )
+    header = {name: envelope[name] for name in ("format", "kdf", "cipher")}
+    opened = AESGCM(key).decrypt(
+        base64.b64decode(envelope["cipher"]["nonce"]),
+        base64.b64decode(envelope["ciphertext"]),
+        json.dumps(header, sort_keys=True, separators=(",", ":")).encode(),
+    )
+    assert json.loads(opened) == {"c": {}}
+
+
+def test_a_wrong_passphrase_is_told_as_such(call: Callable[..., Any]) -> None:
+    envelope = call("POST", f"{URL}/export", json={"passphrase": PASSPHRASE}).json
+    body = {"content": json.dumps(envelope)}
+    for passphrase in ({}, {"passphrase": "another long passphrase"}):
+        refused = call("POST", f"{URL}/import", json=body | passphrase)
+        assert refused.status == 400
+        assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/passphrase"
+
+
+def test_yaml_dates_become_texts() -> None:
+    parsed = formats.parse("c: {conn_type: http, extra: {since: 2024-01-15}}", "yaml")
+    assert parsed == {"c": {"conn_type": "http", "extra": {"since": "2024-01-15"}}}
+    with pytest.raises(ValidationFailed):
+        formats.parse("c: \ud800", "yaml")
