@@ -11,6 +11,7 @@ PlatformError
 │   └── ServerError                 5xx
 │       └── ServiceUnavailableError 503
 ├── PlatformConnectionError         no answer: unreachable, cut off, or not HTTP
+├── DeploymentError                 Airflow cannot run what was deployed
 └── PlatformTimeoutError            no answer, or no end of a run, in time
 """
 
@@ -104,6 +105,18 @@ class ServiceUnavailableError(ServerError):
 
 class PlatformConnectionError(PlatformError):
     """The platform could not be reached, or the connection broke."""
+
+
+class DeploymentError(PlatformError):
+    """Airflow cannot run what was deployed; the message says why.
+
+    Attributes:
+        status: The deployment's: import_error or retired.
+    """
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class PlatformTimeoutError(PlatformError):

@@ -16,7 +16,7 @@ from fake_platform import FakePlatform
 from reference import commands
 
 # These come with later issues, and configuration is looked at by itself.
-LATER = ("config", "dags backfill", "connections", "datakits rollback")
+LATER = ("config", "dags backfill", "connections")
 DAG = {
     "dag_id": "bronze_to_silver_pipeline",
     "schedule_interval": {"__type": "CronExpression", "value": "0 0 * * *"},
@@ -57,6 +57,8 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/datakits"): lambda request: KIT | request.body,
     ("POST", "/api/v1/datakits/customer-360-datakit/deploy"): DEPLOYMENT,
     ("GET", "/api/v1/datakits/deployments"): {"deployments": [DEPLOYMENT], "total_entries": 1},
+    ("POST", "/api/v1/datakits/deployments/dep_1/rollback"): DEPLOYMENT,
+    ("GET", "/api/v1/datakits/schema"): {"title": "DataKit"},
     ("GET", "/api/v1/datakits/deployments/dep_1/status"): {"deployment_id": "dep_1", "status": "active"},
 }
 
@@ -278,6 +280,42 @@ def test_status_of_what_is_not_deployed(cli: Run, platform: FakePlatform) -> Non
     platform.routes[("GET", "/api/v1/datakits/k")] = KIT
     assert cli("datakits", "status", "k").status == 0
     assert cli("datakits", "status", "unknown").status == 1
+
+
+def test_deploy_and_wait(cli: Run, platform: FakePlatform) -> None:
+    """What becomes of it is told as it goes, beside the answer; what Airflow cannot run is an error."""
+    states = iter(["pending", "parsed", "active", "pending", "import_error"])
+    platform.routes[("GET", "/api/v1/datakits/deployments/dep_1/status")] = lambda _: {
+        "deployment_id": "dep_1",
+        "status": (state := next(states)),
+        "message": "ValueError: no" if state == "import_error" else None,
+    }
+    command = ("datakits", "deploy", KIT["name"], "--environment", "production", "--wait", "-o", "json")
+    well = cli(*command)
+    assert (well.status, well.err.split(), json.loads(well.out)["id"]) == (
+        0,
+        ["pending", "parsed", "active"],
+        "dep_1",
+    )
+    badly = cli(*command)
+    assert (badly.status, badly.out) == (1, "")
+    assert "import_error: ValueError: no" in badly.err
+
+
+def test_deploy_dry_run(cli: Run, platform: FakePlatform) -> None:
+    """Nothing is waited for: there is nothing."""
+    cli("datakits", "deploy", KIT["name"], "--environment", "production", "--dry-run", "--wait")
+    assert platform.last.body == {"environment": "production", "dry_run": True}
+
+
+def test_rollback(cli: Run, platform: FakePlatform) -> None:
+    """The deployment is found by the kit's name, where there is one."""
+    assert cli("datakits", "rollback", KIT["name"], "--version", "1.1.0", "--reason", "slow").status == 0
+    assert platform.last.body == {"version": "1.1.0", "reason": "slow"}
+    two = [DEPLOYMENT, DEPLOYMENT | {"environment": "staging"}]
+    platform.routes[("GET", "/api/v1/datakits/deployments")] = {"deployments": two, "total_entries": 2}
+    result = cli("datakits", "rollback", KIT["name"], "--version", "1.1.0")
+    assert (result.status, "say --environment" in result.err) == (1, True)
 
 
 def test_tenants(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:

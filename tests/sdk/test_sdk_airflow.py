@@ -9,6 +9,7 @@ from airflow_platform import PlatformClient
 from airflow_platform.exceptions import (
     AuthenticationError,
     ConflictError,
+    DeploymentError,
     ResourceNotFoundError,
     ValidationError,
 )
@@ -67,9 +68,33 @@ def test_datakits(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
     assert kit in list(airflow.datakits.list(type="transformation", tags=["customer"], search="360"))
 
     deployed = airflow.datakits.deploy(kit.id, "production", configuration={"batch_size": 1000})
-    assert airflow.datakits.get_deployment(deployed.id) == deployed
-    assert deployed in airflow.datakits.deployments(datakit=kit.name, environment="production").deployments
+    stored = airflow.datakits.get_deployment(deployed.id)
+    assert (stored.id, stored.created_at) == (deployed.id, deployed.created_at)
+    assert stored in airflow.datakits.deployments(datakit=kit.name, environment="production").deployments
     assert str(airflow.datakits.get_deployment_status(deployed.id)) == "pending"
+
+
+def test_deployments(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
+    """A deployment is tried, made, changed, taken back and retired; a version is withdrawn and deleted."""
+    kits = airflow.datakits
+    kit = kits.register(**manifest)
+    assert kits.schema()["title"] == "DataKit"
+    assert [version.version for version in kits.versions(kit.name)] == ["1.2.0"]
+    assert kits.deploy(kit.id, "production", dry_run=True, wait=True).id == ""
+    made = kits.deploy(kit.id, "production", schedule="@daily", reason="first", try_timeout=60)
+    kits.deploy(kit.id, "production", auto_rollback={"after_failures": 3})
+    assert [row.revision for row in kits.revisions(made.id)] == [2, 1]
+    assert kits.rollback(made.id, revision=1).schedule == "@daily"
+    assert kits.redeploy(made.id).revision == 4
+    assert kits.pause(made.id).id == kits.resume(made.id).id == made.id
+    assert kits.withdraw(kit.id, "old").withdrawn_reason == "old"
+    assert kits.retire(made.id).retired_at is not None
+    assert list(kits.deployments()) == []
+    assert [row.id for row in kits.deployments(retired=True)] == [made.id]
+    with pytest.raises(DeploymentError, match="retired"):
+        kits.wait_for_deployment(made.id)
+    kits.delete(kit.id)
+    assert list(kits.list(tenant_id="none")) == []
 
 
 def test_webhooks(airflow: PlatformClient) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from airflow_platform.models import DeploymentStatus
 
 from airflow_platform_cli.arguments import (
     DataKitArgument,
@@ -12,7 +13,8 @@ from airflow_platform_cli.arguments import (
     json_object,
     names,
 )
-from airflow_platform_cli.output import Format, OutputOption, show, show_list
+from airflow_platform_cli.errors import CommandError
+from airflow_platform_cli.output import Format, OutputOption, note, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="DataKits and their deployments.", no_args_is_help=True)
@@ -49,24 +51,49 @@ def register(
 
 
 @app.command()
+def schema(output: OutputOption = Format.JSON) -> None:
+    """Print the JSON Schema of a manifest, for editors and other checks."""
+    with connect() as client:
+        show(client.datakits.schema(), output)
+
+
+@app.command()
 def deploy(
     name: DataKitArgument,
     *,
     environment: Annotated[str, typer.Option(help="Such as production.")],
-    schedule: Annotated[str | None, typer.Option(help="A cron expression.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="A cron expression, or @inputs: whenever its inputs are written.")
+    ] = None,
     namespace: Annotated[str | None, typer.Option(help="The tenant's namespace.")] = None,
     config: Annotated[
         dict[str, Any] | None,
         typer.Option(parser=json_object, metavar="JSON", help="Values for the kit's configuration."),
     ] = None,
+    reason: Annotated[str | None, typer.Option(help="What it is deployed for.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and show what would be.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Until Airflow runs it, or cannot.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at the most.")] = 120.0,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Run a DataKit (its newest version, or NAME@VERSION) in an environment."""
     with connect() as client:
         deployment = client.datakits.deploy(
-            name, environment, namespace=namespace, configuration=config, schedule=schedule
+            name,
+            environment,
+            namespace=namespace,
+            configuration=config,
+            schedule=schedule,
+            dry_run=dry_run,
+            reason=reason,
         )
+        if wait and not dry_run:
+            client.datakits.wait_for_deployment(deployment.id, timeout=timeout, on_progress=_tell)
         show(deployment, output)
+
+
+def _tell(state: DeploymentStatus) -> None:
+    note(f"{state.status}: {state.message}" if state.message else state.status)
 
 
 @app.command()
@@ -86,3 +113,28 @@ def status(
         if not rows:
             client.datakits.get(name)  # an unknown kit is an error, one without deployments is not
         show_list(rows, STATUS_COLUMNS, output)
+
+
+@app.command()
+def rollback(
+    name: DataKitArgument,
+    *,
+    version: Annotated[str | None, typer.Option(help="The version to go back to.")] = None,
+    revision: Annotated[int | None, typer.Option(help="The revision to go back to.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Where, if it is deployed in several.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Where, if it is deployed in several.")] = None,
+    reason: Annotated[str | None, typer.Option(help="What for.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until Airflow runs it, or cannot.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at the most.")] = 120.0,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Go back to an earlier version or revision of a deployment, or to the one before."""
+    with connect() as client:
+        found = list(client.datakits.deployments(datakit=name, environment=environment, namespace=namespace))
+        if len(found) != 1:
+            places = ", ".join(f"{one.environment} in {one.namespace}" for one in found) or "nowhere"
+            raise CommandError(f"{name} is deployed {places}; say --environment and --namespace.")
+        deployment = client.datakits.rollback(found[0].id, version=version, revision=revision, reason=reason)
+        if wait:
+            client.datakits.wait_for_deployment(deployment.id, timeout=timeout, on_progress=_tell)
+        show(deployment, output)

@@ -1,13 +1,16 @@
 # Written by scripts/unasync from the file of this name in _async; change that one.
 """DataKits and their deployments."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, ClassVar
 
 from airflow_platform._sync.pages import Page
 from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import DataKit, Deployment, DeploymentStatus
+from airflow_platform.exceptions import DeploymentError, PlatformTimeoutError
+from airflow_platform.models import DataKit, Deployment, DeploymentStatus, Revision
 
 
 class DataKitPage(Page[DataKit]):
@@ -22,6 +25,13 @@ class DeploymentPage(Page[Deployment]):
 
     collection: ClassVar = "deployments"
     deployments: list[Deployment]
+
+
+class RevisionPage(Page[Revision]):
+    """Some revisions of a deployment."""
+
+    collection: ClassVar = "revisions"
+    revisions: list[Revision]
 
 
 class DataKits(Resource):
@@ -64,16 +74,47 @@ class DataKits(Resource):
         type: str | None = None,  # noqa: A002 - the manifest's word
         tags: Sequence[str] | None = None,
         search: str | None = None,
+        tenant_id: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> DataKitPage:
         """The DataKits; ``search`` looks into names and descriptions."""
-        params = {"type": type, "tags": tags, "search": search, "limit": limit, "offset": offset}
+        params = {
+            "type": type,
+            "tags": tags,
+            "search": search,
+            "tenant_id": tenant_id,
+            "limit": limit,
+            "offset": offset,
+        }
         return self._session.list(DataKitPage, path("datakits"), params)
 
     def get(self, datakit_id: str) -> DataKit:
         """A DataKit by id, by ``name@version``, or the newest version by name."""
         return self._session.fetch(DataKit, "GET", path("datakits", datakit_id))
+
+    def versions(
+        self, datakit_id: str, *, limit: int | None = None, offset: int | None = None
+    ) -> DataKitPage:
+        """All versions of a DataKit, the newest first."""
+        params = {"limit": limit, "offset": offset}
+        return self._session.list(DataKitPage, path("datakits", datakit_id, "versions"), params)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of a manifest."""
+        schema: dict[str, Any] = (self._session.request("GET", path("datakits", "schema"))).json()
+        return schema
+
+    def withdraw(
+        self, datakit_id: str, reason: str | None = None, *, withdrawn: bool = True
+    ) -> DataKit:
+        """Let nobody deploy a version any more, or with ``withdrawn=False`` let them again."""
+        body = {"withdrawn": withdrawn, "reason": reason}
+        return self._session.fetch(DataKit, "PATCH", path("datakits", datakit_id), json=body)
+
+    def delete(self, datakit_id: str) -> None:
+        """Delete a version that no deployment runs."""
+        self._session.request("DELETE", path("datakits", datakit_id))
 
     def deploy(
         self,
@@ -84,17 +125,74 @@ class DataKits(Resource):
         configuration: Mapping[str, Any] | None = None,
         schedule: str | None = None,
         notifications: Mapping[str, Sequence[str]] | None = None,
+        dry_run: bool = False,
+        wait: bool = False,
+        timeout: float = 120.0,
+        on_progress: Callable[[DeploymentStatus], None] | None = None,
+        **options: Any,  # noqa: ANN401 - whatever else the platform's deployments take
     ) -> Deployment:
-        """Run a DataKit as a DAG in an environment."""
+        """Run a DataKit as a DAG in an environment.
+
+        ``options`` are the platform's, such as ``retries``, ``timeout`` of a try as ``try_timeout``,
+        ``connections``, ``reason``, ``auto_rollback={"after_failures": 3}`` or ``force=True``. A dry run
+        checks everything and writes nothing. ``wait`` waits as ``wait_for_deployment`` does.
+        """
+        if "try_timeout" in options:
+            options["timeout"] = options.pop("try_timeout")
         body = {
             "environment": environment,
             "namespace": namespace,
             "configuration": configuration,
             "schedule": schedule,
             "notifications": notifications,
+            "dry_run": dry_run or None,
+            **options,
         }
         url = path("datakits", datakit_id, "deploy")
-        return self._session.fetch(Deployment, "POST", url, json=body)
+        deployment = self._session.fetch(Deployment, "POST", url, json=body)
+        if wait and not dry_run:
+            self.wait_for_deployment(deployment.id, timeout=timeout, on_progress=on_progress)
+        return deployment
+
+    def wait_for_deployment(
+        self,
+        deployment_id: str,
+        *,
+        timeout: float = 120.0,
+        poll_interval: float = 1.0,
+        on_progress: Callable[[DeploymentStatus], None] | None = None,
+    ) -> DeploymentStatus:
+        """Wait until Airflow runs a deployment as it is now: it is active, or paused.
+
+        Args:
+            deployment_id: Which one.
+            timeout: Seconds, at the most.
+            poll_interval: Seconds between two looks at it, where the platform does not wait itself.
+            on_progress: Called with each new status.
+
+        Raises:
+            DeploymentError: Airflow cannot make a DAG of it, or it is retired.
+            PlatformTimeoutError: It took longer than allowed.
+        """
+        deadline, before = monotonic() + timeout, None
+        while True:
+            left = deadline - monotonic()
+            # A parsed deployment waits for the scheduler, which the platform does not wait for.
+            wait = 0 if before == "parsed" else max(0, min(20, int(left)))
+            state = self.get_deployment_status(deployment_id, wait=wait)
+            if state.status != before and on_progress is not None:
+                on_progress(state)
+            before = state.status
+            if state.status in ("active", "paused"):
+                return state
+            if state.status in ("import_error", "retired"):
+                raise DeploymentError(state.message or f"The deployment is {state.status}.", state.status)
+            left = deadline - monotonic()
+            if left <= 0:
+                raise PlatformTimeoutError(
+                    f"Deployment {deployment_id} is still {state.status} after {timeout} s"
+                )
+            time.sleep(min(poll_interval, left))
 
     def deployments(
         self,
@@ -102,14 +200,16 @@ class DataKits(Resource):
         datakit: str | None = None,
         environment: str | None = None,
         namespace: str | None = None,
+        retired: bool | None = None,
         limit: int | None = None,
         offset: int | None = None,
     ) -> DeploymentPage:
-        """The deployments."""
+        """The deployments; those that are retired only with ``retired=True``, and then no others."""
         params = {
             "datakit": datakit,
             "environment": environment,
             "namespace": namespace,
+            "retired": retired,
             "limit": limit,
             "offset": offset,
         }
@@ -119,7 +219,50 @@ class DataKits(Resource):
         """One deployment."""
         return self._session.fetch(Deployment, "GET", path("datakits", "deployments", deployment_id))
 
-    def get_deployment_status(self, deployment_id: str) -> DeploymentStatus:
-        """Whether Airflow has taken up a deployment; printed, it is one word."""
+    def get_deployment_status(self, deployment_id: str, *, wait: int = 0) -> DeploymentStatus:
+        """Whether Airflow has taken up a deployment; printed, it is one word.
+
+        The platform waits up to ``wait`` seconds, at most 60, while it is pending, unless many wait already.
+        """
         url = path("datakits", "deployments", deployment_id, "status")
-        return self._session.fetch(DeploymentStatus, "GET", url)
+        params, timeout = ({"wait": wait}, wait + 30.0) if wait else (None, None)
+        return self._session.fetch(DeploymentStatus, "GET", url, params=params, timeout=timeout)
+
+    def revisions(
+        self, deployment_id: str, *, limit: int | None = None, offset: int | None = None
+    ) -> RevisionPage:
+        """What was deployed so far, the newest first."""
+        url = path("datakits", "deployments", deployment_id, "revisions")
+        return self._session.list(RevisionPage, url, {"limit": limit, "offset": offset})
+
+    def rollback(
+        self,
+        deployment_id: str,
+        *,
+        version: str | None = None,
+        revision: int | None = None,
+        reason: str | None = None,
+    ) -> Deployment:
+        """Go back to the last revision of a version, to a revision, or to the one before."""
+        body = {"version": version, "revision": revision, "reason": reason}
+        return self._change(deployment_id, "rollback", body)
+
+    def redeploy(self, deployment_id: str, *, reason: str | None = None) -> Deployment:
+        """Deploy the present revision once more; a retired deployment comes back."""
+        return self._change(deployment_id, "redeploy", {"reason": reason})
+
+    def pause(self, deployment_id: str) -> Deployment:
+        """Schedule no further runs."""
+        return self._change(deployment_id, "pause")
+
+    def resume(self, deployment_id: str) -> Deployment:
+        """Schedule runs again."""
+        return self._change(deployment_id, "resume")
+
+    def retire(self, deployment_id: str) -> Deployment:
+        """Take the DAG away; revisions and runs stay."""
+        return self._change(deployment_id, "retire")
+
+    def _change(self, deployment_id: str, verb: str, body: dict[str, Any] | None = None) -> Deployment:
+        url = path("datakits", "deployments", deployment_id, verb)
+        return self._session.fetch(Deployment, "POST", url, json=body)

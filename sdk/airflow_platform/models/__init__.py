@@ -3,7 +3,7 @@
 from airflow_platform.models.analytics import QueryResult
 from airflow_platform.models.api_keys import ApiKey
 from airflow_platform.models.dags import Dag, DagRunFields, Tag
-from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus
+from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus, Revision
 from airflow_platform.models.oauth_clients import OAuthClient
 from airflow_platform.models.tasks import Task, TaskInstance
 from airflow_platform.models.tenants import Tenant
@@ -18,6 +18,7 @@ __all__ = [
     "DeploymentStatus",
     "OAuthClient",
     "QueryResult",
+    "Revision",
     "Tag",
     "Task",
     "TaskInstance",

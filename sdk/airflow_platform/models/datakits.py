@@ -19,29 +19,43 @@ class DataKit(Model):
     configuration: dict[str, Any] = {}
     requirements: dict[str, Any] = {}
     tags: list[str] = []
+    tenant_id: str | None = None
+    withdrawn_at: Moment | None = None
+    withdrawn_reason: str | None = None
     created_at: Moment | None = None
     created_by: str | None = None
 
 
-class Deployment(Model):
-    """A version of a DataKit that runs as a DAG in one environment."""
+class Revision(Model):
+    """What was deployed, how, by whom and why; secrets are ``***``."""
 
-    id: str
-    datakit: str
-    version: str
-    environment: str
-    namespace: str | None = None
     revision: int | None = None
-    dag_id: str | None = None
+    version: str
     configuration: dict[str, Any] = {}
     schedule: str | None = None
     notifications: dict[str, Any] | None = None
+    action: str | None = None
+    reason: str | None = None
+    diff: list[dict[str, Any]] = []
+    image_digest: str | None = None
     created_at: Moment | None = None
     created_by: str | None = None
 
 
+class Deployment(Revision):
+    """A version of a DataKit that runs as a DAG in one environment; a dry run's has no id."""
+
+    id: str = ""
+    datakit: str
+    environment: str
+    namespace: str | None = None
+    dag_id: str | None = None
+    bad_versions: list[str] = []
+    retired_at: Moment | None = None
+
+
 class DeploymentStatus(Model):
-    """What Airflow makes of a deployment: pending, active, paused or import_error."""
+    """What Airflow makes of a deployment: pending, parsed, active, paused, import_error or retired."""
 
     deployment_id: str
     status: str
@@ -49,6 +63,10 @@ class DeploymentStatus(Model):
     revision: int | None = None
     version: str | None = None
     message: str | None = None
+    next_run: Moment | None = None
+    last_runs: list[dict[str, Any]] = []
+    image_digest: str | None = None
+    bad_versions: list[str] = []
 
     def __str__(self) -> str:
         return self.status
