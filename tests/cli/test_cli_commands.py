@@ -16,7 +16,7 @@ from fake_platform import FakePlatform
 from reference import commands
 
 # These come with later issues, and configuration is looked at by itself.
-LATER = ("config", "dags backfill", "connections")
+LATER = ("config", "connections")
 DAG = {
     "dag_id": "bronze_to_silver_pipeline",
     "schedule_interval": {"__type": "CronExpression", "value": "0 0 * * *"},
@@ -40,6 +40,12 @@ DEPLOYMENT = {
     "environment": "production",
     "revision": 3,
 }
+BACKFILL = {
+    "backfill_id": "bf_1",
+    "dag_id": "bronze_to_silver_pipeline",
+    "state": "running",
+    "progress": {"total": 31, "remaining": 31},
+}
 PIPELINE = "/api/v1/dags/bronze_to_silver_pipeline"
 INSTANCE_PATH = f"{PIPELINE}/dagRuns/scheduled__1/taskInstances/validate_source_data"
 ROUTES: dict[tuple[str, str], Any] = {
@@ -53,6 +59,7 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("POST", f"{PIPELINE}/clearTaskInstances"): {"task_instances": [INSTANCE]},
     ("GET", INSTANCE_PATH): INSTANCE,
     ("GET", f"{INSTANCE_PATH}/logs/2"): "host\nit went well\n",
+    ("POST", "/api/v1/platform/dags/bronze_to_silver_pipeline/backfills"): BACKFILL,
     ("GET", "/api/v1/datakits"): {"datakits": [KIT], "total_entries": 1},
     ("POST", "/api/v1/datakits"): lambda request: KIT | request.body,
     ("POST", "/api/v1/datakits/customer-360-datakit/deploy"): DEPLOYMENT,

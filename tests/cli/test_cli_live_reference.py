@@ -9,11 +9,15 @@ from airflow_platform import PlatformClient
 from command_line import Run
 from live_platform import DAG_ID, RUN_ID
 from reference import commands
+from sqlalchemy import delete
+
+from airflow_platform_plugin import db
+from airflow_platform_plugin.runs.backfill.models import Backfill
 
 COMMANDS = [
     command
     for command in commands()
-    if command[0] in ("dags", "tasks") and command[1] != "backfill"  # which comes with a later issue
+    if command[0] in ("dags", "tasks") and command[1] != "backfill"  # which is refused while it is at work
 ]
 
 
@@ -58,3 +62,18 @@ def test_what_commands_do(live: Run) -> None:
         assert client.dags.get_run(DAG_ID, "mine").conf == {"batch_size": 5000}
         states = {each.task_id: each.state for each in client.tasks.get_instances(DAG_ID, RUN_ID)}
     assert states == {"validate_source_data": None, "transform_to_silver": "success"}
+
+
+def test_the_backfill_of_the_reference(live: Run) -> None:
+    """The command runs as it stands; while the backfill is at work, the same again is refused."""
+    (command,) = [command for command in commands() if command[:2] == ["dags", "backfill"]]
+    try:
+        made = json.loads(live("-o", "json", *command).out)
+        assert (made["state"], made["progress"]["total"]) == ("running", 31)
+        again = live(*command)
+        assert (again.status, made["backfill_id"] in again.err) == (1, True)
+        assert made["backfill_id"] in live("backfills", "list", "--dag", DAG_ID).out
+        assert json.loads(live("backfills", "cancel", made["backfill_id"], "-o", "json").out)["ended_at"]
+    finally:
+        with db.transaction() as session:
+            session.execute(delete(Backfill))

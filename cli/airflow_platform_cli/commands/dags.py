@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from airflow_platform_cli.arguments import DagArgument, TagsOption, json_object, names
+from airflow_platform_cli.commands.backfills import backfill
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
@@ -55,3 +56,6 @@ def unpause(dag_id: DagArgument, output: OutputOption = Format.TABLE) -> None:
     """Schedule runs again."""
     with connect() as client:
         show(client.dags.unpause(dag_id), output)
+
+
+app.command()(backfill)

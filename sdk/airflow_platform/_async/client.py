@@ -7,6 +7,7 @@ import httpx
 
 from airflow_platform._async.analytics import AsyncAnalytics
 from airflow_platform._async.api_keys import AsyncApiKeys
+from airflow_platform._async.backfills import AsyncBackfills
 from airflow_platform._async.dags import AsyncDags
 from airflow_platform._async.datakits import AsyncDataKits
 from airflow_platform._async.oauth import AsyncOAuth
@@ -62,6 +63,7 @@ class AsyncPlatformClient:
             transport=transport,
         )
         self.dags = AsyncDags(self._session)
+        self.backfills = AsyncBackfills(self._session)
         self.tasks = AsyncTasks(self._session)
         self.datakits = AsyncDataKits(self._session)
         self.tenants = AsyncTenants(self._session)

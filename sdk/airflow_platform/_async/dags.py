@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from math import inf
 from time import monotonic
 from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
+from airflow_platform._async.backfills import AsyncBackfill
 from airflow_platform._async.pages import AsyncOrigin, AsyncPage
 from airflow_platform._async.session import AsyncResource, AsyncSession
-from airflow_platform._http import path
+from airflow_platform._http import path, present
 from airflow_platform._listing import AsyncListing
 from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models import Dag, DagRunFields
+from airflow_platform.models import Dag, DagRunFields, ItemResult, Model
 
 
 class AsyncDagRun(DagRunFields):
@@ -56,6 +57,20 @@ class AsyncDagPage(AsyncPage[Dag]):
 
     collection: ClassVar = "dags"
     dags: list[Dag]
+
+
+class AsyncTriggered(ItemResult):
+    """What became of one run that was to be triggered."""
+
+    dag_run: AsyncDagRun | None = None
+
+
+class AsyncTriggerResults(Model):
+    """What became of each run, in the order of the request."""
+
+    succeeded: int
+    failed: int
+    results: list[AsyncTriggered]
 
 
 class AsyncDags(AsyncResource):
@@ -111,6 +126,44 @@ class AsyncDags(AsyncResource):
         """Start a run of a DAG."""
         body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
         return await self._session.fetch(AsyncDagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
+
+    async def trigger_many(self, runs: Sequence[Mapping[str, Any]]) -> AsyncTriggerResults:
+        """Start up to 1,000 runs of any DAGs, each a mapping like ``{"dag_id": …, "conf": …}``.
+
+        Each succeeds or fails by itself; its result says which.
+        """
+        body = {"runs": [present(run) for run in runs]}
+        url = path("platform", "dags", "trigger")
+        return await self._session.fetch(AsyncTriggerResults, "POST", url, json=body)
+
+    async def backfill(
+        self,
+        dag_id: str,
+        start_date: date | str,
+        end_date: date | str,
+        *,
+        conf: Mapping[str, Any] | None = None,
+        max_active_runs: int | None = None,
+        reprocess: str | None = None,
+        run_backwards: bool | None = None,
+        dry_run: bool | None = None,
+    ) -> AsyncBackfill:
+        """Run a DAG for each date of its schedule in a range, both ends included.
+
+        What has no zone is in the DAG's own. ``reprocess`` says which runs that are there already are run
+        again: ``none``, ``failed`` or ``all``. A dry run tells in ``first_runs`` what would be done.
+        """
+        body = {
+            "start_date": start_date,
+            "end_date": end_date,
+            "conf": conf,
+            "max_active_runs": max_active_runs,
+            "reprocess": reprocess,
+            "run_backwards": run_backwards,
+            "dry_run": dry_run,
+        }
+        url = path("platform", "dags", dag_id, "backfills")
+        return await self._session.fetch(AsyncBackfill, "POST", url, json=body)
 
     def runs(
         self,

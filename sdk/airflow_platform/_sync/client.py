@@ -8,6 +8,7 @@ import httpx
 
 from airflow_platform._sync.analytics import Analytics
 from airflow_platform._sync.api_keys import ApiKeys
+from airflow_platform._sync.backfills import Backfills
 from airflow_platform._sync.dags import Dags
 from airflow_platform._sync.datakits import DataKits
 from airflow_platform._sync.oauth import OAuth
@@ -63,6 +64,7 @@ class PlatformClient:
             transport=transport,
         )
         self.dags = Dags(self._session)
+        self.backfills = Backfills(self._session)
         self.tasks = Tasks(self._session)
         self.datakits = DataKits(self._session)
         self.tenants = Tenants(self._session)

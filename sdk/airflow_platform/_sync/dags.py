@@ -3,18 +3,19 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from math import inf
 from time import monotonic
 from typing import Any, ClassVar
 
 from pydantic import PrivateAttr
 
+from airflow_platform._sync.backfills import Backfill
 from airflow_platform._sync.pages import Origin, Page
 from airflow_platform._sync.session import Resource, Session
-from airflow_platform._http import path
+from airflow_platform._http import path, present
 from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models import Dag, DagRunFields
+from airflow_platform.models import Dag, DagRunFields, ItemResult, Model
 
 
 class DagRun(DagRunFields):
@@ -56,6 +57,20 @@ class DagPage(Page[Dag]):
 
     collection: ClassVar = "dags"
     dags: list[Dag]
+
+
+class Triggered(ItemResult):
+    """What became of one run that was to be triggered."""
+
+    dag_run: DagRun | None = None
+
+
+class TriggerResults(Model):
+    """What became of each run, in the order of the request."""
+
+    succeeded: int
+    failed: int
+    results: list[Triggered]
 
 
 class Dags(Resource):
@@ -111,6 +126,44 @@ class Dags(Resource):
         """Start a run of a DAG."""
         body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
         return self._session.fetch(DagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
+
+    def trigger_many(self, runs: Sequence[Mapping[str, Any]]) -> TriggerResults:
+        """Start up to 1,000 runs of any DAGs, each a mapping like ``{"dag_id": …, "conf": …}``.
+
+        Each succeeds or fails by itself; its result says which.
+        """
+        body = {"runs": [present(run) for run in runs]}
+        url = path("platform", "dags", "trigger")
+        return self._session.fetch(TriggerResults, "POST", url, json=body)
+
+    def backfill(
+        self,
+        dag_id: str,
+        start_date: date | str,
+        end_date: date | str,
+        *,
+        conf: Mapping[str, Any] | None = None,
+        max_active_runs: int | None = None,
+        reprocess: str | None = None,
+        run_backwards: bool | None = None,
+        dry_run: bool | None = None,
+    ) -> Backfill:
+        """Run a DAG for each date of its schedule in a range, both ends included.
+
+        What has no zone is in the DAG's own. ``reprocess`` says which runs that are there already are run
+        again: ``none``, ``failed`` or ``all``. A dry run tells in ``first_runs`` what would be done.
+        """
+        body = {
+            "start_date": start_date,
+            "end_date": end_date,
+            "conf": conf,
+            "max_active_runs": max_active_runs,
+            "reprocess": reprocess,
+            "run_backwards": run_backwards,
+            "dry_run": dry_run,
+        }
+        url = path("platform", "dags", dag_id, "backfills")
+        return self._session.fetch(Backfill, "POST", url, json=body)
 
     def runs(
         self,

@@ -1,13 +1,13 @@
 # Written by scripts/unasync from the file of this name in _async; change that one.
 """Tasks of DAGs and their instances in runs."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from airflow_platform._sync.pages import Page
 from airflow_platform._sync.session import Resource
 from airflow_platform._http import path
-from airflow_platform.models import Task, TaskInstance
+from airflow_platform.models import ClearResults, Task, TaskInstance
 
 
 class TaskPage(Page[Task]):
@@ -82,6 +82,16 @@ class Tasks(Resource):
         }
         url = path("dags", dag_id, "clearTaskInstances")
         return (self._session.fetch(TaskInstancePage, "POST", url, json=body)).items
+
+    def clear_many(
+        self, tasks: Sequence[Mapping[str, Any]], *, dry_run: bool | None = None
+    ) -> ClearResults:
+        """Let tasks of up to 1,000 runs run again, each a mapping like ``{"dag_id": …, "dag_run_id": …}``.
+
+        An item means all tasks of its run, unless it has ``task_ids``. Each succeeds or fails by itself.
+        """
+        body = {"tasks": [dict(item) for item in tasks], "dry_run": dry_run}
+        return self._session.fetch(ClearResults, "POST", path("platform", "tasks", "clear"), json=body)
 
     def get_logs(
         self,

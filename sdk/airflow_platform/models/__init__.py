@@ -2,6 +2,15 @@
 
 from airflow_platform.models.analytics import QueryResult
 from airflow_platform.models.api_keys import ApiKey
+from airflow_platform.models.backfills import (
+    BackfillFields,
+    BackfillProgress,
+    Cleared,
+    ClearResults,
+    FirstRun,
+    ItemResult,
+)
+from airflow_platform.models.base import Model
 from airflow_platform.models.dags import Dag, DagRunFields, Tag
 from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus, Revision
 from airflow_platform.models.oauth_clients import OAuthClient
@@ -11,11 +20,18 @@ from airflow_platform.models.webhooks import Webhook
 
 __all__ = [
     "ApiKey",
+    "BackfillFields",
+    "BackfillProgress",
+    "ClearResults",
+    "Cleared",
     "Dag",
     "DagRunFields",
     "DataKit",
     "Deployment",
     "DeploymentStatus",
+    "FirstRun",
+    "ItemResult",
+    "Model",
     "OAuthClient",
     "QueryResult",
     "Revision",
