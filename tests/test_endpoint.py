@@ -1,5 +1,6 @@
 """The contract that every endpoint shares."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,9 +29,7 @@ def ours(app: Any) -> list[tuple[str, str, Endpoint | None]]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         if view.__module__.startswith("airflow_platform_plugin"):
-            path = str(rule)
-            for argument in rule.arguments:
-                path = path.replace(f"<{argument}>", "x")
+            path = re.sub(r"<(\w+:)?\w+>", "x", str(rule))
             routes += [
                 (method, path, getattr(view, "endpoint", None))
                 for method in rule.methods - {"HEAD", "OPTIONS"}

@@ -4,6 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from airflow_platform_plugin import paging
 from airflow_platform_plugin.connections import formats, service, testing, transfer
@@ -11,6 +13,7 @@ from airflow_platform_plugin.connections.access import EXPORT, READ, WRITE
 from airflow_platform_plugin.connections.found import Found
 from airflow_platform_plugin.connections.outcomes import Outcome
 from airflow_platform_plugin.connections.schemas import (
+    RESERVED,
     ConnectionAnswer,
     ConnectionChange,
     ConnectionInput,
@@ -33,6 +36,18 @@ from airflow_platform_plugin.errors import Conflict
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_connections", __name__, url_prefix="/api/v1/platform/connections")
+
+
+class NameConverter(BaseConverter):
+    """A connection's name in a path: none of the words that stand there for something else."""
+
+    regex = rf"(?!(?:{'|'.join(RESERVED)})$)[^/]+"
+    part_isolating = True
+
+
+@blueprint.record
+def _convert(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["connection"] = NameConverter
 
 
 @endpoint(
@@ -135,7 +150,7 @@ def test_connection_body(call: Call) -> Outcome:
 @endpoint(
     blueprint,
     "GET",
-    "/<connection_id>",
+    "/<connection:connection_id>",
     scope=READ,
     tenanted=True,
     dags=Dags.NONE,
@@ -149,7 +164,7 @@ def get_connection(call: Call) -> Found:
 @endpoint(
     blueprint,
     "PATCH",
-    "/<connection_id>",
+    "/<connection:connection_id>",
     scope=WRITE,
     tenanted=True,
     dags=Dags.NONE,
@@ -167,7 +182,7 @@ def update_connection(call: Call) -> Found:
 @endpoint(
     blueprint,
     "DELETE",
-    "/<connection_id>",
+    "/<connection:connection_id>",
     scope=WRITE,
     tenanted=True,
     dags=Dags.NONE,
@@ -189,7 +204,7 @@ def delete_connection(call: Call) -> None:
 @endpoint(
     blueprint,
     "POST",
-    "/<connection_id>/test",
+    "/<connection:connection_id>/test",
     scope=READ,
     tenanted=True,
     dags=Dags.NONE,
@@ -206,7 +221,7 @@ def test_connection(call: Call) -> Outcome:
 @endpoint(
     blueprint,
     "GET",
-    "/<connection_id>/usage",
+    "/<connection:connection_id>/usage",
     scope=READ,
     tenanted=True,
     dags=Dags.NONE,

@@ -14,12 +14,12 @@ _TYPE = validate.Regexp(r"\A[A-Za-z0-9_+.-]{1,500}\Z", error="Is not the name of
 _COLUMN = validate.Length(max=500)
 _TEXT = validate.Length(max=5000)
 _PASSPHRASE = validate.Length(min=12, max=1000)
-# What a path would take for something else than a name.
-_NOT_NAMES = {".", "..", "export"}
+# Words that stand in a path where names do.
+RESERVED = ("export", "import", "test")
 
 
 def _name(value: str) -> None:
-    if value in _NOT_NAMES:
+    if value in {*RESERVED, ".", ".."}:
         raise ValidationError(f"Must not be {value!r}.")
 
 

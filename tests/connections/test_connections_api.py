@@ -84,6 +84,7 @@ def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
         ({"connection_id": "a/b"}, "/connection_id"),
         ({"connection_id": ".."}, "/connection_id"),
         ({"connection_id": "export"}, "/connection_id"),
+        ({"connection_id": "test"}, "/connection_id"),
         ({"connection_id": "x" * 251}, "/connection_id"),
         ({"connection_type": ""}, "/connection_type"),
         ({"port": "5432"}, "/port"),
@@ -105,6 +106,15 @@ def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
     assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
     assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
     assert call("GET", URL).json["total_entries"] == 0
+
+
+def test_words_of_paths_are_no_names(call: Callable[..., Any]) -> None:
+    """What stands there for something else offers none of a connection's methods."""
+    for word in ("export", "import", "test"):
+        assert call("DELETE", f"{URL}/{word}").status == 405
+        assert "DELETE" not in call("OPTIONS", f"{URL}/{word}").headers["Allow"]
+        assert call("GET", f"{URL}/{word}s").status == 404
+        assert call("GET", f"{URL}/{word}/usage").status == 404
 
 
 def test_a_name_that_is_there_already_is_a_conflict(
