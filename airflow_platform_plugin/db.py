@@ -109,7 +109,13 @@ def is_current() -> bool:
 def _migrating() -> Iterator[Connection]:
     """A connection for migrations that no other process migrates on at the same time."""
     engine = airflow_settings.engine
-    with Session(engine) as session, create_global_lock(session, DBLocks.MIGRATIONS), engine.connect() as c:
+    # Airflow hands this on as it is: PostgreSQL takes it for milliseconds, MySQL for seconds.
+    patience = 600_000 if engine.dialect.name == "postgresql" else 600
+    with (
+        Session(engine) as session,
+        create_global_lock(session, DBLocks.MIGRATIONS, lock_timeout=patience),
+        engine.connect() as c,
+    ):
         if c.dialect.name == "sqlite":
             # Airflow has no lock for SQLite. BEGIN IMMEDIATE is one, and makes the whole migration atomic:
             # whoever comes second waits, then finds nothing to do.

@@ -13,13 +13,14 @@ from croniter import croniter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat, db, scopes
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.errors import Conflict, FieldError, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -215,6 +216,25 @@ def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) ->
     except Exception as error:
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
     return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+
+
+def require_connections(by: Principal) -> None:
+    """Let pass whoever may read Airflow's connections: a kit that is handed one knows its secrets.
+
+    Who acts for one tenant may not, for Airflow keeps them for all tenants together. What such a deployment
+    has been given once, it keeps when it is rolled back or deployed again.
+
+    Raises:
+        PermissionDenied: the caller may not.
+    """
+    credential = by.credential
+    granted = credential is None or (
+        credential.tenant_id is None and scopes.covers(credential.scopes, "connections:read")
+    )
+    if not granted or ("can_read", "Connections") not in airflow_compat.permissions(by.user):
+        raise PermissionDenied(
+            "To hand connections to a kit needs the right to read them.", scope="connections:read"
+        )
 
 
 def require_good(deployment: Deployment | None, version: str) -> None:

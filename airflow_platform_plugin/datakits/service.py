@@ -11,7 +11,15 @@ from airflow_platform_plugin.datakits.configuration import MASK, configure, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin.datakits.planning import OPTIONS, Place, Plan, Wanted, plan, require_good
+from airflow_platform_plugin.datakits.planning import (
+    OPTIONS,
+    Place,
+    Plan,
+    Wanted,
+    plan,
+    require_connections,
+    require_good,
+)
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
@@ -52,6 +60,8 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
     deployment: Deployment | None = session.scalar(there)
     if not request["force"]:
         require_good(deployment, kit.version)
+    if request["connections"]:
+        require_connections(by)
     manifest = Manifest.model_validate(kit.manifest)
     kept = unseal(deployment.current.encrypted_secrets) if deployment else {}
     wanted = Wanted(

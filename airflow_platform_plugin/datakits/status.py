@@ -3,7 +3,7 @@
 import fcntl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,15 +103,18 @@ def seat() -> Iterator[bool]:
     A seat is a lock on a file, which goes with its process, however that ends.
     """
     folder = Path(AIRFLOW_HOME, "platform")
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        # Locked by another; or a folder that cannot be written, where nobody waits.
         for number in range(_SEATS):
-            file = stack.enter_context(Path(folder, f"waiting-{number}.lock").open("w"))
-            with suppress(BlockingIOError):
+            with suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(Path(folder, f"waiting-{number}.lock").open("w"))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield True
-                return
-        yield False
+                break
+        else:
+            yield False
+            return
+        yield True
 
 
 def wait(deployment_id: str, *, reach: frozenset[str] | None, seconds: int) -> Status:
@@ -123,7 +126,7 @@ def wait(deployment_id: str, *, reach: frozenset[str] | None, seconds: int) -> S
         NotFound: as for ``service.get``.
     """
     deadline = time.monotonic() + seconds
-    with seat() as may_wait:
+    with seat() if seconds else nullcontext(enter_result=False) as may_wait:
         while True:
             with db.transaction() as session:
                 found = find(session, deployment_id, reach=reach)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from airflow.models.connection import Connection
 from sqlalchemy import func, select
 
 from airflow_platform_plugin.airflow_compat import DagModel, Log
@@ -322,6 +323,26 @@ def test_a_strangers_deployment_is_not_found(
         assert stranger("POST", f"{url}/{verb}").status == 404
     for verb in ("rollback", "redeploy"):
         assert stranger("POST", f"{url}/{verb}", json={}).status == 404
+
+
+def test_connections_are_handed_on_by_who_may_read_them(
+    deploy: Callable[..., Any],
+    call: Callable[..., Any],
+    as_tenant: Callable[..., Any],
+    deployment: dict[str, Any],
+    session: Any,
+) -> None:
+    """A tenant's key may not, or its kit would know every secret of Airflow's."""
+    session.add(Connection(conn_id="warehouse_prod", conn_type="postgres", password="p"))
+    session.flush()
+    made = deploy(connections=["warehouse_prod"])
+    assert (made.status, made.json["connections"]) == (201, ["warehouse_prod"])
+    member = as_tenant("analytics-team")
+    body = deployment | {"connections": ["warehouse_prod"]}
+    refused = member("POST", f"{URL}/{NAME}/deploy", json=body)
+    assert (refused.status, refused.json["error"]["details"]["scope"]) == (403, "connections:read")
+    assert member("POST", f"{URL}/{NAME}/deploy", json=deployment).status == 200
+    assert call("GET", f"{URL}/deployments/{made.json['id']}").json["connections"] == []
 
 
 def test_the_digest_that_a_run_found_is_kept(

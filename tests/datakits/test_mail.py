@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from airflow.models.xcom import XCom
 from sqlalchemy import select, update
 
 from airflow_platform_plugin import db, events
+from airflow_platform_plugin.airflow_compat import DagRun, TaskInstance
 from airflow_platform_plugin.datakits import mail
 from airflow_platform_plugin.datakits.models import Mail
+from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
 from airflow_platform_plugin.events import NewEvent
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
@@ -88,16 +91,24 @@ def test_a_run_s_end_is_told_once(end: Callable[..., None], mailbox: Mailbox) ->
     assert "/dags/analytics__production__customer-360-datakit/grid?dag_run_id=r%3C1%3E" in text
 
 
-def test_a_failure_tells_what_is_known(
-    end: Callable[..., None], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_tells_what_is_known(end: Callable[..., None], mailbox: Mailbox, session: Any) -> None:
     """The error is what the runner has left as an XCom."""
-    monkeypatch.setattr(mail.airflow_compat, "xcom", lambda *_: "exit status 3: <no> disk")
-    end("failure")
+    dag_id = "analytics__production__customer-360-datakit"
+    session.add(DagRun(dag_id=dag_id, run_id="r", run_type="manual", execution_date=MOMENT))
+    session.flush()
+    task = {
+        "dag_id": dag_id, "run_id": "r", "task_id": "run", "map_index": -1, "pool": "default_pool",
+        "pool_slots": 1, "try_number": 3,
+    }  # fmt: skip
+    session.execute(TaskInstance.__table__.insert().values(**task))
+    names = {name: task[name] for name in ("dag_id", "run_id", "task_id")}
+    XCom.set(key=ERROR_XCOM, value="exit status 3: <no> disk", **names, session=session)
+    end("failure", run="r")
     mail.send()
     ((addresses, message),) = mailbox.received
     assert addresses == ["alerts@example.com"]
     assert "exit status 3: &lt;no&gt; disk" in body(message)
+    assert "<th align='left'>Tries</th><td>3</td>" in body(message)
 
 
 def test_nobody_is_told_who_did_not_ask(
