@@ -120,6 +120,7 @@ def _migrating() -> Iterator[Connection]:
             # Airflow has no lock for SQLite. BEGIN IMMEDIATE is one, and makes the whole migration atomic:
             # whoever comes second waits, then finds nothing to do.
             c.connection.isolation_level = None
+            c.exec_driver_sql("PRAGMA busy_timeout = 120000")  # the driver would wait for five seconds
             c.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield c
@@ -129,6 +130,7 @@ def _migrating() -> Iterator[Connection]:
                     c.exec_driver_sql("ROLLBACK")
                 raise
             finally:
+                c.exec_driver_sql("PRAGMA busy_timeout = 5000")
                 c.connection.isolation_level = ""
         else:
             yield c

@@ -77,29 +77,32 @@ def build_all(rows: Sequence[Row]) -> Built:
 
 
 def _rows(session: Session, dag_id: str | None) -> list[Row]:
+    # Tables, not mapped classes: the first use of those costs each task process fifty milliseconds.
+    made, revision, tenant = Deployment.__table__.c, DeploymentRevision.__table__.c, Tenant.__table__.c
     in_force = (
         select(
-            Deployment.dag_id,
-            DeploymentRevision.spec,
-            Tenant.tenant_id,
-            Tenant.resource_limits,
-            Deployment.paused,
-            Deployment.id,
-            Deployment.revision,
-            Deployment.loaded_revision,
-            Deployment.import_error,
+            made.dag_id,
+            revision.spec,
+            tenant.tenant_id,
+            tenant.resource_limits,
+            made.paused,
+            made.id,
+            made.revision,
+            made.loaded_revision,
+            made.import_error,
         )
-        .join(
-            DeploymentRevision,
-            (DeploymentRevision.deployment_id == Deployment.id)
-            & (DeploymentRevision.number == Deployment.revision),
+        .select_from(
+            Deployment.__table__.join(
+                DeploymentRevision.__table__,
+                (revision.deployment_id == made.id) & (revision.number == made.revision),
+            ).outerjoin(Tenant.__table__, tenant.tenant_id == made.tenant_id)
         )
-        .outerjoin(Tenant, Tenant.tenant_id == Deployment.tenant_id)
-        .where(Deployment.retired_at.is_(None))
+        .where(made.retired_at.is_(None))
+        .order_by(made.dag_id)
     )
     if dag_id is not None:
-        in_force = in_force.where(Deployment.dag_id == dag_id)
-    return [Row(*row) for row in session.execute(in_force.order_by(Deployment.dag_id))]
+        in_force = in_force.where(made.dag_id == dag_id)
+    return [Row(*row) for row in session.connection().execute(in_force)]
 
 
 def _take_note(session: Session, fileloc: str, rows: Sequence[Row], errors: dict[str, str]) -> None:

@@ -129,13 +129,13 @@ def test_kits_chain_by_their_data(
     )
     dags = loader.load("f")
     written = {dataset.uri for dataset in dags[writer["dag_id"]].get_task("run").outlets}
-    assert written == {"datakit://analytics/production/gold/customer_360"}
+    assert written == {"x-datakit://analytics/production/gold/customer_360"}
 
     def waited_for(made: dict[str, Any]) -> set[str]:
         return {uri for uri, _ in dags[made["dag_id"]].timetable.dataset_condition.iter_datasets()}
 
     assert waited_for(near) == written
-    assert waited_for(far) == {"datakit://analytics/staging/gold/customer_360"}
+    assert waited_for(far) == {"x-datakit://analytics/staging/gold/customer_360"}
 
 
 def test_a_dry_run_answers_all_and_writes_nothing(
