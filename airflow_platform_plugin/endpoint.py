@@ -64,7 +64,7 @@ class Endpoint:
         personal: True where everybody may, on what is their own; the handler looks at whose it is. The
             scope then counts for credentials alone, and roles need no permission.
         tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
-        text: the media types, beside JSON, of the ``Text`` that it may answer; of a GET alone.
+        text: the media types, beside JSON, of the ``Text`` that a GET may answer with the same in it.
         also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
             be something new, 404 where the body names what may be missing.
         rate: what its requests count as against the caller's limits; None for what their method says.

@@ -142,7 +142,7 @@ def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> J
         if status != HTTPStatus.NO_CONTENT:
             schema = declared.answer or {"type": "object"}
             answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
-            answer["content"] |= {media: {"schema": {"type": "string"}} for media in declared.text}
+            answer["content"] |= {media: {"schema": schema} for media in declared.text}
         if links:
             answer["links"] = links
         described["responses"][str(int(status))] = answer
