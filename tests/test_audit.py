@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from sqlalchemy import delete, select
 
 from airflow_platform_plugin import db, models
@@ -11,6 +12,13 @@ from airflow_platform_plugin.airflow_compat import Log
 from airflow_platform_plugin.auth import keys
 
 KEYS = "/api/v1/platform/api-keys"
+
+
+@pytest.fixture(autouse=True)
+def _empty(request: pytest.FixtureRequest) -> None:
+    """Begin without what other tests have committed; in this test's transaction alone."""
+    if "session" in request.fixturenames:
+        request.getfixturevalue("session").execute(delete(Log))
 
 
 def rows(session: Any, event: str) -> list[Any]:
