@@ -12,6 +12,7 @@ from reference import commands
 from sqlalchemy import delete
 
 from airflow_platform_plugin import db
+from airflow_platform_plugin.airflow_compat import Log
 from airflow_platform_plugin.runs.backfill.models import Backfill
 
 COMMANDS = [
@@ -77,3 +78,5 @@ def test_the_backfill_of_the_reference(live: Run) -> None:
     finally:
         with db.transaction() as session:
             session.execute(delete(Backfill))
+            events = [f"platform.{name}_backfill" for name in ("create", "cancel")]
+            session.execute(delete(Log).where(Log.event.in_(events)))

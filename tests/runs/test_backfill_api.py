@@ -143,6 +143,7 @@ def test_lists_are_narrowed_and_ordered(call: Request) -> None:
         ({"max_active_runs": "2"}, "/max_active_runs"),
         ({"reprocess": "some"}, "/reprocess"),
         ({"run_backwards": "yes"}, "/run_backwards"),
+        ({"dry_run": 0}, "/dry_run"),
         ({"conf": []}, "/conf"),
         ({"colour": "red"}, "/colour"),
     ],

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import AnswerSchema, Flag, InputSchema, PageQuery, Timestamp, order_by
 from airflow_platform_plugin.runs.backfill.models import State
 
 REPROCESS = ("none", "failed", "all")
@@ -44,8 +44,8 @@ class BackfillInput(InputSchema):
         load_default=None, allow_none=True, strict=True, validate=validate.Range(min=1, max=1000)
     )
     reprocess = fields.String(load_default="none", validate=validate.OneOf(REPROCESS))
-    run_backwards = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    run_backwards = Flag(load_default=False)
+    dry_run = Flag(load_default=False)
 
 
 class BackfillQuery(PageQuery):

@@ -5,12 +5,11 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, pre_load, validate
 
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema
+from airflow_platform_plugin.fields import AnswerSchema, Flag, InputSchema
 
 MOST_ITEMS = 1000
 _LENGTH = validate.Length(min=1, max=MOST_ITEMS)
 _ID = validate.Length(min=1, max=250)
-_FLAG = {"truthy": {True}, "falsy": {False}}
 # What MySQL's timestamps can hold.
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
 
@@ -42,10 +41,10 @@ class TasksInput(InputSchema):
         fields.String(validate=_ID), load_default=None, allow_none=True, validate=validate.Length(min=1)
     )
     task_id = fields.String(validate=_ID)
-    only_failed = fields.Boolean(load_default=False, **_FLAG)
-    include_upstream = fields.Boolean(load_default=False, **_FLAG)
-    include_downstream = fields.Boolean(load_default=False, **_FLAG)
-    reset_dag_runs = fields.Boolean(load_default=True, **_FLAG)
+    only_failed = Flag(load_default=False)
+    include_upstream = Flag(load_default=False)
+    include_downstream = Flag(load_default=False)
+    reset_dag_runs = Flag(load_default=True)
 
     @pre_load
     def _one_task(self, data: Any, **_: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
@@ -63,7 +62,7 @@ class ClearInput(InputSchema):
     """Tasks to clear, of any runs; a dry run only tells which they are."""
 
     tasks = fields.List(fields.Nested(TasksInput), required=True, validate=_LENGTH)
-    dry_run = fields.Boolean(load_default=False, **_FLAG)
+    dry_run = Flag(load_default=False)
 
 
 class ErrorAnswer(AnswerSchema):
