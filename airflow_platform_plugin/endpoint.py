@@ -186,9 +186,7 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
         trail = audit.Trail(session)
         dumped, status, version = _call(declaration, handler, Call(principal, body, query, path, session))
         trail.write(principal, handler.__name__)
-        if claim is not None and isinstance(dumped, Text):
-            claim.release(session)  # a document that was asked for by POST: asking again changes nothing
-        elif claim is not None:
+        if claim is not None:
             claim.keep(session, status, dumped)
     return _respond(dumped, status, version)
 

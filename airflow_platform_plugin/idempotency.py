@@ -67,10 +67,6 @@ class Claimed:
         answer = crypto.encrypt(json.dumps(dumped))
         _update(session, Claim.id == self.id, status=int(status), encrypted_answer=answer)
 
-    def release(self, session: Session) -> None:
-        """Keep nothing: whoever sends the same again has it done again."""
-        session.execute(delete(Claim).where(Claim.id == self.id), execution_options=_UNSYNCHRONIZED)
-
 
 def claim(session: Session, principal: Principal) -> Claimed | None:
     """Claim this request's key, if it has one. The transaction must not have read anything before.

@@ -94,18 +94,6 @@ def test_the_answer_is_kept_for_a_day_and_encrypted(
     assert (second.status, second.json["name"]) == (201, "another")
 
 
-def test_a_document_asked_for_by_post_is_made_again(call: Call, session: Any) -> None:
-    """An export is no work to be done once, and none of it is kept."""
-    header = {"Idempotency-Key": "a1"}
-    body = {"passphrase": "a long passphrase"}
-    path = "/api/v1/platform/connections/export?secrets=encrypted"
-    for _ in range(2):
-        answer = call("POST", path, json=body, headers=header)
-        assert answer.status == 200
-        assert "Idempotency-Replayed" not in answer.headers
-    assert session.scalars(select(Claim)).all() == []
-
-
 def test_old_keys_are_forgotten(call: Call, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     call("POST", KEYS, json={"name": "k"}, headers={"Idempotency-Key": "a1"})
     assert idempotency.expire() == 0
