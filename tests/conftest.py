@@ -93,6 +93,17 @@ def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         outer.rollback()
 
 
+@pytest.fixture(autouse=True)
+def _unmasked(request: pytest.FixtureRequest) -> None:
+    """Airflow's masker remembers every password that it has seen; one test's is another's plain word."""
+    if "app" in request.fixturenames:
+        from airflow.utils.log.secrets_masker import _secrets_masker
+
+        masker = _secrets_masker()
+        masker.patterns.clear()
+        masker.replacer = None
+
+
 @pytest.fixture
 def user_id(app: Any) -> Callable[[str], int]:
     """The id of a user by name."""

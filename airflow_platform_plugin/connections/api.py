@@ -4,10 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint
-from flask.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter
 
-from airflow_platform_plugin import paging
+from airflow_platform_plugin import paging, routes
 from airflow_platform_plugin.connections import formats, service, testing, transfer
 from airflow_platform_plugin.connections.access import EXPORT, READ, WRITE
 from airflow_platform_plugin.connections.found import Found
@@ -36,18 +34,7 @@ from airflow_platform_plugin.errors import Conflict
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_connections", __name__, url_prefix="/api/v1/platform/connections")
-
-
-class NameConverter(BaseConverter):
-    """A connection's name in a path: none of the words that stand there for something else."""
-
-    regex = rf"(?!(?:{'|'.join(RESERVED)})$)[^/]+"
-    part_isolating = True
-
-
-@blueprint.record
-def _convert(state: BlueprintSetupState) -> None:
-    state.app.url_map.converters["connection"] = NameConverter
+routes.reserve(blueprint, "connection", RESERVED)
 
 
 @endpoint(

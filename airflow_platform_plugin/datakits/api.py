@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging
+from airflow_platform_plugin import paging, routes
 from airflow_platform_plugin.datakits import manifest, registry
 from airflow_platform_plugin.datakits.manifest import Registration
 from airflow_platform_plugin.datakits.models import DataKit
@@ -20,6 +20,7 @@ from airflow_platform_plugin.fields import PageQuery
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
+routes.reserve(blueprint, "kit", registry.RESERVED)
 
 
 @endpoint(
@@ -67,7 +68,7 @@ def _find(call: Call) -> DataKit:
 @endpoint(
     blueprint,
     "GET",
-    "/<datakit_id>",
+    "/<kit:datakit_id>",
     scope="datakits:read",
     tenanted=True,
     dags=Dags.NONE,
@@ -81,7 +82,7 @@ def get_datakit(call: Call) -> DataKit:
 @endpoint(
     blueprint,
     "GET",
-    "/<datakit_id>/versions",
+    "/<kit:datakit_id>/versions",
     scope="datakits:read",
     tenanted=True,
     dags=Dags.NONE,
@@ -97,7 +98,7 @@ def list_datakit_versions(call: Call) -> paging.Page:
 @endpoint(
     blueprint,
     "PATCH",
-    "/<datakit_id>",
+    "/<kit:datakit_id>",
     scope="datakits:write",
     tenanted=True,
     dags=Dags.NONE,
@@ -117,7 +118,7 @@ def update_datakit(call: Call) -> DataKit:
 @endpoint(
     blueprint,
     "DELETE",
-    "/<datakit_id>",
+    "/<kit:datakit_id>",
     scope="datakits:write",
     tenanted=True,
     dags=Dags.NONE,

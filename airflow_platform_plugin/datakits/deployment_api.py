@@ -29,7 +29,7 @@ blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api
 @endpoint(
     blueprint,
     "POST",
-    "/<datakit_id>/deploy",
+    "/<kit:datakit_id>/deploy",
     scope="datakits:write",
     tenanted=True,
     body=DeployInput,

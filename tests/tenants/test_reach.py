@@ -1,5 +1,6 @@
 """Who reaches what of a tenant: every endpoint, as its people, another's, a stranger, an administrator."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -128,7 +129,7 @@ def endpoints(app: Any) -> list[tuple[str, str, Endpoint]]:
 
 def path_of(rule: str, own: Own) -> str:
     for name, value in own._asdict().items():
-        rule = rule.replace(f"<{name}>", value)
+        rule = re.sub(rf"<(\w+:)?{name}>", value, rule)
     return rule
 
 
