@@ -31,6 +31,7 @@ from airflow_platform_plugin.connections.schemas import (
 from airflow_platform_plugin.connections.usage import usage
 from airflow_platform_plugin.endpoint import Call, Text, endpoint
 from airflow_platform_plugin.errors import Conflict
+from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_connections", __name__, url_prefix="/api/v1/platform/connections")
@@ -91,6 +92,7 @@ def export_connections(call: Call) -> formats.Document | Text:
     "POST",
     "/export",
     scope=EXPORT,
+    rate=Rate.BULK,
     tenanted=True,
     dags=Dags.NONE,
     query=SealedExportQuery,
@@ -106,6 +108,7 @@ def export_connections_with_secrets(call: Call) -> dict[str, Any]:
     "POST",
     "/import",
     scope=WRITE,
+    rate=Rate.BULK,
     tenanted=True,
     dags=Dags.NONE,
     body=ImportInput,

@@ -13,6 +13,7 @@ from airflow_platform_cli.commands import (
     api_keys,
     backfills,
     config,
+    connections,
     dags,
     datakits,
     login,
@@ -32,7 +33,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they would print local variables, the API key among them
 )
-for group in (config, dags, backfills, tasks, datakits, tenants, webhooks, api_keys, oauth_clients):
+for group in (
+    config,
+    dags,
+    backfills,
+    tasks,
+    datakits,
+    tenants,
+    connections,
+    webhooks,
+    api_keys,
+    oauth_clients,
+):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2].replace("_", "-"))
 for command in (query.query, login.login, login.logout):
     app.command()(command)

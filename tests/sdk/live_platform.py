@@ -87,3 +87,22 @@ def pipeline() -> Iterator[Callable[[], None]]:
         log.write_text("it went well\n")
     yield finish
     delete_dag(DAG_ID)
+
+
+@contextmanager
+def connections_taken_away() -> Iterator[None]:
+    """Whatever connections are made meanwhile are gone at the end, and what the audit log has of them."""
+    from airflow.models import Connection, Log
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin import db
+    from airflow_platform_plugin.connections.models import PlatformConnection
+    from airflow_platform_plugin.idempotency import Claim
+
+    try:
+        yield
+    finally:
+        with db.transaction() as session:
+            told = delete(Log).where(Log.event.like("platform.%connection%"))
+            for statement in (delete(PlatformConnection), delete(Connection), delete(Claim), told):
+                session.execute(statement, execution_options={"synchronize_session": False})

@@ -8,6 +8,7 @@ import httpx
 from airflow_platform._async.analytics import AsyncAnalytics
 from airflow_platform._async.api_keys import AsyncApiKeys
 from airflow_platform._async.backfills import AsyncBackfills
+from airflow_platform._async.connections import AsyncConnections
 from airflow_platform._async.dags import AsyncDags
 from airflow_platform._async.datakits import AsyncDataKits
 from airflow_platform._async.oauth import AsyncOAuth
@@ -67,6 +68,7 @@ class AsyncPlatformClient:
         self.tasks = AsyncTasks(self._session)
         self.datakits = AsyncDataKits(self._session)
         self.tenants = AsyncTenants(self._session)
+        self.connections = AsyncConnections(self._session)
         self.analytics = AsyncAnalytics(self._session)
         self.webhooks = AsyncWebhooks(self._session)
         self.api_keys = AsyncApiKeys(self._session)

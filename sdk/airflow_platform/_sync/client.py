@@ -9,6 +9,7 @@ import httpx
 from airflow_platform._sync.analytics import Analytics
 from airflow_platform._sync.api_keys import ApiKeys
 from airflow_platform._sync.backfills import Backfills
+from airflow_platform._sync.connections import Connections
 from airflow_platform._sync.dags import Dags
 from airflow_platform._sync.datakits import DataKits
 from airflow_platform._sync.oauth import OAuth
@@ -68,6 +69,7 @@ class PlatformClient:
         self.tasks = Tasks(self._session)
         self.datakits = DataKits(self._session)
         self.tenants = Tenants(self._session)
+        self.connections = Connections(self._session)
         self.analytics = Analytics(self._session)
         self.webhooks = Webhooks(self._session)
         self.api_keys = ApiKeys(self._session)

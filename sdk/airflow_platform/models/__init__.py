@@ -11,6 +11,13 @@ from airflow_platform.models.backfills import (
     ItemResult,
 )
 from airflow_platform.models.base import Model
+from airflow_platform.models.connections import (
+    Connection,
+    ConnectionTest,
+    ConnectionUsage,
+    ImportedConnection,
+    ImportResult,
+)
 from airflow_platform.models.dags import Dag, DagRunFields, Tag
 from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus, Revision
 from airflow_platform.models.oauth_clients import OAuthClient
@@ -24,12 +31,17 @@ __all__ = [
     "BackfillProgress",
     "ClearResults",
     "Cleared",
+    "Connection",
+    "ConnectionTest",
+    "ConnectionUsage",
     "Dag",
     "DagRunFields",
     "DataKit",
     "Deployment",
     "DeploymentStatus",
     "FirstRun",
+    "ImportResult",
+    "ImportedConnection",
     "ItemResult",
     "Model",
     "OAuthClient",

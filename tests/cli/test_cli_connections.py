@@ -1,0 +1,185 @@
+"""``airflow-cli connections``: the reference's commands, and what they do in the real application."""
+
+import io
+import json
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import Run
+from fake_platform import FakePlatform
+from live_platform import connections_taken_away
+from reference import commands
+
+COMMANDS = [command for command in commands() if command[0] == "connections"]
+CONNECTIONS = "/api/v1/platform/connections"
+
+
+@pytest.fixture
+def admin(
+    unconfigured: Run, live_url: str, committed_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """``airflow-cli`` of an administrator."""
+    monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", live_url)
+    monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", committed_key("admin"))
+    with connections_taken_away():
+        yield unconfigured
+
+
+@pytest.fixture
+def type_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put something into standard input."""
+    return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def answer(result: Any) -> Any:
+    """What a command that went well has printed as JSON."""
+    assert (result.status, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_reference(
+    command: list[str],
+    cli: Run,
+    platform: FakePlatform,
+    type_in: Callable[[str], None],
+    folder: Path,
+) -> None:
+    """Each command runs as it stands; the shell's ``< password.txt`` is standard input."""
+    connection = {"connection_id": "warehouse_prod", "connection_type": "postgres"}
+    outcome = {"status": "success", "message": "Connection successfully tested", "latency_ms": 45}
+    platform.routes = {
+        ("GET", CONNECTIONS): {"connections": [connection], "total_entries": 1},
+        ("POST", CONNECTIONS): connection,
+        ("POST", f"{CONNECTIONS}/warehouse_prod/test"): outcome,
+        ("GET", f"{CONNECTIONS}/export"): "warehouse_prod: {conn_type: postgres}\n",
+        ("POST", f"{CONNECTIONS}/import"): {
+            "connections": [{"connection_id": "warehouse_prod", "result": "created"}]
+        },
+    }
+    file = folder / "connections.yaml"
+    if command[1] == "import":
+        file.write_text("warehouse_prod: {conn_type: postgres}\n")
+    if "<" in command:
+        command = command[: command.index("<")]
+        type_in("pass word\n")
+    result = cli(*command)
+    assert result.status == 0
+    match command[1]:
+        case "create":
+            assert platform.last.body == {
+                "connection_id": "warehouse_prod",
+                "connection_type": "postgres",
+                "host": "warehouse.example.com",
+                "port": 5432,
+                "schema": "analytics",
+                "login": "airflow",
+                "password": "pass word",
+            }
+        case "export":
+            assert file.read_text() == "warehouse_prod: {conn_type: postgres}\n"
+            assert (result.out, platform.last.query) == ("", {"format": ["yaml"]})
+        case "import":
+            assert platform.last.body["content"] == file.read_text()
+            assert platform.last.body["format"] == "yaml"
+        case "test":
+            assert "success" in result.out
+        case _:
+            assert "warehouse_prod" in result.out
+
+
+def test_life_of_a_connection(
+    admin: Run, type_in: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made, listed, changed, tested and deleted; its password is nowhere to be seen."""
+    file = tmp_path / "a.db"
+    type_in("secret-word")
+    made = admin("connections", "create", "c", "--type", "sqlite", "--host", str(file), "--password-stdin")
+    assert made.status == 0
+    shown = answer(admin("connections", "get", "c", "-o", "json"))
+    assert shown["secrets_set"] == ["password"]
+    assert "secret-word" not in made.out + str(shown)
+    change = ["--extra", '{"a": 1}', "--description", "d", "--remove", "password", "-o", "json"]
+    changed = answer(admin("connections", "update", "c", *change))
+    assert (changed["extra"], changed["description"], changed["secrets_set"]) == ({"a": 1}, "d", [])
+    assert "c" in admin("connections", "list", "--type", "sqlite").out
+    assert admin("connections", "test", "c").status == 1
+    monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
+    failed = admin("connections", "test", "c", "-o", "json")
+    assert (failed.status, json.loads(failed.out)["status"]) == (1, "failed")
+    file.touch()
+    assert answer(admin("connections", "test", "c", "--timeout", "30", "-o", "json"))["status"] == "success"
+    assert answer(admin("connections", "usage", "c", "-o", "json"))["used_by"] == {"dags": []}
+    assert answer(admin("connections", "delete", "c", "-o", "json")) == {
+        "connection_id": "c",
+        "deleted": True,
+    }
+    assert "RESOURCE_NOT_FOUND" in admin("connections", "get", "c").err
+
+
+def test_transfer(admin: Run, type_in: Callable[[str], None], tmp_path: Path) -> None:
+    """With a passphrase the secrets come along; a file is its owner's alone."""
+    type_in("secret-word")
+    admin("connections", "create", "c", "--type", "http", "--password-stdin")
+    sealed, plain = tmp_path / "sealed.yaml", tmp_path / "plain.json"
+    type_in("a long passphrase\n")
+    result = admin("connections", "export", "--output", str(sealed), "--passphrase-stdin")
+    assert (result.status, result.out) == (0, "")
+    assert admin("connections", "export", "--output", str(plain)).status == 0
+    assert "secret-word" not in sealed.read_text() + plain.read_text()
+    assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
+    assert json.loads(plain.read_text())["c"]["password"] == "***"
+    assert "CONFLICT" in admin("connections", "import", "--file", str(plain)).err
+    dry = admin("connections", "import", "--file", str(plain), "--dry-run", "-o", "json")
+    assert (dry.status, json.loads(dry.out)[0]["result"]) == (1, "failed")
+    admin("connections", "delete", "c")
+    assert "passphrase" in admin("connections", "import", "--file", str(sealed)).err
+    type_in("a long passphrase")
+    rows = yaml.safe_load(
+        admin("connections", "import", "--file", str(sealed), "--passphrase-stdin", "-o", "yaml").out
+    )
+    assert [(row["connection_id"], row["result"], row["missing_secrets"]) for row in rows] == [
+        ("c", "created", [])
+    ]
+    assert answer(admin("connections", "get", "c", "-o", "json"))["secrets_set"] == ["password"]
+
+
+def test_env_file(admin: Run, tmp_path: Path) -> None:
+    """What Airflow's own export writes is read by the end of its name."""
+    file = tmp_path / ".env"
+    file.write_text("c=postgres://u:p@h:5432/s\n")
+    assert "created" in admin("connections", "import", "--file", str(file)).out
+    result = admin("connections", "import", "--file", str(file), "--on-conflict", "overwrite")
+    assert "overwritten" in result.out
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (["create", "c"], 2),
+        (["create", "..", "--type", "http"], 2),
+        (["create", "c", "--type", "http", "--extra", "[]"], 2),
+        (["update", "c"], 2),
+        (["export", "--output", "connections.env"], 2),
+        (["import", "--file", "connections.toml"], 2),
+        (["import", "--file", "missing.yaml"], 1),
+        (["export", "--output", "no/such/folder/c.yaml"], 1),
+    ],
+)
+def test_wrong_calls(command: list[str], status: int, cli: Run, platform: FakePlatform, folder: Path) -> None:
+    """Nothing is asked of the platform, or it makes no difference."""
+    platform.routes = {("GET", f"{CONNECTIONS}/export"): "{}"}
+    assert cli("connections", *command).status == status
+    assert not any(request.method == "POST" for request in platform.requests)
