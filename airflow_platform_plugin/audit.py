@@ -33,20 +33,16 @@ class Trail:
         """Add the row, if anything has changed; a change too long to keep is told without its values."""
         if not self.changes:
             return
-        extra = {"changes": self.changes, "request_id": http.request_id()}
-        text = json.dumps(extra, default=str)
-        if len(text) > _LONGEST_EXTRA:
-            brief = [{**change, "before": None, "after": None, "too_long": True} for change in self.changes]
-            text = json.dumps({**extra, "changes": brief[:100]}, default=str)
-        row = airflow_compat.Log(
-            event=f"platform.{name}"[:_LONGEST_EVENT],
-            task_instance=None,
-            owner=principal.username,
-            extra=text,
+        brief = [{**change, "before": None, "after": None, "too_long": True} for change in self.changes]
+        dag_id = next((change["dag_id"] for change in self.changes if change.get("dag_id")), None)
+        _add(
+            self._session,
+            principal,
+            name,
+            {"changes": self.changes},
+            brief={"changes": brief[:100]},
+            dag_id=dag_id,
         )
-        row.dag_id = next((change["dag_id"] for change in self.changes if change.get("dag_id")), None)
-        self._session.add(row)
-        self._session.flush()
 
     def _collect(self, session: Session, _context: object) -> None:
         for row in [*session.new, *session.dirty, *session.deleted]:
@@ -92,12 +88,27 @@ def note_run(
     **extra: Any,  # noqa: ANN401 - any JSON
 ) -> None:
     """Add a row about something of Airflow's own that a request has changed in a run."""
+    told = airflow_compat.redact(extra)
+    _add(session, principal, name, told, brief={"too_long": True}, dag_id=dag_id, run_id=run_id)
+
+
+def _add(  # noqa: PLR0913 - a row's columns
+    session: Session,
+    principal: Principal,
+    name: str,
+    told: dict[str, Any],
+    *,
+    brief: dict[str, Any],
+    dag_id: str | None,
+    run_id: str | None = None,
+) -> None:
+    """Add a row that tells so, or where that is too long to keep, as much as ``brief``."""
     request = {"request_id": http.request_id()}
-    text = json.dumps({**airflow_compat.redact(extra), **request}, default=str)
+    text = json.dumps({**told, **request}, default=str)
     if len(text) > _LONGEST_EXTRA:
-        text = json.dumps({"too_long": True, **request})
+        text = json.dumps({**brief, **request}, default=str)
     row = airflow_compat.Log(
-        event=f"platform.{name}", task_instance=None, owner=principal.username, extra=text
+        event=f"platform.{name}"[:_LONGEST_EVENT], task_instance=None, owner=principal.username, extra=text
     )
     row.dag_id, row.run_id = dag_id, run_id
     session.add(row)

@@ -1,8 +1,9 @@
 """Pages of lists, in an order that is the same on every database and from page to page."""
 
+import re
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, inspect, or_, select
 from sqlalchemy.orm import Session
 
 
@@ -26,6 +27,12 @@ def fetch(session: Session, statement: Any, *, limit: int, offset: int, order_by
     counted = select(func.count()).select_from(statement.order_by(None).subquery())
     items = session.execute(ordered(statement, order_by).limit(limit).offset(offset)).scalars().all()
     return Page(list(items), int(session.scalar(counted) or 0))
+
+
+def containing(text: str, *columns: Any) -> Any:  # noqa: ANN401 - columns, a condition
+    """Rows with ``text`` in one of the columns, whatever the case; ``%`` and ``_`` stand for themselves."""
+    pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")
+    return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
 
 
 def ordered(statement: Any, order_by: str | None) -> Any:  # noqa: ANN401 - a Select

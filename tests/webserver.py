@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+from forms import form_token
 
 from airflow_platform_plugin.quickstart.processes import Processes, environment, free_port
 
@@ -39,12 +40,6 @@ class Webserver:
         form = {"username": "admin", "password": "admin", "csrf_token": token}
         client.post("/login/", data=form).raise_for_status()
         return client
-
-
-def form_token(page: str) -> str:
-    """What a form of Airflow's must bring back, so that no other page sends it."""
-    field = page.split('name="csrf_token"', 1)[1]
-    return field.split('value="', 1)[1].split('"', 1)[0]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Recognise what a program shows: an API key or a token, in one indexed query or none; a tenant's key in two.
+"""Recognise what a program shows: an API key or a token, in one indexed query or none.
 
 A web worker remembers what it has found for a second, so that a busy program costs one query a second;
 a revocation counts everywhere within that second. Remembered is the credential alone: its owner and
@@ -100,11 +100,11 @@ def _find(session: Session, parsed: keys.KeyText) -> Found | None:
     if parsed.prefix == keys.ACCESS_TOKEN:
         found = tokens.find(session, parsed)
         return None if found is None or found[0].is_revoked() else of_token(*found)
-    row = service.find(session, parsed)
-    return None if row is None else of_key(row, service.tenant_rate_limits(session, row.tenant_id))
+    live = service.find(session, parsed)
+    return None if live is None else of_key(*live)
 
 
-def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None = None) -> Found:
+def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> Found:
     """An API key's row in the words of a request; its own rate limits count more than its tenant's."""
     networks = row.allowed_networks
     return Found(

@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, and_, or_, select, true, update
 from sqlalchemy.orm import Session
@@ -71,9 +71,18 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
     return create(session, user_id=user_id, by=by.username, **fields)
 
 
-def find(session: Session, parsed: keys.KeyText) -> ApiKey | None:
+class Live(NamedTuple):
+    """A key that counts, and how often its tenant's keys may call; None for what the settings say."""
+
+    row: ApiKey
+    tenant_rate_limits: dict[str, str] | None
+
+
+def find(session: Session, parsed: keys.KeyText) -> Live | None:
     """The live key of those parts, or None; a rotated key is found by its former secret for a while."""
-    row: ApiKey | None = session.get(ApiKey, parsed.id)
+    tenant = _tenants()
+    wanted = select(ApiKey, tenant.c.rate_limits).outerjoin(tenant, tenant.c.tenant_id == ApiKey.tenant_id)
+    row, tenant_rate_limits = session.execute(wanted.where(ApiKey.id == parsed.id)).first() or (None, None)
     given = crypto.digest(parsed.secret)
     # All compared, and also where there is no row, so that timing does not tell known ids from unknown ones.
     current = hmac.compare_digest(str(row.secret_hash if row else ""), given)
@@ -81,7 +90,7 @@ def find(session: Session, parsed: keys.KeyText) -> ApiKey | None:
     if row is None or row.revoked_at is not None:
         return None
     overlaps = former and row.previous_expires_at is not None and db.now() < row.previous_expires_at
-    return row if current or overlaps else None
+    return Live(row, tenant_rate_limits) if current or overlaps else None
 
 
 def note_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
@@ -229,13 +238,12 @@ def _require_rate_limits_unchanged(
     changes = "rate_limits" in fields
     if "tenant_id" in fields:
         tenants = (fields["tenant_id"], row.tenant_id if row is not None else None)
-        changes = changes or any(tenant_rate_limits(session, tenant_id) for tenant_id in tenants)
+        changes = changes or any(_tenant_rate_limits(session, tenant_id) for tenant_id in tenants)
     if changes and not by.may(OTHERS_WRITE):
         raise PermissionDenied(f"Rate limits need the permission {OTHERS_WRITE}.", scope=OTHERS_WRITE)
 
 
-def tenant_rate_limits(session: Session, tenant_id: str | None) -> dict[str, str] | None:
-    """How often each key of the tenant may call, by class of request; None for what the settings say."""
+def _tenant_rate_limits(session: Session, tenant_id: str | None) -> dict[str, str] | None:
     if tenant_id is None:
         return None
     tenant = _tenants()

@@ -1,10 +1,9 @@
 """Connections: made, found, changed, deleted. Airflow's row and ours are written together."""
 
 import json
-import re
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import audit, db, paging
@@ -86,9 +85,7 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Pa
     if "tenant_id" in query:
         wanted = wanted.where(PlatformConnection.tenant_id == query["tenant_id"])
     if "search" in query:
-        pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", query["search"]) + "%")
-        names = (Connection.conn_id, Connection.description)
-        wanted = wanted.where(or_(*(func.lower(name).like(pattern, escape="\\") for name in names)))
+        wanted = wanted.where(paging.containing(query["search"], Connection.conn_id, Connection.description))
     order_by = query.get("order_by")
     if order_by is not None:
         sign, name = ("-" if order_by.startswith("-") else ""), order_by.removeprefix("-")

@@ -1,11 +1,10 @@
 """The registry of kits: versions registered, found, withdrawn, deleted."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import delete as sql_delete
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db, paging
@@ -146,11 +145,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
     for tag in tags:
         wanted = wanted.where(DataKit.id.in_(select(DataKitTag.datakit_id).where(DataKitTag.tag == tag)))
     if search:
-        pattern = "%" + re.sub(r"([\\%_])", r"\\\1", search) + "%"
-        texts = (DataKit.name, DataKit.description)
-        wanted = wanted.where(
-            or_(*(func.lower(text).like(func.lower(pattern), escape="\\") for text in texts))
-        )
+        wanted = wanted.where(paging.containing(search, DataKit.name, DataKit.description))
     return paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
 
 

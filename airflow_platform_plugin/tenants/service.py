@@ -1,10 +1,9 @@
 """Tenants: created, found, changed, deleted; and what they own."""
 
-import re
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, paging, quantities
@@ -163,11 +162,7 @@ def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | Non
     if "namespace" in query:
         wanted = wanted.where(Tenant.namespace == query["namespace"])
     if "search" in query:
-        pattern = "%" + re.sub(r"([\\%_])", r"\\\1", query["search"]) + "%"
-        names = (Tenant.tenant_id, Tenant.display_name)
-        wanted = wanted.where(
-            or_(*(func.lower(name).like(func.lower(pattern), escape="\\") for name in names))
-        )
+        wanted = wanted.where(paging.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
     return paging.fetch(
         session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from forms import log_in
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
@@ -113,9 +114,4 @@ def test_a_mangled_key_costs_no_query(session: Any) -> None:
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
     """A client that is logged in as the administrator, as a browser is; once, for logins are limited."""
-    client = app.test_client()
-    page = client.get("/login/").get_data(as_text=True)
-    token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
-    answer = client.post("/login/", data={"username": "admin", "password": "admin", "csrf_token": token})
-    assert answer.status_code == 302
-    return client
+    return log_in(app, "admin")

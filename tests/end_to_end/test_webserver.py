@@ -17,6 +17,7 @@ import pytest
 import webserver
 from airflow_platform import AsyncPlatformClient, PlatformClient
 from airflow_platform.exceptions import AuthenticationError, PermissionDeniedError
+from forms import form_token
 
 PATH = "/api/v1/dags?limit=1"
 TRIES = 30  # enough that each of the workers answers some
@@ -106,7 +107,7 @@ def test_the_command_line_logs_in_with_a_browser(server: webserver.Webserver, tm
                 url = re.search(r"http\S+/oauth/authorize\S+", printed)
             with closing(server.log_in()) as browser:
                 page = browser.get(url[0])
-                form = {"csrf_token": webserver.form_token(page.text), "decision": "allow"}
+                form = {"csrf_token": form_token(page.text), "decision": "allow"}
                 assert browser.post(str(page.url), data=form).status_code == 200
             printed += login.stdout.read()
         except BaseException:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from forms import log_in
 
 from airflow_platform_plugin.openapi import document, views
 
@@ -15,12 +16,7 @@ URL = "/platform/api/"
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
     """A client that is logged in as somebody who may only look."""
-    client = app.test_client()
-    page = client.get("/login/").get_data(as_text=True)
-    token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
-    answer = client.post("/login/", data={"username": "viewer", "password": "viewer", "csrf_token": token})
-    assert answer.status_code == 302
-    return client
+    return log_in(app, "viewer")
 
 
 def test_the_page_needs_a_login(app: Any) -> None:

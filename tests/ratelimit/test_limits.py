@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from forms import log_in
 
 from airflow_platform_plugin import settings
 from airflow_platform_plugin.auth import keys
@@ -279,12 +280,7 @@ def test_a_program_that_sends_a_session_beside_its_password_is_no_browser(
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
     """A client that is logged in as the administrator; once, for logins are limited by Airflow itself."""
-    client = app.test_client()
-    page = client.get("/login/").get_data(as_text=True)
-    token = page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]
-    answer = client.post("/login/", data={"username": "admin", "password": "admin", "csrf_token": token})
-    assert answer.status_code == 302
-    return client
+    return log_in(app, "admin")
 
 
 def test_browsers_are_exempt(browser: Any, limit: Limit) -> None:

@@ -40,8 +40,3 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
     by = Principal("admin", SimpleNamespace(id=user_id))
     client, secret = service.create(session, given | fields, by=by)
     return Registered(str(client.client_id), secret)
-
-
-def form_token(page: str) -> str:
-    """The token against forged forms that a page carries."""
-    return page.split('name="csrf_token"', 1)[1].split('value="', 1)[1].split('"', 1)[0]

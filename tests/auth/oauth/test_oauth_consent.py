@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
-from registered import CHALLENGE, REDIRECT, VERIFIER, Registered, form_token
+from forms import form_token
+from registered import CHALLENGE, REDIRECT, VERIFIER, Registered
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 

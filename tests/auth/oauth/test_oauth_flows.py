@@ -11,7 +11,8 @@ import pytest
 import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
-from registered import SERVICE, Registered, form_token
+from forms import form_token
+from registered import SERVICE, Registered
 from requests_oauthlib import OAuth2Session
 from werkzeug.serving import make_server
 
