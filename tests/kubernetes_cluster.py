@@ -1,0 +1,193 @@
+"""A real Kubernetes cluster of one node for tests: everything on loopback, in a temporary folder.
+
+``python tests/kubernetes_cluster.py PROGRAMS COMMAND…`` runs a command with one; see scripts/test-kubernetes.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from docker_engine import busybox_image, engine
+
+from airflow_platform_plugin.quickstart.processes import Processes, StepFailed, free_port
+
+_START_TIMEOUT = 120.0  # seconds
+_NODE = "127.0.0.1"  # the kubelet takes its address from this name, and only so a loopback one
+
+# What holds a pod's namespaces together; it ends as soon as it is asked to.
+_PAUSE = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done"
+
+# The kubelet keeps logs and checkpoints in fixed places and sets the kernel up to its taste. Here all of that
+# happens in the folder: these are mounts in the engine's namespace, which nobody else sees.
+_KUBELET = """
+folder=$1
+shift
+mount --bind "$folder/var-lib" /var/lib
+mount --bind "$folder/var-log" /var/log
+for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \
+    kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+    mkdir -p "$(dirname "$folder/sys/$name")"
+    cat "/proc/sys/$name" > "$folder/sys/$name"
+    mount --bind "$folder/sys/$name" "/proc/sys/$name"
+done
+exec "$@"
+"""
+
+
+class Cluster(NamedTuple):
+    """A running cluster."""
+
+    kubeconfig: Path  # of an administrator
+    docker: str  # unix:///… of its node's engine: images that are loaded there need no registry
+
+
+@contextmanager
+def running(programs: Path) -> Iterator[Cluster]:
+    """Start etcd and Kubernetes from that folder of programs, and stop them at the end.
+
+    Pods have no network but their node's. Every component acts as the administrator.
+
+    Raises:
+        NoEngine: no Docker engine can run here.
+        StepFailed: something of the cluster does not start; the message names its log.
+    """
+    node_engine = engine()
+    folder = Path(tempfile.mkdtemp(prefix="platform-kubernetes-"))
+    processes = Processes(
+        os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}, folder / "logs"
+    )
+    try:
+        busybox_image(node_engine.url, "pause:1", _PAUSE)
+        kubeconfig = _start_control_plane(processes, folder)
+        _start_kubelet(processes, folder, kubeconfig, node_engine.url, node_engine.inside)
+        _wait(processes, kubeconfig, "wait", "--for=condition=Ready", f"node/{_NODE}", "--timeout=1s")
+        _wait(processes, kubeconfig, "get", "serviceaccount", "default")
+        yield Cluster(kubeconfig, node_engine.url)
+    finally:
+        # The kubelet first, or it starts again what the engine ends.
+        processes.stop()
+        node_engine.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_control_plane(processes: Processes, folder: Path) -> Path:
+    """Start all but the node; return the administrator's kubeconfig."""
+    etcd, api = f"http://127.0.0.1:{free_port()}", free_port()
+    key, certificate = _key_and_certificate(processes, folder)
+    kubeconfig = folder / "kubeconfig"
+    _write_kubeconfig(kubeconfig, f"https://127.0.0.1:{api}", key, certificate)
+    processes.start(
+        "etcd", "etcd", f"--data-dir={folder}/etcd",
+        f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}", "--listen-peer-urls=http://127.0.0.1:0",
+    )  # fmt: skip
+    processes.start(
+        "kube-apiserver", "kube-apiserver", f"--etcd-servers={etcd}",
+        "--bind-address=127.0.0.1", f"--secure-port={api}", f"--tls-cert-file={certificate}",
+        f"--tls-private-key-file={key}", f"--client-ca-file={certificate}", "--authorization-mode=RBAC",
+        f"--kubelet-client-certificate={certificate}", f"--kubelet-client-key={key}",
+        f"--service-account-key-file={certificate}", f"--service-account-signing-key-file={key}",
+        "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
+        # Nobody finds it by its service: pods see no network of the cluster.
+        "--endpoint-reconciler-type=none",
+    )  # fmt: skip
+    _wait(processes, kubeconfig, "get", "--raw=/readyz")
+    alone = [f"--kubeconfig={kubeconfig}", "--leader-elect=false", "--port=0", "--secure-port=0"]
+    processes.start(
+        "kube-controller-manager", "kube-controller-manager", *alone,
+        f"--service-account-private-key-file={key}", f"--root-ca-file={certificate}",
+    )  # fmt: skip
+    processes.start("kube-scheduler", "kube-scheduler", *alone)
+    return kubeconfig
+
+
+def _start_kubelet(
+    processes: Processes, folder: Path, kubeconfig: Path, docker: str, inside: list[str]
+) -> None:
+    for name in ("var-lib", "var-log"):
+        (folder / name).mkdir()
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    processes.start(
+        "kubelet", *inside, "sh", "-euc", _KUBELET, "sh", str(folder),
+        "kubelet", f"--kubeconfig={kubeconfig}",
+        f"--hostname-override={_NODE}", "--address=127.0.0.1", f"--port={free_port()}", "--healthz-port=0",
+        f"--root-dir={folder}/kubelet", f"--volume-plugin-dir={folder}/plugins",
+        f"--docker-endpoint={docker}", f"--container-runtime-endpoint=unix://{folder}/dockershim",
+        "--pod-infra-container-image=pause:1",
+        f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}",
+        f"--client-ca-file={certificate}", "--anonymous-auth=false",
+        # Leave the machine's firewall, its own rank in memory and its cgroups as they are.
+        "--make-iptables-util-chains=false", "--oom-score-adj=0", "--cgroups-per-qos=false",
+        "--enforce-node-allocatable=", "--fail-swap-on=false",
+        # A full disk is this machine's affair: drop neither pods nor images for it.
+        "--eviction-hard=memory.available<1Mi", "--image-gc-high-threshold=100",
+    )  # fmt: skip
+
+
+def _key_and_certificate(processes: Processes, folder: Path) -> tuple[Path, Path]:
+    """One pair for everything: server, administrator, and who vouches for both."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    processes.run(
+        "openssl", "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        "-keyout", str(key), "-out", str(certificate), "-subj", "/O=system:masters/CN=admin",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth,clientAuth",
+    )  # fmt: skip
+    return key, certificate
+
+
+def _write_kubeconfig(path: Path, server: str, key: Path, certificate: Path) -> None:
+    certificate_data, key_data = (base64.b64encode(file.read_bytes()).decode() for file in (certificate, key))
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        "clusters": [
+            {"name": "test", "cluster": {"server": server, "certificate-authority-data": certificate_data}}
+        ],
+        "users": [
+            {
+                "name": "admin",
+                "user": {"client-certificate-data": certificate_data, "client-key-data": key_data},
+            }
+        ],
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(document), encoding="ascii")  # every JSON is YAML
+
+
+def _wait(processes: Processes, kubeconfig: Path, *command: str) -> None:
+    """Wait until this command of kubectl succeeds."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            processes.run("kubectl", "kubectl", f"--kubeconfig={kubeconfig}", *command)
+        except StepFailed:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+        processes.check()
+        time.sleep(0.2)
+
+
+def main(programs: str, *command: str) -> int:
+    """Run a command with a cluster; its environment says where the cluster is. Return its exit status."""
+    # Whoever ends us politely gets everything ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with running(Path(programs)) as cluster:
+        places = {"PLATFORM_TEST_KUBECONFIG": str(cluster.kubeconfig), "PLATFORM_TEST_DOCKER": cluster.docker}
+        return subprocess.run(command, env=os.environ | places, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
