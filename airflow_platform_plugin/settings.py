@@ -85,10 +85,10 @@ class Settings(BaseModel):
     docker_connection: str | None = Field(
         default=None, description="The Airflow connection, of type docker, that logs in to the registry."
     )
-    kubernetes_connection: str | None = Field(
-        default=None,
-        description="The Airflow connection, of type kubernetes, of the runner `kubernetes`; unless given, "
-        "the cluster that Airflow itself runs in, or `KUBECONFIG`.",
+    kubernetes_connection: str = Field(
+        default="kubernetes_default",
+        description="The Airflow connection of the runner `kubernetes`; where there is none of that name, "
+        "it takes the cluster that Airflow itself runs in, or `KUBECONFIG`.",
     )
     kubernetes_pod_template: str | None = Field(
         default=None,

@@ -73,13 +73,13 @@ class Ended:
     Attributes:
         status: its exit status.
         result: what is in the result file, as it is; empty where there is nothing.
-        last_line: the last that it has printed, where the runner knows it.
+        note: what else is known of its end, in a sentence, such as the last that it has printed.
         image_digest: what the image's tag stood for, ``sha256:…``, where the runner knows it.
     """
 
     status: int
     result: str = ""
-    last_line: str = ""
+    note: str = ""
     image_digest: str | None = None
 
     @property
@@ -198,5 +198,11 @@ def failure(spec: DeploymentSpec, ended: Ended, told: str | None) -> str:
     """What went wrong, in a sentence: what the kit tells of it, or else how it has ended."""
     if told:
         return told[:_LONGEST_ERROR]
-    last = f" Its last line: {ended.last_line}" if ended.last_line else ""
-    return f"{spec.manifest.name} ended with exit status {ended.status}.{last}"[:_LONGEST_ERROR]
+    return f"{spec.manifest.name} ended with exit status {ended.status}. {ended.note}".strip()[
+        :_LONGEST_ERROR
+    ]
+
+
+def last_line(text: str) -> str:
+    """A note of the last that a kit has printed."""
+    return f"Its last line: {text}" if text else ""

@@ -20,7 +20,13 @@ from airflow.exceptions import AirflowFailException
 from airflow_platform_plugin.airflow_compat import SubprocessHook
 from airflow_platform_plugin.datakits.manifest import image_name
 from airflow_platform_plugin.datakits.runners import GROUP
-from airflow_platform_plugin.datakits.runners.contract import LONGEST_RESULT, RESULT_FILE, Ended, Job
+from airflow_platform_plugin.datakits.runners.contract import (
+    LONGEST_RESULT,
+    RESULT_FILE,
+    Ended,
+    Job,
+    last_line,
+)
 from airflow_platform_plugin.datakits.runners.runner import Runner
 
 # Between SIGTERM and SIGKILL, as Docker has it.
@@ -51,14 +57,15 @@ class ProcessRunner(Runner):
             raise AirflowFailException(
                 f"No kit '{image_name(image)}' is installed here (no such entry point in the group {GROUP})."
             )
-        command = [sys.executable, "-m", "airflow_platform_plugin.datakits.runners.entry_point", kit.name]
+        program = "airflow_platform_plugin.datakits.runners.entry_point"
+        command = [sys.executable, "-m", program, kit.name, str(os.getpid())]
         with tempfile.TemporaryDirectory(prefix="datakit") as folder:
             file = Path(folder, "result.json")
             variables = os.environ | job.environment | job.private | {RESULT_FILE: str(file)}
             done = self._hook.run_command(command, env=variables)
             # A signal's number below zero, as a shell and the other runners have it.
             status = done.exit_code if done.exit_code >= 0 else 128 - done.exit_code
-            return Ended(status, result=_read(file), last_line=done.output)
+            return Ended(status, result=_read(file), note=last_line(done.output))
 
     def kill(self) -> None:
         """End the process group: the kit may have started others."""
