@@ -1,7 +1,7 @@
 """The runner ``kubernetes``: a pod, by Airflow's KubernetesPodOperator.
 
-The pod is in the deployment's namespace. Variables with secrets come from a Secret of the pod's own, which the
-cluster deletes with it; the result is the container's termination message, which the cluster itself keeps.
+The pod is in the deployment's namespace. Variables with secrets come from a Secret of the pod's own, which
+the cluster deletes with it; the result is the container's termination message, which the cluster keeps.
 """
 
 import math
@@ -185,7 +185,7 @@ def _look(pod: _Pod) -> Ended | None:
     statuses = (seen.status.container_statuses if seen is not None and seen.status else None) or []
     status = next((item for item in statuses if item.name == pod.base_container_name), None)
     terminated = status.state.terminated if status is not None and status.state else None
-    if terminated is None:
+    if status is None or terminated is None:
         return None
     return Ended(
         status=terminated.exit_code,
