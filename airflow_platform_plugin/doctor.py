@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin import db, settings
+from airflow_platform_plugin.datakits.runners import runner
 from airflow_platform_plugin.ratelimit import service as ratelimit
 from airflow_platform_plugin.runs.models import Cursor
 
@@ -61,8 +62,21 @@ def _rate_limits() -> tuple[bool, str]:
     return problem is None, problem or "Requests are limited, or need not be."
 
 
+def _runners() -> tuple[bool, str]:
+    try:
+        chosen = runner.parse(settings.get().datakit_runners)
+        for name in set(chosen.values()):
+            runner.load(name)
+    except ImportError as error:
+        return False, f"A runner of DataKits lacks its provider ({error}): see docs/datakit-contract.md."
+    except ValueError as error:
+        return False, str(error)
+    return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."
+
+
 CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "tables": _tables,
     "worker": _worker,
     "rate-limits": _rate_limits,
+    "datakit-runners": _runners,
 }

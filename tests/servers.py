@@ -8,10 +8,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import requests
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
@@ -73,6 +75,20 @@ def redis() -> Server:
     return _start(command, folder, signal.SIGTERM, f"redis://127.0.0.1:{port}/0")
 
 
+def registry() -> Server:
+    """A new registry of images, which asks for no login."""
+    (server,) = _programs(["docker-registry"], [])
+    folder = Path(tempfile.mkdtemp(prefix="platform-registry-"))
+    port = _free_port()
+    (folder / "settings.yml").write_text(
+        f"version: 0.1\nlog: {{accesslog: {{disabled: true}}, level: error}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder}/images}}}}\nhttp: {{addr: 127.0.0.1:{port}}}\n",
+        encoding="ascii",
+    )
+    command = [server, "serve", str(folder / "settings.yml")]
+    return _start(command, folder, signal.SIGTERM, f"http://127.0.0.1:{port}")
+
+
 def _programs(names: list[str], places: list[str]) -> list[str]:
     path = os.pathsep.join([*places, os.environ["PATH"]])
     found = [shutil.which(name, path=path) for name in names]
@@ -116,6 +132,10 @@ def _answers(url: str) -> bool:
                 return bool(client.ping())
             except RedisConnectionError:
                 return False
+    if url.startswith("http:"):
+        with suppress(requests.ConnectionError):
+            return requests.get(f"{url}/v2/", timeout=10).ok
+        return False
     engine = create_engine(url)
     try:
         engine.connect().close()

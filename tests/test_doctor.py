@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import db, doctor
+from airflow_platform_plugin import db, doctor, settings
 from airflow_platform_plugin.runs.models import Cursor
 
 
@@ -21,7 +21,12 @@ def found() -> dict[str, bool]:
 def test_all_is_well_where_all_is_well(session: Any) -> None:
     session.merge(Cursor(name="task_instance", position=int(time.time()) - 60))
     session.flush()
-    assert found() == {"tables": True, "worker": True, "rate-limits": True}
+    assert found() == {
+        "tables": True,
+        "worker": True,
+        "rate-limits": True,
+        "datakit-runners": True,
+    }
 
 
 def test_a_worker_that_never_ran_or_fell_silent_is_noticed(session: Any) -> None:
@@ -32,6 +37,31 @@ def test_a_worker_that_never_ran_or_fell_silent_is_noticed(session: Any) -> None
     session.flush()
     (message,) = [finding.message for finding in doctor.examine() if finding.name == "worker"]
     assert message == "No worker has finished a round for 10 minutes."
+
+
+@pytest.mark.parametrize(
+    ("runners", "ok", "told"),
+    [
+        ("production=docker, *=process", True, "DataKits run by docker in production, process in *."),
+        ("podman", False, "[platform] datakit_runners must be one of process, docker, kubernetes"),
+        ("production=docker", False, "[platform] datakit_runners must be"),
+        ("a=docker, a=process, *=process", False, "[platform] datakit_runners must be"),
+    ],
+)
+def test_runners_are_looked_at(monkeypatch: pytest.MonkeyPatch, runners: str, ok: bool, told: str) -> None:  # noqa: FBT001 - a table
+    chosen = settings.Settings(datakit_runners=runners)
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    passed, message = doctor.CHECKS["datakit-runners"]()
+    assert (passed, message.startswith(told)) == (ok, True)
+
+
+def test_a_runner_without_its_provider_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = settings.Settings(datakit_runners="docker")
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    monkeypatch.setitem(sys.modules, "airflow_platform_plugin.datakits.runners.docker", None)
+    passed, message = doctor.CHECKS["datakit-runners"]()
+    assert not passed
+    assert "lacks its provider" in message
 
 
 def test_a_check_that_cannot_be_made_has_failed(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +93,7 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any) -> No
         ["ok", "tables:"],
         ["ok", "worker:"],
         ["ok", "rate-limits:"],
+        ["ok", "datakit-runners:"],
     ]
     done = run("--output", "json", AIRFLOW__PLATFORM__RATE_LIMIT_READ="many")
     assert done.returncode == 1
@@ -72,6 +103,7 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any) -> No
         ("tables", True),
         ("worker", True),
         ("rate-limits", False),
+        ("datakit-runners", True),
     ]
     assert "rate_limit_read" in answer["checks"][2]["message"]
 

@@ -38,8 +38,22 @@ def hand_over(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, str]]:
         )
         connections = _connections(session, spec)
     secrets = unseal(sealed)
-    airflow_compat.mask_secrets([*_texts(secrets), *(json.loads(text) for text in connections.values())])
+    documents = [json.loads(text) for text in connections.values()]
+    for form in ((secrets, documents), (_printed(secrets), _printed(documents))):
+        airflow_compat.mask_secrets([*_texts(form[0]), *form[1]])
     return secrets, connections
+
+
+def _printed(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """The same with each text as it stands in JSON, in which a kit is told it and may print it."""
+    match value:
+        case str():
+            return json.dumps(value)[1:-1]
+        case dict():
+            return {name: _printed(item) for name, item in value.items()}
+        case list():
+            return [_printed(item) for item in value]
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 
@@ -43,6 +44,8 @@ def main() -> int:
         rows = _transform(connection, int(configuration["batch_size"]))
         connection.execute("COMMIT")
     print(f"gold.dim_customer: {rows} rows for run {os.environ['DATAKIT_RUN_ID']}")
+    result = {"outputs": {"customer_360": {"rows": rows}}}
+    Path(os.environ["DATAKIT_RESULT_FILE"]).write_text(json.dumps(result), encoding="utf-8")
     return 0
 
 

@@ -119,9 +119,14 @@ def _container(job: Job) -> _Container:
 
 
 def _whose(job: Job) -> dict[str, str]:
-    """Labels by which an earlier try's container is found, if its task was killed and could not remove it."""
-    facts = ("DAG_ID", "RUN_ID")
-    return {f"datakit.{fact.lower()}": job.environment[f"DATAKIT_{fact}"] for fact in facts}
+    """Labels by which an earlier try's container is found, if its task was killed and could not remove it.
+
+    The deployment's id and not its DAG's: several Airflows may share an engine.
+    """
+    return {
+        "datakit.deployment": job.spec.deployment_id,
+        "datakit.run_id": job.environment["DATAKIT_RUN_ID"],
+    }
 
 
 def _remove(container: _Container, filters: dict[str, Any]) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import docker_engine
 import pytest
+from places import IMAGE, SCRIPT, Place
 
 from airflow_platform_plugin import settings
 from airflow_platform_plugin.datakits import loader
 
-SCRIPT = (Path(__file__).parent / "kit.sh").read_text(encoding="ascii")
-IMAGE = "registry.localhost/kit:1.0.0"
 URL = "/api/v1/datakits"
 MOMENT = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
@@ -24,15 +23,6 @@ import os
 def main():
     os.execv("/bin/sh", ["sh", __file__.removesuffix("py") + "sh"])
 """
-
-
-class Place:
-    """Where kits are run."""
-
-    def __init__(self, name: str, left: Callable[[], list[Any]], **options: str) -> None:
-        self.name = name
-        self.left = left  # what still runs, or lies about, of kits
-        self.options = options  # [platform]
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,9 @@ case "$mode" in
     report) printf '%s' '{"outputs": {"gold.customer_360": {"rows": 7, "checksum": "abc"}}}' >"$DATAKIT_RESULT_FILE" ;;
     report-nonsense) echo '{"outputs": {"customer_360": {"rows": "many"}}}' >"$DATAKIT_RESULT_FILE" ;;
     report-too-much) head -c 5000 /dev/zero | tr '\0' 'x' >"$DATAKIT_RESULT_FILE" ;;
+    result-link) ln -sf /bin/busybox "$DATAKIT_RESULT_FILE" ;;
+    result-folder) rm "$DATAKIT_RESULT_FILE"; mkdir "$DATAKIT_RESULT_FILE" ;;
+    result-gone) rm "$DATAKIT_RESULT_FILE" ;;
     complain) echo '{"error": "No customers came."}' >"$DATAKIT_RESULT_FILE"; exit 1 ;;
     exit-*) exit "${mode#exit-}" ;;
     secret) echo "the token is $DATAKIT_CONFIGURATION" ;;

@@ -76,10 +76,11 @@ def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[s
     """So a kit that prints its secrets does not show them in the log."""
     from airflow_platform_plugin.airflow_compat import redact_text
 
-    kit("secret", token="swordfish-1234")()
+    kit("secret", token='sword"fish-1234')()
     shown = [redact_text(line) for line in printed if "the token is" in line]
     assert shown
-    assert "swordfish" not in "".join(shown)
+    assert "fish" not in "".join(shown)
+    assert "fish" not in redact_text('as it is: sword"fish-1234')
 
 
 def test_what_a_kit_reports_is_the_xcom_and_the_datasets_extra(kit: Kit) -> None:
