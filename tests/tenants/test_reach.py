@@ -237,6 +237,33 @@ def test_new_things_are_of_ones_own_tenant(
     assert session.scalars(select(PlatformConnection)).all()
 
 
+@pytest.mark.parametrize("person", ["stranger", "ann-of-a"])
+def test_a_key_for_anothers_tenant_is_as_for_none(
+    tenants: dict[str, Own], as_person: Callable[[str], Call], call: Call, person: str
+) -> None:
+    """It would tell that there is such a tenant, and be in the way of its end."""
+    request = as_person(person)
+    url, mine = f"{API}/platform/api-keys", {"name": "mine"}
+    own = request("POST", url, json=mine).json["id"]
+    for method, path in (("POST", url), ("PATCH", f"{url}/{own}")):
+        other, none = (
+            request(method, path, json=mine | {"tenant_id": name}) for name in ("team-b", "team-x")
+        )
+        assert (other.status, none.status) == (400, 400)
+        assert other.json["error"]["message"].replace("team-b", "team-x") == none.json["error"]["message"]
+    assert call("GET", f"{API}/platform/tenants/team-b/usage").json["owned"]["api_keys"] == 1
+
+
+def test_a_key_for_ones_own_tenant_is_made_whatever_its_maker_is_for(
+    app: Any, tenants: dict[str, Own], as_person: Callable[[str], Call]
+) -> None:
+    body = {"name": "k", "tenant_id": "team-a", "scopes": ["api_keys:write"]}
+    made = as_person("ann-of-a")("POST", f"{API}/platform/api-keys", json=body)
+    assert made.status == 201
+    again = client(app, {"X-API-Key": made.json["key"]})
+    assert again("POST", f"{API}/platform/api-keys", json=body).status == 201
+
+
 def test_queries_reach_ones_own_connections_alone(
     tenants: dict[str, Own], as_person: Callable[[str], Call]
 ) -> None:
