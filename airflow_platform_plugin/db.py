@@ -43,6 +43,21 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """A part of a unit of work that can be undone by itself, by an exception; with the whole it always is.
+
+    SQLite's driver begins a transaction with the first write, and a SAVEPOINT before that would be one of its
+    own, committed at its end. Begun here it also waits for others that write, where one that has read
+    already is refused at once.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with session.begin_nested():
+        yield
+
+
 def now() -> datetime:
     """The time, aware and in UTC."""
     return datetime.now(tz=timezone.utc)

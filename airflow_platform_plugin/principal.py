@@ -88,6 +88,17 @@ class Principal:
         reach = self.reach(scope)
         return reach is None or tenant_id in reach
 
+    def knows(self, tenant_id: str) -> bool:
+        """Whether the caller may know that there is such a tenant: by any right in it, or as it may read all.
+
+        A credential's scopes do not count here: they say what it is for, and not where its owner belongs.
+        """
+        if self.credential is not None and self.credential.tenant_id not in {None, tenant_id}:
+            return False
+        held = airflow_compat.permissions(self.user)
+        within = any(name.startswith("Platform ") and name.endswith(f":{tenant_id}") for _, name in held)
+        return within or permission("tenants:read") in held
+
     def require_dag(self, dag_id: str, method: str, part: str) -> None:
         """Let through whoever may do that with a part of a DAG, by the rules of Airflow's own endpoints.
 

@@ -13,9 +13,11 @@ from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import follow
 from airflow_platform_plugin.connections import holding as connection_holding
+from airflow_platform_plugin.connections import usage as connection_usage
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import deployment_api as deployments
 from airflow_platform_plugin.datakits import holding as datakit_holding
+from airflow_platform_plugin.datakits import usage as datakit_usage
 from airflow_platform_plugin.endpoint import Endpoint
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
@@ -71,6 +73,7 @@ def install(app: Flask) -> None:
         webhook_holding.HOLDING,
         connection_holding.HOLDING,
     )
+    connection_usage.install(datakit_usage.USERS)
     follow.install()
     airflow_compat.on_login(app, roles.welcome)
 

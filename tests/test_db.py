@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 
 from airflow_platform_plugin import db, models
 
@@ -103,6 +104,24 @@ def test_insert_absent_ignores_only_what_is_there(session: Any) -> None:
     for rows in ([{"dag_run_id": 1}], [{"dag_run_id": 1}, {"dag_run_id": 2}], []):
         db.insert_absent(session.connection(), ObservedRun.__table__, rows)
     assert sorted(row.dag_run_id for row in session.query(ObservedRun)) == [1, 2]
+
+
+def test_a_savepoint_is_undone_with_its_transaction(app: Any, connection: Any) -> None:
+    """Also where nothing was written before it, and by itself."""
+    row = insert(db.metadata.tables["platform_loader_file"])
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with suppress(ZeroDivisionError), db.transaction() as session:
+        with db.savepoint(session):
+            session.execute(row.values(id="first", fileloc="x"))
+        with suppress(ZeroDivisionError), db.savepoint(session):
+            session.execute(row.values(id="second", fileloc="x"))
+            fail()
+        assert session.scalars(text("SELECT id FROM platform_loader_file")).all() == ["first"]
+        fail()
+    assert connection.scalar(text("SELECT count(*) FROM platform_loader_file")) == 0
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
         fields["scopes"] = None if by.credential.scopes is None else sorted(by.credential.scopes)
     if by.credential is not None:
         fields.setdefault("tenant_id", by.credential.tenant_id)
-    _require_tenant(session, fields.get("tenant_id"))
     require_within(by, fields.get("scopes"), fields.get("tenant_id"))
+    _require_tenant(session, fields.get("tenant_id"), by)
     _require_rate_limits_unchanged(session, fields, by)
     return create(session, user_id=user_id, by=by.username, **fields)
 
@@ -140,8 +140,8 @@ def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Princip
         Conflict: the key is revoked.
     """
     row = _changeable(session, key_id, by)
-    _require_tenant(session, fields.get("tenant_id"))
     require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
+    _require_tenant(session, fields.get("tenant_id"), by)
     _require_rate_limits_unchanged(session, fields, by, row)
     for name, value in fields.items():
         setattr(row, name, value)
@@ -257,9 +257,11 @@ def _tenants() -> Table:
     return db.metadata.tables["platform_tenant"]  # tenants are built on keys, so they are not imported here
 
 
-def _require_tenant(session: Session, tenant_id: str | None) -> None:
+def _require_tenant(session: Session, tenant_id: str | None, by: Principal) -> None:
+    """Refuse a tenant that is not there, or of which the caller may not know that it is."""
     if tenant_id is None:
         return
     tenant = _tenants()
-    if session.execute(select(tenant.c.tenant_id).where(tenant.c.tenant_id == tenant_id)).first() is None:
-        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r}")
+    there = session.execute(select(tenant.c.tenant_id).where(tenant.c.tenant_id == tenant_id)).first()
+    if there is None or not by.knows(tenant_id):
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")

@@ -182,7 +182,7 @@ def update_connection(call: Call) -> Found:
 def delete_connection(call: Call) -> None:
     """Delete a connection that nothing names, or with force any."""
     found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
-    used_by = {} if call.query["force"] else usage(call.session, found.connection_id)
+    used_by = {} if call.query["force"] else usage(call.session, found.connection_id, by=call.principal)
     if any(used_by.values()):
         raise Conflict(
             f"Connection '{found.connection_id}' is in use; ?force=true deletes it nevertheless.",
@@ -220,4 +220,7 @@ def test_connection(call: Call) -> Outcome:
 def get_connection_usage(call: Call) -> dict[str, Any]:
     """Get what names a connection, of what the caller may read."""
     found = service.get(call.session, call.path["connection_id"], by=call.principal)
-    return {"connection_id": found.connection_id, "used_by": usage(call.session, found.connection_id)}
+    return {
+        "connection_id": found.connection_id,
+        "used_by": usage(call.session, found.connection_id, by=call.principal),
+    }

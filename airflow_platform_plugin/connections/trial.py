@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin import airflow_compat, seats
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import dialects
 from airflow_platform_plugin.connections.outcomes import (
@@ -47,8 +47,16 @@ def run(connection: Connection, *, timeout: float) -> Outcome:
     """Test a connection, which need not be stored; the answer comes within ``timeout`` seconds.
 
     Raises:
-        ServiceUnavailable: as many tests as a process has threads for have not ended yet.
+        ServiceUnavailable: as many requests wait for tests as may at a time, or as many tests as a process
+            has threads for have not ended yet.
     """
+    with seats.seat(seats.CONNECTIONS) as free:
+        if not free:
+            raise ServiceUnavailable("Other tests of connections are waiting for their hosts.")
+        return _run(connection, timeout)
+
+
+def _run(connection: Connection, timeout: float) -> Outcome:
     if not _slots.acquire(blocking=False):
         raise ServiceUnavailable("Too many tests of connections have not ended yet.")
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()

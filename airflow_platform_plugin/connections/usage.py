@@ -1,4 +1,4 @@
-"""What names a connection. Other features add what they know to ``USERS``."""
+"""What names a connection. Features that are built upon connections tell what they know with ``install``."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.principal import Principal
 
 _AT_ONCE = 100
 
@@ -18,19 +19,19 @@ class Users:
 
     Attributes:
         name: what it is called in answers, in the plural: ``dags``.
-        find: those that name the connection, of what this request's caller may read, ready for JSON.
+        find: those that name the connection, of what the caller may read, ready for JSON.
     """
 
     name: str
-    find: Callable[[Session, str], list[dict[str, Any]]]
+    find: Callable[[Session, str, Principal], list[dict[str, Any]]]
 
 
-def usage(session: Session, connection_id: str) -> dict[str, list[dict[str, Any]]]:
+def usage(session: Session, connection_id: str, *, by: Principal) -> dict[str, list[dict[str, Any]]]:
     """What names the connection, by kind."""
-    return {users.name: users.find(session, connection_id) for users in USERS}
+    return {users.name: users.find(session, connection_id, by) for users in USERS}
 
 
-def _dags(session: Session, connection_id: str) -> list[dict[str, Any]]:
+def _dags(session: Session, connection_id: str, _by: Principal) -> list[dict[str, Any]]:
     """The DAGs that name it, so far as Airflow keeps that of them: fields of tasks that are templates."""
     dag_ids = sorted(airflow_compat.readable_dag_ids())
     found = []
@@ -67,3 +68,9 @@ def _names(value: Any, connection_id: str) -> bool:  # noqa: ANN401 - any JSON
 
 
 USERS = [Users("dags", _dags)]
+
+
+def install(*users: Users) -> None:
+    """Let these be looked at too; again for each web application, so those that are known are left out."""
+    known = {one.name for one in USERS}
+    USERS.extend(one for one in users if one.name not in known)

@@ -1,16 +1,12 @@
 """Where a deployment stands in Airflow."""
 
-import fcntl
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from airflow.settings import AIRFLOW_HOME
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat, db, seats
 from airflow_platform_plugin.datakits import service
 from airflow_platform_plugin.datakits.dag import heading
 from airflow_platform_plugin.datakits.loader import registered_loaders
@@ -92,31 +88,6 @@ def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
     return "pending", None
 
 
-# Whoever waits keeps a synchronous web worker from all other requests, and there are four by default.
-_SEATS = 2
-
-
-@contextmanager
-def seat() -> Iterator[bool]:
-    """Whether this request may wait: two on a host may at a time.
-
-    A seat is a lock on a file, which goes with its process, however that ends.
-    """
-    folder = Path(AIRFLOW_HOME, "platform")
-    with ExitStack() as stack:
-        # Locked by another; or a folder that cannot be written, where nobody waits.
-        for number in range(_SEATS):
-            with suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(Path(folder, f"waiting-{number}.lock").open("w"))
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-        else:
-            yield False
-            return
-        yield True
-
-
 def wait(deployment_id: str, *, reach: frozenset[str] | None, seconds: int) -> Status:
     """The status once it is no longer pending, or after that many seconds; in many short transactions.
 
@@ -126,7 +97,7 @@ def wait(deployment_id: str, *, reach: frozenset[str] | None, seconds: int) -> S
         NotFound: as for ``service.get``.
     """
     deadline = time.monotonic() + seconds
-    with seat() if seconds else nullcontext(enter_result=False) as may_wait:
+    with seats.seat(seats.DEPLOYMENTS) if seconds else nullcontext(enter_result=False) as may_wait:
         while True:
             with db.transaction() as session:
                 found = find(session, deployment_id, reach=reach)

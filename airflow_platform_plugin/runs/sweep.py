@@ -7,7 +7,7 @@ cost is that of what is unfinished or new, never that of the history: runs are l
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -83,8 +83,19 @@ def _named_in_audit_log(session: Session) -> list[Any]:
         select(Log.dag_id, Log.run_id, Log.extra).where(Log.id > last - OVERLAP, Log.dag_id.is_not(None))
     )
     keys = {(row.dag_id, run_id) for row in rows if (run_id := row.run_id or _run_id(row.extra))}
-    named = [and_(DagRun.dag_id == dag_id, DagRun.run_id == run_id) for dag_id, run_id in sorted(keys)]
-    return _runs(session, or_(*named)) if named else []
+    return [run for condition in _named(DagRun, keys) for run in _runs(session, condition)]
+
+
+def _named(model: Any, keys: set[tuple[str, str]]) -> Iterator[Any]:  # noqa: ANN401 - a model with dag_id and run_id
+    """Conditions that those runs alone fulfil; several, for SQLite reads none of a thousand parts."""
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _BATCH):
+        yield or_(
+            *(
+                and_(model.dag_id == dag_id, model.run_id == run_id)
+                for dag_id, run_id in ordered[start : start + _BATCH]
+            )
+        )
 
 
 def _run_id(extra: str | None) -> str | None:
@@ -133,13 +144,8 @@ def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]
     )
     changed = select(*columns).where(TaskInstance.end_date.is_not(None), TaskInstance.updated_at >= since)
     found = []
-    keys = sorted({(run.dag_id, run.run_id) for run in runs})
-    for start in range(0, len(keys), _BATCH):
-        named = [
-            and_(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-            for dag_id, run_id in keys[start : start + _BATCH]
-        ]
-        rows = session.execute(changed.where(or_(*named)))
+    for condition in _named(TaskInstance, {(run.dag_id, run.run_id) for run in runs}):
+        rows = session.execute(changed.where(condition))
         found += [event for task in rows if (event := task_instance_event(task))]
     return found
 

@@ -339,6 +339,27 @@ def test_tenants(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:
     assert '{"cpu": "4000m"}' in cli("tenants", "get", "analytics-team").out
 
 
+def test_a_tenant_is_changed_from_a_file(cli: Run, platform: FakePlatform, tmp_path: Path) -> None:
+    """What the file does not name is not sent, and null is."""
+    change = {"features": {"gpu_support": True, "datakits": None}}
+    path = tmp_path / "tenant.yaml"
+    path.write_text(yaml.safe_dump({"tenant_id": "analytics-team", **change}))
+    platform.answer(200, {"tenant_id": "analytics-team", "features": {"gpu_support": True}})
+    assert cli("tenants", "update", "analytics-team", "--file", str(path)).status == 0
+    assert (platform.last.method, platform.last.body) == ("PATCH", change)
+    refused = cli("tenants", "update", "other-team", "--file", str(path))
+    assert (refused.status, "another tenant" in refused.err) == (2, True)
+
+
+def test_a_tenants_usage_and_end(cli: Run, platform: FakePlatform) -> None:
+    platform.answer(200, {"tenant_id": "t", "left": {"cpu": "-1"}, "owned": {"webhooks": 2}})
+    assert '{"webhooks": 2}' in cli("tenants", "usage", "t").out
+    assert platform.last.path == "/api/v1/platform/tenants/t/usage"
+    platform.answer(204, None)
+    assert cli("tenants", "delete", "t", "--cascade").status == 0
+    assert (platform.last.method, platform.last.query) == ("DELETE", {"cascade": ["true"]})
+
+
 def test_webhooks(cli: Run, platform: FakePlatform) -> None:
     """A webhook is created, with its secret shown, listed and deleted."""
     webhook = {"webhook_id": "wh_1", "name": "n", "url": "https://a", "events": ["dag.success"]}

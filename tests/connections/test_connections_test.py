@@ -16,6 +16,7 @@ import servers
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
+from airflow_platform_plugin import seats
 from airflow_platform_plugin.airflow_compat import Connection, Log
 from airflow_platform_plugin.connections import outcomes, trial
 from airflow_platform_plugin.connections.found import find
@@ -255,6 +256,15 @@ def test_tests_that_do_not_end_are_few(call: Callable[..., Any], silence: Silenc
     assert int(refused.headers["Retry-After"]) > 0
     silence.end()
     assert call("POST", f"{URL}/s/test?timeout_seconds=0.1").status == 200
+
+
+def test_requests_that_wait_for_tests_are_few(call: Callable[..., Any], tmp_path: Path) -> None:
+    """Those beyond are told at once to come again: the host's web workers are there for others too."""
+    call("POST", URL, json={"connection_id": "s", "connection_type": "sqlite", "host": str(tmp_path / "x")})
+    with seats.seat(seats.CONNECTIONS), seats.seat(seats.CONNECTIONS):
+        refused = call("POST", f"{URL}/s/test")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert call("POST", f"{URL}/s/test").status == 200
 
 
 def test_the_last_outcome_is_kept_with_its_time(

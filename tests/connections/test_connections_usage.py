@@ -69,7 +69,8 @@ def test_dags_that_name_it_are_found(dags: None, call: Callable[..., Any]) -> No
                 {"dag_id": "by_field", "task_ids": ["query"]},
                 {"dag_id": "by_get", "task_ids": ["shell"]},
                 {"dag_id": "by_template", "task_ids": ["shell"]},
-            ]
+            ],
+            "deployments": [],
         },
     }
 
@@ -83,7 +84,7 @@ def test_only_what_the_caller_may_read_is_told(
     _, key = keys.create(session, name="t", user_id=user_id("admin"), **limits)
     narrowed = client(app, {"X-API-Key": key})
     used_by = narrowed("GET", f"{URL}/warehouse/usage").json["used_by"]
-    assert used_by == {"dags": [{"dag_id": "by_field", "task_ids": ["query"]}]}
+    assert used_by == {"dags": [{"dag_id": "by_field", "task_ids": ["query"]}], "deployments": []}
 
 
 def test_what_is_in_use_is_deleted_by_force_alone(dags: None, call: Callable[..., Any]) -> None:

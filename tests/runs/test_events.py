@@ -149,6 +149,18 @@ def test_a_finished_run_that_a_person_marks_otherwise_is_found_by_the_audit_log(
     assert "dag.success" in types(session)
 
 
+def test_thousands_of_marks_in_one_round_are_read(session: Any, make_run: Callable[..., DagRun]) -> None:
+    """As bulk operations make them; a round that fails would be tried again for ever."""
+    run = make_run("r")
+    sweep.sweep()
+    session.add_all([Log(event="trigger_dags", dag_id="d", run_id=f"r{number}") for number in range(2000)])
+    session.add(Log(event="dagrun_success", dag_id="d", run_id="r"))
+    end(run, DagRunState.SUCCESS)
+    session.flush()
+    sweep.sweep()
+    assert "dag.success" in types(session)
+
+
 def test_history_from_before_the_plugin_is_not_told(session: Any, make_run: Callable[..., DagRun]) -> None:
     end(make_run("r"), DagRunState.SUCCESS)
     session.flush()

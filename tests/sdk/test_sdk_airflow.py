@@ -53,6 +53,29 @@ def test_tenants(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
         airflow.tenants.create(**tenant)
 
 
+def test_a_tenant_is_changed_looked_into_and_deleted(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
+    """The reference's change is merged, and None removes a key."""
+    tenant_id = airflow.tenants.create(**tenant).tenant_id
+    changed = airflow.tenants.update(
+        tenant_id,
+        resource_limits={"cpu": "8000m", "memory": "32Gi", "storage": None},
+        features={"gpu_support": True},
+    )
+    assert changed.resource_limits == {"cpu": "8000m", "memory": "32Gi"}
+    assert changed.features == tenant["features"] | {"gpu_support": True}
+    assert changed.metadata == tenant["metadata"]
+    usage = airflow.tenants.usage(tenant_id)
+    assert (usage.left["memory"], usage.owned["connections"]) == ("32Gi", 0)
+    found = airflow.tenants.list(namespace=tenant["namespace"], search="nalytics", order_by="-tenant_id")
+    assert list(found) == [changed]
+    airflow.connections.create("theirs", "http", host="example.com", tenant_id=tenant_id)
+    with pytest.raises(ConflictError) as caught:
+        airflow.tenants.delete(tenant_id)
+    assert caught.value.details["owned"] == {"connections": ["theirs"]}
+    airflow.tenants.delete(tenant_id, cascade=True)
+    assert list(airflow.tenants.list(search=tenant_id)) == []
+
+
 def test_fields_are_named(airflow: PlatformClient) -> None:
     """What does not fit is told by field."""
     with pytest.raises(ValidationError) as caught:

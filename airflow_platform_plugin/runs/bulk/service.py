@@ -94,7 +94,7 @@ def _each(session: Session, items: Sequence[Item], one: Callable[[int, Item], It
     results: list[Item] = []
     for index, item in enumerate(items):
         try:
-            with session.begin_nested():
+            with db.savepoint(session):
                 results.append(one(index, item))
         except OperationalError:
             raise  # the database is away, for all of them

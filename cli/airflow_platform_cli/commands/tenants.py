@@ -10,6 +10,8 @@ from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Tenants: teams that share the platform.", no_args_is_help=True)
 
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", parser=identifier)]
+
 COLUMNS = ("tenant_id", "display_name", "namespace", "resource_limits", "admin_users")
 
 
@@ -22,18 +24,48 @@ def create(file: FileOption, output: OutputOption = Format.TABLE) -> None:
 
 
 @app.command("list")
-def list_(output: OutputOption = Format.TABLE) -> None:
+def list_(
+    namespace: Annotated[str | None, typer.Option(help="Only the one of this namespace.")] = None,
+    search: Annotated[str | None, typer.Option(help="Part of an id or a name.")] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
     """List tenants."""
     with connect() as client:
-        tenants = client.tenants.list()
-        show_list(tenants, COLUMNS, output)
+        show_list(client.tenants.list(namespace=namespace, search=search), COLUMNS, output)
 
 
 @app.command()
-def get(
-    tenant_id: Annotated[str, typer.Argument(metavar="TENANT", parser=identifier)],
-    output: OutputOption = Format.TABLE,
-) -> None:
+def get(tenant_id: TenantArgument, output: OutputOption = Format.TABLE) -> None:
     """Show a tenant."""
     with connect() as client:
         show(client.tenants.get(tenant_id), output)
+
+
+@app.command()
+def update(tenant_id: TenantArgument, file: FileOption, output: OutputOption = Format.TABLE) -> None:
+    """Change a tenant: what the file names is merged with what it has, and null removes a key."""
+    changes = document(file)
+    if changes.pop("tenant_id", tenant_id) != tenant_id:
+        raise typer.BadParameter(f"{file.name} is about another tenant.")
+    with connect() as client:
+        show(client.tenants.update(tenant_id, **changes), output)
+
+
+@app.command()
+def usage(tenant_id: TenantArgument, output: OutputOption = Format.TABLE) -> None:
+    """Show what a tenant owns, and what of its limits that needs."""
+    with connect() as client:
+        show(client.tenants.usage(tenant_id), output)
+
+
+@app.command()
+def delete(
+    tenant_id: TenantArgument,
+    *,
+    cascade: Annotated[bool, typer.Option("--cascade", help="With all that it owns.")] = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Delete a tenant."""
+    with connect() as client:
+        client.tenants.delete(tenant_id, cascade=cascade or None)
+    show({"tenant_id": tenant_id, "deleted": True}, output)

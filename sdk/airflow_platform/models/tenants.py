@@ -15,5 +15,16 @@ class Tenant(Model):
     features: dict[str, Any] = {}
     admin_users: list[str] = []
     metadata: dict[str, Any] = {}
+    rate_limits: dict[str, Any] | None = None
     created_at: Moment | None = None
     updated_at: Moment | None = None
+
+
+class TenantUsage(Model):
+    """What a tenant owns, and what of its limits its active deployments need, as quantities."""
+
+    tenant_id: str
+    resource_limits: dict[str, Any] = {}
+    used: dict[str, Any] = {}
+    left: dict[str, Any] = {}
+    owned: dict[str, int] = {}
