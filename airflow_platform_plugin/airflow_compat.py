@@ -407,6 +407,26 @@ def request_parsing(session: "Session", fileloc: str) -> None:
     )
 
 
+def let_store(session: "Session", dag_id: str) -> None:
+    """Let the DAG processor store the DAG for the scheduler at the next parsing.
+
+    Unless it is told that the last time was long ago, it does not within
+    ``[core] min_serialized_dag_update_interval``. Nothing else depends on that time: whoever keeps a DAG in
+    memory compares hashes too.
+    """
+    from datetime import datetime, timezone
+
+    from airflow.models.serialized_dag import SerializedDagModel
+    from sqlalchemy import update
+
+    session.execute(
+        update(SerializedDagModel)
+        .where(SerializedDagModel.dag_id == dag_id)
+        .values(last_updated=datetime(2000, 1, 1, tzinfo=timezone.utc))
+        .execution_options(synchronize_session=False)
+    )
+
+
 def cron_presets() -> dict[str, str]:
     """What ``@daily`` and its like stand for."""
     from airflow.utils.dates import cron_presets as presets

@@ -1,10 +1,11 @@
 """A deployment's configuration: checked against the manifest, its secrets apart from the rest. Pure."""
 
 import json
+import re
 from typing import Any
 
 from airflow_platform_plugin import crypto
-from airflow_platform_plugin.datakits.manifest import Manifest
+from airflow_platform_plugin.datakits.manifest import IDENTIFIER_PATTERN, Manifest
 from airflow_platform_plugin.errors import FieldError, ValidationFailed
 
 # In the place of a secret's value, in each answer. Given as a value it means: as it was.
@@ -16,20 +17,25 @@ def configure(
 ) -> dict[str, Any]:
     """The configuration a run gets, secrets included: what is given over the manifest's defaults.
 
+    A manifest without options says nothing of its kit's configuration, so such a kit gets what is given.
+
     Args:
         manifest: whose options these are.
         given: the values of some.
         kept_secrets: the secrets in force, for those that are given as ``***``.
 
     Raises:
-        ValidationFailed: a name is unknown, a value does not fit its option, or a required one is missing.
+        ValidationFailed: a name is unknown or none at all, a value does not fit its option, or a required one
+            is missing.
     """
+    if not manifest.configuration:
+        return _undeclared(given)
     errors = []
     values = {name: option.default for name, option in manifest.configuration.items()}
     for name, value in given.items():
         option = manifest.configuration.get(name)
         if option is None:
-            known = ", ".join(sorted(manifest.configuration)) or "none"
+            known = ", ".join(sorted(manifest.configuration))
             errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
             continue
         values[name] = value
@@ -46,6 +52,20 @@ def configure(
     if errors:
         raise ValidationFailed(errors)
     return values
+
+
+def _undeclared(given: dict[str, Any]) -> dict[str, Any]:
+    """What is given, if its names could be those of options."""
+    errors = [
+        FieldError.at(
+            ("configuration", name), "must begin with a letter or _, and hold letters, digits and _"
+        )
+        for name in given
+        if not re.fullmatch(IDENTIFIER_PATTERN, name)
+    ]
+    if errors:
+        raise ValidationFailed(errors)
+    return dict(given)
 
 
 def split(manifest: Manifest, configuration: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from datetime import timezone
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS
@@ -29,6 +29,11 @@ def _schedule(value: str) -> None:
         raise ValidationError(
             f"Must be a cron expression such as '0 2 * * *', or one of {', '.join(_PRESETS)}."
         )
+    if value not in _PRESETS:
+        try:
+            croniter(value).get_next()
+        except CroniterBadDateError:
+            raise ValidationError("Never comes, like the 30th of February.") from None
 
 
 def _seconds(*, least: float) -> fields.Float:

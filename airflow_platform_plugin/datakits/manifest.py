@@ -21,8 +21,14 @@ from pydantic import (
 from airflow_platform_plugin import quantities
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
 
-Name = Annotated[str, StringConstraints(pattern=rf"^{DNS_LABEL_PATTERN}$")]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+# What a pattern means is said beside it, for editors and the CLI.
+Name = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{DNS_LABEL_PATTERN}$"),
+    Field(description="lower-case letters, digits and hyphens, at most 63"),
+]
+IDENTIFIER_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+Identifier = Annotated[str, StringConstraints(pattern=rf"^{IDENTIFIER_PATTERN}$")]
 Type = Literal["transformation", "ingestion", "export"]
 
 # semver.org's own grammar, without build metadata, which has no order and no place in an image's tag.
@@ -62,7 +68,14 @@ def _quantity(text: str) -> str:
     return text
 
 
-Quantity = Annotated[str, AfterValidator(_quantity), Field(json_schema_extra={"pattern": quantities.PATTERN})]
+Quantity = Annotated[
+    str,
+    AfterValidator(_quantity),
+    Field(
+        description="a Kubernetes quantity such as 4000m, 16Gi or 1.5",
+        json_schema_extra={"pattern": quantities.PATTERN},
+    ),
+]
 
 
 class _Document(BaseModel):
@@ -183,12 +196,20 @@ class Registration(Manifest):
     version: Annotated[
         str,
         AfterValidator(_semantic_version),
-        Field(max_length=64, json_schema_extra={"pattern": f"^{_SEMVER}$"}),
+        Field(
+            max_length=64,
+            description="a semantic version such as 1.2.0",
+            json_schema_extra={"pattern": f"^{_SEMVER}$"},
+        ),
     ]
     image: Annotated[
         str,
         AfterValidator(_image_reference),
-        Field(max_length=512, json_schema_extra={"pattern": f"^{_IMAGE}$"}),
+        Field(
+            max_length=512,
+            description="an OCI reference with a tag or a digest, such as registry.example/kit:1.2.0",
+            json_schema_extra={"pattern": f"^{_IMAGE}$"},
+        ),
     ]
     tenant_id: Name | None = None
 

@@ -113,6 +113,7 @@ def write(session: Session, planned: Plan, note: Note) -> Deployment:
     session.add(_revision(planned, note))
     session.flush()
     session.refresh(deployment)
+    airflow_compat.let_store(session, str(deployment.dag_id))
     request_parsing(session)
     return deployment
 

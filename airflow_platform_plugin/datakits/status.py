@@ -75,7 +75,7 @@ def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: boo
     wanted = heading(DeploymentSpec.model_validate(deployment.current.spec))
     if airflow_compat.serialized_doc(session, deployment.dag_id).startswith(wanted):
         return "active", None
-    return "parsed", "Airflow has read it; the scheduler takes it up within half a minute."
+    return "parsed", "Airflow has read it, and the scheduler has not got it yet."
 
 
 def _state_of_unparsed(session: Session) -> tuple[str, str | None]:

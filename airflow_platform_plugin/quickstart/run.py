@@ -88,6 +88,8 @@ class Quickstart:
         self.bin = Path(sys.executable).parent
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
+        # Where links in mails lead.
+        processes.environment["AIRFLOW__WEBSERVER__BASE_URL"] = self.base_url
         self.login = _remembered(home / "login.json", lambda: {"password": secrets.token_urlsafe(12)})
 
     def run_all(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
 from airflow_platform_plugin.datakits import loader
@@ -181,12 +182,24 @@ def test_the_loader_builds_the_deployments_and_remembers_its_file(
 
 
 def test_a_task_process_loads_its_own_dag_alone(
-    deploy: Callable[..., Any], call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    deploy: Callable[..., Any], session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = deploy().json["dag_id"]
-    deploy(environment="staging")
+    """By one query, as the DAG processor reads them all."""
+    wanted, other = deploy().json["dag_id"], deploy(environment="staging").json["dag_id"]
+    loader.load("f")  # which takes note of what is new
+    statements: list[str] = []
+    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    def queries() -> list[str]:
+        found = [text for text in statements if not text.startswith(("SAVEPOINT", "RELEASE"))]
+        statements.clear()
+        return found
+
+    assert list(loader.load("f")) == [wanted, other]
+    assert sum("FROM platform_deployment JOIN" in text for text in queries()) == 1
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", wanted)
     assert list(loader.load("f")) == [wanted]
+    assert len(queries()) == 1
 
 
 def test_a_broken_deployment_harms_its_own_dag_alone(

@@ -68,6 +68,7 @@ def test_the_configuration_fits_its_options(
         ({"auto_rollback": {"after_failures": 0}}, "/auto_rollback/after_failures"),
         ({"catchup": "yes"}, "/catchup"),
         ({"schedule": "@inputs", "kit": "empty"}, "/schedule"),
+        ({"schedule": "0 0 30 2 *"}, "/schedule"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_by_field(
@@ -81,6 +82,18 @@ def test_options_that_do_not_fit_are_refused_by_field(
     refused = deploy(**{"configuration": {}} | change)
     assert [where for where, _ in errors(refused)] == [pointer]
     assert call("GET", f"{URL}/deployments").json["total_entries"] == 0
+
+
+def test_a_kit_that_declares_no_options_gets_what_is_given(
+    call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    """As the reference's example deploys such a kit; the names are still names."""
+    call("POST", URL, json=manifest | {"name": "kit", "configuration": {}})
+    given = {"batch_size": 1000, "nested": {"a": [1, None]}}
+    assert deploy("kit", configuration=given).json["configuration"] == given
+    changed = deploy("kit", configuration={"batch_size": 5}).json["diff"]
+    assert [row["field"] for row in changed] == ["configuration.batch_size", "configuration.nested"]
+    assert errors(deploy("kit", configuration={"a b": 1}))[0][0] == "/configuration/a b"
 
 
 def test_options_reach_the_dag(deploy: Callable[..., Any]) -> None:

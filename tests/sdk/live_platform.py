@@ -106,3 +106,49 @@ def connections_taken_away() -> Iterator[None]:
             told = delete(Log).where(Log.event.like("platform.%connection%"))
             for statement in (delete(PlatformConnection), delete(Connection), delete(Claim), told):
                 session.execute(statement, execution_options={"synchronize_session": False})
+
+
+@contextmanager
+def datakits_taken_away() -> Iterator[Callable[[], None]]:
+    """Whatever kits and deployments are made meanwhile are gone at the end, and what Airflow made of them.
+
+    No DAG processor runs: in its stead a function parses the loader file.
+    """
+    from airflow.models import DagBag, DagModel, Log
+    from airflow.models.dagbag import DagPriorityParsingRequest
+    from airflow.models.dataset import DatasetModel
+    from airflow.models.serialized_dag import SerializedDagModel
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin import db
+    from airflow_platform_plugin.datakits import models
+    from airflow_platform_plugin.events import Event
+    from airflow_platform_plugin.idempotency import Claim
+
+    file = Path(__file__).parents[2] / "dags" / "datakits.py"
+
+    def parse() -> None:
+        bag = DagBag(file, include_examples=False, read_dags_from_db=False)
+        assert not bag.import_errors
+        bag.sync_to_db()
+
+    ours = (
+        models.DeploymentRevision,
+        models.Deployment,
+        models.DataKitTag,
+        models.DataKit,
+        models.DataKitName,
+        models.LoaderFile,
+        Event,
+        Claim,
+    )
+    airflows = (DagPriorityParsingRequest, SerializedDagModel, DagModel, DatasetModel)
+    try:
+        yield parse
+    finally:
+        with db.transaction() as session:
+            told = delete(Log).where(
+                Log.event.like("platform.%datakit%") | Log.event.like("platform.%deployment%")
+            )
+            for statement in (*map(delete, ours + airflows), told):
+                session.execute(statement, execution_options={"synchronize_session": False})

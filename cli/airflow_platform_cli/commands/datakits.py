@@ -8,7 +8,6 @@ from airflow_platform.models import DeploymentStatus
 from airflow_platform_cli.arguments import (
     DataKitArgument,
     FileOption,
-    TagsOption,
     document,
     json_object,
     names,
@@ -26,7 +25,7 @@ STATUS_COLUMNS = ("environment", "namespace", "version", "revision", "dag_id", "
 @app.command("list")
 def list_(
     kind: Annotated[str | None, typer.Option("--type", help="Only kits of this type.")] = None,
-    tags: TagsOption = None,
+    tags: Annotated[str | None, typer.Option(metavar="A,B", help="Only kits with all of these tags.")] = None,
     search: Annotated[str | None, typer.Option(help="Only kits whose name or description has this.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -42,12 +41,29 @@ def register(
     image: Annotated[str | None, typer.Option(help="Instead of the file's image.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Register a version of a DataKit."""
+    """Register a version of a DataKit, whose manifest fits the platform's JSON Schema."""
     manifest = document(file, "name", "version", *(() if image else ("image",)))
     if image:
         manifest["image"] = image
     with connect() as client:
+        if complaints := _complaints(manifest, client.datakits.schema()):
+            raise CommandError(f"{file.name} is no manifest: {'; '.join(complaints)}")
         show(client.datakits.register(**manifest), output)
+
+
+def _complaints(manifest: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Where a manifest does not fit its schema, and why."""
+    from jsonschema import Draft202012Validator  # here, since other commands need not wait for it
+    from jsonschema.exceptions import best_match
+
+    complaints = []
+    for error in Draft202012Validator(schema).iter_errors(manifest):
+        inner = best_match([error])
+        where = "/".join(("", *map(str, inner.absolute_path)))
+        # A pattern says less than what it is described as.
+        said = inner.schema.get("description") if inner.validator == "pattern" else None
+        complaints.append(f"{where}: {f'must be {said}' if said else inner.message}".removeprefix(": "))
+    return sorted(complaints)
 
 
 @app.command()

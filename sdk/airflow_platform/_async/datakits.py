@@ -177,8 +177,9 @@ class AsyncDataKits(AsyncResource):
         deadline, before = monotonic() + timeout, None
         while True:
             left = deadline - monotonic()
-            # A parsed deployment waits for the scheduler, which the platform does not wait for.
-            wait = 0 if before == "parsed" else max(0, min(20, int(left)))
+            # The first look is told at once; only what is pending is what the platform itself waits for.
+            is_first = before is None
+            wait = max(0, min(20, int(left))) if before == "pending" else 0
             state = await self.get_deployment_status(deployment_id, wait=wait)
             if state.status != before and on_progress is not None:
                 on_progress(state)
@@ -192,7 +193,8 @@ class AsyncDataKits(AsyncResource):
                 raise PlatformTimeoutError(
                     f"Deployment {deployment_id} is still {state.status} after {timeout} s"
                 )
-            await asyncio.sleep(min(poll_interval, left))
+            if not (is_first and before == "pending"):
+                await asyncio.sleep(min(poll_interval, left))
 
     def deployments(
         self,
