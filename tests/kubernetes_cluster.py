@@ -234,11 +234,15 @@ def _wait(processes: Processes, kubeconfig: Path, *command: str) -> None:
 
 def main(programs: str, *command: str) -> int:
     """Run a command with a cluster; its environment says where the cluster is. Return its exit status."""
-    # Whoever ends us politely gets everything ended.
+    # Whoever ends this politely gets everything ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with running(Path(programs)) as cluster:
         places = {"PLATFORM_TEST_KUBECONFIG": str(cluster.kubeconfig), "PLATFORM_TEST_DOCKER": cluster.docker}
-        return subprocess.run(command, env=os.environ | places, check=False).returncode
+        process = subprocess.Popen(command, env=os.environ | places)
+        # A terminal interrupts the command too, which is waited for. It is also what makes pytest tidy up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+        return process.wait()
 
 
 if __name__ == "__main__":
