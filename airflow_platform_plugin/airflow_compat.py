@@ -269,6 +269,24 @@ def permitted_dag_ids(user: Any, method: str) -> set[str]:  # noqa: ANN401 - the
     return dag_ids
 
 
+def execute_inside(operator: Any, context: Any) -> Any:  # noqa: ANN401 - a BaseOperator, Airflow's Context
+    """Execute an operator as part of another one's task, in the way in which Airflow itself calls it."""
+    from airflow.models.base import _sentinel
+
+    return operator.execute(context, **{f"{type(operator).__name__}__sentinel": _sentinel})
+
+
+def a_triggerer_runs() -> bool:
+    """Whether deferred tasks are watched by somebody."""
+    from airflow.jobs.job import most_recent_job
+
+    from airflow_platform_plugin import db
+
+    with db.transaction() as session:
+        job = most_recent_job("TriggererJob", session=session)
+        return job is not None and job.is_alive()
+
+
 def app_dags() -> Any:  # noqa: ANN401 - Airflow's DagBag
     """The webserver's DAGs: ``get_dag(dag_id, session=…)`` reads what the DAG processor has stored."""
     from airflow.utils.airflow_flask_app import get_airflow_app
@@ -303,6 +321,20 @@ def redact(values: dict[str, Any]) -> dict[str, Any]:
 
     redacted: dict[str, Any] = airflow_redact(values)
     return redacted
+
+
+def redact_text(text: str) -> str:
+    """The text without what Airflow's masker knows to be secret."""
+    from airflow.utils.log.secrets_masker import redact as airflow_redact
+
+    return str(airflow_redact(text))
+
+
+def mask_secrets(values: Any) -> None:  # noqa: ANN401 - any JSON
+    """Let no log of this process show the values: texts of a list, and of objects what is named a secret."""
+    from airflow.utils.log.secrets_masker import mask_secret
+
+    mask_secret(values)
 
 
 def hook_of(connection_type: str) -> tuple[Any, str]:

@@ -68,6 +68,33 @@ class Settings(BaseModel):
         description="The hosts that connections of a tenant may name without the feature "
         "`external_connections`: networks, names and patterns of names; `!` before one excepts it.",
     )
+    datakit_runners: str = Field(
+        default="process",
+        description="How DataKits run: `process`, `docker` or `kubernetes`; or for each environment, "
+        "`production=kubernetes, *=process`.",
+    )
+    docker_url: str | None = Field(
+        default=None,
+        description="The engine of the runner `docker`, `unix:///socket` or `tcp://host:port`; unless given, "
+        "`DOCKER_HOST` or the usual socket.",
+    )
+    docker_network: str | None = Field(
+        default=None,
+        description="The network of containers, such as `none` or a name; unless given, the engine's own.",
+    )
+    docker_connection: str | None = Field(
+        default=None, description="The Airflow connection, of type docker, that logs in to the registry."
+    )
+    kubernetes_connection: str = Field(
+        default="kubernetes_default",
+        description="The Airflow connection of the runner `kubernetes`; where there is none of that name, "
+        "it takes the cluster that Airflow itself runs in, or `KUBECONFIG`.",
+    )
+    kubernetes_pod_template: str | None = Field(
+        default=None,
+        description="A file with a pod that the pods of kits are made from: node selectors, tolerations, "
+        "a service account, pull secrets.",
+    )
     query_max_rows: Annotated[int, Field(ge=1)] = Field(
         default=10_000, description="The most rows one analytics query may return."
     )

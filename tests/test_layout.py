@@ -11,7 +11,7 @@ FEATURES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"migrati
 # What each feature may import beside the kernel; features not named here import the kernel alone.
 ALLOWED = {
     "tenants": {"auth"},
-    "datakits": {"tenants"},
+    "datakits": {"tenants", "connections"},
     "connections": {"tenants"},
     "analytics": {"tenants", "connections"},
     "webhooks": {"tenants"},

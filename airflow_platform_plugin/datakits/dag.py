@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_platform_plugin.airflow_compat import DAG, Dataset
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
-from airflow_platform_plugin.datakits.runners.process import ProcessOperator
+from airflow_platform_plugin.datakits.operator import DataKitOperator
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.tenants import quota, roles
 
@@ -53,7 +53,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
         doc_md=f"{heading(spec)}\n\n```json\n{json.dumps(manifest.model_dump(mode='json'), indent=2)}\n```",
         **{name: value for name, value in given.items() if value is not None},
     )
-    ProcessOperator(
+    DataKitOperator(
         task_id=TASK_ID, spec=spec.model_dump(mode="json"), inlets=inputs, outlets=outputs, dag=dag
     )
     return dag

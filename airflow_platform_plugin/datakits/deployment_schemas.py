@@ -18,6 +18,8 @@ from airflow_platform_plugin.fields import (
 
 _PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", ON_INPUTS)
 _YEAR = 366 * 24 * 3600
+# A part of the name of an environment variable, as Kubernetes allows it.
+_VARIABLE = validate.Regexp(r"[A-Za-z0-9._-]{1,250}\Z", error="Cannot be in an environment variable's name.")
 _REASON = validate.Length(max=1000)
 
 
@@ -79,7 +81,7 @@ class DeployInput(ReasonInput):
     timeout = _seconds(least=1)
     max_active_runs = _number(least=1, most=1000)
     connections = fields.List(
-        fields.String(validate=validate.Length(min=1, max=250)),
+        fields.String(validate=_VARIABLE),
         load_default=list,
         validate=validate.Length(max=100),
     )

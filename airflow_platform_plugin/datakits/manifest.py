@@ -229,8 +229,10 @@ class DeploymentSpec(_Document):
     retry_delay: float | None = None  # seconds
     timeout: float | None = None  # seconds, of each try
     max_active_runs: int | None = None
-    # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*.
+    # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*; and of them those that are shared
+    # by all tenants, which a tenant's kit has only by grant.
     connections: list[str] = []
+    shared_connections: list[str] = []
 
 
 ON_INPUTS = "@inputs"

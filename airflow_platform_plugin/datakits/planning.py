@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from airflow.models.connection import Connection
 from croniter import croniter
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db, scopes
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.datakits import handed
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin.errors import Conflict, FieldError, PermissionDenied, ValidationFailed
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.datakits.runners import contract, runner
+from airflow_platform_plugin.errors import Conflict, PermissionDenied, ServiceUnavailable, ValidationFailed
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -46,6 +45,8 @@ class Wanted:
     options: dict[str, Any]
     notifications: dict[str, list[str]]
     auto_rollback_after: int | None
+    # Of the connections among the options, those that are shared by all tenants and were granted.
+    shared_connections: list[str]
 
     @classmethod
     def again(cls, revision: DeploymentRevision) -> "Wanted":
@@ -59,6 +60,7 @@ class Wanted:
             options={name: getattr(spec, name) for name in OPTIONS},
             notifications=revision.notifications,
             auto_rollback_after=revision.auto_rollback_after,
+            shared_connections=spec.shared_connections,
         )
 
     def fields(self) -> dict[str, Any]:
@@ -119,8 +121,10 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     namespace, tenant, environment, deployment = place
     if wanted.schedule == ON_INPUTS and not manifest.inputs:
         raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
-    _require_connections(session, wanted.options["connections"])
+    tenant_id = None if tenant is None else str(tenant.tenant_id)
+    handed.find(session, wanted.options["connections"], tenant_id, wanted.shared_connections)
     if tenant is not None:
+        _require_features(tenant, manifest, _runner(environment))
         _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
@@ -135,8 +139,15 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         start_date=_start_date(wanted, deployment),
         deployment_id=db.new_id("dep") if deployment is None else deployment.id,
         revision=1 if deployment is None else deployment.revision + 1,
+        shared_connections=wanted.shared_connections,
         **wanted.options,
     )
+    if (size := contract.size(spec)) > contract.LONGEST_DOCUMENT:
+        raise ValidationFailed.of(
+            "configuration",
+            message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
+            f"of which a run can be told {contract.LONGEST_DOCUMENT}",
+        )
     return Plan(
         deployment=deployment,
         tenant=tenant,
@@ -178,26 +189,33 @@ def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
     return last.astimezone(timezone.utc)
 
 
-def _require_connections(session: Session, ids: list[str]) -> None:
-    known = set(session.scalars(select(Connection.conn_id).where(Connection.conn_id.in_(ids))))
-    errors = [
-        FieldError.at(("connections", place), f"there is no connection {id_!r}")
-        for place, id_ in enumerate(ids)
-        if id_ not in known
-    ]
-    if errors:
-        raise ValidationFailed(errors)
+def _runner(environment: str) -> str:
+    try:
+        return runner.chosen(environment)
+    except ValueError as error:
+        raise ServiceUnavailable(str(error)) from error
+
+
+def _require_features(tenant: Tenant, manifest: Manifest, runner_name: str) -> None:
+    needed = {
+        "datakits": True,
+        "gpu_support": manifest.requirements.gpu,
+        # A process has the rights of Airflow's own tasks: its database, its keys, all connections.
+        "custom_operators": runner_name == runner.PROCESS,
+    }
+    for feature, is_needed in needed.items():
+        if is_needed and not tenants.has_feature(tenant, feature):
+            reason = (
+                " In this environment kits run inside Airflow's own." if feature == "custom_operators" else ""
+            )
+            raise PermissionDenied(
+                f"Tenant '{tenant.tenant_id}' has not the feature {feature}.{reason}", feature=feature
+            )
 
 
 def _require_quota(
     session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
 ) -> None:
-    needed = ["datakits"] + (["gpu_support"] if manifest.requirements.gpu else [])
-    for feature in needed:
-        if not tenants.has_feature(tenant, feature):
-            raise PermissionDenied(
-                f"Tenant '{tenant.tenant_id}' has not the feature {feature}.", feature=feature
-            )
     tenant_id = str(tenant.tenant_id)
     quota.lock(session, tenant_id)
     used = tenants.requirements(session, tenant_id)
@@ -216,25 +234,6 @@ def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) ->
     except Exception as error:
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
     return airflow_compat.next_runs(session, dag, NEXT_RUNS)
-
-
-def require_connections(by: Principal) -> None:
-    """Let pass whoever may read Airflow's connections: a kit that is handed one knows its secrets.
-
-    Who acts for one tenant may not, for Airflow keeps them for all tenants together. What such a deployment
-    has been given once, it keeps when it is rolled back or deployed again.
-
-    Raises:
-        PermissionDenied: the caller may not.
-    """
-    credential = by.credential
-    granted = credential is None or (
-        credential.tenant_id is None and scopes.covers(credential.scopes, "connections:read")
-    )
-    if not granted or ("can_read", "Connections") not in airflow_compat.permissions(by.user):
-        raise PermissionDenied(
-            "To hand connections to a kit needs the right to read them.", scope="connections:read"
-        )
 
 
 def require_good(deployment: Deployment | None, version: str) -> None:

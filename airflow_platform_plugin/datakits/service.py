@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, events, http, paging
-from airflow_platform_plugin.datakits import registry
+from airflow_platform_plugin.datakits import handed, registry
 from airflow_platform_plugin.datakits.configuration import MASK, configure, seal, unseal
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
@@ -17,7 +17,6 @@ from airflow_platform_plugin.datakits.planning import (
     Plan,
     Wanted,
     plan,
-    require_connections,
     require_good,
 )
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
@@ -60,8 +59,6 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
     deployment: Deployment | None = session.scalar(there)
     if not request["force"]:
         require_good(deployment, kit.version)
-    if request["connections"]:
-        require_connections(by)
     manifest = Manifest.model_validate(kit.manifest)
     kept = unseal(deployment.current.encrypted_secrets) if deployment else {}
     wanted = Wanted(
@@ -72,6 +69,9 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
         options={name: request[name] for name in OPTIONS},
         notifications=request["notifications"],
         auto_rollback_after=(request["auto_rollback"] or {}).get("after_failures"),
+        shared_connections=handed.grant(
+            session, request["connections"], None if tenant is None else str(tenant.tenant_id), by
+        ),
     )
     planned = plan(
         session,

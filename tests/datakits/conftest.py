@@ -17,7 +17,11 @@ def as_tenant(
     from airflow_platform_plugin.auth import service
 
     def requests(tenant_id: str) -> Callable[..., Any]:
-        call("POST", "/api/v1/platform/tenants", json={"tenant_id": tenant_id})
+        call(
+            "POST",
+            "/api/v1/platform/tenants",
+            json={"tenant_id": tenant_id, "features": {"custom_operators": True}},
+        )
         _, key = service.create(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id)
         return client(app, {"X-API-Key": key})
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from airflow_platform_plugin import settings
 from airflow_platform_plugin.datakits import loader
 from airflow_platform_plugin.tenants import quota
 
@@ -37,7 +38,8 @@ def test_a_task_takes_its_dominant_share(limits: dict[str, str], needs: dict[str
 def deploy(call: Call, manifest: dict[str, Any]) -> Callable[..., Any]:
     """Deploy a kit that needs 2 CPUs and 4Gi for a tenant that has 5 and 8Gi."""
     limits = {"cpu": "5", "memory": "8Gi"}
-    tenant = {"tenant_id": "team", "namespace": "analytics", "resource_limits": limits}
+    features = {"custom_operators": True}  # in tests kits run as processes beside Airflow
+    tenant = {"tenant_id": "team", "namespace": "analytics", "resource_limits": limits, "features": features}
     assert call("POST", f"{API}/platform/tenants", json=tenant).status == 201
 
     def send(name: str = "one", environment: str = "production", **needs: Any) -> Any:
@@ -70,18 +72,47 @@ def test_a_deploy_gives_back_what_the_one_before_it_needed(deploy: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("features", "needs"),
-    [({"datakits": False}, {}), ({}, {"gpu": True}), ({"gpu_support": False}, {"gpu": True})],
+    ("feature", "features", "needs"),
+    [
+        ("datakits", {"datakits": False}, {}),
+        ("gpu_support", {}, {"gpu": True}),
+        ("gpu_support", {"gpu_support": False}, {"gpu": True}),
+        ("custom_operators", {"custom_operators": None}, {}),
+    ],
 )
 def test_a_feature_that_is_missing_is_named(
-    call: Call, deploy: Callable[..., Any], features: dict[str, bool], needs: dict[str, Any]
+    call: Call,
+    deploy: Callable[..., Any],
+    feature: str,
+    features: dict[str, bool | None],
+    needs: dict[str, Any],
 ) -> None:
     call("PATCH", f"{API}/platform/tenants/team", json={"features": features})
     refused = deploy("one", **needs)
     assert (refused.status, refused.json["error"]["code"]) == (403, "PERMISSION_DENIED")
-    assert refused.json["error"]["details"]["feature"] == ("gpu_support" if needs else "datakits")
-    call("PATCH", f"{API}/platform/tenants/team", json={"features": {"gpu_support": True, "datakits": True}})
+    assert refused.json["error"]["details"]["feature"] == feature
+    call("PATCH", f"{API}/platform/tenants/team", json={"features": {feature: True}})
     assert deploy("one", **needs).status == 201
+
+
+def test_kits_in_containers_need_no_custom_operators(
+    call: Call, deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The feature is for kits that run inside Airflow's own environment, as the settings have it."""
+    chosen = settings.Settings(datakit_runners="staging=docker, *=process")
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    call("PATCH", f"{API}/platform/tenants/team", json={"features": {"custom_operators": False}})
+    assert deploy("one", environment="staging").status == 201
+    assert deploy("one", environment="production").status == 403
+
+
+def test_a_setting_that_names_no_runner_is_the_operators_to_mend(
+    deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = settings.Settings(datakit_runners="podman")
+    monkeypatch.setattr(settings, "get", lambda: wrong)
+    refused = deploy("one")
+    assert (refused.status, "datakit_runners" in refused.json["error"]["message"]) == (503, True)
 
 
 def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(

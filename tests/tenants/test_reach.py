@@ -61,7 +61,12 @@ def tenants(session: Any, call: Call, people: dict[str, int], manifest: dict[str
 
 
 def own_things(call: Call, name: str, admin: str) -> Own:
-    tenant = {"tenant_id": f"team-{name}", "namespace": name, "admin_users": [admin]}
+    tenant = {
+        "tenant_id": f"team-{name}",
+        "namespace": name,
+        "admin_users": [admin],
+        "features": {"custom_operators": True},
+    }
     assert call("POST", f"{API}/platform/tenants", json=tenant).status == 201
     place = {"environment": "production", "namespace": name}
     deployed = call("POST", f"{API}/datakits/customer-360-datakit/deploy", json=place)

@@ -1,20 +1,36 @@
 """The runner ``process``: a kit that is installed beside Airflow, run in a process of its own.
 
 An image's name is looked up among the installed entry points of the group ``airflow_platform.datakits``.
-So what can run is what the operator has installed: no command and no path comes from an API caller.
+So what can run is what the operator has installed: no command and no path comes from an API caller. The
+process has the task's environment and rights, and the resources that the host gives it.
 """
 
-import json
 import os
+import signal
+import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
-from airflow.exceptions import AirflowException
+from airflow.exceptions import AirflowFailException
 
-from airflow_platform_plugin.airflow_compat import BaseOperator, SubprocessHook
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, image_name
+from airflow_platform_plugin.airflow_compat import SubprocessHook
+from airflow_platform_plugin.datakits.manifest import image_name
 from airflow_platform_plugin.datakits.runners import GROUP
+from airflow_platform_plugin.datakits.runners.contract import (
+    LONGEST_RESULT,
+    RESULT_FILE,
+    Ended,
+    Job,
+    last_line,
+)
+from airflow_platform_plugin.datakits.runners.runner import Runner
+
+# Between SIGTERM and SIGKILL, as Docker has it.
+_GRACE = 10.0  # seconds
 
 
 def find(image: str) -> EntryPoint | None:
@@ -23,53 +39,51 @@ def find(image: str) -> EntryPoint | None:
     return next(iter(found), None)
 
 
-def environment(spec: DeploymentSpec, context: dict[str, Any]) -> dict[str, str]:
-    """The variables of the run contract (docs/datakit-contract.md); structured ones are JSON."""
-    run = context["dag_run"]
-    documents = {
-        "CONFIGURATION": spec.configuration,
-        "INPUTS": [item.model_dump(mode="json") for item in spec.manifest.inputs],
-        "OUTPUTS": [item.model_dump(mode="json") for item in spec.manifest.outputs],
-    }
-    values = {
-        "NAME": spec.manifest.name,
-        "VERSION": spec.manifest.version,
-        "ENVIRONMENT": spec.environment,
-        "NAMESPACE": spec.namespace,
-        "DAG_ID": spec.dag_id,
-        "RUN_ID": run.run_id,
-        "DATA_INTERVAL_START": context["data_interval_start"].isoformat(),
-        "DATA_INTERVAL_END": context["data_interval_end"].isoformat(),
-        **{name: json.dumps(document) for name, document in documents.items()},
-    }
-    return {f"DATAKIT_{name}": value for name, value in values.items()}
+class ProcessRunner(Runner):
+    """Runs a kit as a child of the task's process."""
 
+    def __init__(self) -> None:
+        self._hook = SubprocessHook()
 
-class ProcessOperator(BaseOperator):
-    """Runs one DataKit. Its output is the task's log; an exit status other than 0 fails the task."""
+    def run(self, job: Job, context: Any) -> Ended:  # noqa: ANN401, ARG002 - the runners' interface
+        """Run the kit to its end.
 
-    ui_color = "#d6eaf8"
-
-    def __init__(self, *, spec: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
-        super().__init__(**kwargs)
-        self.spec = spec
-
-    def execute(self, context: Any) -> None:  # noqa: ANN401 - Airflow's Context
-        """Run the kit to its end."""
-        spec = DeploymentSpec.model_validate(self.spec)
-        kit = find(spec.manifest.image)
+        Raises:
+            AirflowFailException: no such kit is installed.
+        """
+        image = job.spec.manifest.image
+        kit = find(image)
         if kit is None:
-            raise AirflowException(
-                f"No kit '{image_name(spec.manifest.image)}' is installed here "
-                f"(no such entry point in the group {GROUP})."
+            raise AirflowFailException(
+                f"No kit '{image_name(image)}' is installed here (no such entry point in the group {GROUP})."
             )
-        self.hook = SubprocessHook()
-        command = [sys.executable, "-m", "airflow_platform_plugin.datakits.runners.entry_point", kit.name]
-        result = self.hook.run_command(command, env=os.environ | environment(spec, context))
-        if result.exit_code != 0:
-            raise AirflowException(f"{spec.manifest.name} ended with exit status {result.exit_code}.")
+        program = "airflow_platform_plugin.datakits.runners.entry_point"
+        command = [sys.executable, "-m", program, kit.name, str(os.getpid())]
+        with tempfile.TemporaryDirectory(prefix="datakit") as folder:
+            file = Path(folder, "result.json")
+            variables = os.environ | job.environment | job.private | {RESULT_FILE: str(file)}
+            done = self._hook.run_command(command, env=variables)
+            # A signal's number below zero, as a shell and the other runners have it.
+            status = done.exit_code if done.exit_code >= 0 else 128 - done.exit_code
+            return Ended(status, result=_read(file), note=last_line(done.output))
 
-    def on_kill(self) -> None:
-        """End the kit and whatever it started."""
-        if hasattr(self, "hook"):
-            self.hook.send_sigterm()
+    def kill(self) -> None:
+        """End the process group: the kit may have started others."""
+        process = self._hook.sub_process
+        if process is None or process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _read(file: Path) -> str:
+    with suppress(FileNotFoundError), file.open(encoding="utf-8", errors="replace") as stream:
+        return stream.read(LONGEST_RESULT + 1)
+    return ""
+
+
+RUNNER = ProcessRunner

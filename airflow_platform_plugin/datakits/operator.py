@@ -1,0 +1,112 @@
+"""The task of a deployment's DAG: runs the kit with the environment's runner and takes what it leaves."""
+
+from typing import Any
+
+from airflow.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat import BaseOperator, Dataset
+from airflow_platform_plugin.datakits.manifest import DeploymentSpec, dataset_uri
+from airflow_platform_plugin.errors import PlatformError
+
+
+class DataKitOperator(BaseOperator):
+    """Runs one DataKit. What it prints is the task's log; what it tells of its outputs is the XCom.
+
+    It has no template fields: nothing of a deployment is rendered, and so no secret is shown as rendered.
+    """
+
+    ui_color = "#d6eaf8"
+
+    def __init__(self, *, spec: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+        super().__init__(**kwargs)
+        self.spec = spec
+        self._runner: Any = None
+
+    def execute(self, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - Airflow's Context
+        """Run the kit to its end; returns what it tells of its outputs."""
+        spec = DeploymentSpec.model_validate(self.spec)
+        try:
+            job = self._prepare(spec, context)
+            ended = self._runner.run(job, context)
+        except AirflowTaskTimeout:
+            self._tell(
+                context, f"{spec.manifest.name} was ended: it took longer than {spec.timeout} seconds."
+            )
+            raise
+        except Exception as error:
+            self._tell(context, str(error) or type(error).__name__)
+            raise
+        return self._conclude(spec, ended, context)
+
+    def _prepare(self, spec: DeploymentSpec, context: Any) -> Any:  # noqa: ANN401 - the same; a Job
+        # Here, not above: whoever parses DAGs has no use for what runs a kit.
+        from airflow_platform_plugin.datakits import run_time
+        from airflow_platform_plugin.datakits.runners import contract, runner
+
+        try:
+            self._runner = runner.load(runner.chosen(spec.environment))
+            return contract.job(spec, context, *run_time.hand_over(spec))
+        except (ImportError, ValueError, PlatformError) as error:  # a further try would find the same
+            raise AirflowFailException(str(error)) from error
+
+    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ANN401 - the same
+        """Go on with a kit that the triggerer has watched; the name is KubernetesPodOperator's."""
+        from airflow_platform_plugin.datakits.runners import runner
+
+        spec = DeploymentSpec.model_validate(self.spec)
+        self._runner = runner.load("kubernetes")
+        try:
+            ended = self._runner.resume(spec, context, event)
+        except Exception as error:
+            self._tell(context, str(error) or type(error).__name__)
+            raise
+        return self._conclude(spec, ended, context)
+
+    def on_kill(self) -> None:
+        """End the kit and whatever it has started."""
+        if self._runner is not None:
+            self._runner.kill()
+
+    def _conclude(self, spec: DeploymentSpec, ended: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - the same
+        from airflow_platform_plugin.datakits import run_time
+        from airflow_platform_plugin.datakits.runners import contract
+        from airflow_platform_plugin.datakits.runners.contract import Meaning
+
+        if ended.image_digest:
+            run_time.report_image_digest(spec.deployment_id, spec.revision, ended.image_digest)
+        complaint, told = None, contract.Result()
+        try:
+            told = contract.parse_result(ended.result, spec.manifest.outputs)
+        except ValueError as error:
+            complaint = str(error)
+        match ended.meaning:
+            case Meaning.SKIPPED:
+                raise AirflowSkipException(f"{spec.manifest.name} has nothing to do.")
+            case Meaning.SUCCESS if complaint is None:
+                return self._report(spec, told, context)
+        sentence = contract.failure(spec, ended, complaint or told.error)
+        self._tell(context, sentence)
+        raise (AirflowFailException if ended.meaning is Meaning.FAILED else AirflowException)(sentence)
+
+    def _report(self, spec: DeploymentSpec, told: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - the same
+        from airflow_platform_plugin.datakits.runners.contract import names
+
+        reports = {name: report.model_dump(exclude_none=True) for name, report in told.outputs.items()}
+        for output in spec.manifest.outputs:
+            uri = dataset_uri(output, spec.namespace, spec.environment)
+            extra = next((reports[name] for name in names(output) if name in reports), None)
+            if extra is not None:
+                context["outlet_events"][Dataset(uri)].extra = extra
+        return reports or None
+
+    def _tell(self, context: Any, sentence: str) -> None:  # noqa: ANN401 - the same
+        """Leave what went wrong where mails find it, without what is known to be secret."""
+        from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+
+        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.redact_text(sentence))

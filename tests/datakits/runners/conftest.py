@@ -1,0 +1,153 @@
+"""One kit, run by each of the runners: as a real process, a real container and a pod."""
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker_engine
+import pytest
+
+from airflow_platform_plugin import settings
+from airflow_platform_plugin.datakits import loader
+
+SCRIPT = (Path(__file__).parent / "kit.sh").read_text(encoding="ascii")
+IMAGE = "registry.localhost/kit:1.0.0"
+URL = "/api/v1/datakits"
+MOMENT = datetime(2024, 1, 15, tzinfo=timezone.utc)
+
+# The kit's process: its entry point stands in the metadata of a distribution, as an installed kit's does.
+_MODULE = """
+import os
+def main():
+    os.execv("/bin/sh", ["sh", __file__.removesuffix("py") + "sh"])
+"""
+
+
+class Place:
+    """Where kits are run."""
+
+    def __init__(self, name: str, left: Callable[[], list[Any]], **options: str) -> None:
+        self.name = name
+        self.left = left  # what still runs, or lies about, of kits
+        self.options = options  # [platform]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker_engine.Engine]:
+    """A Docker engine that has the kit's image."""
+    try:
+        running = docker_engine.engine()
+    except docker_engine.NoEngine as reason:
+        pytest.skip(str(reason))
+    docker_engine.busybox_image(running.url, IMAGE, SCRIPT)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def process_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The kit, installed beside Airflow."""
+    import psutil
+
+    folder = tmp_path / "site"
+    metadata = folder / "runner_kit-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: runner-kit\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[airflow_platform.datakits]\nkit = runner_kit:main\n")
+    (folder / "runner_kit.py").write_text(_MODULE)
+    (folder / "runner_kit.sh").write_text(SCRIPT)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    before = set(psutil.Process().children(recursive=True))  # servers of other tests
+    return Place("process", lambda: list(set(psutil.Process().children(recursive=True)) - before))
+
+
+@pytest.fixture
+def docker_place(engine: docker_engine.Engine) -> Place:
+    """The kit in an engine's image."""
+    import docker
+
+    client = docker.APIClient(engine.url)
+    return Place("docker", lambda: client.containers(all=True), docker_url=engine.url, docker_network="none")
+
+
+@pytest.fixture(params=["process", "docker"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Each runner in turn."""
+    found: Place = request.getfixturevalue(f"{request.param}_place")
+    chosen = settings.Settings(datakit_runners=found.name, **found.options)
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    return found
+
+
+@pytest.fixture
+def printed() -> Iterator[list[str]]:
+    """What goes to the task's log, as it is before Airflow masks it."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    loggers = [logging.getLogger(name) for name in ("airflow.task", "airflow")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.INFO)
+    loggers[0].addHandler(handler)
+    yield lines
+    loggers[0].removeHandler(handler)
+    for logger, (level, propagate) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class Run:
+    """A task that runs the kit: what it is told, and what it has left."""
+
+    def __init__(self, task: Any) -> None:
+        from airflow.utils.context import OutletEventAccessors
+
+        self.task = task
+        self.xcoms: dict[str, Any] = {}
+        self.events = OutletEventAccessors()
+        ti = SimpleNamespace(
+            dag_id=task.dag_id,
+            task_id=task.task_id,
+            run_id="manual_2024_01_15",
+            map_index=-1,
+            try_number=1,
+            start_date=datetime.now(tz=timezone.utc),
+            xcom_push=self.xcoms.__setitem__,
+        )
+        self.context = {
+            "ti": ti,
+            "dag": task.dag,
+            "run_id": ti.run_id,
+            "dag_run": SimpleNamespace(run_id=ti.run_id, conf={}),
+            "logical_date": MOMENT,
+            "data_interval_start": MOMENT,
+            "data_interval_end": MOMENT,
+            "outlet_events": self.events,
+        }
+
+    def __call__(self) -> Any:
+        """Run it."""
+        return self.task.execute(self.context)
+
+
+@pytest.fixture
+def kit(call: Callable[..., Any], place: Place, manifest: dict[str, Any]) -> Callable[..., Run]:
+    """Deploy the kit, with changes to its manifest, and take the task that runs it: ``kit("report")``."""
+
+    def make(mode: str, /, token: str | None = None, **change: Any) -> Run:
+        deployment = {name: change.pop(name) for name in ("connections", "timeout") if name in change}
+        options = {"mode": {"type": "string"}, "token": {"type": "string", "secret": True}}
+        own = {"name": "kit", "version": "1.0.0", "image": IMAGE, "configuration": options}
+        assert call("POST", URL, json=manifest | own | change).status == 201
+        configuration = {"mode": mode} | ({"token": token} if token else {})
+        body = {"environment": "production", "configuration": configuration} | deployment
+        made = call("POST", f"{URL}/kit/deploy", json=body)
+        assert made.status == 201, made.text
+        return Run(loader.load("/dags/datakits.py")[made.json["dag_id"]].get_task("run"))
+
+    return make

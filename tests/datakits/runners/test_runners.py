@@ -1,0 +1,179 @@
+"""The run contract (docs/datakit-contract.md), held by every runner."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
+from airflow.utils.timeout import timeout
+
+from airflow_platform_plugin.airflow_compat import Dataset
+from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+
+Kit = Callable[..., Any]
+
+
+def variables(lines: list[str]) -> dict[str, str]:
+    """The environment that the kit has printed."""
+    parts = (line.rpartition("] ")[2].partition("=") for line in lines)
+    return {name: value for name, equals, value in parts if equals}
+
+
+def test_what_it_prints_is_the_tasks_log(kit: Kit, printed: list[str]) -> None:
+    """Of both streams."""
+    assert kit("quiet")() is None
+    for line in ("a line of output", "a line of errors"):
+        assert any(told.endswith(line) for told in printed), printed
+
+
+def test_a_kit_is_told_all_in_its_environment(kit: Kit, call: Kit, printed: list[str]) -> None:
+    """With secrets and connections, of which the DAG has nothing."""
+    connection = {"connection_id": "lake_1", "connection_type": "http", "host": "lake.internal"}
+    assert call("POST", "/api/v1/platform/connections", json=connection | {"password": "pw"}).status == 201
+    run = kit("environment", token="swordfish-1234", connections=["lake_1"])
+    run.context["dag_run"].conf = {"why": "again"}
+    run()
+    told = variables(printed)
+    plain = {name: value for name, value in told.items() if name.startswith("DATAKIT_")}
+    document = json.loads(plain.pop("DATAKIT_RUN"))
+    assert json.loads(plain.pop("DATAKIT_CONFIGURATION")) == {
+        "mode": "environment",
+        "token": "swordfish-1234",
+    }
+    assert json.loads(plain.pop("DATAKIT_OUTPUTS")) == document["outputs"]
+    assert json.loads(plain.pop("DATAKIT_INPUTS")) == document["inputs"]
+    assert plain.pop("DATAKIT_RESULT_FILE")
+    assert plain == {
+        "DATAKIT_NAME": "kit",
+        "DATAKIT_VERSION": "1.0.0",
+        "DATAKIT_ENVIRONMENT": "production",
+        "DATAKIT_NAMESPACE": "default",
+        "DATAKIT_DAG_ID": "default__production__kit",
+        "DATAKIT_RUN_ID": "manual_2024_01_15",
+        "DATAKIT_TRY_NUMBER": "1",
+        "DATAKIT_LOGICAL_DATE": "2024-01-15T00:00:00+00:00",
+        "DATAKIT_DATA_INTERVAL_START": "2024-01-15T00:00:00+00:00",
+        "DATAKIT_DATA_INTERVAL_END": "2024-01-15T00:00:00+00:00",
+    }
+    assert document["conf"] == {"why": "again"}
+    assert document["configuration"]["token"] == "swordfish-1234"
+    assert json.loads(told["AIRFLOW_CONN_LAKE_1"]) == {
+        "conn_type": "http",
+        "host": "lake.internal",
+        "password": "pw",
+    }
+
+
+def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[str]) -> None:
+    """So a kit that prints its secrets does not show them in the log."""
+    from airflow_platform_plugin.airflow_compat import redact_text
+
+    kit("secret", token="swordfish-1234")()
+    shown = [redact_text(line) for line in printed if "the token is" in line]
+    assert shown
+    assert "swordfish" not in "".join(shown)
+
+
+def test_what_a_kit_reports_is_the_xcom_and_the_datasets_extra(kit: Kit) -> None:
+    run = kit("report")
+    report = {"rows": 7, "checksum": "abc"}
+    assert run() == {"gold.customer_360": report}
+    uri = "x-datakit://default/production/gold/customer_360"
+    assert run.events[Dataset(uri)].extra == report
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("report-nonsense", "outputs.customer_360.rows"),
+        ("report-too-much", "longer than 4096 bytes"),
+    ],
+)
+def test_a_report_that_does_not_fit_fails_the_task(kit: Kit, mode: str, reason: str) -> None:
+    with pytest.raises(AirflowException, match=reason):
+        kit(mode)()
+
+
+@pytest.mark.parametrize("status", [1, 2, 70, 75, 137])
+def test_a_kit_that_fails_is_tried_again(kit: Kit, place: Any, status: int) -> None:
+    """With a sentence for mails; nothing of it is left."""
+    run = kit(f"exit-{status}")
+    with pytest.raises(AirflowException, match=f"exit status {status}") as raised:
+        run()
+    assert not isinstance(raised.value, AirflowFailException)
+    assert run.xcoms[ERROR_XCOM].startswith(f"kit ended with exit status {status}.")
+    assert place.left() == []
+
+
+@pytest.mark.parametrize("status", [64, 65, 78])
+def test_some_failures_are_final(kit: Kit, status: int) -> None:
+    with pytest.raises(AirflowFailException, match=f"exit status {status}"):
+        kit(f"exit-{status}")()
+
+
+def test_a_kit_may_have_nothing_to_do(kit: Kit) -> None:
+    with pytest.raises(AirflowSkipException):
+        kit("exit-99")()
+
+
+def test_a_kit_says_itself_what_went_wrong(kit: Kit) -> None:
+    run = kit("complain")
+    with pytest.raises(AirflowException, match="No customers came"):
+        run()
+    assert run.xcoms[ERROR_XCOM] == "No customers came."
+
+
+def test_a_kit_that_takes_too_long_is_ended(kit: Kit, place: Any, printed: list[str]) -> None:
+    """As Airflow does it: the timeout is raised in the task, which is then told to end what it has begun."""
+    run = kit("sleep", timeout=600)
+    with pytest.raises(AirflowTaskTimeout), timeout(4):
+        run()
+    run.task.on_kill()
+    assert place.left() == []
+    assert "it took longer than" in run.xcoms[ERROR_XCOM]
+
+
+@pytest.mark.parametrize("mode", ["sleep", "stubborn"])
+def test_a_kit_is_killed_with_its_task(kit: Kit, place: Any, printed: list[str], mode: str) -> None:
+    """Also one that does not heed SIGTERM; and whatever it has started."""
+    run = kit(mode)
+
+    def kill_once_it_runs() -> None:
+        while not any("a line of errors" in line for line in list(printed)):
+            time.sleep(0.05)
+        run.task.on_kill()
+
+    killer = threading.Thread(target=kill_once_it_runs)
+    killer.start()
+    try:
+        run()
+    except AirflowException:
+        assert mode == "stubborn"
+    killer.join()
+    assert place.left() == []
+
+
+def test_a_kit_has_what_it_requires_and_no_more(kit: Kit, place: Any, printed: list[str]) -> None:
+    if place.name == "process":
+        pytest.skip("A process has what its host gives it; docs/datakit-contract.md says so.")
+    kit("resources", requirements={"cpu": "500m", "memory": "64Mi"})()
+    numbers = [int(word) for line in printed for word in line.split() if word.isdigit()]
+    assert 64 * 2**20 in numbers
+    assert 50_000 in numbers  # of the 100,000 microseconds of a period
+
+
+def test_a_kit_has_the_network_that_the_settings_give_it(kit: Kit, place: Any, printed: list[str]) -> None:
+    if place.name != "docker":
+        pytest.skip("A process has its host's network, and a pod its cluster's.")
+    kit("network")()
+    devices = {line.split(":")[0].strip() for line in printed if ":" in line and "bytes" not in line}
+    assert "lo" in devices
+    assert not any(device.startswith(("eth", "en", "docker")) for device in devices)
