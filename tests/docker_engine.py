@@ -99,6 +99,9 @@ def engine() -> Engine:
         log = processes.log("engine").read_text(encoding="utf-8", errors="replace").strip()
         stop()
         raise NoEngine(f"dockerd does not start here: {error} … {log[-500:]}") from error
+    except BaseException:
+        stop()
+        raise
     inside = ["nsenter", f"--target={pid_file.read_text(encoding='ascii').strip()}", "--mount", "--cgroup"]
     return Engine(url, stop, inside)
 

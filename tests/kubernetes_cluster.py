@@ -13,10 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import NamedTuple
 
+import docker
+from docker.errors import DockerException
 from docker_engine import busybox_image, engine
 
 from airflow_platform_plugin.quickstart.processes import Processes, StepFailed, free_port
@@ -44,6 +47,25 @@ exec "$@"
 """
 
 
+# A plugin of the Container Network Interface. The kubelet stops a pod that has no address; this one leads
+# nowhere, so all pods may have the same.
+_NETWORK_PLUGIN = """#!/bin/sh -eu
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion": "0.3.1", "supportedVersions": ["0.3.1"]}' ;;
+ADD)
+    if [ "${0##*/}" = alone ]; then
+        inside="nsenter --net=$CNI_NETNS ip"
+        $inside link add "$CNI_IFNAME" type veth peer name nowhere
+        $inside address add 10.1.0.1/32 dev "$CNI_IFNAME"
+        $inside link set "$CNI_IFNAME" up
+    fi
+    echo '{"cniVersion": "0.3.1", "ips": [{"version": "4", "address": "10.1.0.1/32"}]}'
+    ;;
+esac
+"""
+_NETWORK = {"cniVersion": "0.3.1", "name": "alone", "type": "alone"}
+
+
 class Cluster(NamedTuple):
     """A running cluster."""
 
@@ -55,7 +77,8 @@ class Cluster(NamedTuple):
 def running(programs: Path) -> Iterator[Cluster]:
     """Start etcd and Kubernetes from that folder of programs, and stop them at the end.
 
-    Pods have no network but their node's. Every component acts as the administrator.
+    A pod's network leads nowhere, or is its node's with ``hostNetwork``. Every component acts as the
+    administrator.
 
     Raises:
         NoEngine: no Docker engine can run here.
@@ -72,7 +95,8 @@ def running(programs: Path) -> Iterator[Cluster]:
         _start_kubelet(processes, folder, kubeconfig, node_engine.url, node_engine.inside)
         _wait(processes, kubeconfig, "wait", "--for=condition=Ready", f"node/{_NODE}", "--timeout=1s")
         _wait(processes, kubeconfig, "get", "serviceaccount", "default")
-        yield Cluster(kubeconfig, node_engine.url)
+        with _sweeping(node_engine.url):
+            yield Cluster(kubeconfig, node_engine.url)
     finally:
         # The kubelet first, or it starts again what the engine ends.
         processes.stop()
@@ -113,8 +137,13 @@ def _start_control_plane(processes: Processes, folder: Path) -> Path:
 def _start_kubelet(
     processes: Processes, folder: Path, kubeconfig: Path, docker: str, inside: list[str]
 ) -> None:
-    for name in ("var-lib", "var-log"):
+    for name in ("var-lib", "var-log", "network-plugins", "networks"):
         (folder / name).mkdir()
+    for name in ("alone", "loopback"):  # the kubelet asks for the second by this name
+        plugin = folder / "network-plugins" / name
+        plugin.write_text(_NETWORK_PLUGIN, encoding="ascii")
+        plugin.chmod(0o755)
+    (folder / "networks" / "alone.conf").write_text(json.dumps(_NETWORK), encoding="ascii")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     processes.start(
         "kubelet", *inside, "sh", "-euc", _KUBELET, "sh", str(folder),
@@ -122,12 +151,13 @@ def _start_kubelet(
         f"--hostname-override={_NODE}", "--address=127.0.0.1", f"--port={free_port()}", "--healthz-port=0",
         f"--root-dir={folder}/kubelet", f"--volume-plugin-dir={folder}/plugins",
         f"--docker-endpoint={docker}", f"--container-runtime-endpoint=unix://{folder}/dockershim",
-        "--pod-infra-container-image=pause:1",
+        "--pod-infra-container-image=pause:1", "--network-plugin=cni", "--cluster-dns=10.0.0.10",
+        f"--cni-bin-dir={folder}/network-plugins", f"--cni-conf-dir={folder}/networks",
         f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}",
         f"--client-ca-file={certificate}", "--anonymous-auth=false",
         # Leave the machine's firewall, its own rank in memory and its cgroups as they are.
         "--make-iptables-util-chains=false", "--oom-score-adj=0", "--cgroups-per-qos=false",
-        "--enforce-node-allocatable=", "--fail-swap-on=false",
+        "--enforce-node-allocatable=", "--fail-swap-on=false", "--node-status-update-frequency=1s",
         # A full disk is this machine's affair: drop neither pods nor images for it.
         "--eviction-hard=memory.available<1Mi", "--image-gc-high-threshold=100",
     )  # fmt: skip
@@ -165,6 +195,28 @@ def _write_kubeconfig(path: Path, server: str, key: Path, certificate: Path) -> 
     path.write_text(json.dumps(document), encoding="ascii")  # every JSON is YAML
 
 
+@contextmanager
+def _sweeping(docker_url: str) -> Iterator[None]:
+    """Sweep up what ended pods leave: this kubelet does so once a minute, and no pod is deleted before."""
+    ended = Event()
+
+    def sweep() -> None:
+        with closing(docker.APIClient(docker_url)) as client:
+            while not ended.wait(0.5):
+                filters = {"status": "exited", "label": "io.kubernetes.docker.type=podsandbox"}
+                for container in client.containers(all=True, filters=filters):
+                    with suppress(DockerException):
+                        client.remove_container(container["Id"])
+
+    thread = Thread(target=sweep, name="sweep")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _wait(processes: Processes, kubeconfig: Path, *command: str) -> None:
     """Wait until this command of kubectl succeeds."""
     deadline = time.monotonic() + _START_TIMEOUT
@@ -182,11 +234,15 @@ def _wait(processes: Processes, kubeconfig: Path, *command: str) -> None:
 
 def main(programs: str, *command: str) -> int:
     """Run a command with a cluster; its environment says where the cluster is. Return its exit status."""
-    # Whoever ends us politely gets everything ended.
+    # Whoever ends this politely gets everything ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with running(Path(programs)) as cluster:
         places = {"PLATFORM_TEST_KUBECONFIG": str(cluster.kubeconfig), "PLATFORM_TEST_DOCKER": cluster.docker}
-        return subprocess.run(command, env=os.environ | places, check=False).returncode
+        process = subprocess.Popen(command, env=os.environ | places)
+        # A terminal interrupts the command too, which is waited for. It is also what makes pytest tidy up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+        return process.wait()
 
 
 if __name__ == "__main__":
