@@ -229,15 +229,15 @@ def on_login(app: "Flask", welcome: Callable[[int, str, str], None]) -> None:
 
 
 def ensure_pool(session: "Session", name: str, slots: int, description: str) -> None:
-    """Make the pool, or give it back its slots."""
+    """Make the pool, or give it back its slots; a deferred task keeps its own, for what it waits for runs."""
     from airflow.models.pool import Pool
     from sqlalchemy import select
 
     row = session.scalar(select(Pool).where(Pool.pool == name))
     if row is None:
-        session.add(Pool(pool=name, slots=slots, description=description, include_deferred=False))
-    elif row.slots != slots:
-        row.slots = slots
+        row = Pool(pool=name, description=description)
+        session.add(row)
+    row.slots, row.include_deferred = slots, True
     session.flush()
 
 

@@ -124,7 +124,9 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     tenant_id = None if tenant is None else str(tenant.tenant_id)
     handed.find(session, wanted.options["connections"], tenant_id, wanted.shared_connections)
     if tenant is not None:
-        _require_features(tenant, manifest, _runner(environment))
+        runner_name = _runner(environment)
+        _require_features(tenant, manifest, runner_name)
+        _require_needs(tenant, manifest, runner_name)
         _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
@@ -211,6 +213,18 @@ def _require_features(tenant: Tenant, manifest: Manifest, runner_name: str) -> N
             raise PermissionDenied(
                 f"Tenant '{tenant.tenant_id}' has not the feature {feature}.{reason}", feature=feature
             )
+
+
+def _require_needs(tenant: Tenant, manifest: Manifest, runner_name: str) -> None:
+    """Refuse a container that would be held to nothing, as Kubernetes' ResourceQuota does."""
+    needs = manifest.requirements.amounts
+    missing = [name for name in ("cpu", "memory") if name in tenant.resource_limits and name not in needs]
+    if missing and runner_name != runner.PROCESS:
+        raise Conflict(
+            f"Tenant '{tenant.tenant_id}' has a limit of {' and '.join(missing)}, so the kit's requirements "
+            "must say how much it needs.",
+            missing=missing,
+        )
 
 
 def _require_quota(

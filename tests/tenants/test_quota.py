@@ -106,6 +106,17 @@ def test_kits_in_containers_need_no_custom_operators(
     assert deploy("one", environment="production").status == 403
 
 
+def test_a_container_says_what_it_needs_of_what_is_limited(
+    deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would be held to nothing, and the limit with it."""
+    chosen = settings.Settings(datakit_runners="docker")
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    refused = deploy("one", memory=None)
+    assert (refused.status, refused.json["error"]["details"]) == (409, {"missing": ["memory"]})
+    assert deploy("two").status == 201
+
+
 def test_a_setting_that_names_no_runner_is_the_operators_to_mend(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +136,8 @@ def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
     task = loader.load("/dags/datakits.py")[dag_id].get_task("run")
     assert (task.pool, task.pool_slots) == ("tenant-team", 500)  # 4 of 8Gi
     pool = session.scalars(select(Pool).where(Pool.pool == task.pool)).one()
-    assert pool.slots == quota.POOL_SLOTS
+    # A kit whose task is deferred runs on, in a pod.
+    assert (pool.slots, pool.include_deferred) == (quota.POOL_SLOTS, True)
     from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
 
     session.query(DagPriorityParsingRequest).delete()
