@@ -4,13 +4,14 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 """
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
 # For schemas: what ``amount`` takes, as a pattern that ECMA-262 reads too.
 PATTERN = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
 
 _BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_LARGEST, _FINEST = Decimal(2**63 - 1), Decimal("1e-9")
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE]?)", re.ASCII)
 
 
@@ -25,9 +26,11 @@ def parse(quantity: str) -> Decimal:
         raise ValueError(f"{quantity!r} is not a Kubernetes quantity such as 4000m, 16Gi or 1.5.")
     number, suffix = Decimal(match[1]), match[2]
     if suffix in _BINARY:
-        return number * _BINARY[suffix]
-    exponent = _DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])
-    return number.scaleb(exponent)
+        number *= _BINARY[suffix]
+    else:
+        number = number.scaleb(_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:]))
+    # As there: no more than fits into 64 bits, and nothing finer than a billionth.
+    return max(-_LARGEST, min(number, _LARGEST)).quantize(_FINEST, ROUND_UP).normalize()
 
 
 def amount(quantity: str) -> Decimal:

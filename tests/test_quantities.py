@@ -24,6 +24,13 @@ from airflow_platform_plugin import quantities
         ("100u", "0.0001"),
         ("-1", "-1"),
         ("0", "0"),
+        ("0.1n", "1e-9"),
+        ("1.0000000001", "1.000000001"),
+        ("10E", str(2**63 - 1)),
+        ("9e99", str(2**63 - 1)),
+        ("-9e99", str(1 - 2**63)),
+        ("12e-3", "0.012"),
+        ("0.5Mi", str(512 * 1024)),
     ],
 )
 def test_a_quantity_is_what_kubernetes_takes_it_for(text: str, number: str) -> None:

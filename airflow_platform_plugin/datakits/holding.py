@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.datakits import registry, service
 from airflow_platform_plugin.datakits.manifest import Requirements
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
@@ -22,7 +23,7 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 
 
 def _delete(session: Session, tenant_id: str) -> None:
-    """Their DAGs go with the next parsing; the history of their runs is Airflow's and stays."""
+    """Their DAGs run no more from this moment; the history of their runs is Airflow's and stays."""
     ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
     if ids:
         session.execute(
@@ -30,6 +31,8 @@ def _delete(session: Session, tenant_id: str) -> None:
             execution_options={"synchronize_session": False},
         )
         for deployment in session.scalars(select(Deployment).where(Deployment.id.in_(ids))):
+            # Airflow finds out by itself, but takes two minutes.
+            airflow_compat.deactivate_dag(session, str(deployment.dag_id))
             session.delete(deployment)
         service.request_parsing(session)
 

@@ -323,6 +323,17 @@ def test_a_retired_deployment_has_no_dag_and_comes_back(
     assert call("POST", f"{url}/redeploy", json={}).status == 404
 
 
+def test_a_tenants_dags_end_with_it_at_once(
+    call: Callable[..., Any], deploy: Callable[..., Any], session: Any
+) -> None:
+    """Airflow alone would start runs of them for two minutes more, which fail: their kits are gone."""
+    made = deploy().json
+    session.add(DagModel(dag_id=made["dag_id"], is_active=True, is_paused=False))
+    session.flush()
+    assert call("DELETE", "/api/v1/platform/tenants/analytics-team?cascade=true").status == 204
+    assert session.scalar(select(DagModel.is_active).where(DagModel.dag_id == made["dag_id"])) is False
+
+
 def test_a_retired_deployment_does_not_keep_its_tenant(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
