@@ -26,6 +26,7 @@ _FOLDER, _FILE = "datakit", "result.json"
 _RESULT = f"/{_FOLDER}/{_FILE}"
 _ENOUGH = LONGEST_RESULT + tarfile.RECORDSIZE  # bytes of the archive that has the result
 _NANO = 10**9
+_GRACE = 10  # seconds, Docker's own
 
 
 class DockerRunner(Runner):
@@ -51,9 +52,11 @@ class DockerRunner(Runner):
         finally:
             if container.container is not None:
                 container_id = container.container["Id"]
-                container.cli.stop(container_id)  # politely, where a timeout has brought us here
-                ended = _look(container, container_id, last_line(printed))
-                container.cli.remove_container(container_id, v=True, force=True)
+                try:
+                    container.cli.stop(container_id)  # politely, where a timeout has brought us here
+                    ended = _look(container, container_id, last_line(printed))
+                finally:
+                    container.cli.remove_container(container_id, v=True, force=True)
         return ended
 
     def kill(self) -> None:
@@ -78,7 +81,8 @@ class _Container(DockerOperator):
 class _Client:
     """The engine's API, with a limit of CPU for each container and a file in it for the result.
 
-    A file of the container's own, and no mount: the engine may be on another host.
+    A file of the container's own, and no mount: the engine may be on another host. And with a time between
+    SIGTERM and SIGKILL, for engines differ in what they take if none is given.
     """
 
     def __init__(self, api: Any, nano_cpus: int | None) -> None:  # noqa: ANN401 - docker.APIClient, untyped
@@ -90,6 +94,9 @@ class _Client:
 
     def create_host_config(self, **parameters: Any) -> Any:  # noqa: ANN401 - the same
         return self._api.create_host_config(nano_cpus=self._nano_cpus, **parameters)
+
+    def stop(self, container: str) -> None:
+        self._api.stop(container, timeout=_GRACE)
 
     def start(self, container: str) -> None:
         self._api.put_archive(container, "/", _empty_result())
