@@ -28,7 +28,7 @@ def spec(**change: Any) -> DeploymentSpec:
 @pytest.mark.parametrize("hours", [0, 2, -3.5])
 @pytest.mark.parametrize("schedule", ["0 2 * * *", "*/5 1 * * 1", "@daily", "@once", None])
 def test_a_schedule_is_what_airflow_makes_of_it(schedule: str | None, hours: float) -> None:
-    """Though DAGs share what it has made: in the zone that the DAG begins in, the second time as the first."""
+    """In the zone that the DAG begins in, and the second time as the first: DAGs share it."""
     start = datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=hours)))
     wanted = SerializedDAG.to_dict(DAG("d", schedule=schedule, start_date=start))["dag"]
     for _ in range(2):
