@@ -71,7 +71,8 @@ from airflow import DAG, Dataset
 from airflow.operators.bash import BashOperator
 for number in range(%d):
     with DAG(
-        dag_id=f"hand_{number}", description="One of a thousand", schedule=f"{number %% 60} {number %% 24} * * *",
+        dag_id=f"hand_{number}", description="One of a thousand",
+        schedule=f"{number %% 60} {number %% 24} * * *",
         start_date=datetime(2024, 1, 1, tzinfo=timezone.utc), catchup=False, tags=["bench"],
         default_args={"owner": "default"}, doc_md="One of a thousand",
     ) as dag:
