@@ -1,4 +1,4 @@
-"""Parse 1,000 one-task DAGs: deployments, beside a hand-written loop and dag-factory.
+"""Parse 1,000 one-task DAGs with 120 schedules: deployments, beside a hand-written loop and dag-factory.
 
 Fresh interpreters that have imported Airflow already, each with a DagBag of one file on the same SQLite
 database. dag-factory is installed into a temporary folder; where it cannot be, its place is null. Its DAGs
@@ -47,7 +47,8 @@ with db.transaction() as session:
         )
         spec = DeploymentSpec(
             dag_id=f"kit_{number}", manifest=manifest.document, environment="production",
-            namespace="default", configuration={"batch_size": 1000}, schedule="0 2 * * *", start_date=now,
+            namespace="default", configuration={"batch_size": 1000},
+            schedule=f"{number % 60} {number % 24} * * *", start_date=now,
             deployment_id=deployment.id, revision=1,
         )
         session.add(deployment)
@@ -70,7 +71,8 @@ from airflow import DAG, Dataset
 from airflow.operators.bash import BashOperator
 for number in range(%d):
     with DAG(
-        dag_id=f"hand_{number}", description="One of a thousand", schedule="0 2 * * *",
+        dag_id=f"hand_{number}", description="One of a thousand",
+        schedule=f"{number %% 60} {number %% 24} * * *",
         start_date=datetime(2024, 1, 1, tzinfo=timezone.utc), catchup=False, tags=["bench"],
         default_args={"owner": "default"}, doc_md="One of a thousand",
     ) as dag:
@@ -211,7 +213,7 @@ def _yaml(count: int) -> str:
     dag = """
 kit_{0}:
   description: One of a thousand
-  schedule: "0 2 * * *"
+  schedule: "{1} {2} * * *"
   catchup: false
   tags: [bench]
   doc_md: One of a thousand
@@ -219,7 +221,7 @@ kit_{0}:
   tasks:
     run: {{operator: airflow.operators.bash.BashOperator, bash_command: "true"}}
 """
-    return "".join(dag.format(number) for number in range(count))
+    return "".join(dag.format(number, number % 60, number % 24) for number in range(count))
 
 
 def main() -> None:

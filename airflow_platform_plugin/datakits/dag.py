@@ -1,10 +1,10 @@
 """``build(spec)``: the Airflow DAG of a deployment. Pure: the same spec makes the same DAG."""
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat import DAG, Dataset
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
 from airflow_platform_plugin.datakits.operator import DataKitOperator
@@ -33,7 +33,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
     dag = DAG(
         dag_id=spec.dag_id,
         description=manifest.description,
-        schedule=inputs if spec.schedule == ON_INPUTS else spec.schedule,
+        schedule=inputs if spec.schedule == ON_INPUTS else _timetable(spec),
         start_date=spec.start_date,
         # Whoever deploys wants it to run; Airflow's default is to wait for a person to unpause it.
         is_paused_upon_creation=paused,
@@ -50,13 +50,21 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
             **(_share(owner, manifest) if owner else {}),
         },
         access_control=None if owner is None else _access(owner.tenant_id),
-        doc_md=f"{heading(spec)}\n\n```json\n{json.dumps(manifest.model_dump(mode='json'), indent=2)}\n```",
+        doc_md=f"{heading(spec)}\n\n```json\n{manifest.model_dump_json(indent=2)}\n```",
         **{name: value for name, value in given.items() if value is not None},
     )
+    if spec.schedule not in (None, ON_INPUTS):
+        dag.schedule_interval = spec.schedule  # a timetable knows no @daily
     DataKitOperator(
         task_id=TASK_ID, spec=spec.model_dump(mode="json"), inlets=inputs, outlets=outputs, dag=dag
     )
     return dag
+
+
+def _timetable(spec: DeploymentSpec) -> Any:  # noqa: ANN401 - a Timetable, or None
+    if spec.schedule is None:
+        return None
+    return airflow_compat.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
 
 
 def heading(spec: DeploymentSpec) -> str:
