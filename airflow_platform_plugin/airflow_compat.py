@@ -278,6 +278,17 @@ def execute_inside(operator: Any, context: Any) -> Any:  # noqa: ANN401 - a Base
     return operator.execute(context, **{f"{type(operator).__name__}__sentinel": _sentinel})
 
 
+def current_context() -> Any:  # noqa: ANN401 - Airflow's Context
+    """Of the task that this process executes; None where there is none."""
+    from airflow.exceptions import AirflowException
+    from airflow.operators.python import get_current_context
+
+    try:
+        return get_current_context()
+    except AirflowException:
+        return None
+
+
 def a_triggerer_runs() -> bool:
     """Whether deferred tasks are watched by somebody."""
     from airflow.jobs.job import most_recent_job

@@ -1,5 +1,7 @@
 """The task of a deployment's DAG: runs the kit with the environment's runner and takes what it leaves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.exceptions import (
@@ -31,17 +33,9 @@ class DataKitOperator(BaseOperator):
     def execute(self, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - Airflow's Context
         """Run the kit to its end; returns what it tells of its outputs."""
         spec = DeploymentSpec.model_validate(self.spec)
-        try:
+        with self._telling(spec, context):
             job = self._prepare(spec, context)
             ended = self._runner.run(job, context)
-        except AirflowTaskTimeout:
-            self._tell(
-                context, f"{spec.manifest.name} was ended: it took longer than {spec.timeout} seconds."
-            )
-            raise
-        except Exception as error:
-            self._tell(context, str(error) or type(error).__name__)
-            raise
         return self._conclude(spec, ended, context)
 
     def _prepare(self, spec: DeploymentSpec, context: Any) -> Any:  # noqa: ANN401 - the same; a Job
@@ -61,17 +55,33 @@ class DataKitOperator(BaseOperator):
 
         spec = DeploymentSpec.model_validate(self.spec)
         self._runner = runner.load("kubernetes")
-        try:
+        with self._telling(spec, context):
             ended = self._runner.resume(spec, context, event)
-        except Exception as error:
-            self._tell(context, str(error) or type(error).__name__)
-            raise
         return self._conclude(spec, ended, context)
 
     def on_kill(self) -> None:
         """End the kit and whatever it has started."""
         if self._runner is not None:
             self._runner.kill()
+        elif (context := airflow_compat.current_context()) and context["ti"].next_method:
+            # Airflow ends a deferred task whose time is up before it can go on.
+            from airflow_platform_plugin.datakits.runners import runner
+
+            spec = DeploymentSpec.model_validate(self.spec)
+            runner.load("kubernetes").kill_deferred(spec, context)
+            self._tell(context, _too_long(spec))
+
+    @contextmanager
+    def _telling(self, spec: DeploymentSpec, context: Any) -> Iterator[None]:  # noqa: ANN401 - the same
+        """Leave for mails why the kit could not run to its end."""
+        try:
+            yield
+        except AirflowTaskTimeout:
+            self._tell(context, _too_long(spec))
+            raise
+        except Exception as error:
+            self._tell(context, str(error) or type(error).__name__)
+            raise
 
     def _conclude(self, spec: DeploymentSpec, ended: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - the same
         from airflow_platform_plugin.datakits import run_time
@@ -110,3 +120,7 @@ class DataKitOperator(BaseOperator):
         from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
 
         context["ti"].xcom_push(ERROR_XCOM, airflow_compat.redact_text(sentence))
+
+
+def _too_long(spec: DeploymentSpec) -> str:
+    return f"{spec.manifest.name} was ended: it took longer than {spec.timeout} seconds."

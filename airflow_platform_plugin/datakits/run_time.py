@@ -38,10 +38,29 @@ def hand_over(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, str]]:
         )
         connections = _connections(session, spec)
     secrets = unseal(sealed)
+    _mask(secrets, connections)
+    return secrets, connections
+
+
+def mask(spec: DeploymentSpec, private: dict[str, str]) -> None:
+    """Let the masker of this process know what a kit was told that another process has started.
+
+    Args:
+        spec: the deployment.
+        private: the kit's variables with secrets in them.
+    """
+    configuration = json.loads(private.get("DATAKIT_CONFIGURATION", "{}"))
+    options = spec.manifest.configuration
+    secrets = {
+        name: value for name, value in configuration.items() if name in options and options[name].secret
+    }
+    _mask(secrets, {name: text for name, text in private.items() if name.startswith("AIRFLOW_CONN_")})
+
+
+def _mask(secrets: dict[str, Any], connections: dict[str, str]) -> None:
     documents = [json.loads(text) for text in connections.values()]
     for form in ((secrets, documents), (_printed(secrets), _printed(documents))):
         airflow_compat.mask_secrets([*_texts(form[0]), *form[1]])
-    return secrets, connections
 
 
 def _printed(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -4,13 +4,16 @@ The pod is in the deployment's namespace. Variables with secrets come from a Sec
 the cluster deletes with it; the result is the container's termination message, which the cluster keeps.
 """
 
+import base64
+import json
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow.exceptions import AirflowException
+from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import (
     ApiException,
@@ -23,6 +26,7 @@ from kubernetes.client import (
 )
 
 from airflow_platform_plugin import airflow_compat, settings
+from airflow_platform_plugin.datakits import run_time
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.runners.contract import RESULT_FILE, Ended, Job
 from airflow_platform_plugin.datakits.runners.runner import Runner
@@ -33,8 +37,10 @@ _RESULT = "/dev/termination-log"
 _REASONS = {"OOMKilled": "It used more memory than it requires (OOMKilled)."}
 _GPU = "nvidia.com/gpu"
 _STARTUP_TIMEOUT = 600  # seconds, for large images and busy clusters
+_STARTUP_CHECK = 2  # seconds between two looks at a pod that starts
 _GRACE = 10  # seconds between SIGTERM and SIGKILL, as Docker has it
 _LONGEST_LABEL = 63
+_ENDED_BY_CLUSTER = 143  # as if SIGTERM itself had ended it
 
 
 class KubernetesRunner(Runner):
@@ -51,31 +57,54 @@ class KubernetesRunner(Runner):
             AirflowException: the pod could not be started, or the cluster has ended it.
         """
         deferrable = airflow_compat.a_triggerer_runs()
-        pod = self._pod = _Pod(secret=job.private, deferrable=deferrable, **_parameters(job))
+        pod = self._pod = _Pod(
+            spec=job.spec, secret=job.private, deferrable=deferrable, env_vars=_variables(job)
+        )
         ended = _ended(pod, lambda: airflow_compat.execute_inside(pod, context))
         if ended is None:
             raise AirflowException("The pod is gone, and how it ended is not known.")
         return ended
 
     def resume(self, spec: DeploymentSpec, context: Any, event: dict[str, Any]) -> Ended:  # noqa: ANN401 - the same
-        """Take the logs and the end of a pod that the triggerer has seen end."""
-        pod = self._pod = _Pod(secret={}, deferrable=True, **_of(spec))
+        """Take the logs and the end of a pod that the triggerer has seen end.
+
+        Raises:
+            AirflowTaskTimeout: the pod was ended, as the task's time was up.
+            AirflowException: as for ``run``.
+        """
+        if event["status"] == "timeout" and time.time() >= event.get("_execution_deadline", math.inf):
+            self.kill_deferred(spec, context)
+            raise AirflowTaskTimeout
+        pod = self._pod = _Pod(spec=spec, secret={}, deferrable=True)
         ended = _ended(pod, lambda: pod.trigger_reentry(context, event))
-        return ended or Ended(
-            status=0
-        )  # the triggerer has seen it succeed, and the cluster has swept it away
+        # None where the triggerer has seen it succeed, and the cluster has swept it away.
+        return ended or Ended(status=0)
 
     def kill(self) -> None:
         """Delete the pod, which gives it its grace period."""
-        if self._pod is not None:
+        if self._pod is not None and self._pod.pod is not None:
+            # Marked, so that the next try does not take over a pod that is about to end.
+            self._pod.patch_already_checked(self._pod.pod, reraise=False)
             self._pod.on_kill()
+
+    def kill_deferred(self, spec: DeploymentSpec, context: Any) -> None:  # noqa: ANN401 - the same
+        """The same for a pod that an earlier process of the task has started; its log so far is kept."""
+        pod = self._pod = _Pod(spec=spec, secret={}, deferrable=True)
+        with suppress(ApiException):
+            found = pod.pod = pod.find_pod(spec.namespace, context)
+            if found is not None and pod.mask(found.metadata):
+                pod.pod_manager.fetch_container_logs(
+                    found, pod.base_container_name, container_name_log_prefix_enabled=False
+                )
+        self.kill()
 
 
 class _Pod(KubernetesPodOperator):
     """KubernetesPodOperator, with a Secret of the pod's own."""
 
-    def __init__(self, *, secret: dict[str, str], **kwargs: Any) -> None:  # noqa: ANN401 - the operator's own
-        super().__init__(**kwargs)
+    def __init__(self, *, spec: DeploymentSpec, secret: dict[str, str], **more: Any) -> None:  # noqa: ANN401 - the operator's own
+        super().__init__(**_parameters(spec), **more)
+        self._spec = spec
         self._secret = secret
 
     def build_pod_request_obj(self, *arguments: Any, **options: Any) -> V1Pod:  # noqa: ANN401 - the same
@@ -89,30 +118,53 @@ class _Pod(KubernetesPodOperator):
         """Make the Secret before the pod, which waits for nothing; then it is the pod's, and goes with it."""
         wanted = pod_request_obj.metadata
         metadata = V1ObjectMeta(name=wanted.name, namespace=wanted.namespace, labels=dict(self.labels))
-        self.client.create_namespaced_secret(
-            wanted.namespace, V1Secret(metadata=metadata, string_data=self._secret)
-        )
         try:
+            secret = V1Secret(metadata=metadata, string_data=self._secret)
+            self.client.create_namespaced_secret(wanted.namespace, secret)
             pod = super().get_or_create_pod(pod_request_obj, context)
+            if pod.metadata.name == wanted.name:
+                self._own_secret(wanted)
         except BaseException:
-            self._delete_secret(wanted.name, wanted.namespace)
+            self._give_up(wanted)
             raise
         if pod.metadata.name != wanted.name:  # an earlier try's, which still runs and has its own
-            self._delete_secret(wanted.name, wanted.namespace)
-            return pod
-        made = self.client.read_namespaced_pod(wanted.name, wanted.namespace).metadata
-        owner = {"apiVersion": "v1", "kind": "Pod", "name": made.name, "uid": made.uid}
-        change = {"metadata": {"ownerReferences": [owner]}}
-        self.client.patch_namespaced_secret(wanted.name, wanted.namespace, change)
+            self._give_up(wanted)
+            self.get_logs = self.mask(pod.metadata)
         return pod
 
-    def _delete_secret(self, name: str, namespace: str) -> None:
-        with suppress(ApiException):
-            self.client.delete_namespaced_secret(name, namespace)
+    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:  # noqa: ANN401 - the same
+        """Go on after the triggerer."""
+        self.get_logs = self.mask(V1ObjectMeta(name=event["name"], namespace=event["namespace"]))
+        return super().trigger_reentry(context, event)
+
+    def mask(self, pod: V1ObjectMeta) -> bool:
+        """Let the log not show what a pod was told in secret that another process has started.
+
+        Returns:
+            Whether that is known; if not, the pod's log must not be shown.
+        """
+        try:
+            found = self.client.read_namespaced_secret(pod.name, pod.namespace).data or {}
+        except ApiException as error:
+            self.log.warning("The pod's log is not shown, as its secrets are not known: %s", _in_words(error))
+            return False
+        run_time.mask(self._spec, {key: base64.b64decode(value).decode() for key, value in found.items()})
+        return True
+
+    def _own_secret(self, pod: V1ObjectMeta) -> None:
+        made = self.client.read_namespaced_pod(pod.name, pod.namespace).metadata
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": made.name, "uid": made.uid}
+        change = {"metadata": {"ownerReferences": [owner]}}
+        self.client.patch_namespaced_secret(pod.name, pod.namespace, change)
+
+    def _give_up(self, pod: V1ObjectMeta) -> None:
+        """Delete what there is of a pod that was about to be made."""
+        for delete in (self.client.delete_namespaced_pod, self.client.delete_namespaced_secret):
+            with suppress(ApiException):
+                delete(pod.name, pod.namespace)
 
 
-def _of(spec: DeploymentSpec) -> dict[str, Any]:
-    """The parameters that follow from the deployment alone."""
+def _parameters(spec: DeploymentSpec) -> dict[str, Any]:
     chosen = settings.get()
     timeout: dict[str, Any] = {}
     if spec.timeout is not None:
@@ -131,6 +183,7 @@ def _of(spec: DeploymentSpec) -> dict[str, Any]:
         # A kit has no business with the cluster, unless the operator's template gives it an account.
         "automount_service_account_token": None if chosen.kubernetes_pod_template else False,
         "startup_timeout_seconds": _STARTUP_TIMEOUT,
+        "startup_check_interval_seconds": _STARTUP_CHECK,
         "termination_grace_period": _GRACE,
         "log_pod_spec_on_failure": False,
         "container_name_log_prefix_enabled": False,
@@ -138,8 +191,10 @@ def _of(spec: DeploymentSpec) -> dict[str, Any]:
     }
 
 
-def _parameters(job: Job) -> dict[str, Any]:
-    return _of(job.spec) | {"env_vars": job.environment | {RESULT_FILE: _RESULT}}
+def _variables(job: Job) -> dict[str, str]:
+    """Kubernetes would take ``$(NAME)`` for the value of another variable."""
+    plain = {name: value.replace("$", "$$") for name, value in job.environment.items()}
+    return plain | {RESULT_FILE: _RESULT}
 
 
 def _labels(spec: DeploymentSpec) -> dict[str, str]:
@@ -171,12 +226,24 @@ def _ended(pod: _Pod, execute: Callable[[], Any]) -> Ended | None:
     """
     try:
         execute()
-    except AirflowException:
-        ended = _look(pod)
-        if ended is None:  # it has not run, or not to its end
-            raise
-        return ended
+    except (AirflowException, ApiException) as error:
+        # After a failure the operator cleans up, and fails for that again: what counts is the first.
+        cause = error.__context__ if isinstance(error, AirflowException) else error
+        if cause is not None and not isinstance(cause, Exception):  # the task itself was ended
+            raise cause from None
+        if ended := _look(pod):
+            return ended
+        if isinstance(cause, ApiException):
+            raise AirflowException(_in_words(cause)) from None
+        raise (cause if isinstance(cause, AirflowException) else error) from None
     return _look(pod)
+
+
+def _in_words(error: ApiException) -> str:
+    """What the cluster answered; the exception's own text has the whole response."""
+    with suppress(TypeError, ValueError, KeyError):
+        return f"Kubernetes answered: {json.loads(error.body)['message']}"
+    return f"Kubernetes answered: {error.status} {error.reason}"
 
 
 def _look(pod: _Pod) -> Ended | None:
@@ -187,8 +254,10 @@ def _look(pod: _Pod) -> Ended | None:
     terminated = status.state.terminated if status is not None and status.state else None
     if status is None or terminated is None:
         return None
+    failed = seen.status.phase == "Failed"
     return Ended(
-        status=terminated.exit_code,
+        # A kit that the cluster has ended may leave politely: it has still not run to its end.
+        status=terminated.exit_code or (_ENDED_BY_CLUSTER if failed else 0),
         result=terminated.message or "",
         note=" ".join(filter(None, [_REASONS.get(terminated.reason), seen.status.message])),
         image_digest=(status.image_id or "").partition("@")[2] or None,

@@ -34,6 +34,10 @@ class Runner:
         """End the kit and whatever it has started; nothing happens where none runs."""
         raise NotImplementedError
 
+    def kill_deferred(self, spec: DeploymentSpec, context: Any) -> None:  # noqa: ANN401 - the same
+        """The same for a kit that ``run`` has left to somebody else."""
+        raise NotImplementedError
+
 
 def parse(text: str) -> dict[str, str]:
     """The option ``datakit_runners``: a runner's name by environment, ``*`` for all others.

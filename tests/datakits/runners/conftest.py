@@ -1,6 +1,8 @@
 """One kit, run by each of the runners: as a real process, a real container and a pod."""
 
+import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import docker_engine
 import pytest
-from places import IMAGE, SCRIPT, Place
+from kubernetes_emulator import Emulator
+from places import IMAGE, SCRIPT, Cluster, Place
 
 URL = "/api/v1/datakits"
 MOMENT = datetime(2024, 1, 15, tzinfo=timezone.utc)
@@ -49,7 +52,11 @@ def process_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
     before = set(psutil.Process().children(recursive=True))  # servers of other tests
-    return Place("process", lambda: list(set(psutil.Process().children(recursive=True)) - before))
+    return Place(
+        "process",
+        lambda: list(set(psutil.Process().children(recursive=True)) - before),
+        limits=False,
+    )
 
 
 @pytest.fixture
@@ -61,7 +68,34 @@ def docker_place(engine: docker_engine.Engine) -> Place:
     return Place("docker", lambda: client.containers(all=True), docker_url=engine.url, docker_network="none")
 
 
-@pytest.fixture(params=["process", "docker"])
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The real one of scripts/test-kubernetes, or an emulated one."""
+    if "PLATFORM_TEST_KUBECONFIG" in os.environ:
+        docker_engine.busybox_image(os.environ["PLATFORM_TEST_DOCKER"], IMAGE, SCRIPT)
+        yield Cluster(Path(os.environ["PLATFORM_TEST_KUBECONFIG"]), real=True)
+        return
+    emulator = Emulator({IMAGE: ["sh", str(Path(__file__).parent / "kit.sh")]})
+    kubeconfig = tmp_path_factory.mktemp("kubernetes") / "kubeconfig"
+    kubeconfig.write_text(json.dumps(emulator.kubeconfig()), encoding="ascii")  # every JSON is YAML
+    yield Cluster(kubeconfig, real=False)
+    emulator.stop()
+
+
+@pytest.fixture
+def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """The kit in a cluster; a real one's pods have no network but their node's."""
+    connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(cluster.kubeconfig)}}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
+    template = tmp_path / "template.yaml"
+    spec = {"hostNetwork": True, "containers": [{"name": "base"}]}
+    template.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "spec": spec}), encoding="ascii")
+    options = {"kubernetes_pod_template": str(template)} if cluster.real else {}
+    yield Place("kubernetes", cluster.left, limits=cluster.real, **options)
+    cluster.clear()
+
+
+@pytest.fixture(params=["process", "docker", "kubernetes"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each runner in turn."""
     from airflow_platform_plugin import settings
@@ -77,15 +111,17 @@ def printed() -> Iterator[list[str]]:
     """What goes to the task's log, as it is before Airflow masks it."""
     lines: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: lines.extend(record.getMessage().splitlines())  # type: ignore[method-assign]
+    # In a task's process Airflow gives its handlers to the root; here, each has one of its own.
     loggers = [logging.getLogger(name) for name in ("airflow.task", "airflow")]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.INFO)
-    loggers[0].addHandler(handler)
+        logger.propagate = False
+        logger.addHandler(handler)
     yield lines
-    loggers[0].removeHandler(handler)
     for logger, (level, propagate) in zip(loggers, before, strict=True):
+        logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagate
 
@@ -99,14 +135,19 @@ class Run:
         self.task = task
         self.xcoms: dict[str, Any] = {}
         self.events = OutletEventAccessors()
+
+        def xcom_push(key: str, value: Any) -> None:
+            self.xcoms[key] = value
+
         ti = SimpleNamespace(
             dag_id=task.dag_id,
             task_id=task.task_id,
             run_id="manual_2024_01_15",
             map_index=-1,
             try_number=1,
+            next_method=None,
             start_date=datetime.now(tz=timezone.utc),
-            xcom_push=self.xcoms.__setitem__,
+            xcom_push=xcom_push,
         )
         self.context = {
             "ti": ti,

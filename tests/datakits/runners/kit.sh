@@ -14,8 +14,10 @@ case "$mode" in
     complain) echo '{"error": "No customers came."}' >"$DATAKIT_RESULT_FILE"; exit 1 ;;
     exit-*) exit "${mode#exit-}" ;;
     secret) echo "the token is $DATAKIT_CONFIGURATION" ;;
-    sleep) trap 'echo "asked to end"; kill $!; exit 0' TERM; sleep 600 & wait $! ;;
-    stubborn) trap '' TERM; echo "will not end"; while :; do sleep 1; done ;;
+    # Where Kubernetes' logs are followed, a line is seen when the next one has come.
+    sleep) trap 'echo "asked to end"; kill $!; exit 0' TERM; sleep 600 & printf 'is ready\n-\n'; wait $! ;;
+    slow-to-end) trap 'sleep 2; exit 0' TERM; sleep 600 & wait $! ;;
+    stubborn) trap '' TERM; printf 'is ready\n-\n'; while :; do sleep 1; done ;;
     network) cat /proc/net/dev ;;
     resources)
         cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us \

@@ -1,17 +1,63 @@
 """Where the suite's kit is run, and the kit."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kubernetes.client import ApiException, CoreV1Api
+from kubernetes.config import new_client_from_config
+
 SCRIPT = (Path(__file__).parent / "kit.sh").read_text(encoding="ascii")
 IMAGE = "registry.localhost/kit:1.0.0"
+_MANAGED = "app.kubernetes.io/managed-by=airflow-platform"
+_DELETION_TIMEOUT = 60.0  # seconds
 
 
 class Place:
     """Where kits are run."""
 
-    def __init__(self, name: str, left: Callable[[], list[Any]], **options: str) -> None:
+    def __init__(
+        self, name: str, left: Callable[[], list[Any]], *, limits: bool = True, **options: str
+    ) -> None:
         self.name = name
+        self.limits = limits  # whether a kit gets no more than it requires
         self.left = left  # what still runs, or lies about, of kits
         self.options = options  # [platform]
+
+
+class Cluster:
+    """A Kubernetes cluster that has the kit's image, as a client sees it."""
+
+    def __init__(self, kubeconfig: Path, *, real: bool) -> None:
+        self.kubeconfig = kubeconfig
+        self.real = real
+        self.api = CoreV1Api(new_client_from_config(str(kubeconfig)))
+
+    def pods(self) -> list[Any]:
+        """Those of kits."""
+        found: list[Any] = self.api.list_namespaced_pod("default", label_selector=_MANAGED).items
+        return found
+
+    def secrets(self) -> list[Any]:
+        """The same."""
+        found: list[Any] = self.api.list_namespaced_secret("default", label_selector=_MANAGED).items
+        return found
+
+    def left(self) -> list[Any]:
+        """Both, once what is being deleted is gone."""
+        deadline = time.monotonic() + _DELETION_TIMEOUT
+        while (found := [*self.pods(), *self.secrets()]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
+    def clear(self) -> None:
+        """Leave nothing of a test that has failed to the next."""
+        for item in self.pods():
+            with suppress(ApiException):
+                self.api.delete_namespaced_pod(item.metadata.name, "default", grace_period_seconds=0)
+        for item in self.secrets():
+            with suppress(ApiException):
+                self.api.delete_namespaced_secret(item.metadata.name, "default")
+        self.left()

@@ -1,0 +1,310 @@
+"""What the runner ``kubernetes`` does beyond what every runner keeps."""
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
+from airflow.models.taskinstance import set_current_context
+from airflow.utils.module_loading import import_string
+
+from airflow_platform_plugin import airflow_compat, settings
+from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+
+Kit = Callable[..., Any]
+
+pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
+
+
+@pytest.fixture
+def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
+    """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
+    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+
+    def start(run: Any) -> Any:
+        with pytest.raises(TaskDeferred) as raised:
+            run()
+        assert raised.value.method_name == "trigger_reentry"
+        return raised.value.trigger
+
+    return start
+
+
+def watched(trigger: Any) -> dict[str, Any]:
+    """What the triggerer sees: it makes the trigger anew from what is stored of it."""
+    name, parameters = trigger.serialize()
+
+    async def first() -> dict[str, Any]:
+        payloads = [event.payload async for event in import_string(name)(**parameters).run()]
+        return dict(payloads[0])
+
+    return asyncio.run(first())
+
+
+def another_process(run: Any) -> Any:
+    """The same task where it goes on: nothing but the DAG is known there."""
+    again = type(run)(loader.load("/dags/datakits.py")[run.task.dag_id].get_task("run"))
+    again.context["ti"].next_method = "trigger_reentry"
+    return again
+
+
+def go_on(run: Any, event: dict[str, Any]) -> Any:
+    return run.task.trigger_reentry(run.context, event=event)
+
+
+def test_a_triggerer_watches_the_pod(kit: Kit, place: Any, deferred: Kit, printed: list[str]) -> None:
+    """And the task goes on with its log, its report, and nothing left."""
+    run = kit("report")
+    event = watched(deferred(run))
+    again = another_process(run)
+    report = {"gold.customer_360": {"rows": 7, "checksum": "abc"}}
+    assert go_on(again, event) == report
+    assert any(line.endswith("a line of output") for line in printed)
+    assert place.left() == []
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ("exit-1", AirflowException, "exit status 1"),
+        ("exit-78", AirflowFailException, "exit status 78"),
+        ("exit-99", AirflowSkipException, "nothing to do"),
+        ("complain", AirflowException, "No customers came"),
+    ],
+)
+def test_after_a_triggerer_an_end_means_the_same(
+    kit: Kit, place: Any, deferred: Kit, end: tuple[str, type[Exception], str]
+) -> None:
+    mode, failure, sentence = end
+    run = kit(mode)
+    event = watched(deferred(run))
+    with pytest.raises(failure, match=sentence) as raised:
+        go_on(another_process(run), event)
+    assert type(raised.value) is failure
+    assert place.left() == []
+
+
+def test_the_process_that_goes_on_masks_secrets(
+    kit: Kit, place: Any, deferred: Kit, printed: list[str]
+) -> None:
+    """Those that the pod was told, which may have changed since."""
+    from airflow.utils.log.secrets_masker import _secrets_masker
+
+    run = kit("secret", token="swordfish-1234")
+    event = watched(deferred(run))
+    masker = _secrets_masker()
+    masker.patterns.clear()
+    masker.replacer = None
+    go_on(another_process(run), event)
+    (line,) = [line for line in printed if "the token is" in line]
+    assert "swordfish" in line
+    assert "swordfish" not in airflow_compat.redact_text(line)
+
+
+def test_a_log_whose_secrets_are_not_known_is_not_shown(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit, printed: list[str]
+) -> None:
+    run = kit("secret", token="swordfish-1234")
+    trigger = deferred(run)
+    event = watched(trigger)
+    cluster.api.delete_namespaced_secret(trigger.pod_name, "default")
+    go_on(another_process(run), event)
+    assert not any("swordfish" in line for line in printed)
+    assert any("log is not shown" in line for line in printed)
+    assert place.left() == []
+
+
+def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
+    kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the task's time is up just then."""
+    from airflow_platform_plugin.datakits.runners import kubernetes
+
+    def too_late(*_: Any) -> None:
+        raise AirflowTaskTimeout
+
+    monkeypatch.setattr(kubernetes._Pod, "_own_secret", too_late)
+    with pytest.raises(AirflowTaskTimeout):
+        kit("sleep")()
+    assert place.left() == []
+
+
+def test_a_pod_is_ended_when_its_time_is_up_while_a_triggerer_watches(
+    kit: Kit, place: Any, deferred: Kit
+) -> None:
+    run = kit("sleep", timeout=600)
+    run.context["ti"].start_date -= timedelta(seconds=597)
+    event = watched(deferred(run))
+    again = another_process(run)
+    with pytest.raises(AirflowTaskTimeout):
+        go_on(again, event)
+    assert place.left() == []
+    assert "it took longer than" in again.xcoms[ERROR_XCOM]
+
+
+def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit
+) -> None:
+    """As it does after a deferral when the time is up: it asks to end what an earlier process has begun."""
+    run = kit("sleep", timeout=600)
+    trigger = deferred(run)
+    while cluster.api.read_namespaced_pod(trigger.pod_name, "default").status.phase == "Pending":
+        time.sleep(0.1)
+    again = another_process(run)
+    with set_current_context(again.context):
+        again.task.on_kill()
+    assert place.left() == []
+    assert "it took longer than" in again.xcoms[ERROR_XCOM]
+
+
+def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(kit: Kit, place: Any) -> None:
+    """And a kit that leaves politely then has not succeeded."""
+    with pytest.raises(AirflowException, match="longer than the specified deadline"):
+        kit("sleep", timeout=2)()
+    assert place.left() == []
+
+
+def test_what_a_pod_is(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the deployment, with what it requires and no right on the cluster; secrets are in its Secret."""
+    plain = settings.Settings(datakit_runners="kubernetes")
+    monkeypatch.setattr(settings, "get", lambda: plain)
+    run = kit(
+        "sleep",
+        token="swordfish-1234",
+        timeout=600,
+        requirements={"cpu": "500m", "memory": "64Mi", "gpu": True},
+    )
+    deferred(run)
+    (pod,) = cluster.pods()
+    (container,) = pod.spec.containers
+    assert "swordfish" not in json.dumps(cluster.api.api_client.sanitize_for_serialization(pod))
+    secret = cluster.api.read_namespaced_secret(pod.metadata.name, "default")
+    configuration = json.loads(base64.b64decode(secret.data["DATAKIT_CONFIGURATION"]))
+    assert configuration == {"mode": "sleep", "token": "swordfish-1234"}
+    assert [owner.uid for owner in secret.metadata.owner_references] == [pod.metadata.uid]
+    labels = {
+        "app.kubernetes.io/managed-by": "airflow-platform",
+        "app.kubernetes.io/name": "kit",
+        "app.kubernetes.io/version": "1.0.0",
+        "airflow-platform/environment": "production",
+        "airflow-platform/revision": "1",
+        "dag_id": "default__production__kit",
+        "run_id": "manual_2024_01_15",
+        "try_number": "1",
+    }
+    assert labels.items() <= pod.metadata.labels.items()
+    assert pod.metadata.name.startswith("datakit-kit-")
+    amounts = {"cpu": "500m", "memory": "64Mi", "nvidia.com/gpu": "1"}
+    assert container.resources.requests == container.resources.limits == amounts
+    assert pod.spec.automount_service_account_token is False
+    assert pod.spec.active_deadline_seconds == 600
+    assert pod.spec.termination_grace_period_seconds == 10
+    assert pod.spec.restart_policy == "Never"
+    run.task.on_kill()
+    assert place.left() == []
+
+
+def test_a_pod_is_made_from_the_operators_template(
+    kit: Kit, cluster: Any, deferred: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may give it an account on the cluster."""
+    spec = {
+        "nodeSelector": {"disk": "fast"},
+        "serviceAccountName": "default",
+        "containers": [{"name": "base"}],
+    }
+    template = tmp_path / "fast.yaml"
+    template.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "spec": spec}), encoding="ascii")
+    chosen = settings.Settings(datakit_runners="kubernetes", kubernetes_pod_template=str(template))
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+    run = kit("sleep")
+    deferred(run)
+    (pod,) = cluster.pods()
+    assert pod.spec.node_selector == {"disk": "fast"}
+    assert pod.spec.service_account_name == "default"
+    assert pod.spec.automount_service_account_token is None
+    assert pod.spec.containers[0].image == "registry.localhost/kit:1.0.0"
+    run.task.on_kill()
+    assert cluster.left() == []
+
+
+def test_an_image_that_cannot_be_pulled_fails_the_task_at_once(kit: Kit, place: Any) -> None:
+    run = kit("quiet", image="127.0.0.1:1/none:1.0.0")
+    with pytest.raises(AirflowException, match="Image cannot be pulled"):
+        run()
+    assert "Image cannot be pulled" in run.xcoms[ERROR_XCOM]
+    assert place.left() == []
+
+
+def test_what_the_cluster_refuses_is_told_in_a_sentence(kit: Kit, place: Any) -> None:
+    run = kit("quiet")
+    run.task.spec = run.task.spec | {"namespace": "nowhere"}
+    with pytest.raises(AirflowException, match='Kubernetes answered: namespaces "nowhere" not found'):
+        run()
+    assert "HTTP" not in run.xcoms[ERROR_XCOM]
+
+
+def test_a_pod_that_somebody_deletes_fails_the_task(
+    kit: Kit, place: Any, cluster: Any, printed: list[str]
+) -> None:
+    def delete_once_it_runs() -> None:
+        while not any("is ready" in line for line in list(printed)):
+            time.sleep(0.05)
+        (pod,) = cluster.pods()
+        cluster.api.delete_namespaced_pod(pod.metadata.name, "default", grace_period_seconds=1)
+
+    deleter = threading.Thread(target=delete_once_it_runs)
+    deleter.start()
+    with pytest.raises(AirflowException, match=r"exit status 137|not found|is gone"):
+        kit("stubborn")()
+    deleter.join()
+    assert place.left() == []
+
+
+def test_a_pod_of_a_killed_process_is_taken_over(kit: Kit, place: Any, cluster: Any, deferred: Kit) -> None:
+    """It is not doubled, and has its Secret alone."""
+    run = kit("sleep")
+    first = deferred(run)
+    assert deferred(another_process(run)).pod_name == first.pod_name
+    for found in (cluster.pods(), cluster.secrets()):
+        assert [item.metadata.name for item in found] == [first.pod_name]
+    run.task.on_kill()
+    assert place.left() == []
+
+
+def test_a_pod_that_is_about_to_end_is_not_taken_over(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit
+) -> None:
+    """A task that is cleared is killed and runs anew at once."""
+    run = kit("slow-to-end")
+    first = deferred(run)
+    run.task.on_kill()
+    again = another_process(run)
+    assert deferred(again).pod_name != first.pod_name
+    again.task.on_kill()
+    assert place.left() == []
+
+
+def test_the_images_digest_is_kept(kit: Kit, place: Any, cluster: Any, call: Kit) -> None:
+    if cluster.real:
+        pytest.skip("The image comes from no registry, so it has no digest.")
+    run = kit("quiet")
+    run()
+    status = call("GET", f"/api/v1/datakits/deployments/{run.task.spec['deployment_id']}/status").json
+    assert status["image_digest"].startswith("sha256:")
