@@ -172,7 +172,7 @@ def test_a_kit_is_killed_with_its_task(kit: Kit, place: Any, printed: list[str],
 
 def test_a_kit_has_what_it_requires_and_no_more(kit: Kit, place: Any, printed: list[str]) -> None:
     if not place.limits:
-        pytest.skip("A process has what its host gives it; docs/datakit-contract.md says so.")
+        pytest.skip("A process has what its host gives it, also an emulated pod's.")
     kit("resources", requirements={"cpu": "500m", "memory": "64Mi"})()
     numbers = [int(word) for line in printed for word in line.split() if word.isdigit()]
     assert 64 * 2**20 in numbers
