@@ -60,7 +60,12 @@ class KubernetesRunner(Runner):
         pod = self._pod = _Pod(
             spec=job.spec, secret=job.private, deferrable=deferrable, env_vars=_variables(job)
         )
-        ended = _ended(pod, lambda: airflow_compat.execute_inside(pod, context))
+        try:
+            ended = _ended(pod, lambda: airflow_compat.execute_inside(pod, context))
+        except Exception:
+            if deferrable:  # the operator cleans up only where it waits itself
+                self.kill()
+            raise
         if ended is None:
             raise AirflowException("The pod is gone, and how it ended is not known.")
         return ended

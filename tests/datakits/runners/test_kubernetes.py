@@ -143,6 +143,21 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
     assert place.left() == []
 
 
+def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
+    kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_platform_plugin.datakits.runners import kubernetes
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no trigger")
+
+    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+    monkeypatch.setattr(kubernetes._Pod, "invoke_defer_method", fail)
+    with pytest.raises(RuntimeError, match="no trigger"):
+        kit("sleep")()
+    assert place.left() == []
+
+
 def test_a_pod_is_ended_when_its_time_is_up_while_a_triggerer_watches(
     kit: Kit, place: Any, deferred: Kit
 ) -> None:
