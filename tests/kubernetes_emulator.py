@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -64,7 +65,7 @@ class Emulator:
         self._folder = Path(tempfile.mkdtemp(prefix="platform-kubernetes-"))
         self._kubelets: list[threading.Thread] = []
         handler = type("Handler", (_Handler,), {"emulator": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def kubeconfig(self) -> Object:
@@ -288,6 +289,13 @@ class Emulator:
             self.changed.notify_all()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of an error, unless it is that a client has gone, as each may."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -319,7 +327,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, text)
         except Refused as refused:
             self._send(refused.code, json.dumps(refused.status))
-        except BrokenPipeError:
+        except ConnectionError:
             self.close_connection = True
 
     do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
