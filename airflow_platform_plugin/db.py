@@ -43,17 +43,21 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
-@contextmanager
-def savepoint(session: Session) -> Iterator[None]:
-    """A part of a unit of work that can be undone by itself, by an exception; with the whole it always is.
+def begin(connection: Connection) -> None:
+    """Begin the transaction before a SAVEPOINT, where that has not happened yet.
 
     SQLite's driver begins a transaction with the first write, and a SAVEPOINT before that would be one of its
-    own, committed at its end. Begun here it also waits for others that write, where one that has read
-    already is refused at once.
+    own, committed at its end. And one that reads before it writes is refused at once while others write, and
+    goes on refusing whatever comes after it in the transaction. Begun here it waits for them.
     """
-    connection = session.connection()
     if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """A part of a unit of work that can be undone by itself, by an exception; with the whole it always is."""
+    begin(session.connection())
     with session.begin_nested():
         yield
 

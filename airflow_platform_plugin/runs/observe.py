@@ -121,6 +121,7 @@ def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Air
     session = object_session(changed)
     if session is not None:
         connection = session.connection()
+        db.begin(connection)
         with connection.begin_nested():
             events.record(connection, [event])
     else:  # a task process: the object belongs to no session, and neither do we

@@ -1,7 +1,11 @@
 """State changes of runs and tasks as events: by the listeners, and by the sweep for what those miss."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +15,9 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.operators.empty import EmptyOperator
 from airflow.utils.state import DagRunState, TaskInstanceState
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import db, listener
 from airflow_platform_plugin.events import Event, NewEvent
@@ -261,6 +267,60 @@ def test_a_row_that_the_database_refuses_undoes_itself_alone(
     session.expire_all()
     assert (run.state, run.conf) == ("success", {"after": True})
     assert session.query(Event).count() == 0
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Engine]:
+    """SQLite with events and a table of somebody else's, whose writers wait for a tenth of a second."""
+    engine = create_engine(f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool, connect_args={"timeout": 0.1})
+    Event.__table__.create(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE theirs (value INTEGER)"))
+    yield engine
+    engine.dispose()
+
+
+def tell(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scheduler calls when a run succeeds, whose session is on that connection."""
+    monkeypatch.setattr(observe, "dag_run_event", lambda _: NewEvent("dag.success", ("d", "r"), START, {}))
+    monkeypatch.setattr(observe, "object_session", lambda _: SimpleNamespace(connection=lambda: connection))
+    listener.on_dag_run_success(dag_run=None)
+
+
+def stored(engine: Engine) -> int:
+    """The events that others see."""
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT count(*) FROM platform_event")))
+
+
+def test_an_event_is_there_with_what_it_tells_of(lone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither before nor without it: also SQLite's driver, which begins late, has them in one transaction."""
+    with lone.connect() as scheduler:
+        tell(scheduler, monkeypatch)
+        scheduler.execute(text("INSERT INTO theirs VALUES (1)"))
+        assert stored(lone) == 0
+        scheduler.rollback()
+        assert stored(lone) == 0
+        tell(scheduler, monkeypatch)
+        scheduler.commit()
+        assert stored(lone) == 1
+
+
+def test_a_listener_that_is_locked_out_leaves_no_lock(
+    lone: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While others write to SQLite: what the scheduler writes then waits for them as if we were not there."""
+    with lone.connect() as scheduler, closing(sqlite3.connect(str(lone.url.database))) as other:
+        assert scheduler.execute(text("SELECT * FROM theirs")).all() == []
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO theirs VALUES (1)")
+        tell(scheduler, monkeypatch)
+        assert "the sweep will find it" in caplog.text
+        assert not scheduler.connection.in_transaction
+        other.commit()
+        scheduler.execute(text("UPDATE theirs SET value = 2"))
+        scheduler.commit()
+        assert scheduler.scalars(text("SELECT value FROM theirs")).all() == [2]
 
 
 def test_what_is_no_run_at_all_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
