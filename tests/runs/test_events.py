@@ -272,7 +272,9 @@ def test_a_row_that_the_database_refuses_undoes_itself_alone(
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[Engine]:
     """SQLite with events and a table of somebody else's, whose writers wait for a tenth of a second."""
-    engine = create_engine(f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool, connect_args={"timeout": 0.1})
+    engine = create_engine(
+        f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool, connect_args={"timeout": 0.1}, future=True
+    )
     Event.__table__.create(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE theirs (value INTEGER)"))
