@@ -187,10 +187,17 @@ def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
     assert "it took longer than" in again.xcoms[ERROR_XCOM]
 
 
-def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(kit: Kit, place: Any) -> None:
+def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit
+) -> None:
     """And a kit that leaves politely then has not succeeded."""
+    run = kit("sleep", timeout=2)
+    trigger = deferred(run)
+    while cluster.api.read_namespaced_pod(trigger.pod_name, "default").status.phase != "Failed":
+        time.sleep(0.1)
+    event = {"status": "failed", "name": trigger.pod_name, "namespace": "default", "message": "pod failed"}
     with pytest.raises(AirflowException, match="longer than the specified deadline"):
-        kit("sleep", timeout=2)()
+        go_on(another_process(run), event)
     assert place.left() == []
 
 
