@@ -254,12 +254,14 @@ def _in_words(error: ApiException) -> str:
 def _look(pod: _Pod) -> Ended | None:
     """What the cluster tells of the container's end."""
     seen = pod.remote_pod or pod.pod
-    statuses = (seen.status.container_statuses if seen is not None and seen.status else None) or []
+    if seen is None or seen.status is None:
+        return None
+    statuses = seen.status.container_statuses or []
     status = next((item for item in statuses if item.name == pod.base_container_name), None)
     terminated = status.state.terminated if status is not None and status.state else None
-    if status is None or terminated is None:
-        return None
     failed = seen.status.phase == "Failed"
+    if status is None or terminated is None:  # as some clusters leave it with a pod that they have ended
+        return Ended(_ENDED_BY_CLUSTER, note=seen.status.message or "") if failed else None
     return Ended(
         # A kit that the cluster has ended may leave politely: it has still not run to its end.
         status=terminated.exit_code or (_ENDED_BY_CLUSTER if failed else 0),

@@ -18,7 +18,6 @@ from airflow.exceptions import (
     AirflowTaskTimeout,
     TaskDeferred,
 )
-from airflow.models.taskinstance import set_current_context
 from airflow.utils.module_loading import import_string
 
 from airflow_platform_plugin import airflow_compat, settings
@@ -175,6 +174,8 @@ def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
     kit: Kit, place: Any, cluster: Any, deferred: Kit
 ) -> None:
     """As it does after a deferral when the time is up: it asks to end what an earlier process has begun."""
+    from airflow.models.taskinstance import set_current_context
+
     run = kit("sleep", timeout=600)
     trigger = deferred(run)
     while cluster.api.read_namespaced_pod(trigger.pod_name, "default").status.phase == "Pending":
@@ -186,10 +187,17 @@ def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
     assert "it took longer than" in again.xcoms[ERROR_XCOM]
 
 
-def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(kit: Kit, place: Any) -> None:
+def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(
+    kit: Kit, place: Any, cluster: Any, deferred: Kit
+) -> None:
     """And a kit that leaves politely then has not succeeded."""
+    run = kit("sleep", timeout=2)
+    trigger = deferred(run)
+    while cluster.api.read_namespaced_pod(trigger.pod_name, "default").status.phase != "Failed":
+        time.sleep(0.1)
+    event = {"status": "failed", "name": trigger.pod_name, "namespace": "default", "message": "pod failed"}
     with pytest.raises(AirflowException, match="longer than the specified deadline"):
-        kit("sleep", timeout=2)()
+        go_on(another_process(run), event)
     assert place.left() == []
 
 
