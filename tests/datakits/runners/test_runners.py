@@ -1,9 +1,10 @@
 """The run contract (docs/datakit-contract.md), held by every runner."""
 
 import json
+import signal
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from airflow.exceptions import (
     AirflowSkipException,
     AirflowTaskTimeout,
 )
-from airflow.utils.timeout import timeout
 
 from airflow_platform_plugin.airflow_compat import Dataset
 from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
@@ -140,11 +140,43 @@ def test_a_kit_says_itself_what_went_wrong(kit: Kit) -> None:
     assert run.xcoms[ERROR_XCOM] == "No customers came."
 
 
+@contextmanager
+def once_ready(printed: list[str], act: Callable[[], None]) -> Iterator[None]:
+    """Do that in another thread as soon as the kit has printed that it is ready, or never if it does not."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not any("is ready" in line for line in list(printed)):
+            if over.wait(0.05):
+                return
+        act()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.join()
+
+
 def test_a_kit_that_takes_too_long_is_ended(kit: Kit, place: Any, printed: list[str]) -> None:
-    """As Airflow does it: the timeout is raised in the task, which is then told to end what it has begun."""
+    """As Airflow does it: a signal raises the timeout in the task, which is then told to end its work."""
+
+    def time_is_up(*_: object) -> None:
+        raise AirflowTaskTimeout
+
+    before = signal.signal(signal.SIGUSR1, time_is_up)
     run = kit("sleep", timeout=600)
-    with pytest.raises(AirflowTaskTimeout), timeout(4):
-        run()
+    ident = threading.main_thread().ident
+    try:
+        with (
+            pytest.raises(AirflowTaskTimeout),
+            once_ready(printed, lambda: signal.pthread_kill(ident, signal.SIGUSR1)),
+        ):
+            run()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     run.task.on_kill()
     assert place.left() == []
     assert "it took longer than" in run.xcoms[ERROR_XCOM]
@@ -154,34 +186,29 @@ def test_a_kit_that_takes_too_long_is_ended(kit: Kit, place: Any, printed: list[
 def test_a_kit_is_killed_with_its_task(kit: Kit, place: Any, printed: list[str], mode: str) -> None:
     """Also one that does not heed SIGTERM; and whatever it has started."""
     run = kit(mode)
-
-    def kill_once_it_runs() -> None:
-        while not any("is ready" in line for line in list(printed)):
-            time.sleep(0.05)
-        run.task.on_kill()
-
-    killer = threading.Thread(target=kill_once_it_runs)
-    killer.start()
     try:
-        run()
+        with once_ready(printed, run.task.on_kill):
+            run()
     except AirflowException:
         assert (place.name, mode) not in {("process", "sleep"), ("docker", "sleep")}
-    killer.join()
     assert place.left() == []
 
 
+# A process has what its host gives it.
+@pytest.mark.parametrize("place", ["docker", "kubernetes"], indirect=True)
 def test_a_kit_has_what_it_requires_and_no_more(kit: Kit, place: Any, printed: list[str]) -> None:
     if not place.limits:
-        pytest.skip("A process has what its host gives it, also an emulated pod's.")
+        pytest.skip("An emulated pod is a process; test_kubernetes.py sees what it asks for.")
     kit("resources", requirements={"cpu": "500m", "memory": "64Mi"})()
     numbers = [int(word) for line in printed for word in line.split() if word.isdigit()]
     assert 64 * 2**20 in numbers
     assert 50_000 in numbers  # of the 100,000 microseconds of a period
 
 
-def test_a_kit_has_the_network_that_the_settings_give_it(kit: Kit, place: Any, printed: list[str]) -> None:
-    if place.name != "docker":
-        pytest.skip("A process has its host's network, and a pod its cluster's.")
+# A process has its host's network, and a pod its cluster's.
+@pytest.mark.parametrize("place", ["docker"], indirect=True)
+@pytest.mark.usefixtures("place")
+def test_a_kit_has_the_network_that_the_settings_give_it(kit: Kit, printed: list[str]) -> None:
     kit("network")()
     devices = {line.split(":")[0].strip() for line in printed if ":" in line and "bytes" not in line}
     assert "lo" in devices
