@@ -79,7 +79,7 @@ def test_life_of_a_connection(admin: PlatformClient) -> None:
     assert admin.connections.get("c") == changed
     assert [item.connection_id for item in admin.connections.list(connection_type="postgres")] == ["c"]
     assert list(admin.connections.list(search="nothing")) == []
-    assert admin.connections.usage("c").used_by == {"dags": []}
+    assert admin.connections.usage("c").used_by == {"dags": [], "deployments": []}
     with pytest.raises(ConflictError):
         admin.connections.create("c", "http")
     admin.connections.delete("c", force=True)
