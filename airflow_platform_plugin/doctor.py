@@ -67,9 +67,7 @@ def _runners() -> tuple[bool, str]:
         chosen = runner.parse(settings.get().datakit_runners)
         for name in set(chosen.values()):
             runner.load(name)
-    except ImportError as error:
-        return False, f"A runner of DataKits lacks its provider ({error}): see docs/datakit-contract.md."
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         return False, str(error)
     return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."
 

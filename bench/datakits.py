@@ -135,6 +135,7 @@ bag = DagBag(sys.argv[1], include_examples=False, read_dags_from_db=False)
 with create_session() as session:
     for dag in bag.dags.values():
         SerializedDagModel.write_dag(dag, processor_subdir=sys.argv[2], session=session)
+with create_session() as session:
     # Long enough ago for the DAG processor to compare each with what it finds.
     session.query(SerializedDagModel).update({"last_updated": datetime(2000, 1, 1, tzinfo=timezone.utc)})
 with create_session() as session:
@@ -142,6 +143,7 @@ with create_session() as session:
 """
 
 AGAIN = """
+from airflow_platform_plugin import models
 from airflow_platform_plugin import db
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 with db.transaction() as session:

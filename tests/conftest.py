@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Airflow reads its configuration when it is first imported, so it is set before any test module is."""
+    assert "airflow" not in sys.modules, "A conftest.py imports Airflow before it is configured."
     os.environ |= {
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),

@@ -121,10 +121,8 @@ def test_life_of_a_connection(
     assert (failed.status, json.loads(failed.out)["status"]) == (1, "failed")
     file.touch()
     assert answer(admin("connections", "test", "c", "--timeout", "30", "-o", "json"))["status"] == "success"
-    assert answer(admin("connections", "usage", "c", "-o", "json"))["used_by"] == {
-        "dags": [],
-        "deployments": [],
-    }
+    used_by = answer(admin("connections", "usage", "c", "-o", "json"))["used_by"]
+    assert used_by == {"dags": [], "deployments": []}
     assert answer(admin("connections", "delete", "c", "-o", "json")) == {
         "connection_id": "c",
         "deleted": True,

@@ -16,8 +16,9 @@ from airflow_platform_plugin.datakits.manifest import Dataset, DeploymentSpec
 RESULT_FILE = "DATAKIT_RESULT_FILE"
 # Kubernetes keeps no more of what a container leaves at its end (its termination message).
 LONGEST_RESULT = 4096  # bytes
-# Of one variable Linux takes 128 KiB, and the whole document is one.
-LONGEST_DOCUMENT = 96 * 1024  # bytes
+# Of one variable Linux takes 128 KiB (MAX_ARG_STRLEN), and the whole document is one.
+_LONGEST_VARIABLE = 128 * 1024  # bytes
+LONGEST_DOCUMENT = 96 * 1024  # bytes of it that a deployment may have
 
 # Of sysexits.h: wrong usage, wrong data, wrong configuration. To try again would not mend them.
 _NOT_RETRIED = {64, 65, 78}
@@ -107,7 +108,7 @@ def job(
         connections: Airflow's connections as JSON, by id.
 
     Raises:
-        ValueError: the run's ``conf`` has an option's name with a value that does not fit it.
+        ValueError: the run's ``conf`` has an option's name with a value that does not fit it, or is too long.
     """
     run = context["dag_run"]
     conf = dict(run.conf or {})
@@ -129,10 +130,15 @@ def job(
         "outputs": [item.model_dump(mode="json") for item in spec.manifest.outputs],
     }
     written = {name: json.dumps(document) for name, document in documents.items()}
+    run_document = json.dumps(facts | documents | {"conf": conf})
+    if len(run_document) + len("DATAKIT_RUN=") >= _LONGEST_VARIABLE:
+        raise ValueError(
+            f"The run's conf is too long: with it the run's document has {len(run_document)} bytes."
+        )
     plain = {name: str(value) for name, value in facts.items()}
     private = {
         "configuration": written.pop("configuration"),
-        "run": json.dumps(facts | documents | {"conf": conf}),
+        "run": run_document,
     }
     return Job(
         spec,

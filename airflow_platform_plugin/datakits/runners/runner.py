@@ -68,5 +68,8 @@ def load(name: str) -> Runner:
     Raises:
         ImportError: the provider that it needs is not installed here.
     """
-    runner: Runner = import_module(f"{__package__}.{name}").RUNNER()
+    try:
+        runner: Runner = import_module(f"{__package__}.{name}").RUNNER()
+    except ImportError as error:
+        raise ImportError(f"The runner {name} needs airflow-platform-plugin[{name}]: {error}") from error
     return runner

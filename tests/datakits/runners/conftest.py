@@ -11,9 +11,6 @@ import docker_engine
 import pytest
 from places import IMAGE, SCRIPT, Place
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.datakits import loader
-
 URL = "/api/v1/datakits"
 MOMENT = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
@@ -67,6 +64,8 @@ def docker_place(engine: docker_engine.Engine) -> Place:
 @pytest.fixture(params=["process", "docker"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each runner in turn."""
+    from airflow_platform_plugin import settings
+
     found: Place = request.getfixturevalue(f"{request.param}_place")
     chosen = settings.Settings(datakit_runners=found.name, **found.options)
     monkeypatch.setattr(settings, "get", lambda: chosen)
@@ -128,6 +127,7 @@ class Run:
 @pytest.fixture
 def kit(call: Callable[..., Any], place: Place, manifest: dict[str, Any]) -> Callable[..., Run]:
     """Deploy the kit, with changes to its manifest, and take the task that runs it: ``kit("report")``."""
+    from airflow_platform_plugin.datakits import loader
 
     def make(mode: str, /, token: str | None = None, **change: Any) -> Run:
         deployment = {name: change.pop(name) for name in ("connections", "timeout") if name in change}
