@@ -51,9 +51,11 @@ class DataKitOperator(BaseOperator):
 
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ANN401 - the same
         """Go on with a kit that the triggerer has watched; the name is KubernetesPodOperator's."""
+        from airflow_platform_plugin.datakits import run_time
         from airflow_platform_plugin.datakits.runners import runner
 
-        spec = DeploymentSpec.model_validate(self.spec)
+        # It ends as it began, though the DAG may be another revision's by now.
+        spec = run_time.revision(DeploymentSpec.model_validate(self.spec), event.get("revision"))
         self._runner = runner.load("kubernetes")
         with self._telling(spec, context):
             ended = self._runner.resume(spec, context, event)

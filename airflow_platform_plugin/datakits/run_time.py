@@ -20,8 +20,17 @@ from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevisi
 ERROR_XCOM = "datakit_error"
 
 
-def _row(deployment_id: str, revision: int) -> Any:  # noqa: ANN401 - an SQL expression
-    return (DeploymentRevision.deployment_id == deployment_id) & (DeploymentRevision.number == revision)
+def _row(deployment_id: str, number: int | None) -> Any:  # noqa: ANN401 - an SQL expression
+    return (DeploymentRevision.deployment_id == deployment_id) & (DeploymentRevision.number == number)
+
+
+def revision(spec: DeploymentSpec, number: int | None) -> DeploymentSpec:
+    """The same deployment at the revision of that number; None for the one that is given."""
+    if number in (None, spec.revision):
+        return spec
+    with db.transaction() as session:
+        found = session.scalar(select(DeploymentRevision.spec).where(_row(spec.deployment_id, number)))
+    return spec if found is None else DeploymentSpec.model_validate(found)
 
 
 def hand_over(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, str]]:
@@ -94,12 +103,12 @@ def _connections(session: Session, spec: DeploymentSpec) -> dict[str, str]:
     return {name: row.as_json() for name, row in rows.items()}
 
 
-def report_image_digest(deployment_id: str, revision: int, digest: str) -> None:
+def report_image_digest(deployment_id: str, number: int, digest: str) -> None:
     """Keep what a revision's image was when a run pulled it: ``sha256:…``."""
     with db.transaction() as session:
         session.execute(
             update(DeploymentRevision)
-            .where(_row(deployment_id, revision), DeploymentRevision.image_digest.is_(None))
+            .where(_row(deployment_id, number), DeploymentRevision.image_digest.is_(None))
             .values(image_digest=digest)
             .execution_options(synchronize_session=False)
         )

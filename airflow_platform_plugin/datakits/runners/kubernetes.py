@@ -39,7 +39,6 @@ _GPU = "nvidia.com/gpu"
 _STARTUP_TIMEOUT = 600  # seconds, for large images and busy clusters
 _STARTUP_CHECK = 2  # seconds between two looks at a pod that starts
 _GRACE = 10  # seconds between SIGTERM and SIGKILL, as Docker has it
-_LONGEST_LABEL = 63
 _ENDED_BY_CLUSTER = 143  # as if SIGTERM itself had ended it
 
 
@@ -183,6 +182,11 @@ def _parameters(spec: DeploymentSpec) -> dict[str, Any]:
         "name": f"datakit-{spec.manifest.name}",
         "image": spec.manifest.image,
         "labels": _labels(spec),
+        "annotations": {
+            "airflow-platform/version": spec.manifest.version,
+            "airflow-platform/revision": str(spec.revision),
+        },
+        "trigger_kwargs": {"revision": spec.revision},  # which the triggerer gives back
         "container_resources": _resources(spec),
         "pod_template_file": chosen.kubernetes_pod_template,
         # A kit has no business with the cluster, unless the operator's template gives it an account.
@@ -203,13 +207,12 @@ def _variables(job: Job) -> dict[str, str]:
 
 
 def _labels(spec: DeploymentSpec) -> dict[str, str]:
+    """What a pod is found by: nothing that another revision of the deployment changes."""
     return {
         "app.kubernetes.io/managed-by": "airflow-platform",
         "app.kubernetes.io/name": spec.manifest.name,
-        "app.kubernetes.io/version": spec.manifest.version[:_LONGEST_LABEL].rstrip("-."),
         "airflow-platform/environment": spec.environment,
         "airflow-platform/deployment": spec.deployment_id,
-        "airflow-platform/revision": str(spec.revision),
     }
 
 

@@ -76,6 +76,21 @@ def test_a_triggerer_watches_the_pod(kit: Kit, place: Any, deferred: Kit, printe
     assert place.left() == []
 
 
+def test_what_has_begun_before_a_deploy_ends_as_it_began(
+    kit: Kit, call: Kit, place: Any, deferred: Kit, manifest: dict[str, Any]
+) -> None:
+    """Though the task that goes on is the next revision's, whose kit has other outputs."""
+    run = kit("report")
+    event = watched(deferred(run))
+    other = {"name": "kit", "version": "2.0.0", "outputs": [{"name": "other"}]}
+    assert call("POST", "/api/v1/datakits", json=manifest | other).status == 201
+    assert call("POST", "/api/v1/datakits/kit/deploy", json={"environment": "production"}).status == 200
+    again = another_process(run)
+    assert again.task.spec["revision"] == 2
+    assert go_on(again, event) == {"gold.customer_360": {"rows": 7, "checksum": "abc"}}
+    assert place.left() == []
+
+
 @pytest.mark.parametrize(
     "end",
     [
