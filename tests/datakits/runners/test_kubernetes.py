@@ -239,14 +239,14 @@ def test_what_a_pod_is(
     labels = {
         "app.kubernetes.io/managed-by": "airflow-platform",
         "app.kubernetes.io/name": "kit",
-        "app.kubernetes.io/version": "1.0.0",
         "airflow-platform/environment": "production",
-        "airflow-platform/revision": "1",
         "dag_id": "default__production__kit",
         "run_id": "manual_2024_01_15",
         "try_number": "1",
     }
     assert labels.items() <= pod.metadata.labels.items()
+    revision = {"airflow-platform/version": "1.0.0", "airflow-platform/revision": "1"}
+    assert revision.items() <= pod.metadata.annotations.items()
     assert pod.metadata.name.startswith("datakit-kit-")
     amounts = {"cpu": "500m", "memory": "64Mi", "nvidia.com/gpu": "1"}
     assert container.resources.requests == container.resources.limits == amounts
