@@ -12,8 +12,10 @@ def reserve(blueprint: Blueprint, kind: str, words: Collection[str]) -> None:
 
     Without it a path such as ``/datakits/schema`` would be that of a kit for other methods than its own.
     """
+    reserved = frozenset(words)
 
     class Name(BaseConverter):
+        words = reserved  # for the document
         regex = rf"(?!(?:{'|'.join(words)})$)[^/]+"
         part_isolating = True
 

@@ -29,6 +29,8 @@ class Operation(NamedTuple):
     path: str
     handler: Callable[..., Any]
     declared: Endpoint
+    # Of names in the path, the words that they cannot be: those have routes of their own, for other methods.
+    reserved: dict[str, frozenset[str]]
 
     @property
     def package(self) -> str:
@@ -59,6 +61,7 @@ class Operation(NamedTuple):
             401: True,
             403: declared.scope is not None,
             404: bool(self.parameters),
+            405: any(self.reserved.values()),
             409: declared.method != "GET" and declared.session,  # two requests may write the same
             413: declared.body is not None,
             415: declared.body is not None,
@@ -75,7 +78,11 @@ def operations(app: Flask) -> Iterator[Operation]:
         view = app.view_functions[rule.endpoint]
         declared = getattr(view, "endpoint", None)
         if isinstance(declared, Endpoint):
-            yield Operation(view.__name__, template(rule.rule), view, declared)
+            kinds = re.findall(r"<(\w+):(\w+)>", rule.rule)
+            reserved = {
+                name: getattr(app.url_map.converters[kind], "words", frozenset[str]()) for kind, name in kinds
+            }
+            yield Operation(view.__name__, template(rule.rule), view, declared, reserved)
 
 
 def template(rule: str) -> str:
@@ -125,7 +132,9 @@ def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> J
         "summary": summary.rstrip("."),
         "description": "\n\n".join([*([more] if more else []), *(f"Scope: `{name}`." for name in scope)]),
         "security": [{name: scope if scheme["type"] == "oauth2" else []} for name, scheme in schemes.items()],
-        "parameters": [parts.path_parameter(name) for name in operation.parameters],
+        "parameters": [
+            parts.path_parameter(name, operation.reserved.get(name, ())) for name in operation.parameters
+        ],
         "responses": {},
     }
     if declared.query:

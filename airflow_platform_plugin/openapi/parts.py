@@ -1,6 +1,7 @@
 """The parts of the OpenAPI document that are the same for every operation."""
 
 import json
+from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
 
@@ -73,9 +74,10 @@ def error_response(status: int, code: str) -> JsonObject:
     }
 
 
-def path_parameter(name: str) -> JsonObject:
-    """A name in a path; it ends where the next / is."""
-    return {"in": "path", "name": name, "required": True, "schema": {"type": "string", "pattern": "^[^/]+$"}}
+def path_parameter(name: str, reserved: Collection[str] = ()) -> JsonObject:
+    """A name in a path; it ends where the next / is, and is none of the reserved words."""
+    pattern = f"^(?!({'|'.join(sorted(reserved))})$)[^/]+$" if reserved else "^[^/]+$"
+    return {"in": "path", "name": name, "required": True, "schema": {"type": "string", "pattern": pattern}}
 
 
 def example(name: str, which: str) -> JsonObject:

@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, complete, and the same each time."""
 
 import json
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -151,3 +152,13 @@ def test_below_a_path_the_addresses_have_it_in_front(app: Any, call: Callable[..
     assert found["servers"] == [{"url": "/airflow"}]
     flows = found["components"]["securitySchemes"]["OAuth2"]["flows"]
     assert flows["clientCredentials"]["tokenUrl"] == "/airflow/oauth/token"
+
+
+def test_names_that_mean_something_else_are_told(described: dict[str, Any]) -> None:
+    """No kit is called so in a path: its methods are answered by 405, and the document says both."""
+    operation = described["paths"]["/api/v1/datakits/{datakit_id}/deploy"]["post"]
+    (kit,) = [part for part in operation["parameters"] if part["name"] == "datakit_id"]
+    assert re.search(kit["schema"]["pattern"], "deployments") is None
+    assert re.search(kit["schema"]["pattern"], "deployments-2")
+    assert "405" in operation["responses"]
+    assert "405" not in described["paths"]["/api/v1/platform/tenants/{tenant_id}"]["get"]["responses"]
