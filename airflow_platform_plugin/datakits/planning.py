@@ -4,6 +4,7 @@
 manifest, the tenant, Airflow and what runs now. ``service`` writes a plan down, or shows it and goes.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -27,6 +28,8 @@ from airflow_platform_plugin.tenants.models import Tenant
 # Of a spec, what a request may say beside configuration and schedule.
 OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
 NEXT_RUNS = 5
+# MySQL keeps 65,535 bytes, and encryption takes a third more.
+_LONGEST_SECRETS = 45_000
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,10 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
+    if len(json.dumps(secrets)) > _LONGEST_SECRETS:
+        raise ValidationFailed.of(
+            "configuration", message=f"its secrets have more than {_LONGEST_SECRETS} bytes of JSON"
+        )
     spec = DeploymentSpec(
         dag_id=documents.dag_id(namespace, environment, manifest.name),
         manifest=manifest,
@@ -144,7 +151,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         shared_connections=wanted.shared_connections,
         **wanted.options,
     )
-    if (size := contract.size(spec)) > contract.LONGEST_DOCUMENT:
+    if (size := contract.size(spec, secrets)) > contract.LONGEST_DOCUMENT:
         raise ValidationFailed.of(
             "configuration",
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
@@ -244,7 +251,6 @@ def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) ->
     owner = None if tenant is None else Owner(str(tenant.tenant_id), tenant.resource_limits)
     try:
         dag = build(spec, owner)
-        dag.timetable.validate()
     except Exception as error:
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
     return airflow_compat.next_runs(session, dag, NEXT_RUNS)

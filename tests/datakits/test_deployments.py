@@ -96,6 +96,19 @@ def test_a_kit_that_declares_no_options_gets_what_is_given(
     assert errors(deploy("kit", configuration={"a b": 1}))[0][0] == "/configuration/a b"
 
 
+@pytest.mark.parametrize(("option", "longest"), [("mode", 97_000), ("token", 44_900)])
+def test_a_configuration_that_a_run_cannot_be_told_is_refused(
+    call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any], option: str, longest: int
+) -> None:
+    """Of one variable Linux takes so much, of encrypted secrets MySQL less; and none is in the answer."""
+    options = {"mode": {"type": "string"}, "token": {"type": "string", "secret": True}}
+    call("POST", URL, json=manifest | {"name": "kit", "configuration": options})
+    refused = deploy("kit", configuration={option: "x" * (longest + 2_000)})
+    assert [where for where, _ in errors(refused)] == ["/configuration"]
+    assert "xxx" not in refused.text
+    assert deploy("kit", configuration={option: "x" * longest}).status == 201
+
+
 def test_options_reach_the_dag(deploy: Callable[..., Any]) -> None:
     made = deploy(
         catchup=True,

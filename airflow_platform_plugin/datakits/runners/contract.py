@@ -162,13 +162,10 @@ def _overrides(spec: DeploymentSpec, conf: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def size(spec: DeploymentSpec) -> int:
+def size(spec: DeploymentSpec, secrets: dict[str, Any]) -> int:
     """The bytes that a run's document has of the deployment itself; ``LONGEST_DOCUMENT`` is the limit."""
-    parts = [
-        spec.configuration,
-        *(item.model_dump() for item in [*spec.manifest.inputs, *spec.manifest.outputs]),
-    ]
-    return sum(len(json.dumps(part)) for part in parts)
+    datasets = [item.model_dump() for item in [*spec.manifest.inputs, *spec.manifest.outputs]]
+    return sum(len(json.dumps(part)) for part in (spec.configuration, secrets, *datasets))
 
 
 def parse_result(text: str, outputs: list[Dataset]) -> Result:
