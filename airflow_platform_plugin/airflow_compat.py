@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow import DAG
 from airflow.datasets import Dataset
@@ -54,6 +54,8 @@ __all__ = [
     "TaskOutletDatasetReference",
     "get_parsing_context",
 ]
+
+_Redactable = TypeVar("_Redactable", dict[str, Any], str)
 
 
 def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
@@ -328,19 +330,12 @@ def dump_run(run: Any) -> dict[str, Any]:  # noqa: ANN401 - Airflow's DagRun
     return dumped
 
 
-def redact(values: dict[str, Any]) -> dict[str, Any]:
-    """The values, with what Airflow takes for secrets by their names made unreadable."""
+def redact(value: _Redactable) -> _Redactable:
+    """The same, with what Airflow takes for secret by its name, or knows to be, made unreadable."""
     from airflow.utils.log.secrets_masker import redact as airflow_redact
 
-    redacted: dict[str, Any] = airflow_redact(values)
+    redacted: _Redactable = airflow_redact(value)
     return redacted
-
-
-def redact_text(text: str) -> str:
-    """The text without what Airflow's masker knows to be secret."""
-    from airflow.utils.log.secrets_masker import redact as airflow_redact
-
-    return str(airflow_redact(text))
 
 
 def mask_secrets(values: Any) -> None:  # noqa: ANN401 - any JSON

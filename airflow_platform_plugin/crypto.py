@@ -4,6 +4,10 @@ import hashlib
 
 from airflow.models.crypto import get_fernet
 
+# What ``encrypt`` may be given for a column of type Text: MySQL keeps 65,535 bytes, and encryption takes a
+# third more.
+LONGEST = 45_000  # bytes
+
 
 def encrypt(secret: str) -> str:
     """Encrypt with Airflow's Fernet key."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import audit, db, paging
+from airflow_platform_plugin import audit, crypto, db, paging
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import access, masking
 from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, with_own
@@ -14,9 +14,6 @@ from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
-
-# MySQL keeps 65,535 bytes of it, and encryption takes a third more.
-_LONGEST_EXTRA = 45_000
 
 
 def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
@@ -208,8 +205,8 @@ def set_fields(row: Connection, fields: dict[str, Any]) -> None:
         row.set_password(fields["password"])
     if "extra" in fields:
         text = json.dumps(fields["extra"]) if fields["extra"] else None
-        if len(text or "") > _LONGEST_EXTRA:
-            raise ValidationFailed.of("extra", message=f"is longer than {_LONGEST_EXTRA} bytes")
+        if len(text or "") > crypto.LONGEST:
+            raise ValidationFailed.of("extra", message=f"is longer than {crypto.LONGEST} bytes")
         row.set_extra(text)
 
 

@@ -121,7 +121,7 @@ class DataKitOperator(BaseOperator):
         """Leave what went wrong where mails find it, without what is known to be secret."""
         from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
 
-        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.redact_text(sentence))
+        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.redact(sentence))
 
 
 def _too_long(spec: DeploymentSpec) -> str:

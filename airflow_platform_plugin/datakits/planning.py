@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from croniter import croniter
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.datakits import handed
+from airflow_platform_plugin import airflow_compat, crypto, db
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
@@ -28,8 +27,6 @@ from airflow_platform_plugin.tenants.models import Tenant
 # Of a spec, what a request may say beside configuration and schedule.
 OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
 NEXT_RUNS = 5
-# MySQL keeps 65,535 bytes, and encryption takes a third more.
-_LONGEST_SECRETS = 45_000
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     """Check all that can be known before.
 
     Raises:
-        ValidationFailed: the schedule, a connection or something of the DAG does not fit.
+        ValidationFailed: the schedule, the configuration's length or something of the DAG does not fit.
         PermissionDenied: the tenant lacks a feature.
         Conflict: the kit needs more than the tenant has left.
     """
@@ -124,8 +121,6 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     namespace, tenant, environment, deployment = place
     if wanted.schedule == ON_INPUTS and not manifest.inputs:
         raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
-    tenant_id = None if tenant is None else str(tenant.tenant_id)
-    handed.find(session, wanted.options["connections"], tenant_id, wanted.shared_connections)
     if tenant is not None:
         runner_name = _runner(environment)
         _require_features(tenant, manifest, runner_name)
@@ -133,9 +128,9 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
-    if len(json.dumps(secrets)) > _LONGEST_SECRETS:
+    if len(json.dumps(secrets)) > crypto.LONGEST:
         raise ValidationFailed.of(
-            "configuration", message=f"its secrets have more than {_LONGEST_SECRETS} bytes of JSON"
+            "configuration", message=f"its secrets have more than {crypto.LONGEST} bytes of JSON"
         )
     spec = DeploymentSpec(
         dag_id=documents.dag_id(namespace, environment, manifest.name),

@@ -283,14 +283,17 @@ def repeat(session: Session, deployment: Deployment, target: DeploymentRevision,
 
     Raises:
         NotFound: its version has been deleted.
+        ValidationFailed: it may not have one of its connections any more.
         Conflict: its version is withdrawn; and as for ``plan``.
     """
     kit = registry.get(session, f"{deployment.datakit}@{target.version}", reach=None)
     registry.require_deployable(kit)
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
+    wanted = Wanted.again(target)
+    handed.find(session, wanted.options["connections"], deployment.tenant_id, wanted.shared_connections)
     planned = plan(
         session,
-        Wanted.again(target),
+        wanted,
         Place(deployment.namespace, tenant, deployment.environment, deployment),
     )
     left = deployment.current

@@ -20,6 +20,9 @@ LONGEST_RESULT = 4096  # bytes
 _LONGEST_VARIABLE = 128 * 1024  # bytes
 LONGEST_DOCUMENT = 96 * 1024  # bytes of it that a deployment may have
 
+# Between SIGTERM and SIGKILL, as Docker has it.
+GRACE = 10  # seconds
+
 # Of sysexits.h: wrong usage, wrong data, wrong configuration. To try again would not mend them.
 _NOT_RETRIED = {64, 65, 78}
 # What Airflow's own operators take for a skip.
@@ -176,13 +179,13 @@ def parse_result(text: str, outputs: list[Dataset]) -> Result:
     """
     if not text.strip():
         return Result()
-    size, too_long = len(text.encode()), f"the result is longer than {LONGEST_RESULT} bytes"
-    if size > LONGEST_RESULT:
+    length, too_long = len(text.encode()), f"the result is longer than {LONGEST_RESULT} bytes"
+    if length > LONGEST_RESULT:
         raise ValueError(too_long)
     try:
         result = Result.model_validate_json(text)
     except ValidationError as error:
-        if size == LONGEST_RESULT:  # Kubernetes cuts it there, so it was a longer one
+        if length == LONGEST_RESULT:  # Kubernetes cuts it there, so it was a longer one
             raise ValueError(too_long) from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "it"

@@ -14,6 +14,7 @@ from docker.types import DeviceRequest
 
 from airflow_platform_plugin import airflow_compat, settings
 from airflow_platform_plugin.datakits.runners.contract import (
+    GRACE,
     LONGEST_RESULT,
     RESULT_FILE,
     Ended,
@@ -26,7 +27,6 @@ _FOLDER, _FILE = "datakit", "result.json"
 _RESULT = f"/{_FOLDER}/{_FILE}"
 _ENOUGH = LONGEST_RESULT + tarfile.RECORDSIZE  # bytes of the archive that has the result
 _NANO = 10**9
-_GRACE = 10  # seconds, Docker's own
 
 
 class DockerRunner(Runner):
@@ -96,7 +96,7 @@ class _Client:
         return self._api.create_host_config(nano_cpus=self._nano_cpus, **parameters)
 
     def stop(self, container: str) -> None:
-        self._api.stop(container, timeout=_GRACE)
+        self._api.stop(container, timeout=GRACE)
 
     def start(self, container: str) -> None:
         self._api.put_archive(container, "/", _empty_result())

@@ -28,7 +28,7 @@ from kubernetes.client import (
 from airflow_platform_plugin import airflow_compat, settings
 from airflow_platform_plugin.datakits import run_time
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.runners.contract import RESULT_FILE, Ended, Job
+from airflow_platform_plugin.datakits.runners.contract import GRACE, RESULT_FILE, Ended, Job
 from airflow_platform_plugin.datakits.runners.runner import Runner
 
 # Kubernetes' own default: terminationMessagePath.
@@ -38,7 +38,6 @@ _REASONS = {"OOMKilled": "It used more memory than it requires (OOMKilled)."}
 _GPU = "nvidia.com/gpu"
 _STARTUP_TIMEOUT = 600  # seconds, for large images and busy clusters
 _STARTUP_CHECK = 2  # seconds between two looks at a pod that starts
-_GRACE = 10  # seconds between SIGTERM and SIGKILL, as Docker has it
 _ENDED_BY_CLUSTER = 143  # as if SIGTERM itself had ended it
 
 
@@ -193,7 +192,7 @@ def _parameters(spec: DeploymentSpec) -> dict[str, Any]:
         "automount_service_account_token": None if chosen.kubernetes_pod_template else False,
         "startup_timeout_seconds": _STARTUP_TIMEOUT,
         "startup_check_interval_seconds": _STARTUP_CHECK,
-        "termination_grace_period": _GRACE,
+        "termination_grace_period": GRACE,
         "log_pod_spec_on_failure": False,
         "container_name_log_prefix_enabled": False,
         **timeout,

@@ -21,6 +21,7 @@ from airflow_platform_plugin.airflow_compat import SubprocessHook
 from airflow_platform_plugin.datakits.manifest import image_name
 from airflow_platform_plugin.datakits.runners import GROUP
 from airflow_platform_plugin.datakits.runners.contract import (
+    GRACE,
     LONGEST_RESULT,
     RESULT_FILE,
     Ended,
@@ -28,9 +29,6 @@ from airflow_platform_plugin.datakits.runners.contract import (
     last_line,
 )
 from airflow_platform_plugin.datakits.runners.runner import Runner
-
-# Between SIGTERM and SIGKILL, as Docker has it.
-_GRACE = 10.0  # seconds
 
 
 def find(image: str) -> EntryPoint | None:
@@ -75,7 +73,7 @@ class ProcessRunner(Runner):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
+            process.wait(GRACE)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 

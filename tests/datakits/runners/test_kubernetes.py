@@ -126,7 +126,7 @@ def test_the_process_that_goes_on_masks_secrets(
     go_on(another_process(run), event)
     (line,) = [line for line in printed if "the token is" in line]
     assert "swordfish" in line
-    assert "swordfish" not in airflow_compat.redact_text(line)
+    assert "swordfish" not in airflow_compat.redact(line)
 
 
 def test_a_log_whose_secrets_are_not_known_is_not_shown(

@@ -82,13 +82,13 @@ def test_a_kit_is_told_it_word_for_word(kit: Kit, printed: list[str]) -> None:
 
 def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[str]) -> None:
     """So a kit that prints its secrets does not show them in the log."""
-    from airflow_platform_plugin.airflow_compat import redact_text
+    from airflow_platform_plugin.airflow_compat import redact
 
     kit("secret", token='sword"fish-1234')()
-    shown = [redact_text(line) for line in printed if "the token is" in line]
+    shown = [redact(line) for line in printed if "the token is" in line]
     assert shown
     assert "fish" not in "".join(shown)
-    assert "fish" not in redact_text('as it is: sword"fish-1234')
+    assert "fish" not in redact('as it is: sword"fish-1234')
 
 
 def test_what_a_kit_reports_is_the_xcom_and_the_datasets_extra(kit: Kit) -> None:
