@@ -230,6 +230,23 @@ def test_follow(cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatc
     assert result.out == "host\none\ntwo\nhost\nagain\n"
 
 
+def test_follow_from_before_the_first_line(
+    cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Following a task that has written nothing yet loses none of its log, not even the first character."""
+    monkeypatch.setattr(tasks, "FOLLOW_INTERVAL", 0)
+    states = iter(["running", "running", "running", "success"])
+    preamble = "host\n*** Found local files:\n::group::Log message source details\n::endgroup::\n"
+    logs = iter(["\n", preamble, f"{preamble}[2026] one\n", f"{preamble}[2026] one\n[2026] two\n"])
+    platform.routes[("GET", INSTANCE_PATH)] = lambda _: INSTANCE | {"state": next(states), "try_number": 1}
+    platform.routes[("GET", f"{INSTANCE_PATH}/logs/*")] = lambda _: next(logs)
+    del platform.routes[("GET", f"{INSTANCE_PATH}/logs/2")]
+    result = cli(
+        "tasks", "logs", DAG["dag_id"], "--task", TASK["task_id"], "--run-id", "scheduled__1", "--follow"
+    )
+    assert result.out == f"{preamble}[2026] one\n[2026] two\n"
+
+
 def test_logs_of_a_task_that_has_not_started(cli: Run, platform: FakePlatform) -> None:
     """A task without a try has no logs."""
     platform.routes[("GET", INSTANCE_PATH)] = INSTANCE | {"state": None, "try_number": 0}

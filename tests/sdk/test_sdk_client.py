@@ -1,7 +1,9 @@
 """How requests are made and answers are read."""
 
 import asyncio
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
 
 import airflow_platform
 import pytest
@@ -54,6 +56,46 @@ def test_identifiers_are_escaped(client: PlatformClient, platform: FakePlatform)
     platform.answer(200, RUN)
     client.dags.get_run("a b?c#d", "x/y%2F+z@1")
     assert platform.last.path == "/api/v1/dags/a%20b%3Fc%23d/dagRuns/x%2Fy%252F%2Bz%401"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (date(2024, 1, 31), "2024-01-31"),
+        (datetime(2024, 1, 31, 12, tzinfo=timezone.utc), "2024-01-31T12:00:00+00:00"),
+        (Decimal("1.50"), 1.5),
+        (Decimal(7), 7),
+        (Decimal("0.1000000000000000055511151231257827"), "0.1000000000000000055511151231257827"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ((1, {"deep": [date(2024, 1, 1)]}), [1, {"deep": ["2024-01-01"]}]),
+    ],
+)
+def test_values_of_python(
+    value: object, sent: object, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """Dates, Decimals, UUIDs and tuples are sent as JSON, at any depth of a body."""
+    platform.answer(200, {"query_id": "q_1", "status": "completed"})
+    client.analytics.query("SELECT :x", parameters={"x": value})
+    assert platform.last.body["parameters"] == {"x": sent}
+
+
+@pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), {1: 2}])
+def test_values_that_json_has_no_form_for(
+    value: object, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """What cannot be sent is refused by an error of the SDK that names the field."""
+    with pytest.raises(PlatformError, match=r"parameters\.x "):
+        client.analytics.query("SELECT :x", parameters={"x": value})
+    assert not platform.requests
+
+
+def test_items_of_a_page_by_index(client: PlatformClient, platform: FakePlatform) -> None:
+    """A page's items can be had by index; one that was not fetched says how to reach it."""
+    platform.answer(200, DAGS)
+    page = client.dags.list()
+    assert (page[0].dag_id, page[-1].dag_id) == ("a", "b")
+    with pytest.raises(IndexError, match="holds 2 items of 5; iterate"):
+        page[2]
 
 
 def test_unknown_and_null_fields(client: PlatformClient, platform: FakePlatform) -> None:
