@@ -306,6 +306,22 @@ def test_status_of_what_is_not_deployed(cli: Run, platform: FakePlatform) -> Non
     assert cli("datakits", "status", "unknown").status == 1
 
 
+def test_deploy_resets_what_it_is_asked_to(cli: Run, platform: FakePlatform) -> None:
+    """What is not given is not sent, so it keeps its value; --reset sends null, and --replace says so."""
+    command = ("datakits", "deploy", KIT["name"], "--environment", "staging")
+    cli(*command, "--reset", "schedule", "--reset", "try_timeout")
+    assert platform.last.body == {"environment": "staging", "schedule": None, "timeout": None}
+    cli(*command, "--replace", "--schedule", "@daily")
+    assert platform.last.body == {"environment": "staging", "schedule": "@daily", "replace": True}
+
+
+@pytest.mark.parametrize("options", ["--reset colour", "--reset schedule --schedule @daily"])
+def test_deploy_refuses_a_reset_that_makes_no_sense(options: str, cli: Run, platform: FakePlatform) -> None:
+    """A field that cannot be reset, or is given as well, is refused before anything is sent."""
+    assert cli("datakits", "deploy", KIT["name"], "--environment", "e", *options.split()).status == 2
+    assert not platform.requests
+
+
 def test_deploy_and_wait(cli: Run, platform: FakePlatform) -> None:
     """What becomes of it is told as it goes, beside the answer; what Airflow cannot run is an error."""
     states = iter(["pending", "parsed", "active", "pending", "import_error"])
