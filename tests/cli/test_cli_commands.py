@@ -413,7 +413,7 @@ def test_query(cli: Run, platform: FakePlatform) -> None:
     parameters = ["day=2024-01-01", "n=5", "all=true", "none=null", "eq=a=b", "empty="]
     options = [word for parameter in parameters for word in ("--param", parameter)]
     result = cli("query", "SELECT 1", "--database", "warehouse", "--limit", "2", *options)
-    assert result.err == "2 rows, and there are more\n"
+    assert result.err == "2 rows\nThe result was cut: the query has more rows than these 2.\n"
     rows_printed = [line.split() for line in result.out.splitlines() if line.strip()]
     assert rows_printed[2:] == [["Diamond", "127"], ["Gold"]]
     assert platform.last.body == {
@@ -422,6 +422,25 @@ def test_query(cli: Run, platform: FakePlatform) -> None:
         "limit": 2,
         "parameters": {"day": "2024-01-01", "n": 5, "all": True, "none": None, "eq": "a=b", "empty": ""},
     }
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_query_that_was_cut(output: str, cli: Run, platform: FakePlatform) -> None:
+    """That a result was cut, and why, is said on standard error in every format; columns keep their order."""
+    rows = [{"z": 1, "a": 2, "m": 3}]
+    metadata = {
+        "columns": [{"name": name, "type": "INT"} for name in "zam"],
+        "warnings": ["limit was lowered."],
+    }
+    answer = {"query_id": "q", "status": "completed", "data": rows, "truncated": True, "metadata": metadata}
+    platform.answer(200, answer)
+    result = cli("query", "SELECT 1", "-o", output)
+    cut = "The result was cut: the query has more rows than these 1.\nlimit was lowered.\n"
+    assert result.err == ("1 rows\n" if output == "table" else "") + cut
+    if output == "table":
+        assert result.out.split()[:3] == ["z", "a", "m"]
+    else:
+        assert list(yaml.safe_load(result.out)["data"][0]) == ["z", "a", "m"]
 
 
 def test_query_without_rows(cli: Run, platform: FakePlatform) -> None:

@@ -1,6 +1,7 @@
 """How requests are made and answers are read."""
 
 import asyncio
+import warnings
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -87,6 +88,23 @@ def test_values_that_json_has_no_form_for(
     with pytest.raises(PlatformError, match=r"parameters\.x "):
         client.analytics.query("SELECT :x", parameters={"x": value})
     assert not platform.requests
+
+
+@pytest.mark.parametrize(("limit", "warns"), [(None, 1), (5, 1), (1, 0)])
+def test_a_result_that_was_cut(
+    limit: int | None, warns: int, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """A result that was cut comes with a warning that says why, unless just so many rows were asked for."""
+    metadata = {"columns": [{"name": "b", "type": "INT"}, {"name": "a"}], "warnings": ["limit was lowered."]}
+    answer = {"query_id": "q", "status": "completed", "data": [{"b": 1, "a": 2}], "metadata": metadata}
+    platform.answer(200, answer | {"truncated": True})
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        result = client.analytics.query("SELECT 1", limit=limit)
+    assert [str(warning.message).endswith("returned: limit was lowered.") for warning in seen] == [
+        True
+    ] * warns
+    assert [(column.name, column.type) for column in result.columns] == [("b", "INT"), ("a", None)]
 
 
 def test_items_of_a_page_by_index(client: PlatformClient, platform: FakePlatform) -> None:
