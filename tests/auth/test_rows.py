@@ -114,7 +114,7 @@ def with_key_of(app: Any, people: dict[str, int]) -> Iterator[Callable[[str], An
 
 @pytest.fixture(scope="module")
 def browsers(app: Any, people: dict[str, int]) -> dict[str, Any]:
-    """Everybody's browser; Airflow lets log in only five times in 40 seconds."""
+    """Everybody's browser."""
     return {name: log_in(app, name) for name in people}
 
 
