@@ -6,6 +6,7 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 import re
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
+LONGEST = 32  # characters
 # For schemas: what ``amount`` takes, as a pattern that ECMA-262 reads too.
 PATTERN = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
 
