@@ -8,7 +8,6 @@ member is: marshmallow's own fields run every validator, the slow ones on what i
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from pydantic import BaseModel
 
 from airflow_platform_plugin import http, rates
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
-from airflow_platform_plugin.strict_json import MAX_INTEGER
+from airflow_platform_plugin.strict_json import MAX_INTEGER, is_line
 
 # What MySQL's timestamps can hold.
 EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
@@ -42,8 +41,7 @@ LONGEST_NAME = 250
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 LONGEST_MOMENT = 40
-_CONTROLS = {"Cc", "Zl", "Zp", "Cs"}
-_DIRECTIONS = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_PRINTABLE = re.compile(r"[ -~]+")  # else any digits of Unicode, and a line break at the end
 
 Validator = Callable[[Any], Any]
 Validators = Validator | Sequence[Validator]
@@ -85,15 +83,11 @@ class Text(fields.String):
 
 
 class Line(Text):
-    """Text that is shown in a line, such as a name: without line breaks and other control characters.
-
-    They would forge lines of a log or a mail, and steer a terminal that shows them. So would the marks
-    that turn the direction of writing.
-    """
+    """Text that is shown in a line, such as a name: without line breaks and other control characters."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
         text = super()._deserialize(value, *args, **kwargs)
-        if any(unicodedata.category(letter) in _CONTROLS or letter in _DIRECTIONS for letter in text):
+        if not is_line(text):
             raise ValidationError("Must be one line, without control characters.")
         return text
 
@@ -179,7 +173,7 @@ class Moment(fields.AwareDateTime):
         self.bound = _length(0, LONGEST_MOMENT)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:  # noqa: ANN401 - marshmallow's signature
-        if not (isinstance(value, str) and value.isascii() and len(value) <= LONGEST_MOMENT):
+        if not (isinstance(value, str) and len(value) <= LONGEST_MOMENT and _PRINTABLE.fullmatch(value)):
             raise self.make_error("invalid", input=value, obj_type="datetime")
         found: datetime = super()._deserialize(value, *args, **kwargs)
         return found

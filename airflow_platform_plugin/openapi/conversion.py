@@ -148,7 +148,11 @@ def from_json_schema(schema: OpenApi) -> OpenApi:
     if "anyOf" in converted:
         converted |= _any_of([from_json_schema(option) for option in converted.pop("anyOf")])
     if "$ref" in converted and len(converted) > 1:
-        converted["allOf"] = [{"$ref": converted.pop("$ref")}]
+        # Without a default, which the properties there have themselves: generators of clients stumble over
+        # one beside a reference.
+        converted.pop("default", None)
+        reference = {"$ref": converted.pop("$ref")}
+        converted = {**converted, "allOf": [reference]} if converted else reference
     return converted
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow.configuration import conf
 
 from airflow_platform_plugin import http, idempotency
+from airflow_platform_plugin.endpoint import LONGEST_NAME
 from airflow_platform_plugin.openapi.conversion import OpenApi
 from airflow_platform_plugin.scopes import SCOPES
 
@@ -77,7 +78,8 @@ def error_response(status: int, code: str) -> OpenApi:
 def path_parameter(name: str, reserved: Collection[str] = ()) -> OpenApi:
     """A name in a path; it ends where the next / is, and is none of the reserved words."""
     pattern = f"^(?!({'|'.join(sorted(reserved))})$)[^/]+$" if reserved else "^[^/]+$"
-    return {"in": "path", "name": name, "required": True, "schema": {"type": "string", "pattern": pattern}}
+    schema = {"type": "string", "pattern": pattern, "maxLength": LONGEST_NAME}
+    return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
 def example(name: str, which: str) -> OpenApi:
@@ -114,11 +116,11 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "name": idempotency.HEADER,
     "description": "With the same key and body within 24 hours the first answer comes again.",
-    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$", "maxLength": 255},
 }
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "description": "The `ETag` of the state that is to be changed.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "maxLength": LONGEST_NAME},
 }
