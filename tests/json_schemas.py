@@ -82,8 +82,11 @@ def example(schema: Schema, whole: Schema) -> Any:
 
 def beyond(schema: Schema, whole: Schema) -> Iterator[tuple[str, Any]]:
     """Values that are one beyond a bound or of another type, and the pointer at which an error must be."""
-    for found in alternatives(schema, whole):
-        if found.get("enum") == [None]:
+    options = list(alternatives(schema, whole))
+    kinds = {option.get("type") for option in options}
+    for found in options:
+        # The null of what may be null; and of numbers that may be integers, what refuses both.
+        if found.get("enum") == [None] or (found.get("type") == "integer" and "number" in kinds):
             continue
         yield from (("", value) for value in _wrong(found, whole))
         for name, inner in found.get("properties", {}).items():

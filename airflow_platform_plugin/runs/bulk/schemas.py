@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, pre_load
+from marshmallow import ValidationError, fields, post_load
 
 from airflow_platform_plugin.fields import (
     LONGEST_CONF,
@@ -56,15 +56,13 @@ class TasksInput(InputSchema):
     include_downstream = Flag(load_default=False)
     reset_dag_runs = Flag(load_default=True)
 
-    @pre_load
-    def _one_task(self, data: Any, **_: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+    @post_load
+    def _one_task(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's signature
         """``task_id`` is short for a list of one."""
-        if isinstance(data, dict) and data.get("task_id") is not None:
-            if data.get("task_ids") is not None:
+        if "task_id" in data:
+            if data["task_ids"] is not None:
                 raise ValidationError("Either this or task_ids.", "task_id")
-            data = {name: value for name, value in data.items() if name != "task_id"} | {
-                "task_ids": [data["task_id"]]
-            }
+            data["task_ids"] = [data.pop("task_id")]
         return data
 
 
