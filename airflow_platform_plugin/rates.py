@@ -36,6 +36,8 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
     """
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"longer than {LONGEST_TEXT} characters")
+    if not text.isascii():
+        raise ValueError("has other characters than ASCII's, such as digits of another script")
     items = sorted(parse_many(text), key=lambda item: (item.get_expiry(), -item.amount))
     if any(item.amount > _MOST_REQUESTS or item.get_expiry() > _LONGEST_WINDOW for item in items):
         raise ValueError("at most a billion requests, in at most a year, can be counted")
