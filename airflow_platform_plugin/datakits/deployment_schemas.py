@@ -5,6 +5,7 @@ from datetime import timezone
 from croniter import CroniterBadDateError, croniter
 from marshmallow import ValidationError, fields, validate
 
+from airflow_platform_plugin.datakits.columns import LONGEST_SCHEDULE
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS
 from airflow_platform_plugin.datakits.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.fields import (
@@ -24,6 +25,8 @@ _REASON = validate.Length(max=1000)
 
 
 def _schedule(value: str) -> None:
+    if len(value) > LONGEST_SCHEDULE:  # before it is evaluated
+        raise ValidationError(f"Longer than maximum length {LONGEST_SCHEDULE}.")
     # Five fields: croniter would take a sixth for seconds, which Airflow's timetables do not know.
     if value not in _PRESETS and not (len(value.split()) == 5 and croniter.is_valid(value)):  # noqa: PLR2004 - a cron line's fields
         raise ValidationError(

@@ -5,21 +5,30 @@ manifest, the tenant, Airflow and what runs now. ``service`` writes a plan down,
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, crypto, db
+from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.datakits.runners import contract, runner
-from airflow_platform_plugin.errors import Conflict, PermissionDenied, ServiceUnavailable, ValidationFailed
+from airflow_platform_plugin.errors import (
+    Conflict,
+    FieldError,
+    PermissionDenied,
+    ServiceUnavailable,
+    ValidationFailed,
+)
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -27,6 +36,9 @@ from airflow_platform_plugin.tenants.models import Tenant
 # Of a spec, what a request may say beside configuration and schedule.
 OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
 NEXT_RUNS = 5
+# Of a start_date: what every database that Airflow runs on knows of times, and a schedule's next runs fit.
+_FIRST_START = datetime(1970, 1, 2, tzinfo=timezone.utc)
+_LAST_START = datetime(2037, 12, 31, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -125,7 +137,6 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         runner_name = _runner(environment)
         _require_features(tenant, manifest, runner_name)
         _require_needs(tenant, manifest, runner_name)
-        _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
     if len(json.dumps(secrets)) > crypto.LONGEST:
@@ -152,6 +163,10 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
             f"of which a run can be told {contract.LONGEST_DOCUMENT}",
         )
+    next_runs = _next_runs(session, spec, tenant)
+    if tenant is not None:
+        # Last of all: from here on nobody else deploys for the tenant, and on SQLite nobody else writes.
+        _require_quota(session, tenant, manifest, replaced=deployment)
     return Plan(
         deployment=deployment,
         tenant=tenant,
@@ -159,7 +174,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         wanted=wanted,
         secrets=secrets,
         diff=[] if before is None else difference(before, wanted),
-        next_runs=_next_runs(session, spec, tenant),
+        next_runs=next_runs,
     )
 
 
@@ -180,6 +195,8 @@ def difference(before: Wanted, after: Wanted) -> list[dict[str, Any]]:
 
 def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
     if wanted.start_date is not None:
+        if not _FIRST_START <= wanted.start_date <= _LAST_START:
+            raise ValidationFailed.of("start_date", message="must be from 1970-01-02 to 2037-12-31")
         return wanted.start_date
     if deployment is not None:
         # The first one in every revision: moving it would make Airflow skip or repeat intervals.
@@ -189,7 +206,10 @@ def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
         return now
     # The interval that is under way, so that the first run is at the schedule's next time and not one later.
     cron = airflow_compat.cron_presets().get(wanted.schedule, wanted.schedule)
-    last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
+    try:
+        last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
+    except CroniterBadDateError:  # it begins later than now
+        return now
     return last.astimezone(timezone.utc)
 
 
@@ -244,11 +264,24 @@ def _require_quota(
 def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) -> list[datetime]:
     """When Airflow would start its next runs: the timetable itself says, of the DAG that would be built."""
     owner = None if tenant is None else Owner(str(tenant.tenant_id), tenant.resource_limits)
+    _require_fit(columns.early(spec))
     try:
         dag = build(spec, owner)
+        columns.require_storable(dag)
     except Exception as error:
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
-    return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+    _require_fit(columns.misfits(dag, spec, session.connection().dialect.name))
+    try:
+        return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise ValidationFailed.of("schedule", message=f"has no next run: {error}") from error
+
+
+def _require_fit(misfits: Iterable[columns.Misfit]) -> None:
+    if errors := [FieldError.at([misfit.field], misfit.message) for misfit in misfits]:
+        raise ValidationFailed(errors)
 
 
 def require_good(deployment: Deployment | None, version: str) -> None:
