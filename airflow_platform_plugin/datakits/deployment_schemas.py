@@ -11,6 +11,7 @@ from airflow_platform_plugin.datakits.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.fields import (
     DNS_LABEL,
     AnswerSchema,
+    Flag,
     InputSchema,
     PageQuery,
     Timestamp,
@@ -40,22 +41,18 @@ def _schedule(value: str) -> None:
 
 
 def _seconds(*, least: float) -> fields.Float:
-    return fields.Float(
-        load_default=None, allow_none=True, validate=validate.Range(min=least, max=_YEAR, min_inclusive=True)
-    )
+    return fields.Float(allow_none=True, validate=validate.Range(min=least, max=_YEAR, min_inclusive=True))
 
 
 def _number(*, least: int, most: int) -> fields.Integer:
-    return fields.Integer(
-        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=least, max=most)
-    )
+    return fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=least, max=most))
 
 
 class NotificationsInput(InputSchema):
     """Who is told of a run's end."""
 
-    on_success = fields.List(fields.Email(), load_default=list)
-    on_failure = fields.List(fields.Email(), load_default=list)
+    on_success = fields.List(fields.Email(), allow_none=True)
+    on_failure = fields.List(fields.Email(), allow_none=True)
 
 
 class AutoRollback(InputSchema):
@@ -71,38 +68,35 @@ class ReasonInput(InputSchema):
 
 
 class DeployInput(ReasonInput):
-    """How a kit is deployed."""
+    """How a kit is deployed. What an existing deployment has stays where it is not given; null resets it."""
 
     environment = fields.String(required=True, validate=DNS_LABEL)
     namespace = fields.String(load_default="default", validate=DNS_LABEL)
-    configuration = fields.Dict(keys=fields.String(), load_default=dict)
-    schedule = fields.String(load_default=None, allow_none=True, validate=_schedule)
-    notifications = fields.Nested(
-        NotificationsInput, load_default=lambda: {"on_success": [], "on_failure": []}
-    )
-    catchup = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    start_date = fields.AwareDateTime(
-        load_default=None, allow_none=True, format="iso", default_timezone=timezone.utc
-    )
+    configuration = fields.Dict(keys=fields.String(), allow_none=True)
+    schedule = fields.String(allow_none=True, validate=_schedule)
+    notifications = fields.Nested(NotificationsInput, allow_none=True)
+    catchup = Flag(allow_none=True)
+    start_date = fields.AwareDateTime(allow_none=True, format="iso", default_timezone=timezone.utc)
     retries = _number(least=0, most=100)
     retry_delay = _seconds(least=0)
     timeout = _seconds(least=1)
     max_active_runs = _number(least=1, most=1000)
     connections = fields.List(
-        fields.String(validate=_VARIABLE),
-        load_default=list,
-        validate=validate.Length(max=100),
+        fields.String(validate=_VARIABLE), allow_none=True, validate=validate.Length(max=100)
     )
-    auto_rollback = fields.Nested(AutoRollback, load_default=None, allow_none=True)
-    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    force = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    auto_rollback = fields.Nested(AutoRollback, allow_none=True)
+    replace = Flag(load_default=False)
+    dry_run = Flag(load_default=False)
+    force = Flag(load_default=False)
 
 
 class RollbackInput(ReasonInput):
     """Where to go back to: the last revision of a version, a revision, or else the one before."""
 
     version = fields.String()
-    revision = _number(least=1, most=2**31 - 1)
+    revision = fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=1, max=2**31 - 1)
+    )
 
 
 class DeploymentQuery(PageQuery):
@@ -180,6 +174,7 @@ class DeployAnswer(DeploymentAnswer):
 
     id = fields.String(allow_none=True)
     next_runs = fields.List(Timestamp())
+    warnings = fields.List(fields.String())
 
 
 class DeploymentList(AnswerSchema):

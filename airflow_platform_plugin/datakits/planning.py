@@ -6,7 +6,7 @@ manifest, the tenant, Airflow and what runs now. ``service`` writes a plan down,
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat, crypto, db
 from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits import manifest as documents
-from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
+from airflow_platform_plugin.datakits.configuration import MASK, Kept, is_secret, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
@@ -33,8 +33,15 @@ from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
-# Of a spec, what a request may say beside configuration and schedule.
-OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
+# Of a spec, what a request may say beside configuration and schedule, and what it is where nobody says.
+OPTIONS: dict[str, Any] = {
+    "catchup": False,
+    "retries": None,
+    "retry_delay": None,
+    "timeout": None,
+    "max_active_runs": None,
+    "connections": [],
+}
 NEXT_RUNS = 5
 # Of a start_date: what every database that Airflow runs on knows of times, and a schedule's next runs fit.
 _FIRST_START = datetime(1970, 1, 2, tzinfo=timezone.utc)
@@ -57,8 +64,10 @@ class Wanted:
     options: dict[str, Any]
     notifications: dict[str, list[str]]
     auto_rollback_after: int | None
-    # Of the connections among the options, those that are shared by all tenants and were granted.
-    shared_connections: list[str]
+    # Of the connections among the options, those that are shared by all tenants and were granted: their rows.
+    shared_connections: dict[str, int]
+    # Of the configuration, what was given; the rest are the manifest's defaults.
+    chosen: list[str]
 
     @classmethod
     def again(cls, revision: DeploymentRevision) -> "Wanted":
@@ -73,7 +82,18 @@ class Wanted:
             notifications=revision.notifications,
             auto_rollback_after=revision.auto_rollback_after,
             shared_connections=spec.shared_connections,
+            chosen=_chosen(spec),
         )
+
+    def granted(self, shared_connections: dict[str, int]) -> "Wanted":
+        """The same, with those grants."""
+        return replace(self, shared_connections=shared_connections)
+
+    @property
+    def kept(self) -> Kept:
+        """Of the configuration, what stays where the next deploy does not say otherwise."""
+        values = {name: self.configuration[name] for name in self.chosen if name in self.configuration}
+        return Kept(values, frozenset(name for name in values if is_secret(self.manifest, name)))
 
     def fields(self) -> dict[str, Any]:
         """All that two revisions may differ in, flat, secrets as they are."""
@@ -92,6 +112,19 @@ class Wanted:
         """Those of ``fields`` that nobody is shown."""
         options = self.manifest.configuration.items()
         return {f"configuration.{name}" for name, option in options if option.secret}
+
+
+def _chosen(spec: DeploymentSpec) -> list[str]:
+    """What was given of the configuration; where nobody wrote that down, what is no default."""
+    if spec.chosen is not None:
+        return spec.chosen
+    options = spec.manifest.configuration
+    plain = [
+        name
+        for name, value in spec.configuration.items()
+        if not (name in options and value == options[name].default)
+    ]
+    return plain + spec.secrets
 
 
 class Place(NamedTuple):
@@ -114,6 +147,7 @@ class Plan:
     secrets: dict[str, Any]
     diff: list[dict[str, Any]]
     next_runs: list[datetime]
+    warnings: list[str]
 
     @property
     def is_new(self) -> bool:
@@ -155,6 +189,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         deployment_id=db.new_id("dep") if deployment is None else deployment.id,
         revision=1 if deployment is None else deployment.revision + 1,
         shared_connections=wanted.shared_connections,
+        chosen=sorted(wanted.chosen),
         **wanted.options,
     )
     if (size := contract.size(spec, secrets)) > contract.LONGEST_DOCUMENT:
@@ -175,6 +210,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         secrets=secrets,
         diff=[] if before is None else difference(before, wanted),
         next_runs=next_runs,
+        warnings=[],
     )
 
 
