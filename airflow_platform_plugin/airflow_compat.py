@@ -542,6 +542,14 @@ def timetable(schedule: str, offset: timedelta) -> Any:  # noqa: ANN401 - a Time
     return made
 
 
+def serialize(dag: DAG) -> dict[str, Any]:
+    """The document that the DAG processor stores of a DAG for the scheduler."""
+    from airflow.serialization.serialized_objects import SerializedDAG
+
+    document: dict[str, Any] = SerializedDAG.to_dict(dag)
+    return document
+
+
 def cron_presets() -> dict[str, str]:
     """What ``@daily`` and its like stand for."""
     from airflow.utils.dates import cron_presets as presets
