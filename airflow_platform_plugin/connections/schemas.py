@@ -1,5 +1,7 @@
 """Connections over HTTP."""
 
+from typing import Any
+
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin.connections import formats
@@ -10,10 +12,17 @@ CONNECTION_ID = validate.Regexp(
     r"\A[A-Za-z0-9_#!().:-]{1,250}\Z",
     error="Must be 1 to 250 letters, digits and any of _ - . : # ! ( ).",
 )
-_TYPE = validate.Regexp(r"\A[A-Za-z0-9_+.-]{1,500}\Z", error="Is not the name of a type of connection.")
+# No dot: SQLAlchemy takes sqlite.pysqlite for sqlite+pysqlite.
+_TYPE = validate.Regexp(
+    r"\A[A-Za-z0-9_+-]{1,500}\Z",
+    error="Must be the name of a type of connection: letters, digits and any of _ + -.",
+)
 _COLUMN = validate.Length(max=500)
 _TEXT = validate.Length(max=5000)
 _PASSPHRASE = validate.Length(min=12, max=1000)
+_MOST_MEMBERS = 1000
+_DEEPEST = 16
+_LONGEST_NAME = 250
 # Words that stand in a path where names do.
 RESERVED = ("export", "import", "test")
 
@@ -21,6 +30,23 @@ RESERVED = ("export", "import", "test")
 def _name(value: str) -> None:
     if value in {*RESERVED, ".", ".."}:
         raise ValidationError(f"Must not be {value!r}.")
+
+
+def _bounded(extra: dict[str, Any]) -> None:
+    """Hold extra to what every list can mask and show in no time; its length is held when it is stored."""
+    members = _members(extra, 1)
+    if members > _MOST_MEMBERS:
+        raise ValidationError(f"Must have at most {_MOST_MEMBERS} fields and elements.")
+
+
+def _members(value: Any, depth: int) -> int:  # noqa: ANN401 - any JSON
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if inner and depth > _DEEPEST:
+        raise ValidationError(f"Must not be nested deeper than {_DEEPEST} levels.")
+    names = value if isinstance(value, dict) else ()
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise ValidationError(f"Must have no name of more than {_LONGEST_NAME} characters.")
+    return len(inner) + sum(_members(item, depth + 1) for item in inner)
 
 
 class ConnectionChange(InputSchema):
@@ -36,7 +62,7 @@ class ConnectionChange(InputSchema):
     schema = fields.String(allow_none=True, validate=_COLUMN)
     login = fields.String(allow_none=True, validate=_TEXT)
     password = fields.String(allow_none=True, validate=validate.Length(max=10_000), load_only=True)
-    extra = fields.Dict(keys=fields.String(), allow_none=True)
+    extra = fields.Dict(keys=fields.String(), allow_none=True, validate=_bounded)
     tenant_id = fields.String(allow_none=True)
 
 
@@ -91,7 +117,11 @@ class LastTestAnswer(TestAnswer):
 
 
 class ConnectionAnswer(AnswerSchema):
-    """A connection without its secrets; ``secrets_set`` names those that are set."""
+    """A connection without its secrets; ``secrets_set`` names those that are set.
+
+    ``shared`` says whether every tenant may query it. One that was made in Airflow's pages is listed to all
+    and shared with nobody, until a change with ``"tenant_id": null`` shares it.
+    """
 
     connection_id = fields.String()
     connection_type = fields.String()
@@ -103,6 +133,7 @@ class ConnectionAnswer(AnswerSchema):
     extra = fields.Dict()
     secrets_set = fields.List(fields.String())
     tenant_id = fields.String(allow_none=True)
+    shared = fields.Boolean(attribute="is_shared")
     created_at = Timestamp(allow_none=True)
     created_by = fields.String(allow_none=True)
     updated_at = Timestamp(allow_none=True)
@@ -152,7 +183,7 @@ class ImportInput(InputSchema):
     connections = fields.Dict(keys=fields.String())
     passphrase = fields.String(validate=_PASSPHRASE, load_only=True)
     tenant_id = fields.String(allow_none=True)
-    on_conflict = fields.String(load_default="fail", validate=validate.OneOf(["fail", "skip", "overwrite"]))
+    on_conflict = fields.String(load_default="skip", validate=validate.OneOf(["fail", "skip", "overwrite"]))
     dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
