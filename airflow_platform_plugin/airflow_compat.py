@@ -374,10 +374,14 @@ def is_claimed(connection_id: str) -> bool:
     from airflow.configuration import ensure_secrets_loaded
     from airflow.secrets.metastore import MetastoreBackend
 
+    def has(backend: Any) -> bool:  # noqa: ANN401 - Airflow's BaseSecretsBackend
+        try:
+            return backend.get_conn_value(conn_id=connection_id) is not None
+        except NotImplementedError:  # some have connections and no text of them
+            return backend.get_connection(conn_id=connection_id) is not None
+
     return any(
-        backend.get_connection(conn_id=connection_id) is not None
-        for backend in ensure_secrets_loaded()
-        if not isinstance(backend, MetastoreBackend)
+        has(backend) for backend in ensure_secrets_loaded() if not isinstance(backend, MetastoreBackend)
     )
 
 
