@@ -26,6 +26,10 @@ class Timestamp(fields.Field):
         return None if value is None else http.timestamp(value)
 
 
+class Secret(fields.String):
+    """A secret in an answer: shown this once, and not again for the same ``Idempotency-Key``."""
+
+
 class Flag(fields.Boolean):
     """JSON's true or false and nothing else; marshmallow's own field takes words and numbers too."""
 

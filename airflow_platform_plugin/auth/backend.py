@@ -14,7 +14,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 
 from airflow_platform_plugin import airflow_compat, http
 from airflow_platform_plugin.auth import credentials, keys, manager, stock
-from airflow_platform_plugin.endpoint import public_error
+from airflow_platform_plugin.endpoint import declared, public_error
 from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.scopes import Dags
@@ -82,7 +82,7 @@ def _credential_text() -> str | None:
 
 def _principal(text: str) -> Principal:
     found = credentials.recognise(text, request.remote_addr)
-    user = None if found is None else airflow_compat.active_user(found.user_id)
+    user = None if found is None else airflow_compat.active_user(found.account)
     if found is None or user is None:
         raise AuthenticationFailed("The API key or token is not valid.")
     return Principal(username=user.username, user=user, credential=found.credential)
@@ -91,7 +91,7 @@ def _principal(text: str) -> Principal:
 def _authorise_stock(principal: Principal) -> None:
     """Hold the credential against what an endpoint that is not ours needs; ours do so themselves."""
     endpoint = request.endpoint
-    if endpoint is None or hasattr(current_app.view_functions[endpoint], "endpoint"):
+    if endpoint is None or declared(current_app.view_functions[endpoint]) is not None:
         return  # nothing there, or declared by @endpoint
     operation = stock.OPERATIONS.get(stock.operation_id(endpoint))
     if request.blueprint not in http.STOCK_BLUEPRINTS or operation is None:

@@ -7,16 +7,18 @@ the operations that ``stock`` marks so.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import Any
 
 from flask import g, has_request_context
 from sqlalchemy import event, or_, select
 from sqlalchemy.orm import Session, with_loader_criteria
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat, db, globs
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit
+
+# In one query; a key of before lists were limited may have more.
+_MOST_TAGS = 500
 
 
 class LimitedToDags:
@@ -67,7 +69,7 @@ def _limits() -> list[DagLimit]:
     credential = principal.credential if principal is not None else None
     if credential is None:
         return []
-    limits = [credential.dags] if credential.dags is not None else []
+    limits = list(credential.dags)
     if credential.tenant_id is not None:
         limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
     return limits
@@ -92,9 +94,7 @@ def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
 
 
 def _within(limit: DagLimit, dag_id: str) -> bool:
-    return any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids) or (
-        bool(limit.tags) and dag_id in _tagged(limit.tags)
-    )
+    return globs.compiled(limit.dag_ids).match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
 
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
@@ -103,7 +103,13 @@ def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     if tags not in known:
         tag = airflow_compat.DagTag
         with db.transaction() as session:
-            known[tags] = frozenset(session.scalars(select(tag.dag_id).where(tag.name.in_(tags))))
+            known[tags] = frozenset(
+                dag_id
+                for start in range(0, len(tags), _MOST_TAGS)
+                for dag_id in session.scalars(
+                    select(tag.dag_id).where(tag.name.in_(tags[start : start + _MOST_TAGS]))
+                )
+            )
     return known[tags]
 
 

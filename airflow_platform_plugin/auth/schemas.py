@@ -11,6 +11,7 @@ from airflow_platform_plugin.fields import (
     InputSchema,
     PageQuery,
     RateLimits,
+    Secret,
     Timestamp,
     order_by,
 )
@@ -19,6 +20,8 @@ from airflow_platform_plugin.scopes import SCOPES
 _LONGEST_OVERLAP = 30 * 86_400
 _LATEST = datetime(2038, 1, 1, tzinfo=timezone.utc)
 _NAME = validate.Length(min=1, max=128)
+# Each request with a key is held against them all.
+_MOST_LISTED = validate.Length(max=100)
 
 
 def _network(text: str) -> None:
@@ -38,8 +41,12 @@ def _future(moment: datetime) -> None:
 class AllowedDags(InputSchema):
     """The DAGs a key is limited to: by shell patterns of ids, or by tags."""
 
-    dag_ids = fields.List(fields.String(validate=validate.Length(min=1, max=250)), load_default=list)
-    tags = fields.List(fields.String(validate=validate.Length(min=1, max=100)), load_default=list)
+    dag_ids = fields.List(
+        fields.String(validate=validate.Length(min=1, max=250)), load_default=list, validate=_MOST_LISTED
+    )
+    tags = fields.List(
+        fields.String(validate=validate.Length(min=1, max=100)), load_default=list, validate=_MOST_LISTED
+    )
 
 
 class ApiKeyChange(InputSchema):
@@ -50,9 +57,12 @@ class ApiKeyChange(InputSchema):
     scopes = fields.List(
         fields.String(validate=validate.OneOf(SCOPES, error="Unknown; known are: {choices}.")),
         allow_none=True,
+        validate=_MOST_LISTED,
     )
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
-    allowed_networks = fields.List(fields.String(validate=_network), allow_none=True)
+    allowed_networks = fields.List(
+        fields.String(validate=[validate.Length(max=100), _network]), allow_none=True, validate=_MOST_LISTED
+    )
     rate_limits = RateLimits(allow_none=True)
     expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
 
@@ -94,6 +104,7 @@ class ApiKeyAnswer(AnswerSchema):
     rate_limits = fields.Dict(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(allow_none=True)
     previous_expires_at = Timestamp(allow_none=True)
@@ -103,7 +114,7 @@ class ApiKeyAnswer(AnswerSchema):
 class NewApiKeyAnswer(ApiKeyAnswer):
     """A key as its maker sees it, once."""
 
-    key = fields.String()
+    key = Secret()
 
 
 class ApiKeyList(AnswerSchema):

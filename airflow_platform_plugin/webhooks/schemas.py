@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from airflow_platform_plugin import events
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Secret, Timestamp, order_by
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -84,7 +84,7 @@ class WebhookAnswer(AnswerSchema):
 class NewWebhookAnswer(WebhookAnswer):
     """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
 
-    secret = fields.String()
+    secret = Secret()
 
 
 class WebhookList(AnswerSchema):

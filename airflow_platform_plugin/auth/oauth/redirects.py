@@ -34,6 +34,8 @@ def problem(uri: str, *, public: bool) -> str | None:
 
 def match(registered: Iterable[str], uri: str) -> bool:
     """Whether ``uri`` is one of those registered: the same text, but for the port of a loopback IP."""
+    if len(uri) > MAX_LENGTH or _parts(uri) is None:
+        return False
     return any(uri == known or _portless(uri) == _portless(known) for known in registered)
 
 
@@ -47,7 +49,8 @@ def _parts(uri: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(uri)
-        _ = parts.hostname, parts.port  # read when asked for, and wrong as late as that
+        # Read when asked for, and wrong as late as that.
+        wrong = parts.port == 0 or (parts.hostname is None and parts.netloc != "")
     except ValueError:
         return None
-    return parts
+    return None if wrong else parts

@@ -4,13 +4,13 @@ from marshmallow import fields, validate
 
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Secret, Timestamp, order_by
 from airflow_platform_plugin.scopes import SCOPES
 
 _UNKNOWN = "Unknown; known are: {choices}."
 _NAME = validate.Length(min=1, max=128)
 _SCOPE = fields.String(validate=validate.OneOf(SCOPES, error=_UNKNOWN))
-_NOT_EMPTY = validate.Length(min=1)
+_NOT_EMPTY = validate.Length(min=1, max=100)
 
 
 class ClientChange(InputSchema):
@@ -29,7 +29,7 @@ class ClientChange(InputSchema):
 
 
 class ClientInput(ClientChange):
-    """A client as it is asked for."""
+    """A client as it is asked for; without ``scopes`` its tokens may be for every scope, as an API key is."""
 
     name = fields.String(required=True, validate=_NAME)
     public = fields.Boolean(load_default=False)
@@ -43,7 +43,6 @@ class ClientInput(ClientChange):
         validate=_NOT_EMPTY,
         load_default=lambda: ["authorization_code", "refresh_token"],
     )
-    scopes = fields.List(_SCOPE, validate=_NOT_EMPTY, allow_none=True, required=True)
 
 
 class ClientQuery(PageQuery):
@@ -64,12 +63,14 @@ class ClientAnswer(AnswerSchema):
     acting_user = fields.String(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
+    expires_at = Timestamp(allow_none=True)
 
 
 class NewClientAnswer(ClientAnswer):
     """A client as its maker sees it, once; a public one has no secret."""
 
-    client_secret = fields.String(allow_none=True)
+    client_secret = Secret(allow_none=True)
 
 
 class ClientList(AnswerSchema):
