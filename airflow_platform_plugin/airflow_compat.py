@@ -271,13 +271,30 @@ def add_role_member(session: "Session", name: str, user_id: int) -> None:
         session.flush()
 
 
+# Logins of a user that are still among the first: one may have met a database that was away.
+_FIRST_LOGINS = (1, 2, 3)
+
+
 def on_login(app: "Flask", welcome: Callable[[int, str, str], None]) -> None:
-    """Call ``welcome`` with id, name and address of each user who logs in."""
+    """Call ``welcome`` with id, name and address of a user who is new here, or whose login has taken roles.
+
+    Airflow counts logins, and a login by LDAP or OAuth replaces roles where ``AUTH_ROLES_SYNC_AT_LOGIN`` says
+    so. All other logins, of which some setups have one for each request, cost nothing.
+    """
+    from flask import g, has_request_context
     from flask_login import user_logged_in
+    from sqlalchemy import event
+
+    def taken(_user: object, _role: object, _initiator: object) -> None:
+        if has_request_context():
+            g.platform_roles_taken = True
 
     def logged_in(_sender: object, user: Any, **_: Any) -> None:  # noqa: ANN401 - the auth manager's user
-        welcome(user.id, user.username, user.email)
+        # As it was read: asking the attribute might read the user again.
+        if vars(user).get("login_count") in _FIRST_LOGINS or g.pop("platform_roles_taken", False):
+            welcome(user.id, user.username, user.email)
 
+    event.listen(user_model().roles, "remove", taken)
     user_logged_in.connect(logged_in, app, weak=False)
 
 

@@ -55,6 +55,7 @@ BLUEPRINTS = [
 def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
     auth_follow.install()
+    roles.install()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     _migrate()
