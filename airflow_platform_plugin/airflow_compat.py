@@ -169,6 +169,15 @@ def _batches(values: list[int], size: int = 500) -> "Iterator[list[int]]":
         yield values[start : start + size]
 
 
+def base_url() -> str | None:
+    """Where the operator says that Airflow's webserver is reached; None where it is as Airflow comes."""
+    from airflow.configuration import conf
+
+    given = str(conf.get("webserver", "base_url", fallback="")).rstrip("/")
+    usual = str(conf.get_default_value("webserver", "base_url") or "").rstrip("/")
+    return None if given in {"", usual} else given
+
+
 def login_url(next_url: str) -> str:
     """Where a browser logs in, to come back to ``next_url``, a path with its query."""
     return str(auth_manager().get_url_login(next_url=next_url))

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, g, request
 
 from airflow_platform_plugin import airflow_compat, http
-from airflow_platform_plugin.auth import credentials, keys, manager, stock
+from airflow_platform_plugin.auth import credentials, keys, manager, refusals, stock
 from airflow_platform_plugin.endpoint import declared, public_error
 from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.principal import Principal
@@ -63,6 +63,8 @@ def _recognise() -> Response | None:
         airflow_compat.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
+        if isinstance(error, AuthenticationFailed):
+            refusals.note(text)
         response = http.error_response(public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3

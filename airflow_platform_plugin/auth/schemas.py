@@ -19,12 +19,15 @@ from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
 _LATEST = datetime(2038, 1, 1, tzinfo=timezone.utc)
+_LONGEST_NETWORK = 100
 _NAME = validate.Length(min=1, max=128)
 # Each request with a key is held against them all.
 _MOST_LISTED = validate.Length(max=100)
 
 
 def _network(text: str) -> None:
+    if len(text) > _LONGEST_NETWORK:
+        raise ValidationError(f"Longer than maximum length {_LONGEST_NETWORK}.")
     try:
         ip_network(text)
     except ValueError as error:
@@ -60,9 +63,7 @@ class ApiKeyChange(InputSchema):
         validate=_MOST_LISTED,
     )
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
-    allowed_networks = fields.List(
-        fields.String(validate=[validate.Length(max=100), _network]), allow_none=True, validate=_MOST_LISTED
-    )
+    allowed_networks = fields.List(fields.String(validate=_network), allow_none=True, validate=_MOST_LISTED)
     rate_limits = RateLimits(allow_none=True)
     expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
 

@@ -40,8 +40,17 @@ _PLAIN = (
 
 
 def issuer() -> str:
-    """This server's name: where the client reached it, with the path below which Airflow is mounted."""
-    return flask.request.url_root.rstrip("/")
+    """This server's name: ``[webserver] base_url``, or where that is not set, what the request called it.
+
+    A client trusts what it finds here, and whoever sends the request may write any Host into it.
+    """
+    return airflow_compat.base_url() or flask.request.url_root.rstrip("/")
+
+
+def url_of(endpoint: str) -> str:
+    """Where clients reach an endpoint."""
+    path = flask.url_for(endpoint).removeprefix(flask.request.script_root)
+    return issuer() + path
 
 
 class Parameters(FlaskOAuth2Payload):
