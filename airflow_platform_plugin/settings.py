@@ -68,6 +68,19 @@ class Settings(BaseModel):
     rate_limit_bulk: str = Field(
         default="10/minute", description="How often one may change many things in one request."
     )
+    rate_limit_user_query: str = Field(
+        default="500/hour",
+        description="How many analytics queries one user may send, with all keys, tokens, passwords and "
+        "browsers together.",
+    )
+    rate_limit_user_bulk: str = Field(
+        default="50/minute",
+        description="How often one user may change many things in one request, with all of these together.",
+    )
+    rate_limit_failed: str = Field(
+        default="30/minute",
+        description="How many wrong keys, passwords and clients' secrets may come from one address.",
+    )
     rate_limit_browsers: bool = Field(
         default=False, description="Limit the sessions of browsers too, each user's together."
     )
@@ -76,6 +89,10 @@ class Settings(BaseModel):
         description="Where requests are counted: in `AIRFLOW_HOME/platform/rate-limits`, in another file "
         "(`platform-file:///a/path`) of the webserver's host, or in whatever the library `limits` knows, "
         "such as `redis://host:6379/0`, for several hosts.",
+    )
+    api_keys_per_user: Annotated[int, Field(ge=1)] = Field(
+        default=50,
+        description="The most API keys that one user may have which are neither revoked nor expired.",
     )
     internal_hosts: str = Field(
         default="10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,*.internal,*.svc.cluster.local,"
