@@ -57,7 +57,7 @@ def install(app: Flask) -> None:
         return  # an application without an API: Airflow's command line makes one to manage users
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    http.install(hooks)
+    http.install(app, hooks)
     backend.install(app, hooks)
     audit.install()
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them

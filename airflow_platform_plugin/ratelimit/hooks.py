@@ -66,7 +66,7 @@ class CountingBackend:
 def _before() -> Response | None:
     """Count by what is known before the request; refuse what is one too many."""
     limiter = tally.limiter()
-    if limiter is None or not request.path.startswith(backend.PREFIXES):
+    if limiter is None or not http.is_api(request.path):
         return None
     try:
         current = Tally.begin(limiter)
@@ -103,7 +103,7 @@ def _count_user() -> None:
 def _after(response: Response) -> Response:
     """Count by the address where nobody was recognised; tell the limits."""
     limiter = tally.limiter()
-    if limiter is None or not request.path.startswith(backend.PREFIXES):
+    if limiter is None or not http.is_api(request.path):
         return response
     try:
         # There is none where a key was refused before this module was asked.
