@@ -7,7 +7,7 @@ from flask import Blueprint, Flask
 from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
-from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.auth import backend, cross_site
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
@@ -55,10 +55,13 @@ def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
+    if db.is_migrating():
+        return  # Airflow's own migrations make one, to change permissions
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
     http.install(app, hooks)
     backend.install(app, hooks)
+    cross_site.install(hooks)
     audit.install()
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
