@@ -228,6 +228,16 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
     session.flush()
 
 
+def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
+    """The names of the roles that hold a permission."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    action, resource = permission
+    held = Permission.action.has(Action.name == action) & Permission.resource.has(Resource.name == resource)
+    return set(session.scalars(select(Role.name).where(Role.permissions.any(held))))
+
+
 def delete_role(session: "Session", name: str) -> None:
     """Take the role from everybody and delete it."""
     from airflow.providers.fab.auth_manager.models import Role

@@ -70,6 +70,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
+    roles.keep_up()
     holdings.install(
         datakit_holding.DEPLOYMENTS,
         datakit_holding.KITS,
