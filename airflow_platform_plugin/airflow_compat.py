@@ -123,6 +123,28 @@ def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
     return user
 
 
+def public_rights() -> set[tuple[str, str]]:
+    """What the operator lets everybody do who is not recognised, by ``AUTH_ROLE_PUBLIC``."""
+    from flask_login import current_user
+
+    return permissions(current_user)
+
+
+def unauthenticated_problem() -> dict[str, Any]:
+    """The body of the stock API's 401."""
+    from airflow.api_connexion.exceptions import Unauthenticated
+
+    error = Unauthenticated()
+    return {"type": error.type, "title": error.title, "status": int(error.status), "detail": error.detail}
+
+
+def is_refused_run_id(error: Exception) -> bool:
+    """Whether Airflow has refused to make a run for the id that was given."""
+    from airflow.exceptions import AirflowException
+
+    return isinstance(error, AirflowException) and "run ID" in str(error)
+
+
 def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
     """Make ``user`` the caller of this request, for stock endpoints too.
 
@@ -273,6 +295,16 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
             )
         )
     session.flush()
+
+
+def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
+    """The names of the roles that hold a permission."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    action, resource = permission
+    held = Permission.action.has(Action.name == action) & Permission.resource.has(Resource.name == resource)
+    return set(session.scalars(select(Role.name).where(Role.permissions.any(held))))
 
 
 def delete_role(session: "Session", name: str) -> None:

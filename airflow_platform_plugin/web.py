@@ -7,7 +7,7 @@ from flask import Blueprint, Flask
 from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
-from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.auth import backend, cross_site
 from airflow_platform_plugin.auth import follow as auth_follow
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
@@ -58,10 +58,13 @@ def install(app: Flask) -> None:
     roles.install()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
+    if db.is_migrating():
+        return  # Airflow's own migrations make one, to change permissions
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    http.install(hooks)
+    http.install(app, hooks)
     backend.install(app, hooks)
+    cross_site.install(hooks)
     audit.install()
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
@@ -70,6 +73,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
+    roles.keep_up()
     holdings.install(
         datakit_holding.DEPLOYMENTS,
         datakit_holding.KITS,
