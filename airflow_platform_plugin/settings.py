@@ -113,12 +113,22 @@ class Settings(BaseModel):
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."
     )
+    query_functions: str = Field(
+        default="",
+        description="Functions, separated by commas, that analytics queries may call in addition to those "
+        "that are known to have no effects: your own, of all databases.",
+    )
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
         default=3600, description="Seconds that an OAuth access token counts."
     )
     oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
         default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
     )
+
+    @property
+    def query_function_names(self) -> frozenset[str]:
+        """The names in ``query_functions``."""
+        return frozenset(name.strip() for name in self.query_functions.split(",") if name.strip())
 
 
 @cache
