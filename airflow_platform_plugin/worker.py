@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from airflow_platform_plugin import events, idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
-from airflow_platform_plugin.datakits import auto_rollback, mail
+from airflow_platform_plugin.datakits import auto_rollback, mail, upkeep
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.runs.backfill import advance
 from airflow_platform_plugin.webhooks import delivery
@@ -27,6 +27,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "deliver": delivery.deliver,
     "send-mail": mail.send,
     "roll-back": auto_rollback.roll_back,
+    "keep-deployments": upkeep.keep,
     "expire-events": delivery.expire,
     "expire-idempotency-keys": idempotency.expire,
     "expire-tokens": tokens.expire,
