@@ -108,6 +108,8 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any) -> No
         ("worker", True),
         ("rate-limits", False),
         ("datakit-runners", True),
+        ("deployments", True),
+        ("tenant-pools", True),
     ]
     assert "rate_limit_read" in answer["checks"][2]["message"]
 
