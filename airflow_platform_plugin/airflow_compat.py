@@ -382,6 +382,106 @@ def ensure_pool(session: "Session", name: str, slots: int, description: str) -> 
     session.flush()
 
 
+def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
+    """The pools whose names begin so: their slots, and whether deferred tasks keep theirs."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    wanted = select(Pool.pool, Pool.slots, Pool.include_deferred).where(
+        Pool.pool.startswith(prefix, autoescape=True)
+    )
+    return {name: (slots, bool(deferred)) for name, slots, deferred in session.execute(wanted)}
+
+
+# Of task instances that have not begun, so that their slots are not taken yet; None is one of them.
+_WAITING = ("scheduled", "up_for_retry", "up_for_reschedule")
+
+
+def waiting_slots(session: "Session", pool: str) -> list[tuple[str, int]]:
+    """The slots that waiting tasks of the pool have written down, by DAG."""
+    from sqlalchemy import or_, select
+
+    waiting = or_(TaskInstance.state.is_(None), TaskInstance.state.in_(_WAITING))
+    wanted = select(TaskInstance.dag_id, TaskInstance.pool_slots).where(TaskInstance.pool == pool, waiting)
+    return [(dag_id, slots) for dag_id, slots in session.execute(wanted.distinct())]
+
+
+def too_wide(session: "Session", prefix: str, slots: int) -> set[str]:
+    """The pools whose names begin so and in which a task waits for more slots than that."""
+    from sqlalchemy import select
+
+    wanted = select(TaskInstance.pool).where(
+        TaskInstance.state == "scheduled",
+        TaskInstance.pool_slots > slots,
+        TaskInstance.pool.startswith(prefix, autoescape=True),
+    )
+    return set(session.scalars(wanted.distinct()))
+
+
+def set_waiting_slots(session: "Session", pool: str, dag_id: str, slots: int) -> None:
+    """Let the waiting tasks of a DAG take that many slots of the pool when they begin."""
+    from sqlalchemy import or_, update
+
+    row = TaskInstance.__table__.c
+    session.execute(
+        update(TaskInstance.__table__)
+        .where(row.dag_id == dag_id, row.pool == pool, row.pool_slots != slots)
+        .where(or_(row.state.is_(None), row.state.in_(_WAITING)))
+        .values(pool_slots=slots)
+    )
+
+
+_UNFINISHED_RUN = ("queued", "running")
+# A task that runs, or waits outside of the scheduler, has failed; one that has not begun is skipped.
+_BEGUN = ("queued", "running", "restarting", "deferred", "up_for_reschedule")
+
+
+def end_runs(session: "Session", dag_ids: Collection[str], note: str) -> None:
+    """Fail the unfinished runs of the DAGs with what of them is unfinished, and leave a note why.
+
+    No scheduler would do that for a DAG that is gone. Runs are locked first, in the scheduler's own order.
+    """
+    from airflow.models.dagrun import DagRunNote
+    from airflow.utils.timezone import utcnow
+    from sqlalchemy import exists, insert, literal, select, update
+
+    run, task, left = DagRun.__table__.c, TaskInstance.__table__.c, DagRunNote.__table__.c
+    unfinished = run.dag_id.in_(dag_ids) & run.state.in_(_UNFINISHED_RUN)
+    if not session.execute(select(run.id).where(unfinished).with_for_update()).all():
+        return
+    unnoted = unfinished & ~exists().where(left.dag_run_id == run.id)
+    now = utcnow()
+    session.execute(
+        insert(DagRunNote.__table__).from_select(
+            ["dag_run_id", "content", "created_at", "updated_at"],
+            select(
+                run.id, literal(note), literal(now, left.created_at.type), literal(now, left.created_at.type)
+            ).where(unnoted),
+        )
+    )
+    of_these = exists().where(run.dag_id == task.dag_id, run.run_id == task.run_id, unfinished)
+    pending = (task.state.is_(None)) | task.state.in_(("scheduled", "up_for_retry"))
+    for state, condition in (("failed", task.state.in_(_BEGUN)), ("skipped", pending)):
+        session.execute(
+            update(TaskInstance.__table__)
+            .where(task.dag_id.in_(dag_ids), condition, of_these)
+            .values(state=state, end_date=now)
+        )
+    session.execute(update(DagRun.__table__).where(unfinished).values(state="failed", end_date=now))
+
+
+def unfinished_dags(session: "Session", filelocs: Collection[str]) -> set[str]:
+    """The DAGs of those files that have unfinished runs, also those that are gone from them."""
+    from sqlalchemy import select
+
+    wanted = (
+        select(DagRun.dag_id)
+        .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+        .where(DagRun.state.in_(_UNFINISHED_RUN), DagModel.fileloc.in_(filelocs))
+    )
+    return set(session.scalars(wanted.distinct()))
+
+
 def delete_pool(session: "Session", name: str) -> None:
     """Delete the pool, if there is one."""
     from airflow.models.pool import Pool

@@ -13,12 +13,8 @@ from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import follow
-from airflow_platform_plugin.connections import holding as connection_holding
-from airflow_platform_plugin.connections import usage as connection_usage
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import deployment_api as deployments
-from airflow_platform_plugin.datakits import holding as datakit_holding
-from airflow_platform_plugin.datakits import usage as datakit_usage
 from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
@@ -29,9 +25,8 @@ from airflow_platform_plugin.runs.backfill import api as backfill
 from airflow_platform_plugin.runs.bulk import api as bulk
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import api as tenants
-from airflow_platform_plugin.tenants import holdings, roles
+from airflow_platform_plugin.tenants import roles
 from airflow_platform_plugin.webhooks import api as webhooks
-from airflow_platform_plugin.webhooks import holding as webhook_holding
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +69,6 @@ def install(app: Flask) -> None:
     openapi_views.install(app)
     _create_permissions(app)
     roles.keep_up()
-    holdings.install(
-        datakit_holding.DEPLOYMENTS,
-        datakit_holding.KITS,
-        webhook_holding.HOLDING,
-        connection_holding.HOLDING,
-    )
-    connection_usage.install(datakit_usage.USERS)
     follow.install()
     airflow_compat.on_login(app, roles.welcome)
 
