@@ -30,7 +30,14 @@ class Settings(BaseModel):
         default=30, description="Days after which events and their webhook deliveries are deleted."
     )
     webhook_timeout: Seconds = Field(
-        default=10.0, description="Seconds that a webhook's receiver has to answer."
+        default=10.0,
+        description="Seconds that one attempt of a delivery may take in all: looking up the name, "
+        "connecting, sending and the answer.",
+    )
+    webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="The proxy that deliveries go through, `http://user:password@proxy.example.com:3128`; "
+        "unless given, none: variables such as `HTTPS_PROXY` are not read.",
     )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_048_576,
@@ -123,12 +130,22 @@ class Settings(BaseModel):
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."
     )
+    query_functions: str = Field(
+        default="",
+        description="Functions, separated by commas, that analytics queries may call in addition to those "
+        "that are known to have no effects: your own, of all databases.",
+    )
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
         default=3600, description="Seconds that an OAuth access token counts."
     )
     oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
         default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
     )
+
+    @property
+    def query_function_names(self) -> frozenset[str]:
+        """The names in ``query_functions``."""
+        return frozenset(name.strip() for name in self.query_functions.split(",") if name.strip())
 
 
 @cache
