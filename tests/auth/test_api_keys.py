@@ -1,10 +1,14 @@
 """API keys over HTTP: made, narrowed, rotated, revoked; and what they are worth afterwards."""
 
+import json
 import logging
+import re
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ from flask.views import MethodView
 from sqlalchemy import delete, event
 
 from airflow_platform_plugin import db, http, settings
+from airflow_platform_plugin.__main__ import _parser
 from airflow_platform_plugin.auth import credentials, keys, manager, refusals, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.endpoint import declared
@@ -529,3 +534,33 @@ def test_a_view_that_has_an_attribute_called_endpoint_is_not_one_of_ours(
 
 def _key_of(call: Call) -> str:
     return str(call("POST", URL, json={"name": "k", "scopes": ["dags:read"]}).json["key"])
+
+
+# --- the document's first key ---
+
+
+def test_the_first_key_of_the_document_makes_the_second(
+    app: Any, session: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Command and request as they stand there; and the second key is what the document says it is."""
+    text = (Path(__file__).parents[2] / "docs" / "api-keys.md").read_text()
+    command = re.search(r"\$\(airflow-platform (.*?)\)", text)
+    body = re.search(r"-d '(\{.*?\})'", text, flags=re.DOTALL)
+    assert command is not None
+    assert body is not None
+    arguments = _parser().parse_args(shlex.split(command[1]))
+    assert arguments.run(arguments) == 0
+    first = as_printed(capsys)
+    made = client(app, {"X-API-Key": first})("POST", URL, json=json.loads(body[1]))
+    assert made.status == 201, made.text
+    assert made.json["parent"] == f"api_key:{keys.parse(first).id}"  # type: ignore[union-attr]
+    assert made.json["expires_at"] is not None
+    request = client(app, {"X-API-Key": made.json["key"]})
+    inside = {"environ_base": {"REMOTE_ADDR": "10.1.2.3"}}
+    assert request("GET", "/api/v1/dags/analytics_x/dagRuns", **inside).status == 200
+    assert request("GET", "/api/v1/dags/other/dagRuns", **inside).status == 403
+    assert request("GET", "/api/v1/dags/analytics_x/dagRuns").status == 401
+
+
+def as_printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.strip().splitlines()[-1]
