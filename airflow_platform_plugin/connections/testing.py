@@ -125,9 +125,8 @@ def _run(
 
 def _for_log(detail: str, secrets: list[str]) -> str:
     """What a driver said, on one line and without the connection's secrets, however they are written."""
-    forms = {
-        form for text in secrets for form in (text, quote(text), quote_plus(text), json.dumps(text)[1:-1])
-    }
+    writings = (str, quote, quote_plus, lambda text: json.dumps(text)[1:-1])
+    forms = {write(text) for text in secrets for write in writings}
     for form in sorted(forms, key=len, reverse=True):
         detail = detail.replace(form, masking.MASK)
     return " ".join(masking.mask_text(detail).split())
