@@ -81,7 +81,7 @@ def _require_switched_on() -> None:
 
 
 def copy_of(connection_id: str, fields: dict[str, Any]) -> Connection:
-    """A connection of those fields that belongs to no session; ``found.detached`` copies a row, with its id."""
+    """A connection of those fields that belongs to no session; ``found.detached`` copies a row."""
     connection = Connection(conn_id=connection_id)
     service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
     return connection
