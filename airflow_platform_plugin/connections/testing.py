@@ -34,8 +34,8 @@ def test_stored(connection_id: str, *, by: Principal, timeout: float) -> Outcome
     _require_switched_on()
     with db.transaction() as session:
         found = service.get(session, connection_id, by=by)
-        connection, row_id = _copy(found.connection_id, found.stored), found.row.id
-        _require_known(session, found.stored["extra"], by)
+        connection, row_id = copy_of(found.connection_id, found.stored), found.row.id
+        require_known(session, found.stored["extra"], by)
     outcome = _run(connection, timeout)
     with db.transaction() as session:
         found_again = find(session, connection.conn_id)
@@ -59,8 +59,8 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Outc
         tenant_id = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach(access.WRITE))
         service.require_complete(fields)
         access.require_allowed(session, tenant_id, fields, by)
-        _require_known(session, fields.get("extra") or {}, by)
-    connection = _copy(fields.get("connection_id", "untested"), fields)
+        require_known(session, fields.get("extra") or {}, by)
+    connection = copy_of(fields.get("connection_id", "untested"), fields)
     outcome = _run(connection, timeout)
     with db.transaction() as session:
         _tell(session, connection, outcome, by, "test_connection_body")
@@ -74,15 +74,19 @@ def _require_switched_on() -> None:
         )
 
 
-def _copy(connection_id: str, fields: dict[str, Any]) -> Connection:
+def copy_of(connection_id: str, fields: dict[str, Any]) -> Connection:
     """A connection that belongs to no session, for another thread."""
     connection = Connection(conn_id=connection_id)
     service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
     return connection
 
 
-def _require_known(session: Session, extra: dict[str, Any], by: Principal) -> None:
-    """Refuse names of other connections, which a hook follows with the server's rights, but the caller's."""
+def require_known(session: Session, extra: dict[str, Any], by: Principal) -> None:
+    """Refuse names of other connections, which a hook follows with the server's rights, but the caller's.
+
+    Raises:
+        ValidationFailed: there is one that the caller may not see.
+    """
     for path, name in _references(extra, ("extra",)):
         other = find(session, name)
         if other is None or not access.may_see(other, by):

@@ -83,7 +83,7 @@ def _run(connection: Connection, timeout: float) -> Outcome:
 def _try(connection: Connection, timeout: float) -> Outcome:
     if connection.conn_type == "sqlite" and not Path(connection.host or "").is_file():
         return failure("no such file")  # the hook would make one
-    hook = _hook(_with_deadline(connection, timeout))
+    hook = hook_of(_with_deadline(connection, timeout))
     if hook is None:
         return _try_dialect(connection)
     test = getattr(hook, "test_connection", None)
@@ -109,7 +109,7 @@ def _measure(test: Callable[[], tuple[bool, str]]) -> Outcome:
     return Outcome(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else failure(str(message), latency_ms)
 
 
-def _hook(connection: Connection) -> Any:  # noqa: ANN401 - any hook
+def hook_of(connection: Connection) -> Any:  # noqa: ANN401 - any hook
     """The hook of the connection's type, which finds this connection under its name; None without a hook.
 
     Airflow's own test puts the connection into an environment variable for that. Here other threads may be
