@@ -18,6 +18,7 @@ from airflow.models.baseoperator import BaseOperator
 from airflow.models.connection import Connection
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagbag import DagPriorityParsingRequest
+from airflow.models.dagcode import DagCode
 from airflow.models.dagrun import DagRun
 from airflow.models.dataset import (
     DagScheduleDatasetReference,
@@ -39,6 +40,7 @@ __all__ = [
     "DAG",
     "BaseOperator",
     "Connection",
+    "DagCode",
     "DagModel",
     "DagPriorityParsingRequest",
     "DagRun",
@@ -58,6 +60,17 @@ __all__ = [
 _Redactable = TypeVar("_Redactable", dict[str, Any], str)
 
 
+def task_session() -> Any:  # noqa: ANN401 - a Session, or None
+    """The session in which a task process is about to store its task's state; None elsewhere.
+
+    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
+    """
+    from airflow.utils import task_instance_session as module
+
+    session = getattr(module, "__current_task_instance_session", None)
+    return None if session is None or session.get_bind().dialect.name == "sqlite" else session
+
+
 def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
     """The auth manager of the running webserver."""
     from airflow.www.extensions.init_auth_manager import get_auth_manager
@@ -74,6 +87,23 @@ def request_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
     """The user that Airflow has recognised in this request, or None."""
     user = auth_manager().get_user()
     return None if user is None or user.is_anonymous else user
+
+
+def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user of this moment, who may be anonymous; Flask-Login's proxy is looked through.
+
+    Read again where stock code has meanwhile closed the session that the user was read in.
+    """
+    from sqlalchemy import inspect
+
+    user = auth_manager().get_user()
+    if hasattr(user, "_get_current_object"):
+        user = user._get_current_object()  # noqa: SLF001 - Werkzeug's API
+    row = inspect(user, raiseerr=False)
+    if row is not None and row.detached and row.expired_attributes:
+        user = user_by_id(row.identity[0])
+        set_request_user(user)
+    return user
 
 
 def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
@@ -267,6 +297,78 @@ def may_dag(user: Any, method: str, dag_id: str | None, part: str | None = None)
     )
 
 
+def with_subdags(dag_ids: Collection[str]) -> set[str]:
+    """The DAGs and their SubDAGs, which Airflow lets in by the right to their root."""
+    from sqlalchemy import select
+
+    from airflow_platform_plugin import db
+
+    if not dag_ids:
+        return set()
+    dag = DagModel.__table__.c
+    with db.transaction() as session:
+        subdags = session.execute(select(dag.dag_id, dag.root_dag_id).where(dag.root_dag_id.isnot(None)))
+        return {*dag_ids, *(dag_id for dag_id, root in subdags if root in dag_ids)}
+
+
+def models_of_dags() -> list[Any]:
+    """The models each of whose rows belongs to the DAG in its ``dag_id``."""
+    from airflow.models.dag import DagOwnerAttributes
+    from airflow.models.dagwarning import DagWarning
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.models.slamiss import SlaMiss
+    from airflow.models.taskfail import TaskFail
+    from airflow.models.taskinstance import TaskInstanceNote
+    from airflow.models.taskinstancehistory import TaskInstanceHistory
+    from airflow.models.taskmap import TaskMap
+    from airflow.models.taskreschedule import TaskReschedule
+    from airflow.models.xcom import BaseXCom
+
+    return [
+        DagRun,
+        TaskInstance,
+        TaskInstanceHistory,
+        TaskInstanceNote,
+        RenderedTaskInstanceFields,
+        TaskMap,
+        TaskFail,
+        TaskReschedule,
+        BaseXCom,
+        SlaMiss,
+        DagTag,
+        DagOwnerAttributes,
+        DagWarning,
+    ]
+
+
+def models_of_datasets() -> tuple[Any, ...]:
+    """The models of datasets, of who reads and writes them, and of their events."""
+    return (DatasetModel, DatasetEvent, DagScheduleDatasetReference, TaskOutletDatasetReference)
+
+
+def models_of(statement: Any, known: dict[Any, tuple[Any, ...]]) -> set[Any]:  # noqa: ANN401 - SQLAlchemy's
+    """Which of the models, known by their tables, a statement reads anywhere."""
+    from sqlalchemy.sql import visitors
+
+    tables = (part for part in visitors.iterate(statement) if part.__visit_name__ == "table")
+    return {model for table in tables for model in known.get(table, ())}
+
+
+def stock_views() -> set[str]:
+    """The blueprints of Airflow's own pages."""
+    from flask import current_app
+
+    views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
+    return {view.blueprint.name for view in views if type(view).__module__.startswith("airflow.www.")}
+
+
+def dialect() -> str:
+    """The kind of Airflow's database: ``postgresql``, ``mysql`` or ``sqlite``."""
+    from airflow import settings
+
+    return str(settings.engine.dialect.name)
+
+
 def permitted_dag_ids(user: Any, method: str) -> set[str]:  # noqa: ANN401 - the auth manager's own user class
     """The DAGs with which the user may do that."""
     dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
@@ -449,6 +551,14 @@ def timetable(schedule: str, offset: timedelta) -> Any:  # noqa: ANN401 - a Time
     made = create_timetable(schedule, FixedTimezone(int(offset.total_seconds())) if offset else utc)
     made.validate()
     return made
+
+
+def serialize(dag: DAG) -> dict[str, Any]:
+    """The document that the DAG processor stores of a DAG for the scheduler."""
+    from airflow.serialization.serialized_objects import SerializedDAG
+
+    document: dict[str, Any] = SerializedDAG.to_dict(dag)
+    return document
 
 
 def cron_presets() -> dict[str, str]:

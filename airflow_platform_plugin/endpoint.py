@@ -46,6 +46,9 @@ from airflow_platform_plugin.scopes import Dags
 
 log = logging.getLogger(__name__)
 
+# Of a name in a path, which no column holds more of, and of the versions in If-Match.
+LONGEST_NAME = 250
+
 Body = type[Schema] | type[BaseModel]
 
 
@@ -113,7 +116,10 @@ class Call:
 
         Raises:
             PreconditionFailed: somebody has changed the row since the caller read it.
+            ValidationFailed: no version that was ever answered is as long.
         """
+        if len(request.headers.get("If-Match", "")) > LONGEST_NAME:  # before it is taken apart
+            raise ValidationFailed.of("If-Match", message=f"is longer than {LONGEST_NAME} characters")
         if request.if_match and not request.if_match.contains(str(row.row_version)):
             raise PreconditionFailed("It has been changed since you read it; read it again.")
 
@@ -170,7 +176,7 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
             personal=declaration.personal,
             tenanted=declaration.tenanted,
         )
-    strict_json.require_text(path.items())
+    _require_names(path)
     body = _load_body(declaration.body) if declaration.body else None
     query = _load_query(declaration.query) if declaration.query else {}
     if not declaration.session:
@@ -233,6 +239,17 @@ def authenticate() -> Principal:
             if user is not None:
                 return Principal(username=user.username, user=user)
     raise AuthenticationFailed("Invalid or missing credentials.")
+
+
+def _require_names(path: dict[str, str]) -> None:
+    strict_json.require_text(path.items())
+    errors = [
+        FieldError.at((name,), f"is longer than {LONGEST_NAME} characters")
+        for name, value in path.items()
+        if len(value) > LONGEST_NAME
+    ]
+    if errors:
+        raise ValidationFailed(errors)
 
 
 def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it

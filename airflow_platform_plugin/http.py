@@ -18,6 +18,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.errors import CODES, PlatformError
+from airflow_platform_plugin.timestamps import timestamp as timestamp  # noqa: PLC0414 - others know it from here
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,6 @@ def request_id() -> str:
         given = request.headers.get(REQUEST_ID_HEADER, "")
         g.platform_request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex[:16]}"
     return str(g.platform_request_id)
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC, such as ``2024-01-15T10:30:00Z``; microseconds only where there are any."""
-    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def error_object(code: str, message: str, details: dict[str, Any]) -> dict[str, Any]:

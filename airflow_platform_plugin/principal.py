@@ -182,3 +182,8 @@ def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
     resource, verb = scope.split(":")
     name = f"Platform {resource.replace('_', ' ').title()}"
     return ACTIONS[verb], name if tenant_id is None else f"{name}:{tenant_id}"
+
+
+def in_any_tenant(user: Any) -> bool:  # noqa: ANN401 - the auth manager's own user class
+    """Whether the user's roles give any right in some tenant."""
+    return any(name.startswith("Platform ") and ":" in name for _, name in airflow_compat.permissions(user))

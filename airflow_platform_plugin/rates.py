@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from limits import RateLimitItem, parse_many
 
-_LONGEST_TEXT = 100
+LONGEST_TEXT = 100
 _MOST_REQUESTS = 1_000_000_000
 _LONGEST_WINDOW = 366 * 86_400  # seconds
 
@@ -34,8 +34,10 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
     Raises:
         ValueError: it is no such text, or beyond what can be counted.
     """
-    if len(text) > _LONGEST_TEXT:
-        raise ValueError(f"longer than {_LONGEST_TEXT} characters")
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"longer than {LONGEST_TEXT} characters")
+    if not text.isascii():
+        raise ValueError("has other characters than ASCII's, such as digits of another script")
     items = sorted(parse_many(text), key=lambda item: (item.get_expiry(), -item.amount))
     if any(item.amount > _MOST_REQUESTS or item.get_expiry() > _LONGEST_WINDOW for item in items):
         raise ValueError("at most a billion requests, in at most a year, can be counted")

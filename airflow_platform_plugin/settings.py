@@ -30,7 +30,14 @@ class Settings(BaseModel):
         default=30, description="Days after which events and their webhook deliveries are deleted."
     )
     webhook_timeout: Seconds = Field(
-        default=10.0, description="Seconds that a webhook's receiver has to answer."
+        default=10.0,
+        description="Seconds that one attempt of a delivery may take in all: looking up the name, "
+        "connecting, sending and the answer.",
+    )
+    webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="The proxy that deliveries go through, `http://user:password@proxy.example.com:3128`; "
+        "unless given, none: variables such as `HTTPS_PROXY` are not read.",
     )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_048_576,

@@ -62,6 +62,11 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _restrict(request)
+    answer(request)
+
+
+def answer(request: Mapping[str, Any]) -> None:
+    """Answer a request."""
     execute = {"duckdb": _duckdb, "sqlite": _sqlite}[request["engine"]]
     try:
         for row in execute(request):

@@ -1,23 +1,23 @@
 """Queries over HTTP."""
 
-from typing import Any
+from marshmallow import ValidationError, fields
 
-from marshmallow import ValidationError, fields, validate
+from airflow_platform_plugin.fields import (
+    LONGEST_ID,
+    AnswerSchema,
+    InputSchema,
+    JsonObject,
+    Line,
+    Number,
+    Text,
+    Whole,
+)
+from airflow_platform_plugin.strict_json import MAX_INTEGER
 
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, Mapping
-
+_LONGEST_TIMEOUT = 366 * 86_400  # seconds
+_SHORTEST_TIMEOUT = 0.1
 _MOST_PARAMETERS = 100
 _MOST_ITEMS = 1000
-_SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 0.1, 86_400.0
-
-
-class _Seconds(fields.Float):
-    """A number; marshmallow's own field takes texts and booleans too."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float:  # noqa: ANN401 - marshmallow's signature
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.make_error("invalid", input=value)
-        return float(super()._deserialize(value, *args, **kwargs))  # type: ignore[arg-type]  # float or None
 
 
 def _parameter(value: object) -> None:
@@ -31,17 +31,15 @@ def _parameter(value: object) -> None:
 class QueryInput(InputSchema):
     """A query and its bounds. Bounds above the operator's own are lowered to those."""
 
-    query = fields.String(required=True, validate=validate.Length(min=1, max=100_000))
-    database = fields.String(validate=validate.Length(min=1, max=250))
-    limit = fields.Integer(strict=True, load_default=1000, validate=validate.Range(min=1, max=2**31 - 1))
-    timeout_seconds = _Seconds(
-        load_default=30.0, validate=validate.Range(min=_SHORTEST_TIMEOUT, max=_LONGEST_TIMEOUT)
-    )
-    parameters = Mapping(
-        keys=fields.String(validate=validate.Length(max=250)),
+    query = Text(least=1, most=100_000, required=True)
+    database = Line(least=1, most=LONGEST_ID)
+    limit = Whole(least=1, most=MAX_INTEGER, load_default=1000)
+    timeout_seconds = Number(least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT, load_default=30.0)
+    parameters = JsonObject(
         values=fields.Raw(allow_none=True, validate=_parameter),
+        most=_MOST_PARAMETERS,
+        most_bytes=100_000,
         load_default=dict,
-        validate=validate.Length(max=_MOST_PARAMETERS),
     )
 
 

@@ -17,7 +17,6 @@ from airflow_platform_plugin.auth import credentials, keys, manager, stock
 from airflow_platform_plugin.endpoint import public_error
 from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.principal import Principal
-from airflow_platform_plugin.scopes import Dags
 
 HEADER = "X-API-Key"
 BEARER_PREFIXES = (f"{keys.API_KEY}_", f"{keys.ACCESS_TOKEN}_", f"{keys.REFRESH_TOKEN}_")
@@ -30,6 +29,7 @@ def install(app: Flask, hooks: Blueprint) -> None:
     """Recognise keys before every request, answer first of all backends, lay limits over Airflow's checks."""
     manager.install(airflow_compat.auth_manager())
     hooks.before_app_request(_recognise)
+    hooks.before_app_request(manager.filter_rows)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 
 
@@ -97,5 +97,3 @@ def _authorise_stock(principal: Principal) -> None:
     if request.blueprint not in http.STOCK_BLUEPRINTS or operation is None:
         raise PermissionDenied("Keys and tokens have no scope for this operation.")
     principal.require_grant(operation.scope, dags=operation.dags)
-    if operation.dags is Dags.FILTERED:
-        manager.filter_rows()

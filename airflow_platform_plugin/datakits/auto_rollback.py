@@ -73,6 +73,9 @@ def _roll_back(deployment_id: str) -> bool:
                 .execution_options(synchronize_session=False)
             )
         return False
+    except Exception:  # its mark stays, and the others have their turn
+        log.exception("The deployment %s could not be rolled back and will be tried again", deployment_id)
+        return False
 
 
 def _roll_back_in(session: Session, deployment_id: str) -> bool:

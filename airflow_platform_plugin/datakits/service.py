@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, events, http, paging
 from airflow_platform_plugin.datakits import handed, registry
-from airflow_platform_plugin.datakits.configuration import MASK, configure, seal, unseal
+from airflow_platform_plugin.datakits.asking import ask
+from airflow_platform_plugin.datakits.configuration import MASK, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
@@ -57,35 +58,20 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
         Deployment.namespace == namespace,
     )
     deployment: Deployment | None = session.scalar(there)
+    place = Place(namespace, tenant, environment, deployment)
     if not request["force"]:
         require_good(deployment, kit.version)
-    manifest = Manifest.model_validate(kit.manifest)
-    kept = unseal(deployment.current.encrypted_secrets) if deployment else {}
-    wanted = Wanted(
-        manifest=manifest,
-        configuration=configure(manifest, request["configuration"], kept),
-        schedule=request["schedule"],
-        start_date=request["start_date"],
-        options={name: request[name] for name in OPTIONS},
-        notifications=request["notifications"],
-        auto_rollback_after=(request["auto_rollback"] or {}).get("after_failures"),
-        shared_connections=handed.grant(
-            session, request["connections"], None if tenant is None else str(tenant.tenant_id), by
-        ),
-    )
-    planned = plan(
-        session,
-        wanted,
-        Place(namespace, tenant, environment, deployment),
-    )
+    asked = ask(session, Manifest.model_validate(kit.manifest), request, place, by=by)
+    planned = plan(session, asked.wanted, place)
+    more = {"next_runs": planned.next_runs, "warnings": [*asked.warnings, *planned.warnings]}
     note = Note("deploy", by.username, request["reason"])
     if request["dry_run"]:
         shown = Deployment(id=None, revision=planned.spec.revision, **_place(planned), created_at=db.now())
         if deployment is not None:
             shown = deployment
-        return Deployed(view(shown, _revision(planned, note), planned), is_new=False)
+        return Deployed(view(shown, _revision(planned, note)) | more, is_new=False)
     deployment = write(session, planned, note)
-    return Deployed(view(deployment, deployment.current, planned), planned.is_new)
+    return Deployed(view(deployment, deployment.current) | more, planned.is_new)
 
 
 class Note(NamedTuple):
@@ -147,11 +133,11 @@ def _revision(planned: Plan, note: Note) -> DeploymentRevision:
     )
 
 
-def view(deployment: Deployment, revision: DeploymentRevision, planned: Plan | None = None) -> dict[str, Any]:
+def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]:
     """A deployment at a revision, as answers show it: secrets masked."""
     spec = DeploymentSpec.model_validate(revision.spec)
     after = revision.auto_rollback_after
-    shown = {
+    return {
         "id": deployment.id,
         "datakit": deployment.datakit,
         "tenant_id": deployment.tenant_id,
@@ -176,7 +162,6 @@ def view(deployment: Deployment, revision: DeploymentRevision, planned: Plan | N
         "created_at": revision.created_at,
         "created_by": revision.created_by,
     }
-    return shown if planned is None else shown | {"next_runs": planned.next_runs}
 
 
 def request_parsing(session: Session) -> None:

@@ -1,11 +1,11 @@
 """Webhooks and their deliveries."""
 
+import json
+
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
-from sqlalchemy.orm import relationship
 
 from airflow_platform_plugin import crypto, db
-from airflow_platform_plugin.events import Event
 
 
 class Webhook(db.Base):
@@ -35,6 +35,12 @@ class Webhook(db.Base):
         """What deliveries are signed with."""
         return crypto.decrypt(str(self.encrypted_secret))
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The user's own headers."""
+        headers: dict[str, str] = json.loads(crypto.decrypt(str(self.encrypted_headers)))
+        return headers
+
 
 class Delivery(db.Base):
     """One event for one webhook."""
@@ -54,7 +60,9 @@ class Delivery(db.Base):
     last_status = Column(Integer)
     last_error = Column(String(500))
 
-    event = relationship(Event)
-    webhook = relationship(Webhook)
-
-    __table_args__ = (UniqueConstraint("event_id", "webhook_id"), Index(None, "due_at"))
+    __table_args__ = (
+        UniqueConstraint("event_id", "webhook_id"),
+        Index(None, "due_at"),
+        # What is due is claimed webhook by webhook, however many others wait.
+        Index(None, "webhook_id", "due_at"),
+    )

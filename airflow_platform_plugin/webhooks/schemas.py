@@ -1,63 +1,84 @@
 """Webhooks over HTTP."""
 
+from typing import Any
+
 from marshmallow import fields, validate
 
 from airflow_platform_plugin import events
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import (
+    LONGEST_ID,
+    LONGEST_LABEL,
+    MOST_MEMBERS,
+    AnswerSchema,
+    Choice,
+    InputSchema,
+    Items,
+    Line,
+    Link,
+    Mapping,
+    PageQuery,
+    Timestamp,
+    Whole,
+    order_by,
+)
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
 
-_NAME = validate.Length(min=1, max=256)
-_SCHEMES = {"http", "https"}
-_URL_LENGTH = validate.Length(max=2000)
-_EVENT = fields.String(validate=validate.OneOf(list(events.TYPES), error="Unknown; known are: {choices}."))
+_LONGEST_URL = 2000
+_MOST_ATTEMPTS = 20
+
+
+def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+    return Line(least=1, most=256, **options)
+
+
+def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(Choice(events.TYPES), least=1, most=len(events.TYPES), **options)
+
+
+def _headers(**options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+    # Together no more than ``crypto.LONGEST``: they are encrypted.
+    name = Line(least=1, most=128, validate=_HEADER_NAME)
+    return Mapping(keys=name, values=Line(most=2000, validate=_HEADER_VALUE), most=20, **options)
 
 
 class FiltersInput(InputSchema):
     """Which DAGs' events are wanted; each list that is given must have a match."""
 
-    dag_ids = fields.List(fields.String())
-    tags = fields.List(fields.String())
+    dag_ids = Items(Line(most=LONGEST_ID), most=MOST_MEMBERS)
+    tags = Items(Line(most=100), most=MOST_MEMBERS)
 
 
 class RetryPolicyInput(InputSchema):
     """How often and after how many seconds a delivery is attempted again."""
 
-    max_attempts = fields.Integer(load_default=3, strict=True, validate=validate.Range(min=1, max=20))
-    backoff_seconds = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(min=1, max=86_400)),
-        load_default=lambda: [10, 30, 60],
-        validate=validate.Length(min=1, max=20),
+    max_attempts = Whole(least=1, most=_MOST_ATTEMPTS, load_default=3)
+    backoff_seconds = Items(
+        Whole(least=1, most=86_400), least=1, most=_MOST_ATTEMPTS, load_default=lambda: [10, 30, 60]
     )
 
 
 class WebhookChange(InputSchema):
     """What of a webhook can be changed; what is given replaces what was."""
 
-    name = fields.String(validate=_NAME)
-    url = fields.Url(schemes=_SCHEMES, require_tld=False, validate=_URL_LENGTH)
-    events = fields.List(_EVENT, validate=validate.Length(min=1))
+    name = _name()
+    url = Link(most=_LONGEST_URL)
+    events = _events()
     filters = fields.Nested(FiltersInput)
-    headers = fields.Dict(
-        keys=fields.String(validate=_HEADER_NAME), values=fields.String(validate=_HEADER_VALUE)
-    )
+    headers = _headers()
     retry_policy = fields.Nested(RetryPolicyInput)
 
 
 class WebhookInput(WebhookChange):
     """A webhook as it is created, of a tenant or of all."""
 
-    tenant_id = fields.String(allow_none=True)
-    name = fields.String(required=True, validate=_NAME)
-    url = fields.Url(required=True, schemes=_SCHEMES, require_tld=False, validate=_URL_LENGTH)
-    events = fields.List(_EVENT, required=True, validate=validate.Length(min=1))
+    tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
+    name = _name(required=True)
+    url = Link(most=_LONGEST_URL, required=True)
+    events = _events(required=True)
     filters = fields.Nested(FiltersInput, load_default=dict)
-    headers = fields.Dict(
-        keys=fields.String(validate=_HEADER_NAME),
-        values=fields.String(validate=_HEADER_VALUE),
-        load_default=dict,
-    )
+    headers = _headers(load_default=dict)
     retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
 
 

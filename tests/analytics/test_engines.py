@@ -1,11 +1,12 @@
 """The engines on real databases: what the server itself holds a query to, its end, and its values."""
 
+import io
 import json
 import re
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
@@ -18,8 +19,8 @@ import pytest
 from airflow.models.connection import Connection
 from databases import Database
 
-from airflow_platform_plugin.analytics import engines, execution, guard, values
-from airflow_platform_plugin.analytics.engines import base
+from airflow_platform_plugin.analytics import child, engines, execution, guard, values
+from airflow_platform_plugin.analytics.engines import base, embedded
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.errors import PlatformError, TimedOut, ValidationFailed
 
@@ -30,7 +31,7 @@ DIALECTS = ["postgres", "mysql", "duckdb", "sqlite"]
 def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[list[Any]]:
     """What a statement answers that no guard has read, on the very path of queries."""
     engine = engines.of(Source(database.connection, trusted=True), limits)
-    statement = guard.Statement(parts=(sql,), names=frozenset(), tables=(), regenerated=(sql,))
+    statement = guard.Statement(parts=(sql,), names=frozenset(), tables=())
     try:
         engine.open()
         engine.execute(statement, {})
@@ -42,6 +43,38 @@ def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[lis
 def query(database: Database, sql: str, limits: Limits = LIMITS, **parameters: Any) -> execution.Result:
     """A query on its whole way."""
     return execution.execute(Source(database.connection, trusted=True), sql, parameters, limits)
+
+
+class _Here:
+    """The child of a query, in this process and without its limits: hundreds of processes take their time."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.stdin, self.stdout = io.StringIO(), io.StringIO()
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> None: ...
+
+    def answer(self) -> None:
+        request = json.loads(self.stdin.getvalue())
+        with redirect_stdout(self.stdout):
+            child.answer(request)
+        self.stdout.seek(0)
+
+
+def in_this_process(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer the queries of a database in a file without processes, for tests of many."""
+    if database.dialect not in {"duckdb", "sqlite"}:
+        return
+    monkeypatch.setattr(embedded.subprocess, "Popen", _Here)
+    read = embedded.Embedded._read
+
+    def answered(self: Any, wanted: str) -> Any:
+        if wanted == "columns":
+            self._running.answer()
+        return read(self, wanted)
+
+    monkeypatch.setattr(embedded.Embedded, "_read", answered)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +101,11 @@ def test_the_server_itself_takes_one_query_and_no_change(database: Database, sql
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_no_attack_changes_a_table_even_without_the_guard(
-    dialect: str, request: pytest.FixtureRequest, attack_files: Path
+    dialect: str, request: pytest.FixtureRequest, attack_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the corpus, as the most powerful user there is."""
     database: Database = request.getfixturevalue(dialect)
+    in_this_process(database, monkeypatch)
     before = database.tables()
     for attack in corpora.hostile():
         if attack.dialect != dialect:
@@ -83,11 +117,30 @@ def test_no_attack_changes_a_table_even_without_the_guard(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+def test_no_attack_has_an_effect(
+    dialect: str, request: pytest.FixtureRequest, attack_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a table or on a file; and each ends with an answer to its caller."""
+    database: Database = request.getfixturevalue(dialect)
+    in_this_process(database, monkeypatch)
+    before = database.tables()
+    for attack in corpora.hostile():
+        if attack.dialect != dialect:
+            continue
+        with suppress(PlatformError):
+            query(database, attack.statement, LIMITS._replace(seconds=1.0))
+        assert not [path for path in attack_files.rglob("*") if path.is_file()], attack.label
+    assert database.tables() == before
+    assert database.run("SELECT * FROM victim") == [(1, 1)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_what_analysts_write_has_the_rows_that_the_plain_driver_has(
-    dialect: str, request: pytest.FixtureRequest
+    dialect: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what the guard lets through, which the guard's own tests look at."""
     database: Database = request.getfixturevalue(dialect)
+    in_this_process(database, monkeypatch)
     wrong, compared = {}, 0
     for legit in corpora.legit():
         if legit.dialect != dialect or legit.refused or not _is_let_through(legit):
@@ -174,7 +227,7 @@ def test_sleep_ends_with_its_time_on_mysql(mysql: Database) -> None:
 
 def _job(database: Database, sql: str, limits: Limits) -> execution._Job:
     engine = engines.of(Source(database.connection, trusted=True), limits)
-    return execution._Job(engine, guard.Statement((sql,), frozenset(), (), (sql,)), {})
+    return execution._Job(engine, guard.Statement((sql,), frozenset(), ()), {})
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "clickhouse"])
@@ -226,7 +279,8 @@ HUGE = {
     "postgres": "SELECT repeat('x', 200000000) AS x FROM generate_series(1, 1000)",
     "mysql": "SELECT repeat('x', 15000000) AS x FROM orders a, orders b",
     "duckdb": "SELECT repeat('x', 50000000) AS x FROM range(1000000)",
-    "sqlite": "SELECT hex(zeroblob(5000000)) AS x FROM orders",
+    "sqlite": "WITH RECURSIVE n(i, x) AS (SELECT 1, 'xx' UNION ALL SELECT i + 1, x || x FROM n WHERE i < 37) "
+    "SELECT max(x) AS x FROM n",
 }
 
 
@@ -455,8 +509,12 @@ def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Databa
         "('search_path', 'TimeZone', 'default_transaction_read_only', 'standard_conforming_strings') "
         "ORDER BY lower(name)"
     )
-    result = execution.execute(Source(connection, trusted=False), sql, {}, LIMITS)
-    assert dict(result.rows) == {
+    engine = engines.of(Source(connection, trusted=False), LIMITS)
+    engine.open()
+    engine.execute(guard.Statement((sql,), frozenset(), ()), {})
+    rows = [tuple(row) for row in engine.rows()]
+    engine.close()
+    assert dict(rows) == {
         "default_transaction_read_only": "on",
         "search_path": "pg_catalog,public",
         "standard_conforming_strings": "on",
@@ -494,8 +552,9 @@ def test_another_dialect_is_the_operators(postgres: Database, monkeypatch: pytes
     assert type(engines.of(Source(connection, trusted=True), LIMITS)) is Other
     result = query(postgres, "SELECT id, :x AS x FROM orders WHERE status <> ':no' ORDER BY id", x="y")
     assert result.rows[:2] == [[1, "y"], [2, "y"]]
+    with pytest.raises(TimedOut):
+        query(postgres, ENDLESS["postgres"], LIMITS._replace(seconds=0.5))
+    monkeypatch.setattr(guard.Statement, "render_regenerated", guard.Statement.render)
     for sql in ("DELETE FROM victim", "CREATE TABLE pwned (x INTEGER)"):
         with pytest.raises(base.Refused, match=r"read-only|syntax error"):
             unguarded(postgres, sql)
-    with pytest.raises(TimedOut):
-        query(postgres, ENDLESS["postgres"], LIMITS._replace(seconds=0.5))

@@ -154,9 +154,9 @@ def bind(statement: Statement, parameters: Parameters, style: Style) -> Bound:
         ValidationFailed: a list is empty, or stands where the database takes none.
     """
     mark, literal, arrays, regenerated = style
-    parts = statement.regenerated if regenerated else statement.parts
+    parts = _parts(statement, regenerated=regenerated)
     if not statement.names:
-        return Bound("".join(part for part in parts if isinstance(part, str)), {})
+        return Bound("".join(map(str, parts)), {})
     values: dict[str, Scalar | list[Scalar]] = {}
     marks: dict[tuple[str, int], str] = {}
 
@@ -185,6 +185,12 @@ def bind(statement: Statement, parameters: Parameters, style: Style) -> Bound:
         for index, part in enumerate(parts)
     )
     return Bound(sql, values)
+
+
+def _parts(statement: Statement, *, regenerated: bool) -> Parts:
+    render = statement.render_regenerated if regenerated else statement.render
+    pieces = render(lambda name: f"\0{name}\0").split("\0")  # no statement has NUL
+    return tuple(Placeholder(piece) if index % 2 else piece for index, piece in enumerate(pieces))
 
 
 def _place_of_list(parts: Parts, index: int) -> str | None:

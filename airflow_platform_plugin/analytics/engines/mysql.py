@@ -6,7 +6,7 @@ mysqlclient, which Airflow's hook prefers, takes several unless it is asked not 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_platform_plugin.analytics.engines.base import (
@@ -17,7 +17,6 @@ from airflow_platform_plugin.analytics.engines.base import (
     Refused,
     Source,
     Style,
-    TooLarge,
     Unreachable,
     Unsupported,
     bind,
@@ -50,7 +49,7 @@ class MySQL(Engine):
         super().__init__(source, limits)
         self._session: Any = None  # PyMySQL's Connection
         self._cursor: Any = None
-        self._ended = False
+        self._running = False
 
     def open(self) -> None:
         """Do as ``Engine`` says."""
@@ -81,7 +80,8 @@ class MySQL(Engine):
         style = Style(lambda name: f"%({name})s", lambda text: text.replace("%", "%%"))
         bound = bind(statement, parameters, style)
         self._cursor = self._session.cursor()
-        with _Refusals():
+        self._running = True
+        with self._refusals():
             self._cursor.execute(bound.sql, bound.values or None)
         described = self._cursor.description or ()
         self._documents = [index for index, column in enumerate(described) if column[1] == _JSON]
@@ -89,10 +89,26 @@ class MySQL(Engine):
 
     def rows(self) -> Iterator[Sequence[Value]]:
         """Do as ``Engine`` says."""
-        with _Refusals():
+        with self._refusals():
             while (row := self._cursor.fetchone()) is not None:
                 yield self._with_documents(row) if self._documents else row
-        self._ended = True
+        self._running = False
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """PyMySQL's errors in the engine's words; after one of the server's nothing runs there."""
+        import pymysql
+
+        try:
+            yield
+        except pymysql.MySQLError as error:
+            code, *texts = error.args or (0,)
+            self._running = code == _LOST
+            if code in _STOPPED or code == _LOST:
+                raise Expired(str(error)) from error
+            raise Refused(str(texts[0] if texts else error)) from error
+        except UnicodeError as error:
+            raise Refused("a text in the result is not valid UTF-8; convert it in the query") from error
 
     def _with_documents(self, row: Sequence[Value]) -> list[Value]:
         parsed = list(row)
@@ -104,7 +120,7 @@ class MySQL(Engine):
 
     def cancel(self) -> None:
         """Do as ``Engine`` says."""
-        if self._session is None or self._ended:
+        if self._session is None or not self._running:
             return
         with suppress(Exception):
             killer = _connect(self._arguments(), connect_timeout=_KILL_TIMEOUT, read_timeout=_KILL_TIMEOUT)
@@ -158,27 +174,6 @@ class MySQL(Engine):
             "verify_mode": "required" if verified else "none",
             "check_hostname": mode == "VERIFY_IDENTITY",
         }
-
-
-class _Refusals:
-    """PyMySQL's errors in the engine's words."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        import pymysql
-
-        match error:
-            case pymysql.MySQLError(args=(int(code), *_)) if code in _STOPPED or code == _LOST:
-                raise Expired(str(error)) from error
-            case pymysql.MySQLError(args=(_, str(message), *_)):
-                raise Refused(message) from error
-            case pymysql.MySQLError():
-                raise Refused(str(error)) from error
-            case UnicodeError():
-                raise Refused("a text in the result is not valid UTF-8; convert it in the query") from error
-            case MemoryError():
-                raise TooLarge(str(error)) from error
 
 
 def _connect(arguments: dict[str, Any], *, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ANN401 - PyMySQL's

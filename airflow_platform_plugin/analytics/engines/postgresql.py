@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -102,7 +102,7 @@ class PostgreSQL(Engine):
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
         """Do as ``Engine`` says."""
-        with self._refusals():
+        with _refusals():
             bound = _bound(statement, parameters)
             self._session.execute(
                 f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {bound.sql}", bound.values or None, prepare=True
@@ -114,7 +114,7 @@ class PostgreSQL(Engine):
     def rows(self) -> Iterator[Sequence[Value]]:
         """Do as ``Engine`` says."""
         quotients = {index for index, column in enumerate(self._columns) if column.type == "numeric"}
-        with self._refusals(), self._session.cursor() as cursor:
+        with _refusals(), self._session.cursor() as cursor:
             left, batch = self.limits.rows, 1
             while left > 0:
                 wanted, fetched, length = min(batch, left), 0, 0
@@ -217,22 +217,18 @@ class PostgreSQL(Engine):
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _refusals(self) -> "_Refusals":
-        return _Refusals()
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Psycopg's errors in the engine's words."""
+    import psycopg
 
-class _Refusals:
-    """psycopg's errors in the engine's words."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        import psycopg
-
-        if isinstance(error, psycopg.errors.QueryCanceled):
-            raise Expired(str(error)) from error
-        if isinstance(error, psycopg.Error):
-            raise Refused(error.diag.message_primary or str(error)) from error
+    try:
+        yield
+    except psycopg.errors.QueryCanceled as error:
+        raise Expired(str(error)) from error
+    except psycopg.Error as error:
+        raise Refused(error.diag.message_primary or str(error)) from error
 
 
 def _length(row: Sequence[Value]) -> int:

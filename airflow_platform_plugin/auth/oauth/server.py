@@ -16,7 +16,9 @@ from authlib.oauth2.rfc6749 import (
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
+    InvalidScopeError,
     OAuth2Request,
+    UnsupportedResponseTypeError,
 )
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7009 import RevocationEndpoint
@@ -68,12 +70,26 @@ class Request(FlaskOAuth2Request):
         uri = urlsplit(request.url)._replace(scheme="https").geturl()
         OAuth2Request.__init__(self, request.method, uri, headers=request.headers)
         self._request = request
+        self._resolved = ""
         self.payload = Parameters(parameters)
         if any(len(values) > 1 for _, values in parameters.lists()):
             raise InvalidRequestError("A parameter is repeated.")
         for name in _PLAIN:
             if invalid_error_characters(parameters.get(name, "")):
                 raise InvalidRequestError(f"The parameter '{name}' has characters that it may not have.")
+
+    @property
+    def scope(self) -> str:
+        """The scopes to grant: those asked for, or the client's default (RFC 6749 §3.3).
+
+        authlib resolves the default from 1.7 on; earlier ones leave that to the server.
+        """
+        asked = self._resolved or self.payload.scope or ""
+        return asked if self.client is None else self.client.get_allowed_scope(asked) or ""
+
+    @scope.setter
+    def scope(self, resolved: str) -> None:
+        self._resolved = resolved
 
 
 class Server(AuthorizationServer):
@@ -118,6 +134,29 @@ class Server(AuthorizationServer):
         """Asked by authlib, with what a stranger sent."""
         return self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
 
+    def generate_token(self, grant_type: str, client: Client, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - authlib's
+        """Asked by authlib; where no scope was asked for, the client's default is granted (RFC 6749 §3.3).
+
+        Raises:
+            InvalidScopeError: the client has lost every scope that was granted before.
+        """
+        options["scope"] = client.get_allowed_scope(options.get("scope") or "")
+        if options["scope"] is None:
+            raise InvalidScopeError
+        return super().generate_token(grant_type=grant_type, client=client, **options)  # type: ignore[no-any-return]
+
+    def get_authorization_grant(self, request: Request) -> Any:  # noqa: ANN401 - authlib's grant
+        """Asked by authlib.
+
+        Raises:
+            UnsupportedResponseTypeError: authlib before 1.7 would send the browser to any URI.
+        """
+        try:
+            return super().get_authorization_grant(request)
+        except UnsupportedResponseTypeError as error:
+            error.redirect_uri = _known_redirect_uri(self, request)
+            raise
+
     def save_token(self, token: dict[str, Any], request: Request) -> None:
         """Asked by authlib, with the text of new tokens.
 
@@ -132,6 +171,17 @@ class Server(AuthorizationServer):
         for text in (token["access_token"], token.get("refresh_token")):
             if text is not None:
                 tokens.issue(self.session, text, granted, family=family)
+
+
+def _known_redirect_uri(server: Server, request: Request) -> str | None:
+    """Return the client's own URI that an error may be sent to, or None."""
+    client = server.query_client(request.payload.client_id or "")
+    if client is None:
+        return None
+    asked = request.payload.redirect_uri
+    if not asked:
+        return client.get_default_redirect_uri()
+    return asked if client.check_redirect_uri(asked) else None
 
 
 class Revocation(RevocationEndpoint):
