@@ -8,6 +8,7 @@ from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.auth import follow as auth_follow
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
@@ -18,7 +19,7 @@ from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import deployment_api as deployments
 from airflow_platform_plugin.datakits import holding as datakit_holding
 from airflow_platform_plugin.datakits import usage as datakit_usage
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
@@ -53,6 +54,8 @@ BLUEPRINTS = [
 
 def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
+    auth_follow.install()
+    roles.install()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     _migrate()
@@ -92,9 +95,10 @@ def _create_permissions(app: Flask) -> None:
 
     Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
     """
-    declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
+    found = [declared(view) for view in app.view_functions.values()]
+    needed = [each for each in found if each is not None and _needs_permission(each)]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared if _needs_permission(endpoint)}):
+        for scope in sorted({str(each.scope) for each in needed}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")

@@ -22,7 +22,8 @@ from airflow_platform_plugin.analytics import engines, guard, values
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Parameters, Source
 from airflow_platform_plugin.analytics.values import Column, Json
-from airflow_platform_plugin.connections import masking, outcomes
+from airflow_platform_plugin.connections import masking, outcomes, reach
+from airflow_platform_plugin.connections.hosts import Named
 from airflow_platform_plugin.errors import (
     FieldError,
     PlatformError,
@@ -106,7 +107,7 @@ def execute(
         if not free:
             raise ServiceUnavailable("As many queries run as may at a time; try again in a few seconds.")
         started = time.monotonic()
-        collected = _run(_Job(engine, statement, parameters), abandoned)
+        collected = _run(_Job(engine, statement, parameters, source.named), abandoned)
         seconds = time.monotonic() - started
     schemas = sorted({schema for schema, _ in statement.tables if schema})
     return Result(
@@ -141,8 +142,15 @@ def _unused(names: frozenset[str], parameters: Parameters) -> list[str]:
 class _Job:
     """One query in its thread."""
 
-    def __init__(self, engine: Engine, statement: guard.Statement, parameters: Parameters) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        statement: guard.Statement,
+        parameters: Parameters,
+        named: tuple[Named, ...] = (),
+    ) -> None:
         self.engine = engine
+        self._named = named
         self._statement = statement
         self._parameters = parameters
         self._stopped = threading.Event()
@@ -191,6 +199,9 @@ class _Job:
 
     def _collect(self) -> _Collected:
         engine, limits = self.engine, self.engine.limits
+        if self._named:
+            found = reach.look_up_hosts(self._named)
+            engine.connection = reach.pinned(engine.connection, found)
         engine.open()
         collected = _Collected(warnings=engine.warnings)
         if self._stopped.is_set():

@@ -11,8 +11,8 @@ from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
-from airflow_platform_plugin.connections import access, testing
-from airflow_platform_plugin.connections.found import Found, find
+from airflow_platform_plugin.connections import access, reach
+from airflow_platform_plugin.connections.found import Found, detached, find
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.principal import Principal
@@ -41,7 +41,6 @@ def query(
     noted = {"query_id": query_id, "sql_sha256": hashlib.sha256(request["query"].encode()).hexdigest()}
     try:
         source = _authorised(database, by)
-        airflow_compat.end_request_transaction()  # the caller's rights were read in it
         result = execution.execute(
             source,
             request["query"],
@@ -103,32 +102,44 @@ def _authorised(database: str, by: Principal) -> Source:
 
     Raises:
         NotFound: there is none of that name for the caller.
-        PermissionDenied: the caller knows of it, but it was not shared.
-        ValidationFailed: its extra names a connection that the caller may not see.
+        PermissionDenied: the caller knows of it, but it was not shared; or a tenant's is of a type that is
+            not for tenants.
+        ValidationFailed: a tenant's leads where the tenant must not go.
     """
-    if by.reach(SCOPE) is None:
-        return _any(database)
-    with db.transaction() as session:
-        found = find(session, database)
-        if found is None or not access.may_see(found, by, SCOPE):
-            raise _no_connection(database)
-        _require_shared(found, by)
-        testing.require_known(session, found.stored["extra"], by)
-        return Source(testing.copy_of(found.connection_id, found.stored), trusted=False)
+    for_all = by.reach(SCOPE) is None
+    connection, known = _any(database) if for_all else _of_tenants(database, by)
+    airflow_compat.end_request_transaction()  # the caller's rights were read in it
+    tenant_id = known.tenant_id if known else None
+    reached = reach.require_reachable(connection, tenant_id, look_up=False)
+    trusted = tenant_id is None or bool(known and known.approved)
+    return Source(connection, trusted, for_all, reached.named)
 
 
-def _any(database: str) -> Source:
+def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
     """A connection by Airflow's own order of places: secrets backends, environment, database."""
     try:
         connection = Connection.get_connection_from_secrets(database)
     except AirflowNotFoundException as error:
         raise _no_connection(database) from error
     if connection.id is None:
-        return Source(connection, trusted=True)
+        return connection, None
     with db.transaction() as session:
         known = session.get(PlatformConnection, connection.id)
-        # A tenant's may name whatever the tenant likes: it is used with no more rights than the tenant has.
-        return Source(connection, trusted=known is None or known.tenant_id is None)
+        if known is not None:
+            session.expunge(known)
+        return connection, known
+
+
+def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConnection | None]:
+    """The row of that name, where it is one of the caller's tenants' or was given to all."""
+    with db.transaction() as session:
+        found = find(session, database)
+        if found is None or not access.may_see(found, by, SCOPE):
+            raise _no_connection(database)
+        _require_shared(found, by)
+        if found.known is not None:
+            session.expunge(found.known)
+        return detached(found.row), found.known
 
 
 def _require_shared(found: Found, by: Principal) -> None:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, cast
 
@@ -19,11 +18,14 @@ from flask import Response, current_app, g, has_request_context, redirect, reque
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
-from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin import airflow_compat, db, globs, http
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit, in_any_tenant
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
+
+# In one query; a key of before lists were limited may have more.
+_MOST_TAGS = 500
 
 
 class LimitedToDags:
@@ -66,7 +68,7 @@ def _limits() -> list[DagLimit]:
     credential = principal.credential if principal is not None else None
     if credential is None:
         return []
-    limits = [credential.dags] if credential.dags is not None else []
+    limits = list(credential.dags)
     if credential.tenant_id is not None:
         limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
     return limits
@@ -91,9 +93,7 @@ def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
 
 
 def _within(limit: DagLimit, dag_id: str) -> bool:
-    return any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids) or (
-        bool(limit.tags) and dag_id in _tagged(limit.tags)
-    )
+    return globs.compiled(limit.dag_ids).match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
 
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
@@ -102,7 +102,13 @@ def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     if tags not in known:
         tag = airflow_compat.DagTag.__table__.c  # not the class, whose rows are filtered
         with db.transaction() as session:
-            known[tags] = frozenset(session.scalars(select(tag.dag_id).where(tag.name.in_(tags))))
+            known[tags] = frozenset(
+                dag_id
+                for start in range(0, len(tags), _MOST_TAGS)
+                for dag_id in session.scalars(
+                    select(tag.dag_id).where(tag.name.in_(tags[start : start + _MOST_TAGS]))
+                )
+            )
     return known[tags]
 
 

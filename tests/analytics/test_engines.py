@@ -30,7 +30,7 @@ DIALECTS = ["postgres", "mysql", "duckdb", "sqlite"]
 
 def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[list[Any]]:
     """What a statement answers that no guard has read, on the very path of queries."""
-    engine = engines.of(Source(database.connection, trusted=True), limits)
+    engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
     statement = guard.Statement(parts=(sql,), names=frozenset(), tables=())
     try:
         engine.open()
@@ -42,7 +42,7 @@ def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[lis
 
 def query(database: Database, sql: str, limits: Limits = LIMITS, **parameters: Any) -> execution.Result:
     """A query on its whole way."""
-    return execution.execute(Source(database.connection, trusted=True), sql, parameters, limits)
+    return execution.execute(Source(database.connection, trusted=True, for_all=True), sql, parameters, limits)
 
 
 class _Here:
@@ -226,7 +226,7 @@ def test_sleep_ends_with_its_time_on_mysql(mysql: Database) -> None:
 
 
 def _job(database: Database, sql: str, limits: Limits) -> execution._Job:
-    engine = engines.of(Source(database.connection, trusted=True), limits)
+    engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
     return execution._Job(engine, guard.Statement((sql,), frozenset(), ()), {})
 
 
@@ -245,7 +245,7 @@ def test_connecting_is_within_the_time(dialect: str) -> None:
 def test_a_client_that_goes_away_stops_its_query(postgres: Database) -> None:
     with pytest.raises(TimedOut, match="went away"):
         execution.execute(
-            Source(postgres.connection, trusted=True),
+            Source(postgres.connection, trusted=True, for_all=True),
             ENDLESS["postgres"],
             {},
             LIMITS,
@@ -465,7 +465,7 @@ def test_a_message_of_a_database_tells_nothing_of_its_server(postgres: Database,
     """But what is wrong with the query."""
     with pytest.raises(ValidationFailed, match='relation "nowhere" does not exist'):
         query(postgres, "SELECT * FROM nowhere")
-    failing = engines.of(Source(postgres.connection, trusted=True), LIMITS)
+    failing = engines.of(Source(postgres.connection, trusted=True, for_all=True), LIMITS)
     failing.connection.password = "hunter2"
     text = "at 10.1.2.3:5432 could not open /var/lib/postgresql/secret.key with hunter2 (s3://bucket/key)"
     said = execution._public(base.Refused(text), failing)
@@ -524,10 +524,10 @@ def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Databa
 
 def test_a_tenant_reads_no_airflow_database(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
     """By no other name of its file either."""
-    from airflow import settings
-    from sqlalchemy import create_engine
+    from airflow_platform_plugin import airflow_compat
 
-    monkeypatch.setattr(settings, "engine", create_engine(f"sqlite:///{sqlite.fields['host']}"))
+    own = [f"sqlite:///{sqlite.fields['host']}"]
+    monkeypatch.setattr(airflow_compat, "own_urls", lambda: own)
     (tmp_path / "link.db").hardlink_to(sqlite.fields["host"])
     connection = Connection(conn_id="c", conn_type="sqlite", host=str(tmp_path / "link.db"))
     with pytest.raises(ValidationFailed, match="Airflow's own database"):

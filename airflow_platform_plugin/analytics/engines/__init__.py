@@ -42,7 +42,7 @@ def of(source: Source, limits: Limits) -> Engine:
     engine = _ENGINES.get(kind)
     if engine is not None:
         return engine(source, limits)
-    if not source.trusted:
+    if not (source.trusted and source.for_all):
         raise Unsupported(
             f"connections of type {source.connection.conn_type} can be queried only by those who may query "
             f"all connections; a tenant's may be of type {', '.join(sorted(_ENGINES))}"

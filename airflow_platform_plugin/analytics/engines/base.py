@@ -8,6 +8,7 @@ from typing import NamedTuple
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.analytics.guard import Parts, Placeholder, Statement
 from airflow_platform_plugin.analytics.values import Column, Value
+from airflow_platform_plugin.connections.hosts import Named
 from airflow_platform_plugin.errors import ValidationFailed
 
 Scalar = str | int | float | bool | None
@@ -38,12 +39,17 @@ class Source(NamedTuple):
     """Where a query goes.
 
     Attributes:
-        connection: what the caller was authorised for; no name is looked up again.
-        trusted: whether the operator, and no tenant, has made the connection and asks.
+        connection: what the caller was authorised for; its name is not looked up again.
+        trusted: whether the operator has made the connection, or approved it, and no tenant alone.
+        for_all: whether the caller may query all connections.
+        named: the hosts of a tenant's connection, which are looked up, and held to the rules for tenants, at
+            the moment of the query.
     """
 
     connection: Connection
-    trusted: bool
+    trusted: bool = False
+    for_all: bool = False
+    named: tuple[Named, ...] = ()
 
 
 class EngineError(Exception):
@@ -85,7 +91,7 @@ class Engine(ABC):
     dialect: str | None = None
 
     def __init__(self, source: Source, limits: Limits) -> None:
-        self.connection, self.trusted = source
+        self.connection, self.trusted = source.connection, source.trusted
         self.limits = limits
         self.warnings: list[str] = []
 

@@ -10,8 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
-from airflow import settings as airflow_settings
-
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import (
     Engine,
@@ -28,7 +26,7 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import dialects
+from airflow_platform_plugin.connections import dialects, own
 
 # The parent's own path, as the child sees neither its environment nor its working folder.
 _START = (
@@ -53,7 +51,7 @@ class Embedded(Engine):
         """Do as ``Engine`` says; the database itself is opened with the query."""
         if not Path(self._path).is_file():
             raise Unreachable(f"no such file: {self._path}")
-        if not self.trusted and _is_airflows_own(self._path):
+        if not self.trusted and own.is_database_file(self._path):
             raise Unsupported("it leads to Airflow's own database")
         path = [entry for entry in sys.path if entry]
         self._process = subprocess.Popen(  # noqa: S603 - our own module, and a path
@@ -147,13 +145,3 @@ class SQLite(Embedded):
 
     def _bound(self, statement: Statement, parameters: Parameters) -> base.Bound:
         return bind(statement, parameters, Style(lambda name: f":{name}"))
-
-
-def _is_airflows_own(path: str) -> bool:
-    url = airflow_settings.engine.url
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return False
-    try:
-        return Path(path).samefile(url.database)
-    except OSError:
-        return False

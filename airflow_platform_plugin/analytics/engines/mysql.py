@@ -166,13 +166,15 @@ class MySQL(Engine):
         files = {"ca", "capath", "cert", "key"} if self.trusted else set()
         ssl = {name: given[name] for name in files if given.get(name)} if isinstance(given, dict) else {}
         mode = str(extra.get("ssl_mode") or "").upper()
-        if not ssl and not given and mode in {"", "DISABLED", "PREFERRED"}:
+        asked = any(extra.get(name) for name in ("ssl_verify_cert", "ssl_verify_identity"))
+        if not (ssl or given or asked) and mode in {"", "DISABLED", "PREFERRED"}:
             return None
-        verified = mode in {"VERIFY_CA", "VERIFY_IDENTITY"} or "ca" in ssl
+        by_name = mode == "VERIFY_IDENTITY" or bool(extra.get("ssl_verify_identity"))
+        verified = by_name or mode == "VERIFY_CA" or bool(extra.get("ssl_verify_cert")) or "ca" in ssl
         return {
             **ssl,
             "verify_mode": "required" if verified else "none",
-            "check_hostname": mode == "VERIFY_IDENTITY",
+            "check_hostname": by_name,
         }
 
 

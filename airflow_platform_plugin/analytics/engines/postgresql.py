@@ -37,6 +37,7 @@ _SAFE_TLS = {"sslmode", "ssl_min_protocol_version", "ssl_max_protocol_version", 
 _FILES_OF_TLS = {"sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"}
 _PLAIN = {
     "application_name",
+    "hostaddr",
     "target_session_attrs",
     "keepalives",
     "keepalives_idle",
