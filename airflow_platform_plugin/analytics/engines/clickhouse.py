@@ -7,6 +7,7 @@ that.
 
 import json
 import math
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +37,7 @@ from airflow_platform_plugin.analytics.values import Column, Json, Value
 _KILL_TIMEOUT = 2.0  # seconds
 _HTTP_PORT, _HTTPS_PORT = 8123, 8443
 _TIMEOUT_EXCEEDED = "Code: 159"
+_EXCEPTION = re.compile(r"(, e\.displayText\(\) =)? DB::Exception(?=:)|, e\.what\(\) = DB::Exception")
 _NOT_FINITE = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -72,7 +74,6 @@ class ClickHouse(Engine):
             raise Expired(str(error)) from error
         except httpx.HTTPError as error:
             raise Unreachable(str(error)) from error
-        self._running = False
         try:
             self._answer = json.loads(data, parse_float=Decimal)
         except (ValueError, RecursionError) as error:
@@ -141,9 +142,10 @@ class ClickHouse(Engine):
                 data += chunk
                 if len(data) > longest:
                     raise TooLarge("The result is too long; select less.")
+            self._running = False
             if response.status_code != HTTPStatus.OK:
                 text = data[:2000].decode(errors="replace")
-                raise Expired(text) if _TIMEOUT_EXCEEDED in text else Refused(text)
+                raise Expired(text) if _TIMEOUT_EXCEEDED in text else Refused(_EXCEPTION.sub("", text))
         return bytes(data)
 
 
