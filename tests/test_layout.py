@@ -25,6 +25,9 @@ LAZY = {
     ("__main__", "doctor"),
     ("__main__", "quickstart"),
     ("migrations", "models"),
+    ("__main__", "models"),
+    ("doctor", "models"),
+    ("doctor", "worker"),
 }
 # Hooks of Airflow's, which lead to one feature each, in the function that is called.
 HOOKS = {("listener", "runs")}
