@@ -14,7 +14,7 @@ from croniter import CroniterBadDateError, croniter
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, db
+from airflow_platform_plugin import airflow_compat, crypto, db, settings
 from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, Kept, is_secret, split, unseal
@@ -167,8 +167,8 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     namespace, tenant, environment, deployment = place
     if wanted.schedule == ON_INPUTS and not manifest.inputs:
         raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
+    runner_name = _runner(environment)
     if tenant is not None:
-        runner_name = _runner(environment)
         _require_features(tenant, manifest, runner_name)
         _require_needs(tenant, manifest, runner_name)
     before = None if deployment is None else Wanted.again(deployment.current)
@@ -210,7 +210,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         secrets=secrets,
         diff=[] if before is None else difference(before, wanted),
         next_runs=next_runs,
-        warnings=[],
+        warnings=_missing(manifest, runner_name),
     )
 
 
@@ -254,6 +254,22 @@ def _runner(environment: str) -> str:
         return runner.chosen(environment)
     except ValueError as error:
         raise ServiceUnavailable(str(error)) from error
+
+
+def _missing(manifest: Manifest, runner_name: str) -> list[str]:
+    """What to say of a kit that runs as a process and is not installed: here, which the workers may be not.
+
+    Raises:
+        Conflict: it is not, and the operator says that here is where it must be.
+    """
+    from airflow_platform_plugin.datakits.runners import process
+
+    if runner_name != runner.PROCESS or process.find(manifest.image) is not None:
+        return []
+    told = process.missing(manifest.image)
+    if settings.get().require_installed_kits:
+        raise Conflict(told, image=manifest.image)
+    return [f"{told} Unless the workers have it, its runs fail."]
 
 
 def _require_features(tenant: Tenant, manifest: Manifest, runner_name: str) -> None:

@@ -21,12 +21,11 @@ from airflow_platform_plugin.datakits.planning import (
     require_good,
 )
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.names import DEFAULT_NAMESPACE
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
-
-DEFAULT_NAMESPACE = "default"
 
 
 class Deployed(NamedTuple):
@@ -53,6 +52,7 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
     namespace, environment = request["namespace"], request["environment"]
     tenant = _owner(session, namespace, by)
     registry.require_place(kit, tenant)
+    registry.require_image(kit)
     there = select(Deployment).where(
         Deployment.datakit == kit.name,
         Deployment.environment == environment,
@@ -278,6 +278,7 @@ def repeat(session: Session, deployment: Deployment, target: DeploymentRevision,
     """
     kit = registry.get(session, f"{deployment.datakit}@{target.version}", reach=None)
     registry.require_deployable(kit)
+    registry.require_image(kit)
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
     wanted = Wanted.again(target)
     handed.find(session, wanted.options["connections"], deployment.tenant_id, wanted.shared_connections)
