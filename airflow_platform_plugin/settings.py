@@ -78,6 +78,11 @@ class Settings(BaseModel):
         description="Refuse a deploy to the runner `process` where the webserver does not have the kit "
         "installed; otherwise the answer warns.",
     )
+    tenant_max_deployments: Annotated[int, Field(ge=1)] = Field(
+        default=1000,
+        description="The most deployments that one tenant may have: all are in one file, which Airflow "
+        "parses again and again.",
+    )
     tenant_images: Annotated[str, Field(pattern="/$")] | None = Field(
         default=None,
         description="What the images of tenants' own kits must begin with, such as "

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from croniter import CroniterBadDateError, croniter
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -43,6 +44,8 @@ OPTIONS: dict[str, Any] = {
     "connections": [],
 }
 NEXT_RUNS = 5
+# Bytes of a deployment's document: each parsing of the loader file reads those of all.
+_LONGEST_SPEC = 256 * 1024
 # Of a start_date: what every database that Airflow runs on knows of times, and a schedule's next runs fit.
 _FIRST_START = datetime(1970, 1, 2, tzinfo=timezone.utc)
 _LAST_START = datetime(2037, 12, 31, tzinfo=timezone.utc)
@@ -198,10 +201,16 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
             f"of which a run can be told {contract.LONGEST_DOCUMENT}",
         )
+    if (size := len(spec.model_dump_json())) > _LONGEST_SPEC:
+        raise ValidationFailed.of(
+            message=f"the kit's manifest and the configuration have {size} bytes of JSON together, "
+            f"of which a deployment may have {_LONGEST_SPEC}"
+        )
     next_runs = _next_runs(session, spec, tenant)
     if tenant is not None:
         # Last of all: from here on nobody else deploys for the tenant, and on SQLite nobody else writes.
         _require_quota(session, tenant, manifest, replaced=deployment)
+        _require_number(session, tenant, deployment)
     return Plan(
         deployment=deployment,
         tenant=tenant,
@@ -311,6 +320,21 @@ def _require_quota(
         former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
         used = {name: amount - former.get(name, 0) for name, amount in used.items()}
     quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
+
+
+def _require_number(session: Session, tenant: Tenant, deployment: Deployment | None) -> None:
+    if deployment is not None and deployment.retired_at is None:
+        return
+    active = select(func.count()).where(
+        Deployment.tenant_id == tenant.tenant_id, Deployment.retired_at.is_(None)
+    )
+    most = settings.get().tenant_max_deployments
+    if session.scalar(active) >= most:
+        raise Conflict(
+            f"Tenant '{tenant.tenant_id}' has {most} deployments, which is the most that one may have; "
+            "retire one first.",
+            tenant_max_deployments=most,
+        )
 
 
 def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) -> list[datetime]:

@@ -1,5 +1,6 @@
 """Deployments: made, found, rolled back, paused, retired."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from airflow_platform_plugin.datakits import handed, registry, upkeep
 from airflow_platform_plugin.datakits.asking import ask
 from airflow_platform_plugin.datakits.configuration import MASK, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.datakits.planning import (
     OPTIONS,
@@ -140,7 +141,8 @@ def _revision(planned: Plan, note: Note) -> DeploymentRevision:
 
 def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]:
     """A deployment at a revision, as answers show it: secrets masked."""
-    spec = DeploymentSpec.model_validate(revision.spec)
+    # As it is stored: one document that is not valid any more must not fail a list of others.
+    spec = revision.spec
     after = revision.auto_rollback_after
     return {
         "id": deployment.id,
@@ -153,10 +155,10 @@ def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]
         "retired_at": deployment.retired_at,
         "revision": revision.number,
         "version": revision.version,
-        "configuration": spec.configuration | dict.fromkeys(spec.secrets, MASK),
-        "schedule": spec.schedule,
-        "start_date": spec.start_date,
-        **{name: getattr(spec, name) for name in OPTIONS},
+        "configuration": spec["configuration"] | dict.fromkeys(spec.get("secrets", []), MASK),
+        "schedule": spec["schedule"],
+        "start_date": datetime.fromisoformat(spec["start_date"].replace("Z", "+00:00")),
+        **{name: spec.get(name, default) for name, default in OPTIONS.items()},
         "notifications": revision.notifications,
         "auto_rollback": None if after is None else {"after_failures": after},
         "image_digest": revision.image_digest,

@@ -84,6 +84,39 @@ def test_a_rollback_is_held_against_the_images_of_now(
     assert call("POST", f"{URL}/deployments/{made['id']}/redeploy", json={}).status == 403
 
 
+def test_a_tenant_has_so_many_deployments_and_no_more(
+    call: Call, deploy: Call, chosen: Callable[..., None], manifest: dict[str, Any]
+) -> None:
+    """All are in one file: with enough of them nobody's DAGs would be parsed in time."""
+    chosen(tenant_max_deployments=2)
+    call("POST", URL, json=manifest | {"name": "light", "requirements": {}})
+    made = [deploy("light", environment=name) for name in ("one", "two", "three")]
+    assert [answer.status for answer in made] == [201, 201, 409]
+    assert "2 deployments" in made[2].json["error"]["message"]
+    assert deploy("light", environment="two").status == 200
+    first = f"{URL}/deployments/{made[0].json['id']}"
+    call("POST", f"{first}/retire")
+    assert deploy("light", environment="three").status == 201
+    assert call("POST", f"{first}/redeploy", json={}).status == 409
+    assert deploy("light", environment="one").status == 409
+
+
+def test_a_deployments_document_has_a_limit(deploy: Call, session: Any) -> None:
+    """Each parsing reads all documents; what may be registered is another limit."""
+    from sqlalchemy import select
+
+    from airflow_platform_plugin.datakits.models import DataKit
+
+    deploy(dry_run=True)
+    kit = session.scalars(select(DataKit)).one()
+    described = {f"o{number}": {"type": "string", "description": "x" * 900} for number in range(300)}
+    kit.manifest = kit.manifest | {"configuration": described}
+    session.flush()
+    refused = deploy(configuration={})
+    assert refused.status == 400
+    assert "bytes of JSON" in refused.json["error"]["message"]
+
+
 def test_the_prefix_ends_where_a_name_does() -> None:
     with pytest.raises(ValidationError):
         settings.Settings(tenant_images="registry.localhost/{tenant_id}")
