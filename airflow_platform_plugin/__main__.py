@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     worker = commands.add_parser("worker", help="run the platform's worker")
     worker.add_argument("--once", action="store_true", help="run each step once and end")
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    worker.add_argument("--database", help=argparse.SUPPRESS)
     worker.set_defaults(run=_worker)
 
     doctor = commands.add_parser("doctor", help="see whether all is well; exit status 1 where it is not")
@@ -147,8 +148,7 @@ def _worker(arguments: argparse.Namespace) -> int:
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each delivery, with the whole URL
     if not arguments.once:
-        worker.run(arguments.parent)
-        return 0
+        return worker.run(arguments.parent, arguments.database)
     done = worker.run_once()
     for step, amount in done.items():
         print(f"{step}: {'failed' if amount is None else amount}")

@@ -16,12 +16,11 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat import DAG, DagModel, DagTag, DatasetModel, TaskInstance
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, dataset_uri
+from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE, ON_INPUTS, DeploymentSpec, dataset_uri
 from airflow_platform_plugin.names import tenant_tag
 
-# Characters of a schedule: a deploy takes so many, and the loader evaluates no more than so many of what was
-# deployed before there was a limit. Evaluating a cron line takes time in proportion to its length.
-LONGEST_SCHEDULE = 100
+# Characters of a schedule that the loader evaluates, of what was deployed before there was a limit:
+# evaluating a cron line takes time in proportion to its length.
 _LONGEST_STORED_SCHEDULE = 1000
 # Characters, as Airflow declares its columns.
 _LONGEST_ID = DagModel.__table__.c.dag_id.type.length

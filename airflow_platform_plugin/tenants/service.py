@@ -14,6 +14,7 @@ from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
 FEATURES = {"datakits": True, "custom_operators": False, "external_connections": False, "gpu_support": False}
+MOST_LABELS = 100
 
 
 def create(session: Session, fields: dict[str, Any]) -> Tenant:
@@ -68,12 +69,19 @@ def get(session: Session, tenant_id: str, *, reach: frozenset[str] | None = None
 
 
 def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
-    """Set what is given; objects are merged key by key, and a key whose value is None is removed."""
+    """Set what is given; objects are merged key by key, and a key whose value is None is removed.
+
+    Raises:
+        ValidationFailed: its metadata would have too many names.
+    """
     for name, value in fields.items():
         column = {"metadata": "labels"}.get(name, name)
         if isinstance(value, dict):
             merged = (getattr(tenant, column) or {}) | value
-            setattr(tenant, column, {key: item for key, item in merged.items() if item is not None})
+            kept = {key: item for key, item in merged.items() if item is not None}
+            if column == "labels" and len(kept) > MOST_LABELS:
+                raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
+            setattr(tenant, column, kept)
         else:
             setattr(tenant, column, value)
     session.flush()
