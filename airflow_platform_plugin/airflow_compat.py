@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow import DAG
 from airflow.datasets import Dataset
-from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
 from airflow.models.connection import Connection
@@ -51,13 +50,23 @@ __all__ = [
     "DatasetModel",
     "Job",
     "Log",
-    "SubprocessHook",
     "TaskInstance",
     "TaskOutletDatasetReference",
     "get_parsing_context",
 ]
 
 _Redactable = TypeVar("_Redactable", dict[str, Any], str)
+
+
+def task_session() -> Any:  # noqa: ANN401 - a Session, or None
+    """The session in which a task process is about to store its task's state; None elsewhere.
+
+    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
+    """
+    from airflow.utils import task_instance_session as module
+
+    session = getattr(module, "__current_task_instance_session", None)
+    return None if session is None or session.get_bind().dialect.name == "sqlite" else session
 
 
 class Account(NamedTuple):
@@ -75,17 +84,6 @@ class Account(NamedTuple):
     id: int
     name: str
     created_on: "datetime | None"
-
-
-def task_session() -> Any:  # noqa: ANN401 - a Session, or None
-    """The session in which a task process is about to store its task's state; None elsewhere.
-
-    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
-    """
-    from airflow.utils import task_instance_session as module
-
-    session = getattr(module, "__current_task_instance_session", None)
-    return None if session is None or session.get_bind().dialect.name == "sqlite" else session
 
 
 def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
@@ -121,6 +119,28 @@ def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
         user = user_by_id(row.identity[0])
         set_request_user(user)
     return user
+
+
+def public_rights() -> set[tuple[str, str]]:
+    """What the operator lets everybody do who is not recognised, by ``AUTH_ROLE_PUBLIC``."""
+    from flask_login import current_user
+
+    return permissions(current_user)
+
+
+def unauthenticated_problem() -> dict[str, Any]:
+    """The body of the stock API's 401."""
+    from airflow.api_connexion.exceptions import Unauthenticated
+
+    error = Unauthenticated()
+    return {"type": error.type, "title": error.title, "status": int(error.status), "detail": error.detail}
+
+
+def is_refused_run_id(error: Exception) -> bool:
+    """Whether Airflow has refused to make a run for the id that was given."""
+    from airflow.exceptions import AirflowException
+
+    return isinstance(error, AirflowException) and "run ID" in str(error)
 
 
 def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
@@ -275,6 +295,16 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
     session.flush()
 
 
+def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
+    """The names of the roles that hold a permission."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    action, resource = permission
+    held = Permission.action.has(Action.name == action) & Permission.resource.has(Resource.name == resource)
+    return set(session.scalars(select(Role.name).where(Role.permissions.any(held))))
+
+
 def delete_role(session: "Session", name: str) -> None:
     """Take the role from everybody and delete it."""
     from airflow.providers.fab.auth_manager.models import Role
@@ -348,6 +378,106 @@ def ensure_pool(session: "Session", name: str, slots: int, description: str) -> 
         session.add(row)
     row.slots, row.include_deferred = slots, True
     session.flush()
+
+
+def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
+    """The pools whose names begin so: their slots, and whether deferred tasks keep theirs."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    wanted = select(Pool.pool, Pool.slots, Pool.include_deferred).where(
+        Pool.pool.startswith(prefix, autoescape=True)
+    )
+    return {name: (slots, bool(deferred)) for name, slots, deferred in session.execute(wanted)}
+
+
+# Of task instances that have not begun, so that their slots are not taken yet; None is one of them.
+_WAITING = ("scheduled", "up_for_retry", "up_for_reschedule")
+
+
+def waiting_slots(session: "Session", pool: str) -> list[tuple[str, int]]:
+    """The slots that waiting tasks of the pool have written down, by DAG."""
+    from sqlalchemy import or_, select
+
+    waiting = or_(TaskInstance.state.is_(None), TaskInstance.state.in_(_WAITING))
+    wanted = select(TaskInstance.dag_id, TaskInstance.pool_slots).where(TaskInstance.pool == pool, waiting)
+    return [(dag_id, slots) for dag_id, slots in session.execute(wanted.distinct())]
+
+
+def too_wide(session: "Session", prefix: str, slots: int) -> set[str]:
+    """The pools whose names begin so and in which a task waits for more slots than that."""
+    from sqlalchemy import select
+
+    wanted = select(TaskInstance.pool).where(
+        TaskInstance.state == "scheduled",
+        TaskInstance.pool_slots > slots,
+        TaskInstance.pool.startswith(prefix, autoescape=True),
+    )
+    return set(session.scalars(wanted.distinct()))
+
+
+def set_waiting_slots(session: "Session", pool: str, dag_id: str, slots: int) -> None:
+    """Let the waiting tasks of a DAG take that many slots of the pool when they begin."""
+    from sqlalchemy import or_, update
+
+    row = TaskInstance.__table__.c
+    session.execute(
+        update(TaskInstance.__table__)
+        .where(row.dag_id == dag_id, row.pool == pool, row.pool_slots != slots)
+        .where(or_(row.state.is_(None), row.state.in_(_WAITING)))
+        .values(pool_slots=slots)
+    )
+
+
+_UNFINISHED_RUN = ("queued", "running")
+# A task that runs, or waits outside of the scheduler, has failed; one that has not begun is skipped.
+_BEGUN = ("queued", "running", "restarting", "deferred", "up_for_reschedule")
+
+
+def end_runs(session: "Session", dag_ids: Collection[str], note: str) -> None:
+    """Fail the unfinished runs of the DAGs with what of them is unfinished, and leave a note why.
+
+    No scheduler would do that for a DAG that is gone. Runs are locked first, in the scheduler's own order.
+    """
+    from airflow.models.dagrun import DagRunNote
+    from airflow.utils.timezone import utcnow
+    from sqlalchemy import exists, insert, literal, select, update
+
+    run, task, left = DagRun.__table__.c, TaskInstance.__table__.c, DagRunNote.__table__.c
+    unfinished = run.dag_id.in_(dag_ids) & run.state.in_(_UNFINISHED_RUN)
+    if not session.execute(select(run.id).where(unfinished).with_for_update()).all():
+        return
+    unnoted = unfinished & ~exists().where(left.dag_run_id == run.id)
+    now = utcnow()
+    session.execute(
+        insert(DagRunNote.__table__).from_select(
+            ["dag_run_id", "content", "created_at", "updated_at"],
+            select(
+                run.id, literal(note), literal(now, left.created_at.type), literal(now, left.created_at.type)
+            ).where(unnoted),
+        )
+    )
+    of_these = exists().where(run.dag_id == task.dag_id, run.run_id == task.run_id, unfinished)
+    pending = (task.state.is_(None)) | task.state.in_(("scheduled", "up_for_retry"))
+    for state, condition in (("failed", task.state.in_(_BEGUN)), ("skipped", pending)):
+        session.execute(
+            update(TaskInstance.__table__)
+            .where(task.dag_id.in_(dag_ids), condition, of_these)
+            .values(state=state, end_date=now)
+        )
+    session.execute(update(DagRun.__table__).where(unfinished).values(state="failed", end_date=now))
+
+
+def unfinished_dags(session: "Session", filelocs: Collection[str]) -> set[str]:
+    """The DAGs of those files that have unfinished runs, also those that are gone from them."""
+    from sqlalchemy import select
+
+    wanted = (
+        select(DagRun.dag_id)
+        .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+        .where(DagRun.state.in_(_UNFINISHED_RUN), DagModel.fileloc.in_(filelocs))
+    )
+    return set(session.scalars(wanted.distinct()))
 
 
 def delete_pool(session: "Session", name: str) -> None:

@@ -20,8 +20,6 @@ from airflow_platform_plugin.principal import Principal
 
 HEADER = "X-API-Key"
 BEARER_PREFIXES = (f"{keys.API_KEY}_", f"{keys.ACCESS_TOKEN}_", f"{keys.REFRESH_TOKEN}_")
-# Airflow's API, with ours below it, and the auth manager's.
-PREFIXES = (http.PREFIX, "/auth/fab/v1/")
 CLIENT_AUTH = None  # Airflow asks each backend for it
 
 
@@ -55,7 +53,7 @@ def _recognise() -> Response | None:
     Otherwise Airflow would go on to its other backends, and to the public role.
     """
     text = _credential_text()
-    if text is None or not request.path.startswith(PREFIXES):
+    if text is None or not http.is_api(request.path):
         return None
     try:
         principal = _principal(text)

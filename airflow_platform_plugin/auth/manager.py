@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from airflow_platform_plugin import airflow_compat, db, globs, http
+from airflow_platform_plugin.auth import stock
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit, in_any_tenant
 
@@ -33,15 +34,34 @@ class LimitedToDags:
 
     def is_authorized_dag(self, **asked: Any) -> bool:  # noqa: ANN401 - BaseAuthManager's keywords
         """Never more than the credential's DAGs; without one in question, not all DAGs."""
-        limits = _limits()
+        limits, details = _limits(), asked.get("details")
         if limits:
-            details = asked.get("details")
             if details is not None and details.id:
                 if not _allowed(limits, [details.id]):
                     return False
             elif asked.get("access_entity") is None:
-                return False
-        return bool(super().is_authorized_dag(**asked))  # type: ignore[misc]  # the auth manager's
+                return details is not None and self._may_list_dags()
+        if super().is_authorized_dag(**asked):  # type: ignore[misc]  # the auth manager's
+            return True
+        listing = details is not None and not details.id and asked.get("access_entity") is None
+        return listing and asked.get("method") == "GET" and self._may_list_dags()
+
+    def _may_list_dags(self) -> bool:
+        """Whether this is a list of DAGs, by somebody who has none yet, but may read those to come.
+
+        The list itself goes by ``get_permitted_dag_ids``. Airflow refuses it to whoever has no DAG.
+        """
+        if not has_request_context() or request.blueprint not in http.STOCK_BLUEPRINTS:
+            return False
+        if stock.operation_id(str(request.endpoint)) != "get_dags":
+            return False
+        user = airflow_compat.current_user()
+        if in_any_tenant(user):
+            return True
+        with _unlimited():
+            everything = super().is_authorized_dag(method="GET", user=user)  # type: ignore[misc]  # as above
+            some = super().get_permitted_dag_ids(methods=["GET"], user=user)  # type: ignore[misc]
+        return bool(everything or some)
 
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
         """Those of the user's DAGs that the credential is for."""

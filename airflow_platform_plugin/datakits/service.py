@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, events, http, paging
-from airflow_platform_plugin.datakits import handed, registry
+from airflow_platform_plugin.datakits import handed, registry, upkeep
 from airflow_platform_plugin.datakits.asking import ask
 from airflow_platform_plugin.datakits.configuration import MASK, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
@@ -22,6 +22,7 @@ from airflow_platform_plugin.datakits.planning import (
 )
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -100,6 +101,10 @@ def write(session: Session, planned: Plan, note: Note) -> Deployment:
     session.flush()
     session.refresh(deployment)
     airflow_compat.let_store(session, str(deployment.dag_id))
+    if planned.tenant is not None:
+        # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
+        quota.keep_pool(session, str(planned.tenant.tenant_id))
+        upkeep.refit(session, planned.tenant)
     request_parsing(session)
     return deployment
 
@@ -331,9 +336,10 @@ def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
 
 
 def retire(session: Session, deployment: Deployment) -> None:
-    """Take the DAG away; the deployment's revisions and its runs stay."""
+    """Take the DAG away and end what runs; the deployment's revisions and the history of its runs stay."""
     if deployment.retired_at is None:
         deployment.retired_at = db.now()
+        airflow_compat.end_runs(session, [str(deployment.dag_id)], upkeep.GONE)
         # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
         airflow_compat.deactivate_dag(session, deployment.dag_id)
         request_parsing(session)

@@ -144,7 +144,7 @@ def _after(response: Response) -> Response:
 
 
 def _is_limited() -> bool:
-    return request.path.startswith(backend.PREFIXES) or _is_oauth()
+    return http.is_api(request.path) or _is_oauth()
 
 
 def _is_oauth() -> bool:

@@ -32,7 +32,9 @@ _ADMIN = (*_MEMBER, "connections:write", "webhooks:write", "api_keys:read", "api
 
 # What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
 # together with a DAG, or shows only rows of DAGs that the user may read.
+MENU = {("menu_access", "Platform"), ("menu_access", "API")}
 _STOCK = {
+    *MENU,
     ("can_read", "Website"),
     ("menu_access", "DAGs"),
     ("menu_access", "Browse"),
@@ -76,6 +78,20 @@ def keep(session: Session, tenant: Tenant) -> None:
         wanted = {permission(scope, tenant_id) for scope in scopes} | _STOCK
         airflow_compat.ensure_role(session, name, wanted)
     airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
+
+
+def keep_up() -> None:
+    """Give the roles of tenants that are there already what came with this version: the menu."""
+    try:
+        if not db.is_current():
+            return  # the endpoints say so
+        with db.transaction() as session:
+            having = set.intersection(*(airflow_compat.roles_with(session, each) for each in MENU))
+            for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
+                for name in {admin_role(tenant_id), member_role(tenant_id)} - having:
+                    airflow_compat.ensure_role(session, name, MENU)
+    except Exception:
+        log.exception("The tenants' roles could not be given the menu")
 
 
 def delete(session: Session, tenant_id: str) -> None:
