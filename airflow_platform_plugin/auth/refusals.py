@@ -57,7 +57,7 @@ def _note(shown: str) -> None:
         return
     _memory.told.add(what)
     log.warning(
-        "Refused %s from %s for %s %r (%s): unknown, wrong, revoked, expired, or not for that address or user",
+        "Refused %s from %s for %s %r (%s): wrong, revoked, expired, or not for that address or user",
         shown,
         request.remote_addr,
         request.method,

@@ -115,11 +115,7 @@ def _program(view: View) -> View:
         try:
             with db.transaction() as session:
                 # An error that authlib answers is committed: a stolen code or token has revoked others.
-                response = view(Server(session, request.form))
-            if (response.get_json(silent=True) or {}).get("error") in _WRONG:
-                basic = request.authorization.username if request.authorization else None
-                refusals.note_client(basic or request.form.get("client_id", ""))
-            return response
+                return _noted(view(Server(session, request.form)))
         except OAuth2Error as error:
             status, body, headers = error()
             return _json(body, status, dict(headers))
@@ -131,6 +127,14 @@ def _program(view: View) -> View:
             return _json({"error": name, "error_description": public.message}, public.status)
 
     return for_program
+
+
+def _noted(response: Response) -> Response:
+    """The answer; if it refuses a client, the log knows."""
+    if (response.get_json(silent=True) or {}).get("error") in _WRONG:
+        basic = request.authorization.username if request.authorization else None
+        refusals.note_client(basic or request.form.get("client_id", ""))
+    return response
 
 
 def _json(body: Any, status: int, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
