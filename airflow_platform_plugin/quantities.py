@@ -6,13 +6,15 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 import re
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
+LONGEST = 32  # characters of one that is sent
 # For schemas: what ``amount`` takes, as a pattern that ECMA-262 reads too.
-PATTERN = r"^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
+PATTERN = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
 
 _BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _LARGEST, _FINEST = Decimal(2**63 - 1), Decimal("1e-9")
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE]?)", re.ASCII)
+# No digit fits in two places: else a long number would be tried at each of its digits.
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)")
 
 
 def parse(quantity: str) -> Decimal:
@@ -23,7 +25,7 @@ def parse(quantity: str) -> Decimal:
     """
     match = _QUANTITY.fullmatch(quantity)
     if match is None:
-        raise ValueError(f"{quantity!r} is not a Kubernetes quantity such as 4000m, 16Gi or 1.5.")
+        raise ValueError(f"{quantity[:LONGEST]!r} is not a Kubernetes quantity such as 4000m, 16Gi or 1.5.")
     number, suffix = Decimal(match[1]), match[2]
     if suffix in _BINARY:
         number *= _BINARY[suffix]

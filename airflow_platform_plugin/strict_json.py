@@ -7,6 +7,7 @@ a name twice in one object, and nesting that ends the interpreter's stack.
 
 import json
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,6 +17,8 @@ from airflow_platform_plugin.errors import FieldError, ValidationFailed
 MAX_DEPTH = 32
 MAX_INTEGER = 2**63 - 1
 
+_CONTROLS = {"Cc", "Zl", "Zp"}
+_DIRECTIONS = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NOT_TEXT = "must not contain NUL or a lone surrogate"
 
 
@@ -54,6 +57,15 @@ def require_text(parameters: Iterable[tuple[str, str]]) -> None:
     errors = [FieldError.at((name,), _NOT_TEXT) for name, value in parameters if not _is_text(value)]
     if errors:
         raise ValidationFailed(errors)
+
+
+def is_line(text: str) -> bool:
+    """Whether text is fit to be shown in a line, as a name is: without line breaks and other controls.
+
+    They would forge lines of a log or a mail, and steer a terminal that shows them. So would the marks
+    that turn the direction of writing.
+    """
+    return not any(unicodedata.category(letter) in _CONTROLS or letter in _DIRECTIONS for letter in text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

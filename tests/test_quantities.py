@@ -38,8 +38,48 @@ def test_a_quantity_is_what_kubernetes_takes_it_for(text: str, number: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "many", "1 Gi", "1gi", "1K", "0x1", "1e", "1.5.5", "Infinity", "1\n", "\u0661"]
+    "text",
+    [
+        *(
+            "",
+            "many",
+            "1 Gi",
+            "1gi",
+            "1K",
+            "0x1",
+            "1e",
+            "1.5.5",
+            "1\n",
+            "\u0661",
+            "1_0",
+            "\uff11",
+            " 1",
+            "1 ",
+        ),
+        *(
+            "Infinity",
+            "-Infinity",
+            "inf",
+            "NaN",
+            "sNaN",
+            "1e999999999",
+            "1e-999999999",
+            "1e100",
+            "--1",
+            "1Gim",
+        ),
+        "1" * 1_000_000 + "!",
+    ],
 )
 def test_anything_else_is_no_quantity(text: str) -> None:
     with pytest.raises(ValueError, match="Kubernetes quantity"):
         quantities.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 32, "9" * 30 + "Ei", "." + "9" * 31, "9" * 29 + "e99", "9" * 28 + "e-99", "-" + "9" * 31]
+)
+def test_the_longest_ones_are_numbers_too(text: str) -> None:
+    """Neither too many digits for the arithmetic nor beyond what 64 bits hold."""
+    assert abs(quantities.parse(text)) <= 2**63 - 1
+    assert quantities.parse(quantities.render(quantities.parse(text))) is not None

@@ -1,18 +1,30 @@
 """Queries over HTTP."""
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema
+from airflow_platform_plugin.fields import (
+    LONGEST_ID,
+    AnswerSchema,
+    InputSchema,
+    JsonObject,
+    Line,
+    Number,
+    Text,
+    Whole,
+)
+from airflow_platform_plugin.strict_json import MAX_INTEGER
+
+_LONGEST_TIMEOUT = 366 * 86_400  # seconds
 
 
 class QueryInput(InputSchema):
     """A query and its bounds. Bounds above the operator's own are lowered to those."""
 
-    query = fields.String(required=True, validate=validate.Length(min=1, max=100_000))
-    database = fields.String(validate=validate.Length(min=1, max=250))
-    limit = fields.Integer(strict=True, load_default=1000, validate=validate.Range(min=1))
-    timeout_seconds = fields.Float(load_default=30.0, validate=validate.Range(min=0, min_inclusive=False))
-    parameters = fields.Dict(keys=fields.String(), load_default=dict)
+    query = Text(least=1, most=100_000, required=True)
+    database = Line(least=1, most=LONGEST_ID)
+    limit = Whole(least=1, most=MAX_INTEGER, load_default=1000)
+    timeout_seconds = Number(least=0.001, most=_LONGEST_TIMEOUT, load_default=30.0)
+    parameters = JsonObject(most_bytes=100_000, load_default=dict)
 
 
 class MetadataAnswer(AnswerSchema):

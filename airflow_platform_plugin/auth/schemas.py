@@ -1,27 +1,44 @@
 """API keys over HTTP."""
 
-from datetime import datetime, timezone
+from datetime import datetime
 from ipaddress import ip_network
+from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.fields import (
+    LONGEST_ID,
+    LONGEST_LABEL,
+    LONGEST_USER,
+    MOST_MEMBERS,
     AnswerSchema,
+    Choice,
+    Flag,
     InputSchema,
+    Items,
+    Line,
+    Moment,
     PageQuery,
     RateLimits,
+    Secret,
     Timestamp,
+    Whole,
     order_by,
 )
 from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
-_LATEST = datetime(2038, 1, 1, tzinfo=timezone.utc)
-_NAME = validate.Length(min=1, max=128)
+_LONGEST_NETWORK = 64
+
+
+def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+    return Line(least=1, most=128, **options)
 
 
 def _network(text: str) -> None:
+    if len(text) > _LONGEST_NETWORK:
+        raise ValidationError(f"Longer than maximum length {_LONGEST_NETWORK}.")
     try:
         ip_network(text)
     except ValueError as error:
@@ -30,54 +47,49 @@ def _network(text: str) -> None:
 
 def _future(moment: datetime) -> None:
     if moment <= db.now():
-        raise ValidationError("Must lie in the future.")
-    if moment >= _LATEST:
-        raise ValidationError("Must lie before 2038, as far as MySQL's timestamps go; null is for never.")
+        raise ValidationError("Must lie in the future; null is for never.")
 
 
 class AllowedDags(InputSchema):
     """The DAGs a key is limited to: by shell patterns of ids, or by tags."""
 
-    dag_ids = fields.List(fields.String(validate=validate.Length(min=1, max=250)), load_default=list)
-    tags = fields.List(fields.String(validate=validate.Length(min=1, max=100)), load_default=list)
+    dag_ids = Items(Line(least=1, most=LONGEST_ID), most=MOST_MEMBERS, load_default=list)
+    tags = Items(Line(least=1, most=100), most=MOST_MEMBERS, load_default=list)
 
 
 class ApiKeyChange(InputSchema):
     """What of a key can be changed; null removes a limit."""
 
-    name = fields.String(validate=_NAME)
-    tenant_id = fields.String(allow_none=True)
-    scopes = fields.List(
-        fields.String(validate=validate.OneOf(SCOPES, error="Unknown; known are: {choices}.")),
-        allow_none=True,
-    )
+    name = _name()
+    tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
+    scopes = Items(Choice(SCOPES), most=len(SCOPES), allow_none=True)
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
-    allowed_networks = fields.List(fields.String(validate=_network), allow_none=True)
+    allowed_networks = Items(
+        Line(most=_LONGEST_NETWORK, validate=_network), most=MOST_MEMBERS, allow_none=True
+    )
     rate_limits = RateLimits(allow_none=True)
-    expires_at = fields.AwareDateTime(format="iso", allow_none=True, validate=_future)
+    expires_at = Moment(allow_none=True, validate=_future)
 
 
 class ApiKeyInput(ApiKeyChange):
     """A key as it is asked for; without ``scopes`` it is for everything that its owner may."""
 
-    name = fields.String(required=True, validate=_NAME)
-    owner = fields.String(validate=validate.Length(min=1, max=256))
+    name = _name(required=True)
+    owner = Line(least=1, most=LONGEST_USER)
 
 
 class RotateInput(InputSchema):
     """For how long the old secret works beside the new one."""
 
-    overlap_seconds = fields.Integer(
-        strict=True, load_default=3600, validate=validate.Range(min=0, max=_LONGEST_OVERLAP)
-    )
+    overlap_seconds = Whole(least=0, most=_LONGEST_OVERLAP, load_default=3600)
 
 
 class ApiKeyQuery(PageQuery):
     """Which keys are wanted."""
 
-    owner = fields.String()
-    tenant_id = fields.String()
-    revoked = fields.Boolean(load_default=False)
+    owner = Line(most=LONGEST_USER)
+    tenant_id = Line(most=LONGEST_LABEL)
+    revoked = Flag(load_default=False)
     order_by = order_by("id", "name", "tenant_id", "created_at", "expires_at", "last_used_at")
 
 
@@ -94,6 +106,7 @@ class ApiKeyAnswer(AnswerSchema):
     rate_limits = fields.Dict(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(allow_none=True)
     previous_expires_at = Timestamp(allow_none=True)
@@ -103,7 +116,7 @@ class ApiKeyAnswer(AnswerSchema):
 class NewApiKeyAnswer(ApiKeyAnswer):
     """A key as its maker sees it, once."""
 
-    key = fields.String()
+    key = Secret()
 
 
 class ApiKeyList(AnswerSchema):

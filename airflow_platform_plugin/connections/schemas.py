@@ -4,8 +4,27 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from airflow_platform_plugin import crypto
 from airflow_platform_plugin.connections import formats
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import (
+    LONGEST_ID,
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    LONGEST_SEARCH,
+    AnswerSchema,
+    Choice,
+    Flag,
+    InputSchema,
+    JsonObject,
+    Line,
+    Number,
+    PageQuery,
+    QuerySchema,
+    Text,
+    Timestamp,
+    Whole,
+    order_by,
+)
 
 # What Airflow takes, but for slashes, which no path of an API can hold.
 CONNECTION_ID = validate.Regexp(
@@ -17,14 +36,18 @@ _TYPE = validate.Regexp(
     r"\A[A-Za-z0-9_+-]{1,500}\Z",
     error="Must be the name of a type of connection: letters, digits and any of _ + -.",
 )
-_COLUMN = validate.Length(max=500)
-_TEXT = validate.Length(max=5000)
-_PASSPHRASE = validate.Length(min=12, max=1000)
+_LONGEST_COLUMN, _LONGEST_TEXT = 500, 5000
+# Of an import: as much as a body may have by default.
+_LONGEST_FILE = 1_000_000
+MOST_IMPORTED = 1000
 _MOST_MEMBERS = 1000
 _DEEPEST = 16
-_LONGEST_NAME = 250
 # Words that stand in a path where names do.
 RESERVED = ("export", "import", "test")
+
+
+def _passphrase(**options: Any) -> Text:  # noqa: ANN401 - marshmallow's
+    return Text(least=12, most=1000, **options)
 
 
 def _name(value: str) -> None:
@@ -44,8 +67,8 @@ def _members(value: Any, depth: int) -> int:  # noqa: ANN401 - any JSON
     if inner and depth > _DEEPEST:
         raise ValidationError(f"Must not be nested deeper than {_DEEPEST} levels.")
     names = value if isinstance(value, dict) else ()
-    if any(len(name) > _LONGEST_NAME for name in names):
-        raise ValidationError(f"Must have no name of more than {_LONGEST_NAME} characters.")
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise ValidationError(f"Must have no name of more than {LONGEST_NAME} characters.")
     return len(inner) + sum(_members(item, depth + 1) for item in inner)
 
 
@@ -55,51 +78,49 @@ class ConnectionChange(InputSchema):
     Where an answer has ``***`` in place of a secret, the same in a change leaves the secret as it is.
     """
 
-    connection_type = fields.String(validate=_TYPE)
-    description = fields.String(allow_none=True, validate=_TEXT)
-    host = fields.String(allow_none=True, validate=_COLUMN)
-    port = fields.Integer(allow_none=True, strict=True, validate=validate.Range(min=0, max=65_535))
-    schema = fields.String(allow_none=True, validate=_COLUMN)
-    login = fields.String(allow_none=True, validate=_TEXT)
-    password = fields.String(allow_none=True, validate=validate.Length(max=10_000), load_only=True)
-    extra = fields.Dict(keys=fields.String(), allow_none=True, validate=_bounded)
-    tenant_id = fields.String(allow_none=True)
+    connection_type = Line(most=_LONGEST_COLUMN, validate=_TYPE)
+    description = Text(most=_LONGEST_TEXT, allow_none=True)
+    host = Line(most=_LONGEST_COLUMN, allow_none=True)
+    port = Whole(least=0, most=65_535, allow_none=True)
+    schema = Line(most=_LONGEST_COLUMN, allow_none=True)
+    login = Text(most=_LONGEST_TEXT, allow_none=True)
+    password = Text(most=10_000, allow_none=True, load_only=True)
+    extra = JsonObject(most_bytes=crypto.LONGEST, allow_none=True, validate=_bounded)
+    tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
 
 
 class ConnectionInput(ConnectionChange):
     """A connection as it is made: of the tenant named, of the caller's own, or of all."""
 
-    connection_id = fields.String(required=True, validate=[CONNECTION_ID, _name])
-    connection_type = fields.String(required=True, validate=_TYPE)
+    connection_id = Line(most=LONGEST_ID, required=True, validate=[CONNECTION_ID, _name])
+    connection_type = Line(most=_LONGEST_COLUMN, required=True, validate=_TYPE)
 
 
 class ConnectionTestInput(ConnectionInput):
     """A connection to be tested without being stored."""
 
-    connection_id = fields.String(validate=CONNECTION_ID)
+    connection_id = Line(most=LONGEST_ID, validate=CONNECTION_ID)
 
 
-class TestQuery(InputSchema):
+class TestQuery(QuerySchema):
     """How long a test may take."""
 
-    timeout_seconds = fields.Float(
-        load_default=10.0, validate=validate.Range(min=0, max=60, min_inclusive=False)
-    )
+    timeout_seconds = Number(least=0.001, most=60, load_default=10.0)
 
 
 class ConnectionQuery(PageQuery):
     """Which connections are wanted."""
 
-    connection_type = fields.String()
-    tenant_id = fields.String()
-    search = fields.String(validate=validate.Length(min=1, max=200))
+    connection_type = Line(most=_LONGEST_COLUMN)
+    tenant_id = Line(most=LONGEST_LABEL)
+    search = Text(least=1, most=LONGEST_SEARCH)
     order_by = order_by("connection_id", "connection_type", "host")
 
 
-class DeleteConnectionQuery(InputSchema):
+class DeleteConnectionQuery(QuerySchema):
     """Whether a connection goes that something still names."""
 
-    force = fields.Boolean(load_default=False)
+    force = Flag(load_default=False)
 
 
 class TestAnswer(AnswerSchema):
@@ -154,37 +175,35 @@ class UsageAnswer(AnswerSchema):
     used_by = fields.Dict(keys=fields.String(), values=fields.List(fields.Dict()))
 
 
-class ExportQuery(InputSchema):
+class ExportQuery(QuerySchema):
     """The export's format, and that it is without secrets."""
 
-    format = fields.String(load_default="json", validate=validate.OneOf(["json", "yaml"]))
-    secrets = fields.String(
-        validate=validate.Equal("masked", error="POST exports them, encrypted with a passphrase in the body.")
-    )
+    format = Choice(["json", "yaml"], load_default="json")
+    secrets = Choice(["masked"], error="POST exports them, encrypted with a passphrase in the body.")
 
 
-class SealedExportQuery(InputSchema):
+class SealedExportQuery(QuerySchema):
     """That the secrets are encrypted; there is no other way."""
 
-    secrets = fields.String(validate=validate.Equal("encrypted"))
+    secrets = Choice(["encrypted"])
 
 
 class SealedExportInput(InputSchema):
     """What the secrets are encrypted with."""
 
-    passphrase = fields.String(required=True, validate=_PASSPHRASE, load_only=True)
+    passphrase = _passphrase(required=True, load_only=True)
 
 
 class ImportInput(InputSchema):
     """A file with connections, of ours or of ``airflow connections export``, or its content as an object."""
 
-    content = fields.String()
-    format = fields.String(load_default="json", validate=validate.OneOf(formats.FORMATS))
-    connections = fields.Dict(keys=fields.String())
-    passphrase = fields.String(validate=_PASSPHRASE, load_only=True)
-    tenant_id = fields.String(allow_none=True)
-    on_conflict = fields.String(load_default="skip", validate=validate.OneOf(["fail", "skip", "overwrite"]))
-    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    content = Text(most=_LONGEST_FILE)
+    format = Choice(formats.FORMATS, load_default="json")
+    connections = JsonObject(most=MOST_IMPORTED, most_bytes=_LONGEST_FILE)
+    passphrase = _passphrase(load_only=True)
+    tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
+    on_conflict = Choice(["fail", "skip", "overwrite"], load_default="skip")
+    dry_run = Flag(load_default=False)
 
 
 class ImportedAnswer(AnswerSchema):

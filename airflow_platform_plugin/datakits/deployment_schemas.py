@@ -2,121 +2,111 @@
 
 from datetime import timezone
 
-from croniter import CroniterBadDateError, croniter
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS
+from airflow_platform_plugin.datakits import schedules
+from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE
+from airflow_platform_plugin.datakits.runners import contract
 from airflow_platform_plugin.datakits.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.fields import (
-    DNS_LABEL,
+    LONGEST_ID,
+    LONGEST_LABEL,
+    LONGEST_REASON,
+    MOST_MEMBERS,
     AnswerSchema,
+    Email,
+    Flag,
     InputSchema,
+    Items,
+    JsonObject,
+    Line,
+    Moment,
+    Number,
     PageQuery,
+    QuerySchema,
+    Text,
     Timestamp,
+    Whole,
+    dns_label,
     order_by,
 )
 
-_PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", ON_INPUTS)
 _YEAR = 366 * 24 * 3600
+_MOST_ADDRESSES = 50
 # A part of the name of an environment variable, as Kubernetes allows it.
 _VARIABLE = validate.Regexp(r"[A-Za-z0-9._-]{1,250}\Z", error="Cannot be in an environment variable's name.")
-_REASON = validate.Length(max=1000)
 
 
-def _schedule(value: str) -> None:
-    # Five fields: croniter would take a sixth for seconds, which Airflow's timetables do not know.
-    if value not in _PRESETS and not (len(value.split()) == 5 and croniter.is_valid(value)):  # noqa: PLR2004 - a cron line's fields
-        raise ValidationError(
-            f"Must be a cron expression such as '0 2 * * *', or one of {', '.join(_PRESETS)}."
-        )
-    if value not in _PRESETS:
-        try:
-            croniter(value).get_next()
-        except CroniterBadDateError:
-            raise ValidationError("Never comes, like the 30th of February.") from None
+def _seconds(*, least: float) -> Number:
+    return Number(least=least, most=_YEAR, allow_none=True)
 
 
-def _seconds(*, least: float) -> fields.Float:
-    return fields.Float(
-        load_default=None, allow_none=True, validate=validate.Range(min=least, max=_YEAR, min_inclusive=True)
-    )
-
-
-def _number(*, least: int, most: int) -> fields.Integer:
-    return fields.Integer(
-        strict=True, load_default=None, allow_none=True, validate=validate.Range(min=least, max=most)
-    )
+def _number(*, least: int, most: int) -> Whole:
+    return Whole(least=least, most=most, allow_none=True)
 
 
 class NotificationsInput(InputSchema):
     """Who is told of a run's end."""
 
-    on_success = fields.List(fields.Email(), load_default=list)
-    on_failure = fields.List(fields.Email(), load_default=list)
+    on_success = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
+    on_failure = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
 
 
 class AutoRollback(InputSchema):
     """When a deployment goes back by itself."""
 
-    after_failures = fields.Integer(required=True, strict=True, validate=validate.Range(min=1, max=100))
+    after_failures = Whole(least=1, most=100, required=True)
 
 
 class ReasonInput(InputSchema):
     """What something is done for."""
 
-    reason = fields.String(load_default=None, allow_none=True, validate=_REASON)
+    reason = Text(most=LONGEST_REASON, load_default=None, allow_none=True)
 
 
 class DeployInput(ReasonInput):
-    """How a kit is deployed."""
+    """How a kit is deployed. What an existing deployment has stays where it is not given; null resets it."""
 
-    environment = fields.String(required=True, validate=DNS_LABEL)
-    namespace = fields.String(load_default="default", validate=DNS_LABEL)
-    configuration = fields.Dict(keys=fields.String(), load_default=dict)
-    schedule = fields.String(load_default=None, allow_none=True, validate=_schedule)
-    notifications = fields.Nested(
-        NotificationsInput, load_default=lambda: {"on_success": [], "on_failure": []}
-    )
-    catchup = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    start_date = fields.AwareDateTime(
-        load_default=None, allow_none=True, format="iso", default_timezone=timezone.utc
-    )
+    environment = dns_label(required=True)
+    namespace = dns_label(load_default="default")
+    configuration = JsonObject(most=MOST_MEMBERS, most_bytes=contract.LONGEST_DOCUMENT, allow_none=True)
+    schedule = Text(most=LONGEST_SCHEDULE, allow_none=True, validate=schedules.require_valid)
+    notifications = fields.Nested(NotificationsInput, allow_none=True)
+    catchup = Flag(allow_none=True)
+    start_date = Moment(allow_none=True, default_timezone=timezone.utc)
     retries = _number(least=0, most=100)
     retry_delay = _seconds(least=0)
     timeout = _seconds(least=1)
     max_active_runs = _number(least=1, most=1000)
-    connections = fields.List(
-        fields.String(validate=_VARIABLE),
-        load_default=list,
-        validate=validate.Length(max=100),
-    )
-    auto_rollback = fields.Nested(AutoRollback, load_default=None, allow_none=True)
-    dry_run = fields.Boolean(load_default=False, truthy={True}, falsy={False})
-    force = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    connections = Items(Line(most=LONGEST_ID, validate=_VARIABLE), most=MOST_MEMBERS, allow_none=True)
+    auto_rollback = fields.Nested(AutoRollback, allow_none=True)
+    replace = Flag(load_default=False)
+    dry_run = Flag(load_default=False)
+    force = Flag(load_default=False)
 
 
 class RollbackInput(ReasonInput):
     """Where to go back to: the last revision of a version, a revision, or else the one before."""
 
-    version = fields.String()
-    revision = _number(least=1, most=2**31 - 1)
+    version = Line(most=64)
+    revision = Whole(least=1, most=2**31 - 1, load_default=None, allow_none=True)
 
 
 class DeploymentQuery(PageQuery):
     """What narrows the list of deployments."""
 
-    datakit = fields.String()
-    environment = fields.String()
-    namespace = fields.String()
-    tenant_id = fields.String()
-    retired = fields.Boolean(load_default=False)
+    datakit = Line(most=LONGEST_ID)
+    environment = Line(most=LONGEST_LABEL)
+    namespace = Line(most=LONGEST_LABEL)
+    tenant_id = Line(most=LONGEST_LABEL)
+    retired = Flag(load_default=False)
     order_by = order_by("id", "datakit", "environment", "namespace", "tenant_id", "dag_id", "revision")
 
 
-class StatusQuery(InputSchema):
+class StatusQuery(QuerySchema):
     """How long to wait for what Airflow makes of it, in seconds."""
 
-    wait = fields.Integer(load_default=0, validate=validate.Range(min=0, max=LONGEST_WAIT))
+    wait = Whole(least=0, most=LONGEST_WAIT, load_default=0)
 
 
 class Difference(AnswerSchema):
@@ -177,6 +167,7 @@ class DeployAnswer(DeploymentAnswer):
 
     id = fields.String(allow_none=True)
     next_runs = fields.List(Timestamp())
+    warnings = fields.List(fields.String())
 
 
 class DeploymentList(AnswerSchema):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -18,17 +19,25 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_platform_plugin import quantities
+from airflow_platform_plugin import quantities, strict_json
 from airflow_platform_plugin.names import DNS_LABEL_PATTERN
+
+# Bounds of what is registered; what was stored before there was one may be longer.
+LONGEST_MANIFEST = 200_000  # bytes of JSON
+_MOST_MEMBERS = 100
+_LONGEST_DESCRIPTION = 5000
+_LONGEST_OPTION_DESCRIPTION = 1000
+_LONGEST_VALUE = 10_000  # bytes of JSON
+_LARGEST = 2**53 - 1  # of an option's minimum and maximum: integers that a float holds too (RFC 7493)
 
 # What a pattern means is said beside it, for editors and the CLI.
 Name = Annotated[
     str,
-    StringConstraints(pattern=rf"^{DNS_LABEL_PATTERN}$"),
+    StringConstraints(pattern=rf"^{DNS_LABEL_PATTERN}$", max_length=63),
     Field(description="lower-case letters, digits and hyphens, at most 63"),
 ]
 IDENTIFIER_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
-Identifier = Annotated[str, StringConstraints(pattern=rf"^{IDENTIFIER_PATTERN}$")]
+Identifier = Annotated[str, StringConstraints(pattern=rf"^{IDENTIFIER_PATTERN}$", max_length=128)]
 Type = Literal["transformation", "ingestion", "export"]
 
 # semver.org's own grammar, without build metadata, which has no order and no place in an image's tag.
@@ -56,6 +65,12 @@ def _image_reference(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    if not strict_json.is_line(text):
+        raise ValueError("must be one line, without control characters")
+    return text
+
+
 def precedence(version: str) -> tuple[Any, ...]:
     """What sorts semantic versions (semver.org, 11): a release is after its candidates."""
     core, _, candidate = version.partition("-")
@@ -70,6 +85,15 @@ def _quantity(text: str) -> str:
 
 Quantity = Annotated[
     str,
+    AfterValidator(_quantity),
+    Field(
+        description="a Kubernetes quantity such as 4000m, 16Gi or 1.5",
+        json_schema_extra={"pattern": quantities.PATTERN},
+    ),
+]
+ShortQuantity = Annotated[
+    str,
+    StringConstraints(max_length=quantities.LONGEST),
     AfterValidator(_quantity),
     Field(
         description="a Kubernetes quantity such as 4000m, 16Gi or 1.5",
@@ -171,6 +195,42 @@ class Requirements(_Document):
         return {name: quantities.amount(text) for name, text in given.items() if text is not None}
 
 
+def _bounded_json(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if len(json.dumps(value)) > _LONGEST_VALUE:
+        raise ValueError(f"must have at most {_LONGEST_VALUE} bytes of JSON")
+    return value
+
+
+_BYTES = Field(json_schema_extra={"x-max-bytes": _LONGEST_VALUE})
+_IN_64_BITS = Field(ge=-_LARGEST, le=_LARGEST)
+_Bound = Annotated[int, _IN_64_BITS] | Annotated[float, _IN_64_BITS]
+
+
+class RegisteredOption(Option):
+    """An option as it is registered."""
+
+    default: Annotated[Any, AfterValidator(_bounded_json), _BYTES] = None
+    description: Annotated[str, StringConstraints(max_length=_LONGEST_OPTION_DESCRIPTION)] = ""
+    enum: (
+        Annotated[
+            list[Any],
+            Field(min_length=1, max_length=_MOST_MEMBERS),
+            AfterValidator(_bounded_json),
+            _BYTES,
+        ]
+        | None
+    ) = None
+    minimum: _Bound | None = None
+    maximum: _Bound | None = None
+
+
+class RegisteredRequirements(Requirements):
+    """Requirements as they are registered."""
+
+    cpu: ShortQuantity | None = None
+    memory: ShortQuantity | None = None
+
+
 class Manifest(_Document):
     """A DataKit version as its author describes it; it never changes once registered."""
 
@@ -195,23 +255,39 @@ class Registration(Manifest):
 
     version: Annotated[
         str,
+        StringConstraints(max_length=64),
         AfterValidator(_semantic_version),
         Field(
-            max_length=64,
             description="a semantic version such as 1.2.0",
             json_schema_extra={"pattern": f"^{_SEMVER}$"},
         ),
     ]
+    description: Annotated[str, StringConstraints(max_length=_LONGEST_DESCRIPTION)] = ""
     image: Annotated[
         str,
+        StringConstraints(max_length=512),
         AfterValidator(_image_reference),
         Field(
-            max_length=512,
             description="an OCI reference with a tag or a digest, such as registry.example/kit:1.2.0",
             json_schema_extra={"pattern": f"^{_IMAGE}$"},
         ),
     ]
+    inputs: Annotated[list[Dataset], Field(max_length=_MOST_MEMBERS)] = []
+    outputs: Annotated[list[Dataset], Field(max_length=_MOST_MEMBERS)] = []
+    configuration: Annotated[dict[Identifier, RegisteredOption], Field(max_length=_MOST_MEMBERS)] = {}  # type: ignore[assignment]  # narrower
+    requirements: RegisteredRequirements = RegisteredRequirements()
+    tags: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]],
+        Field(max_length=_MOST_MEMBERS),
+    ] = []
     tenant_id: Name | None = None
+
+    @model_validator(mode="after")
+    def _is_short(self) -> "Registration":
+        # It is part of its DAG's documentation, which Airflow reads again and again.
+        if len(json.dumps(self.document)) > LONGEST_MANIFEST:
+            raise ValueError(f"must have at most {LONGEST_MANIFEST} bytes of JSON")
+        return self
 
     @property
     def document(self) -> dict[str, Any]:
@@ -226,6 +302,11 @@ def json_schema() -> dict[str, Any]:
         **Registration.model_json_schema(),
         "title": "DataKit",
     }
+
+
+def _bound(grants: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Grants by name alone are of no row, and so grant nothing; there were such ones."""
+    return {} if isinstance(grants, list) else grants
 
 
 class DeploymentSpec(_Document):
@@ -250,12 +331,16 @@ class DeploymentSpec(_Document):
     retry_delay: float | None = None  # seconds
     timeout: float | None = None  # seconds, of each try
     max_active_runs: int | None = None
+    # Of the configuration's names, those that a deploy has given; the others follow the manifest's defaults.
+    # None where that was not written down yet.
+    chosen: list[str] | None = None
     # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*; and of them those that are shared
-    # by all tenants, which a tenant's kit has only by grant.
+    # by all tenants, which a tenant's kit has only by grant: the ids of the rows that were granted.
     connections: list[str] = []
-    shared_connections: list[str] = []
+    shared_connections: Annotated[dict[str, int], BeforeValidator(_bound)] = {}
 
 
+LONGEST_SCHEDULE = 100  # characters; the loader evaluates every schedule each time that it is parsed
 ON_INPUTS = "@inputs"
 
 

@@ -1,14 +1,22 @@
 """DataKits over HTTP. A manifest is a document and has its own model in ``manifest``."""
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.fields import (
+    LONGEST_LABEL,
+    LONGEST_REASON,
+    LONGEST_SEARCH,
+    MOST_MEMBERS,
     AnswerSchema,
+    Choice,
     CommaSeparated,
     Document,
+    Flag,
     InputSchema,
+    Line,
     PageQuery,
+    Text,
     Timestamp,
     order_by,
 )
@@ -17,17 +25,17 @@ from airflow_platform_plugin.fields import (
 class DataKitChange(InputSchema):
     """Whether a version is withdrawn, which is all of it that can change."""
 
-    withdrawn = fields.Boolean(required=True, truthy={True}, falsy={False})
-    reason = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
+    withdrawn = Flag(required=True)
+    reason = Text(most=LONGEST_REASON, load_default=None, allow_none=True)
 
 
 class DataKitQuery(PageQuery):
     """What narrows the list of kits."""
 
-    type = fields.String(validate=validate.OneOf(["transformation", "ingestion", "export"]))
-    tags = CommaSeparated(fields.String())
-    search = fields.String(validate=validate.Length(min=1, max=200))
-    tenant_id = fields.String()
+    type = Choice(["transformation", "ingestion", "export"])
+    tags = CommaSeparated(Line(most=100), most=MOST_MEMBERS)
+    search = Text(least=1, most=LONGEST_SEARCH)
+    tenant_id = Line(most=LONGEST_LABEL)
     order_by = order_by("id", "name", "type", "tenant_id", "created_at", "created_by")
 
 

@@ -14,34 +14,45 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields, validate
 from pydantic import BaseModel
 
-from airflow_platform_plugin.fields import AnswerSchema, Document, Timestamp
+from airflow_platform_plugin.fields import AnswerSchema, Document, Email, JsonObject, Link, Timestamp
 
-JsonObject = dict[str, Any]
+OpenApi = dict[str, Any]
 
-NULL: JsonObject = {"type": "object", "nullable": True, "enum": [None]}
+MAX_BYTES = "x-max-bytes"
+NULL: OpenApi = {"type": "object", "nullable": True, "enum": [None]}
 REFERENCE = "#/components/schemas/{model}"
 
 
 class Converter(OpenAPIConverter):
     """apispec's converter, and what it does not say of our schemas and fields."""
 
-    field_mapping = DEFAULT_FIELD_MAPPING | {Timestamp: ("string", "date-time")}
+    field_mapping = DEFAULT_FIELD_MAPPING | {
+        Timestamp: ("string", "date-time"),
+        Email: ("string", "email"),
+        Link: ("string", "uri"),
+    }
 
     def init_attribute_functions(self) -> None:
         """Ask our functions after apispec's own."""
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
-        self.attribute_functions += [_anchors, _exclusive_bounds, _known_names, self.document2properties]
+        self.attribute_functions += [
+            _anchors,
+            _exclusive_bounds,
+            _known_names,
+            _sizes,
+            self.document2properties,
+        ]
 
-    def resolve_nested_schema(self, schema: Any) -> JsonObject:  # noqa: ANN401 - any schema
+    def resolve_nested_schema(self, schema: Any) -> OpenApi:  # noqa: ANN401 - any schema
         """A reference to the component of a marshmallow schema, or of a pydantic model."""
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             self._add_component(schema.__name__, self.model2jsonschema(schema))
             return {"$ref": REFERENCE.format(model=schema.__name__)}
         return super().resolve_nested_schema(schema)  # type: ignore[no-any-return, no-untyped-call]
 
-    def schema2jsonschema(self, schema: Schema) -> JsonObject:
+    def schema2jsonschema(self, schema: Schema) -> OpenApi:
         """A schema with its docstring; an answer has all of its fields, and those of a flat document."""
-        converted: JsonObject = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        converted: OpenApi = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         converted["description"] = inspect.getdoc(type(schema))
         if isinstance(schema, AnswerSchema):
             properties = converted["properties"]
@@ -51,25 +62,25 @@ class Converter(OpenAPIConverter):
             converted["required"] = list(properties)
         return converted
 
-    def model2jsonschema(self, model: type[BaseModel]) -> JsonObject:
+    def model2jsonschema(self, model: type[BaseModel]) -> OpenApi:
         """A pydantic model's schema; the models that it refers to become components."""
         schema = model.model_json_schema(ref_template=REFERENCE)
         for name, inner in schema.pop("$defs", {}).items():
             self._add_component(name, from_json_schema(inner))
         return from_json_schema(schema)
 
-    def document2properties(self, field: fields.Field, **_: Any) -> JsonObject:  # noqa: ANN401 - apispec's
+    def document2properties(self, field: fields.Field, **_: Any) -> OpenApi:  # noqa: ANN401 - apispec's
         """A stored document as its model has it."""
         return self.model2jsonschema(field.model) if isinstance(field, Document) else {}
 
-    def field2nullable(self, field: fields.Field, ret: JsonObject) -> JsonObject:
+    def field2nullable(self, field: fields.Field, ret: OpenApi) -> OpenApi:
         """A field that may be null; apispec would let a reference's place take any object too."""
         if field.allow_none and ("$ref" in ret or "allOf" in ret):
             references = ret.pop("allOf", None) or [{"$ref": ret.pop("$ref")}]
             return {"anyOf": [*references, NULL]}
         return super().field2nullable(field, ret=ret)
 
-    def _add_component(self, name: str, schema: JsonObject) -> None:
+    def _add_component(self, name: str, schema: OpenApi) -> None:
         if name not in self.spec.components.schemas:
             self.spec.components.schema(name, schema)
 
@@ -80,13 +91,13 @@ class Plugin(MarshmallowPlugin):
     Converter = Converter
 
 
-def _anchors(_: fields.Field, ret: JsonObject) -> JsonObject:
+def _anchors(_: fields.Field, ret: OpenApi) -> OpenApi:
     """ECMA-262, whose patterns OpenAPI has, knows no other anchors than these; its $ is no line's end."""
     pattern = ret.get("pattern")
     return {"pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")} if pattern else {}
 
 
-def _exclusive_bounds(field: fields.Field, ret: JsonObject) -> JsonObject:
+def _exclusive_bounds(field: fields.Field, ret: OpenApi) -> OpenApi:
     found = {}
     for validator in field.validators:
         if isinstance(validator, validate.Range):
@@ -97,7 +108,7 @@ def _exclusive_bounds(field: fields.Field, ret: JsonObject) -> JsonObject:
     return found
 
 
-def _known_names(field: fields.Field, ret: JsonObject) -> JsonObject:
+def _known_names(field: fields.Field, ret: OpenApi) -> OpenApi:
     """A mapping whose names are known is an object with those properties."""
     for validator in getattr(getattr(field, "key_field", None), "validators", []):
         if isinstance(validator, validate.OneOf):
@@ -106,7 +117,23 @@ def _known_names(field: fields.Field, ret: JsonObject) -> JsonObject:
     return {}
 
 
-def from_json_schema(schema: JsonObject) -> JsonObject:
+def _sizes(field: fields.Field, **_: Any) -> OpenApi:  # noqa: ANN401 - apispec's
+    """How long it may be; of a document as a whole too, for which OpenAPI has no word."""
+    bound = getattr(field, "bound", None)
+    if bound is None:
+        return {}
+    kind = {fields.List: "Items", fields.Dict: "Properties"}
+    what = next((word for base, word in kind.items() if isinstance(field, base)), "Length")
+    found: OpenApi = {f"max{what}": bound.max}
+    if bound.min is not None:
+        found[f"min{what}"] = bound.min
+    if isinstance(field, JsonObject):
+        found[MAX_BYTES] = field.most_bytes
+        found["description"] = f"At most {field.most_bytes} bytes of JSON."
+    return found
+
+
+def from_json_schema(schema: OpenApi) -> OpenApi:
     """A schema as pydantic makes it, in OpenAPI 3.0's words, without the titles that repeat the names."""
     converted = {key: value for key, value in schema.items() if key not in _NOT_IN_OPENAPI}
     for key in ("items", "additionalProperties"):
@@ -121,14 +148,18 @@ def from_json_schema(schema: JsonObject) -> JsonObject:
     if "anyOf" in converted:
         converted |= _any_of([from_json_schema(option) for option in converted.pop("anyOf")])
     if "$ref" in converted and len(converted) > 1:
-        converted["allOf"] = [{"$ref": converted.pop("$ref")}]
+        # Without a default, which the properties there have themselves: generators of clients stumble over
+        # one beside a reference.
+        converted.pop("default", None)
+        reference = {"$ref": converted.pop("$ref")}
+        converted = {**converted, "allOf": [reference]} if converted else reference
     return converted
 
 
 _NOT_IN_OPENAPI = ("title", "propertyNames", "patternProperties")
 
 
-def _any_of(options: list[JsonObject]) -> JsonObject:
+def _any_of(options: list[OpenApi]) -> OpenApi:
     wanted = [option for option in options if option != {"type": "null"}]
     if len(wanted) == len(options):
         return {"anyOf": options}

@@ -16,10 +16,10 @@ from apispec import APISpec
 from flask import Flask
 
 from airflow_platform_plugin import __version__, http
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.errors import CODES
 from airflow_platform_plugin.openapi import parts
-from airflow_platform_plugin.openapi.conversion import JsonObject, Plugin
+from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
 
 
 class Operation(NamedTuple):
@@ -76,13 +76,13 @@ def operations(app: Flask) -> Iterator[Operation]:
     """Every route that ``@endpoint`` has declared, in the order of the declarations."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        declared = getattr(view, "endpoint", None)
-        if isinstance(declared, Endpoint):
+        declaration = declared(view)
+        if declaration is not None:
             kinds = re.findall(r"<(\w+):(\w+)>", rule.rule)
             reserved = {
                 name: getattr(app.url_map.converters[kind], "words", frozenset[str]()) for kind, name in kinds
             }
-            yield Operation(view.__name__, template(rule.rule), view, declared, reserved)
+            yield Operation(view.__name__, template(rule.rule), view, declaration, reserved)
 
 
 def template(rule: str) -> str:
@@ -90,7 +90,7 @@ def template(rule: str) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
-def build(app: Flask, root: str = "") -> JsonObject:
+def build(app: Flask, root: str = "") -> OpenApi:
     """The document, as JSON has it.
 
     Args:
@@ -118,15 +118,15 @@ def build(app: Flask, root: str = "") -> JsonObject:
     for operation in found:
         described = _describe(operation, schemes, _links(operation, found))
         spec.path(operation.path, operations={operation.declared.method.lower(): described})
-    document: JsonObject = spec.to_dict()
+    document: OpenApi = spec.to_dict()
     return document
 
 
-def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> JsonObject:
+def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi:
     declared = operation.declared
     summary, _, more = (inspect.getdoc(operation.handler) or "").partition("\n\n")
     scope = [] if declared.scope is None else [declared.scope]
-    described: JsonObject = {
+    described: OpenApi = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": summary.rstrip("."),
@@ -147,7 +147,7 @@ def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> J
         content = {"schema": declared.body, **parts.example(operation.id, "request")}
         described["requestBody"] = {"required": True, "content": {parts.JSON: content}}
     for status in operation.successes:
-        answer: JsonObject = {"description": status.phrase, "headers": parts.HEADERS}
+        answer: OpenApi = {"description": status.phrase, "headers": parts.HEADERS}
         if status != HTTPStatus.NO_CONTENT:
             schema = declared.answer or {"type": "object"}
             answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
@@ -159,7 +159,7 @@ def _describe(operation: Operation, schemes: JsonObject, links: JsonObject) -> J
     return described
 
 
-def _links(operation: Operation, found: list[Operation]) -> JsonObject:
+def _links(operation: Operation, found: list[Operation]) -> OpenApi:
     """What can be done with the thing that a request makes: every operation on a path below its own."""
     made = operation.declared.answer
     if operation.declared.method == "GET" or made is None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from airflow.configuration import conf
 
 from airflow_platform_plugin import http, idempotency
-from airflow_platform_plugin.openapi.conversion import JsonObject
+from airflow_platform_plugin.endpoint import LONGEST_NAME
+from airflow_platform_plugin.openapi.conversion import OpenApi
 from airflow_platform_plugin.scopes import SCOPES
 
 JSON = "application/json"
@@ -20,13 +21,13 @@ DESCRIPTION = """The platform's own endpoints, beside Airflow's and with the sam
 Errors are answered in one envelope; `request_id` is the answer's `X-Request-ID`. Lists take `limit` and
 `offset` and answer `total_entries`. Times are RFC 3339 in UTC."""
 
-REQUEST_ID: JsonObject = {
+REQUEST_ID: OpenApi = {
     "description": "The caller's own id of the request where it sent a plain one, else a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: JsonObject = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
+HEADERS: OpenApi = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
 
-ERROR: JsonObject = {
+ERROR: OpenApi = {
     "type": "object",
     "description": "The envelope of every error.",
     "required": ["error"],
@@ -63,7 +64,7 @@ ERROR: JsonObject = {
 }
 
 
-def error_response(status: int, code: str) -> JsonObject:
+def error_response(status: int, code: str) -> OpenApi:
     """The answer to a request that fails with ``status``."""
     envelope = {"properties": {"error": {"properties": {"code": {"enum": [code]}}}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, envelope]}
@@ -74,24 +75,25 @@ def error_response(status: int, code: str) -> JsonObject:
     }
 
 
-def path_parameter(name: str, reserved: Collection[str] = ()) -> JsonObject:
+def path_parameter(name: str, reserved: Collection[str] = ()) -> OpenApi:
     """A name in a path; it ends where the next / is, and is none of the reserved words."""
     pattern = f"^(?!({'|'.join(sorted(reserved))})$)[^/]+$" if reserved else "^[^/]+$"
-    return {"in": "path", "name": name, "required": True, "schema": {"type": "string", "pattern": pattern}}
+    schema = {"type": "string", "pattern": pattern, "maxLength": LONGEST_NAME}
+    return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
-def example(name: str, which: str) -> JsonObject:
+def example(name: str, which: str) -> OpenApi:
     """The API reference's ``request`` or ``response`` of an operation or an error's code, if it has one."""
     file = EXAMPLES / f"{name}.json"
     examples = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return {"example": examples[which]} if which in examples else {}
 
 
-def security_schemes(root: str, *, cookie: str) -> JsonObject:
+def security_schemes(root: str, *, cookie: str) -> OpenApi:
     """How a caller shows who it is: our own ways, and those of the operator's ``[api] auth_backends``."""
     granted = {scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in SCOPES}
     token = {"tokenUrl": f"{root}/oauth/token", "scopes": granted}
-    schemes: JsonObject = {
+    schemes: OpenApi = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "Bearer": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
         "OAuth2": {
@@ -114,11 +116,11 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "name": idempotency.HEADER,
     "description": "With the same key and body within 24 hours the first answer comes again.",
-    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$", "maxLength": 255},
 }
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
     "description": "The `ETag` of the state that is to be changed.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "maxLength": LONGEST_NAME},
 }

@@ -1,22 +1,32 @@
 """Tenants over HTTP."""
 
-from collections.abc import Collection
+from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin import quantities
 from airflow_platform_plugin.fields import (
     DNS_LABEL,
+    LONGEST_LABEL,
+    LONGEST_SEARCH,
+    LONGEST_USER,
+    MOST_MEMBERS,
     AnswerSchema,
+    Choice,
     Flag,
     InputSchema,
+    Items,
+    Line,
     Mapping,
     PageQuery,
+    QuerySchema,
     RateLimits,
+    Text,
     Timestamp,
+    dns_label,
     order_by,
 )
-from airflow_platform_plugin.tenants.service import FEATURES
+from airflow_platform_plugin.tenants.service import FEATURES, MOST_LABELS
 
 RESOURCES = ("cpu", "memory", "storage", "gpu")
 
@@ -28,61 +38,66 @@ def _quantity(value: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def _known(names: Collection[str]) -> validate.OneOf:
-    return validate.OneOf(names, error="Unknown; known are: {choices}.")
+def _limits(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+    quantity = Line(
+        most=quantities.LONGEST,
+        validate=_quantity,
+        allow_none=allow_none,
+        metadata={"pattern": quantities.PATTERN},
+    )
+    return Mapping(keys=Choice(RESOURCES), values=quantity, most=len(RESOURCES), **options)
+
+
+def _features(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+    return Mapping(keys=Choice(FEATURES), values=Flag(allow_none=allow_none), most=len(FEATURES), **options)
+
+
+def _labels(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+    value = Text(most=1000, allow_none=allow_none)
+    return Mapping(keys=Line(least=1, most=LONGEST_LABEL), values=value, most=MOST_LABELS, **options)
+
+
+def _users(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(Line(least=1, most=LONGEST_USER), most=MOST_MEMBERS, **options)
 
 
 class TenantInput(InputSchema):
     """A tenant as it is created."""
 
     # Shorter than a DNS label: the names of Airflow's roles end at 64 characters.
-    tenant_id = fields.String(required=True, validate=[DNS_LABEL, validate.Length(max=50)])
-    display_name = fields.String(validate=validate.Length(min=1, max=256))
-    namespace = fields.String(validate=DNS_LABEL)
-    resource_limits = Mapping(
-        keys=fields.String(validate=_known(RESOURCES)),
-        values=fields.String(validate=_quantity, metadata={"pattern": quantities.PATTERN}),
-        load_default=dict,
-    )
-    features = Mapping(
-        keys=fields.String(validate=_known(FEATURES)),
-        values=Flag(),
-        load_default=dict,
-    )
-    admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)), load_default=list)
-    metadata = Mapping(keys=fields.String(), values=fields.String(), load_default=dict)
+    tenant_id = Text(most=50, required=True, validate=DNS_LABEL)
+    display_name = Line(least=1, most=256)
+    namespace = dns_label()
+    resource_limits = _limits(load_default=dict)
+    features = _features(load_default=dict)
+    admin_users = _users(load_default=list)
+    metadata = _labels(load_default=dict)
     rate_limits = RateLimits(allow_none=True, load_default=None)
 
 
 class TenantChange(InputSchema):
     """What of a tenant can be changed. Objects are merged key by key; null removes a key."""
 
-    display_name = fields.String(validate=validate.Length(min=1, max=256))
-    resource_limits = Mapping(
-        keys=fields.String(validate=_known(RESOURCES)),
-        values=fields.String(validate=_quantity, allow_none=True),
-    )
-    features = Mapping(
-        keys=fields.String(validate=_known(FEATURES)),
-        values=fields.Boolean(truthy={True}, falsy={False}, allow_none=True),
-    )
-    admin_users = fields.List(fields.String(validate=validate.Length(min=1, max=256)))
-    metadata = Mapping(keys=fields.String(), values=fields.String(allow_none=True))
+    display_name = Line(least=1, most=256)
+    resource_limits = _limits(allow_none=True)
+    features = _features(allow_none=True)
+    admin_users = _users()
+    metadata = _labels(allow_none=True)
     rate_limits = RateLimits(allow_none=True)
 
 
 class TenantQuery(PageQuery):
     """Which tenants are wanted."""
 
-    namespace = fields.String()
-    search = fields.String(validate=validate.Length(min=1, max=200))
+    namespace = Line(most=LONGEST_LABEL)
+    search = Text(least=1, most=LONGEST_SEARCH)
     order_by = order_by("tenant_id", "display_name", "namespace", "created_at", "updated_at")
 
 
-class DeleteTenantQuery(InputSchema):
+class DeleteTenantQuery(QuerySchema):
     """Whether what a tenant owns goes with it."""
 
-    cascade = fields.Boolean(load_default=False)
+    cascade = Flag(load_default=False)
 
 
 class TenantUsageAnswer(AnswerSchema):

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, paging, quantities
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.tenants import quota, roles
-from airflow_platform_plugin.tenants.holdings import HOLDINGS
+from airflow_platform_plugin.tenants import holdings, quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
 FEATURES = {"datakits": True, "custom_operators": False, "external_connections": False, "gpu_support": False}
+MOST_LABELS = 100
 
 
 def create(session: Session, fields: dict[str, Any]) -> Tenant:
@@ -64,17 +64,24 @@ def get(session: Session, tenant_id: str, *, reach: frozenset[str] | None = None
 
 
 def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
-    """Set what is given; objects are merged key by key, and a key whose value is None is removed."""
+    """Set what is given; objects are merged key by key, and a key whose value is None is removed.
+
+    Raises:
+        ValidationFailed: its metadata would have too many names.
+    """
     for name, value in fields.items():
         column = {"metadata": "labels"}.get(name, name)
         if isinstance(value, dict):
             merged = (getattr(tenant, column) or {}) | value
-            setattr(tenant, column, {key: item for key, item in merged.items() if item is not None})
+            kept = {key: item for key, item in merged.items() if item is not None}
+            if column == "labels" and len(kept) > MOST_LABELS:
+                raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
+            setattr(tenant, column, kept)
         else:
             setattr(tenant, column, value)
     session.flush()
     keep(session, tenant)
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         holding.changed(session, tenant)
 
 
@@ -91,14 +98,14 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         Conflict: it owns something, and ``cascade`` is not set.
     """
     tenant = get(session, tenant_id)
-    owned = {holding.name: holding.ids(session, tenant_id) for holding in HOLDINGS}
+    owned = {holding.name: holding.ids(session, tenant_id) for holding in holdings.known()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
         raise Conflict(
             f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
             owned=owned,
         )
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         holding.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
@@ -118,14 +125,14 @@ def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
             name: quantities.render(quantities.parse(limit) - used.get(name, Decimal()))
             for name, limit in sorted(tenant.resource_limits.items())
         },
-        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in HOLDINGS},
+        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in holdings.known()},
     }
 
 
 def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     """What everything of a tenant's needs together, by resource."""
     total: dict[str, Decimal] = {}
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         for name, amount in holding.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total

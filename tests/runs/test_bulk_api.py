@@ -266,7 +266,7 @@ def test_clearing_asks_for_airflows_own_permission(
         ({"dag_id": "daily"}, "/tasks/0/dag_run_id"),
         ({"dag_id": "daily", "dag_run_id": "r", "task_ids": []}, "/tasks/0/task_ids"),
         ({"dag_id": "daily", "dag_run_id": "r", "task_id": "a", "task_ids": ["b"]}, "/tasks/0/task_id"),
-        ({"dag_id": "daily", "dag_run_id": "r", "task_id": 1}, "/tasks/0/task_ids/0"),
+        ({"dag_id": "daily", "dag_run_id": "r", "task_id": 1}, "/tasks/0/task_id"),
         ({"dag_id": "daily", "dag_run_id": "r", "only_failed": "no"}, "/tasks/0/only_failed"),
     ],
 )

@@ -1,49 +1,61 @@
 """OAuth 2.0 clients over HTTP."""
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import fields
 
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
-from airflow_platform_plugin.fields import AnswerSchema, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import (
+    LONGEST_USER,
+    AnswerSchema,
+    Choice,
+    Flag,
+    InputSchema,
+    Items,
+    Line,
+    PageQuery,
+    Secret,
+    Timestamp,
+    order_by,
+)
 from airflow_platform_plugin.scopes import SCOPES
 
-_UNKNOWN = "Unknown; known are: {choices}."
-_NAME = validate.Length(min=1, max=128)
-_SCOPE = fields.String(validate=validate.OneOf(SCOPES, error=_UNKNOWN))
-_NOT_EMPTY = validate.Length(min=1)
+
+def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+    return Line(least=1, most=128, **options)
+
+
+def _uris(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(Line(most=redirects.MAX_LENGTH), most=50, **options)
+
+
+def _grant_types(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(Choice(GRANT_TYPES), least=1, most=len(GRANT_TYPES), **options)
+
+
+def _scopes(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(Choice(SCOPES), least=1, most=len(SCOPES), allow_none=True, **options)
 
 
 class ClientChange(InputSchema):
     """What of a client can be changed. Whether it is public cannot."""
 
-    name = fields.String(validate=_NAME)
-    redirect_uris = fields.List(
-        fields.String(validate=validate.Length(max=redirects.MAX_LENGTH)), validate=validate.Length(max=50)
-    )
-    grant_types = fields.List(
-        fields.String(validate=validate.OneOf(GRANT_TYPES, error=_UNKNOWN)), validate=_NOT_EMPTY
-    )
+    name = _name()
+    redirect_uris = _uris()
+    grant_types = _grant_types()
     # Null is every scope, those of later versions too.
-    scopes = fields.List(_SCOPE, validate=_NOT_EMPTY, allow_none=True)
-    acting_user = fields.String(validate=validate.Length(min=1, max=256), allow_none=True)
+    scopes = _scopes()
+    acting_user = Line(least=1, most=LONGEST_USER, allow_none=True)
 
 
 class ClientInput(ClientChange):
-    """A client as it is asked for."""
+    """A client as it is asked for; without ``scopes`` its tokens may be for every scope, as an API key is."""
 
-    name = fields.String(required=True, validate=_NAME)
-    public = fields.Boolean(load_default=False)
-    redirect_uris = fields.List(
-        fields.String(validate=validate.Length(max=redirects.MAX_LENGTH)),
-        validate=validate.Length(max=50),
-        load_default=list,
-    )
-    grant_types = fields.List(
-        fields.String(validate=validate.OneOf(GRANT_TYPES, error=_UNKNOWN)),
-        validate=_NOT_EMPTY,
-        load_default=lambda: ["authorization_code", "refresh_token"],
-    )
-    scopes = fields.List(_SCOPE, validate=_NOT_EMPTY, allow_none=True, required=True)
+    name = _name(required=True)
+    public = Flag(load_default=False)
+    redirect_uris = _uris(load_default=list)
+    grant_types = _grant_types(load_default=lambda: ["authorization_code", "refresh_token"])
 
 
 class ClientQuery(PageQuery):
@@ -64,12 +76,14 @@ class ClientAnswer(AnswerSchema):
     acting_user = fields.String(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
+    expires_at = Timestamp(allow_none=True)
 
 
 class NewClientAnswer(ClientAnswer):
     """A client as its maker sees it, once; a public one has no secret."""
 
-    client_secret = fields.String(allow_none=True)
+    client_secret = Secret(allow_none=True)
 
 
 class ClientList(AnswerSchema):

@@ -5,20 +5,39 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin.fields import AnswerSchema, Flag, InputSchema, PageQuery, Timestamp, order_by
+from airflow_platform_plugin.fields import (
+    EARLIEST,
+    LATEST,
+    LONGEST_CONF,
+    LONGEST_ID,
+    LONGEST_MOMENT,
+    AnswerSchema,
+    Choice,
+    Flag,
+    InputSchema,
+    JsonObject,
+    Line,
+    PageQuery,
+    Timestamp,
+    Whole,
+    order_by,
+)
 from airflow_platform_plugin.runs.backfill.models import State
 
 REPROCESS = ("none", "failed", "all")
 ACTIONS = ("create", "clear", "skip")
 _STATES = [state.value for state in State]
-# What MySQL's timestamps begin with, and what is left of Python's in every zone.
-_EARLIEST, _LATEST = date.min.replace(year=1970) + timedelta(days=1), date.max - timedelta(days=1)
+# The last day that ends before ``LATEST`` in every zone.
+_EARLIEST, _LATEST = EARLIEST.date(), LATEST.date() - timedelta(days=2)
 
 
-class DateOrTime(fields.String):
+class DateOrTime(Line):
     """A date such as 2024-01-31, or a moment as in RFC 3339 whose zone may be missing."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> date:  # noqa: ANN401 - marshmallow's signature
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+        super().__init__(most=LONGEST_MOMENT, **options)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a date
         text = super()._deserialize(value, *args, **kwargs)
         try:
             found = date.fromisoformat(text) if len(text) <= len("2024-01-31") else _moment(text)
@@ -39,11 +58,9 @@ class BackfillInput(InputSchema):
 
     start_date = DateOrTime(required=True)
     end_date = DateOrTime(required=True)
-    conf = fields.Dict(load_default=dict)
-    max_active_runs = fields.Integer(
-        load_default=None, allow_none=True, strict=True, validate=validate.Range(min=1, max=1000)
-    )
-    reprocess = fields.String(load_default="none", validate=validate.OneOf(REPROCESS))
+    conf = JsonObject(most_bytes=LONGEST_CONF, load_default=dict)
+    max_active_runs = Whole(least=1, most=1000, load_default=None, allow_none=True)
+    reprocess = Choice(REPROCESS, load_default="none")
     run_backwards = Flag(load_default=False)
     dry_run = Flag(load_default=False)
 
@@ -51,14 +68,14 @@ class BackfillInput(InputSchema):
 class BackfillQuery(PageQuery):
     """Which of a DAG's backfills are wanted."""
 
-    state = fields.String(validate=validate.OneOf(_STATES))
+    state = Choice(_STATES)
     order_by = order_by("backfill_id", "state", "start_date", "end_date", "created_at", "ended_at")
 
 
 class AnyBackfillQuery(BackfillQuery):
     """Which backfills are wanted."""
 
-    dag_id = fields.String()
+    dag_id = Line(most=LONGEST_ID)
 
 
 class ProgressAnswer(AnswerSchema):

@@ -1,67 +1,75 @@
 """Bulk operations over HTTP. An item's ``status`` is what a request for it alone would have been answered."""
 
-from datetime import datetime, timezone
 from typing import Any
 
-from marshmallow import ValidationError, fields, pre_load, validate
+from marshmallow import ValidationError, fields, post_load
 
-from airflow_platform_plugin.fields import AnswerSchema, Flag, InputSchema
+from airflow_platform_plugin.fields import (
+    LONGEST_CONF,
+    LONGEST_ID,
+    AnswerSchema,
+    Flag,
+    InputSchema,
+    Items,
+    JsonObject,
+    Line,
+    Moment,
+    Text,
+)
 
 MOST_ITEMS = 1000
-_LENGTH = validate.Length(min=1, max=MOST_ITEMS)
-_ID = validate.Length(min=1, max=250)
-# What MySQL's timestamps can hold.
-_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
+
+
+def _id(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+    return Line(least=1, most=LONGEST_ID, **options)
+
+
+def _items(member: fields.Field, **options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+    return Items(member, least=1, most=MOST_ITEMS, **options)
 
 
 class RunInput(InputSchema):
     """A run as it is triggered; without a logical date it is of this moment."""
 
-    dag_id = fields.String(required=True, validate=_ID)
-    dag_run_id = fields.String(load_default=None, allow_none=True, validate=_ID)
-    logical_date = fields.AwareDateTime(
-        format="iso", load_default=None, allow_none=True, validate=validate.Range(_EARLIEST, _LATEST)
-    )
-    conf = fields.Dict(load_default=dict)
-    note = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=1000))
+    dag_id = _id(required=True)
+    dag_run_id = _id(load_default=None, allow_none=True)
+    logical_date = Moment(load_default=None, allow_none=True)
+    conf = JsonObject(most_bytes=LONGEST_CONF, load_default=dict)
+    note = Text(most=1000, load_default=None, allow_none=True)
 
 
 class TriggerInput(InputSchema):
     """Runs to trigger, of any DAGs."""
 
-    runs = fields.List(fields.Nested(RunInput), required=True, validate=_LENGTH)
+    runs = _items(fields.Nested(RunInput), required=True)
 
 
 class TasksInput(InputSchema):
     """Tasks of one run that are to run again: those that are named, or all."""
 
-    dag_id = fields.String(required=True, validate=_ID)
-    dag_run_id = fields.String(required=True, validate=_ID)
-    task_ids = fields.List(
-        fields.String(validate=_ID), load_default=None, allow_none=True, validate=validate.Length(min=1)
-    )
-    task_id = fields.String(validate=_ID)
+    dag_id = _id(required=True)
+    dag_run_id = _id(required=True)
+    task_ids = _items(_id(), load_default=None, allow_none=True)
+    task_id = _id()
     only_failed = Flag(load_default=False)
     include_upstream = Flag(load_default=False)
     include_downstream = Flag(load_default=False)
     reset_dag_runs = Flag(load_default=True)
 
-    @pre_load
-    def _one_task(self, data: Any, **_: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+    @post_load
+    def _one_task(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's signature
         """``task_id`` is short for a list of one."""
-        if isinstance(data, dict) and data.get("task_id") is not None:
-            if data.get("task_ids") is not None:
+        if "task_id" in data:
+            if data["task_ids"] is not None:
                 raise ValidationError("Either this or task_ids.", "task_id")
-            data = {name: value for name, value in data.items() if name != "task_id"} | {
-                "task_ids": [data["task_id"]]
-            }
+            data["task_ids"] = [data.pop("task_id")]
         return data
 
 
 class ClearInput(InputSchema):
     """Tasks to clear, of any runs; a dry run only tells which they are."""
 
-    tasks = fields.List(fields.Nested(TasksInput), required=True, validate=_LENGTH)
+    tasks = _items(fields.Nested(TasksInput), required=True)
     dry_run = Flag(load_default=False)
 
 
