@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow import DAG
 from airflow.datasets import Dataset
-from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
 from airflow.models.connection import Connection
@@ -51,7 +50,6 @@ __all__ = [
     "DatasetModel",
     "Job",
     "Log",
-    "SubprocessHook",
     "TaskInstance",
     "TaskOutletDatasetReference",
     "get_parsing_context",
