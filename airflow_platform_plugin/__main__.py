@@ -38,9 +38,17 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--expires-in-days", type=int, metavar="DAYS", help="never, unless given")
     create.set_defaults(run=_create_key)
 
+    loader = commands.add_parser(
+        "install-loader", help="write datakits.py, which makes DAGs of deployments, into the DAGs folder"
+    )
+    loader.add_argument("--dags-folder", metavar="DIR", help="Airflow's own, unless given")
+    loader.add_argument("--force", action="store_true", help="replace a datakits.py with other content")
+    loader.set_defaults(run=_install_loader)
+
     worker = commands.add_parser("worker", help="run the platform's worker")
     worker.add_argument("--once", action="store_true", help="run each step once and end")
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    worker.add_argument("--database", help=argparse.SUPPRESS)
     worker.set_defaults(run=_worker)
 
     doctor = commands.add_parser("doctor", help="see whether all is well; exit status 1 where it is not")
@@ -49,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     quickstart = commands.add_parser("quickstart", help="a whole platform on this machine, to look at")
     quickstart.add_argument("--home", default=".quickstart", help="where it keeps its files")
-    quickstart.add_argument("--dags", default="dags", help="the DAGs folder")
+    quickstart.add_argument("--dags", metavar="DIR", help="the DAGs folder; one in --home, unless given")
     quickstart.add_argument("--exit", action="store_true", help="stop once everything was seen to work")
     quickstart.set_defaults(run=_quickstart)
     return parser
@@ -116,13 +124,31 @@ def _create_key(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _install_loader(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from airflow_platform_plugin.datakits import loader_file
+
+    folder = arguments.dags_folder
+    if folder is None:
+        from airflow import settings
+
+        folder = settings.DAGS_FOLDER
+    try:
+        file = loader_file.install(Path(folder), force=arguments.force)
+    except (loader_file.LoaderFileDiffers, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Deployed DataKits become DAGs by {file}")
+    return 0
+
+
 def _worker(arguments: argparse.Namespace) -> int:
     from airflow_platform_plugin import worker
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each delivery, with the whole URL
     if not arguments.once:
-        worker.run(arguments.parent)
-        return 0
+        return worker.run(arguments.parent, arguments.database)
     done = worker.run_once()
     for step, amount in done.items():
         print(f"{step}: {'failed' if amount is None else amount}")
@@ -145,9 +171,15 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _quickstart(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from airflow_platform_plugin.quickstart import run
+    try:
+        from airflow_platform_plugin.quickstart import run
+    except ModuleNotFoundError as error:
+        needed = "airflow-platform-sdk, airflow-platform-cli and airflow-platform-plugin[duckdb]"
+        print(f"The quickstart needs {needed}; there is no module {error.name!r}.", file=sys.stderr)
+        return 1
 
-    home, dags = Path(arguments.home).resolve(), Path(arguments.dags).resolve()
+    home = Path(arguments.home).resolve()
+    dags = None if arguments.dags is None else Path(arguments.dags).resolve()
     return run.run(home, dags, keep_running=not arguments.exit)
 
 

@@ -1,7 +1,8 @@
 """The platform's own tables in Airflow's database: metadata, units of work, migrations."""
 
+import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -62,6 +63,12 @@ def savepoint(session: Session) -> Iterator[None]:
         yield
 
 
+def fingerprint() -> str:
+    """What tells this process's database from others, without its password."""
+    url = airflow_settings.engine.url.set(password=None)
+    return hashlib.sha256(str(url).encode()).hexdigest()[:32]
+
+
 def now() -> datetime:
     """The time, aware and in UTC."""
     return datetime.now(tz=timezone.utc)
@@ -88,6 +95,133 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
         case other:
             raise NotImplementedError(f"The platform does not know the database {other}.")
     connection.execute(statement, rows)
+
+
+# --- writing on a connection of Airflow's ---
+
+# Milliseconds that a statement of ours may wait for a lock there. MySQL knows whole seconds only.
+_PATIENCE = 100
+_SAVEPOINT = "platform_at_once"
+# What SQLAlchemy's own statements would take five round trips for is one with psycopg2. ``SET LOCAL`` holds
+# beyond the RELEASE of a savepoint, so what was there before is set again by hand; a ROLLBACK TO undoes it.
+_POSTGRESQL_BEFORE = (
+    f"SAVEPOINT {_SAVEPOINT}",
+    "SELECT set_config('platform.lock_timeout', current_setting('lock_timeout'), true)",
+    f"SET LOCAL lock_timeout = {_PATIENCE}",
+)
+_POSTGRESQL_AFTER = (
+    "SELECT set_config('lock_timeout', current_setting('platform.lock_timeout'), true)",
+    f"RELEASE SAVEPOINT {_SAVEPOINT}",
+)
+# How long MySQL waits for a table and for a row: settings of a session, which no SAVEPOINT sets back.
+_MYSQL_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+
+
+def insert_at_once(
+    connection: Connection,
+    into: Any,  # noqa: ANN401 - Table
+    row: dict[str, Any],
+    *,
+    where_any: Sequence[str],
+) -> None:
+    """Insert a row that may be there already, on a connection whose transaction is Airflow's.
+
+    What goes wrong undoes itself alone and is raised: Airflow's transaction goes on as if nothing had been
+    tried. No lock is waited for longer than a moment.
+
+    Args:
+        connection: Airflow's.
+        into: the table.
+        row: values by column.
+        where_any: names of tables; where all are empty, nothing is inserted.
+
+    Raises:
+        LostTransaction: the database has undone the whole transaction, which its owner must learn.
+    """
+    insert, values = _insert_at_once(connection.dialect, into, row, where_any)
+    match connection.dialect.name:
+        case "postgresql":
+            _at_once_on_postgresql(connection, insert, values)
+        case "mysql":
+            _at_once_on_mysql(connection, insert, values)
+        case _:
+            _at_once_on_sqlite(connection, insert, values)
+
+
+class LostTransaction(Exception):
+    """MySQL has undone a whole transaction to resolve a deadlock: its owner must begin it again."""
+
+
+def _insert_at_once(
+    dialect: Any,  # noqa: ANN401 - SQLAlchemy's Dialect
+    into: Any,  # noqa: ANN401 - Table
+    row: dict[str, Any],
+    where_any: Sequence[str],
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement and its values as the driver takes them: SQLAlchemy would compile it for milliseconds."""
+    mark, mysql_ = ("?" if dialect.name == "sqlite" else "%s"), dialect.name == "mysql"
+    wanted = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in where_any)  # noqa: S608 - names of ours
+    key = f"{into.name}.{next(iter(into.primary_key)).name}"
+    columns, marks = ", ".join(row), ", ".join([mark] * len(row))
+    parts = (
+        f"INSERT INTO {into.name} ({columns}) SELECT {marks}",
+        "FROM DUAL" if mysql_ else "",
+        f"WHERE {wanted}",
+        f"ON DUPLICATE KEY UPDATE {key} = {key}" if mysql_ else "ON CONFLICT DO NOTHING",
+    )
+    values = []
+    for name, value in row.items():
+        process = into.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        values.append(process(value) if process else value)
+    return " ".join(parts), tuple(values)
+
+
+def _at_once_on_postgresql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    statements = [*_POSTGRESQL_BEFORE, insert, *_POSTGRESQL_AFTER]
+    try:
+        if connection.dialect.driver == "psycopg2":
+            connection.exec_driver_sql("; ".join(statements), values)
+        else:
+            for statement in statements:
+                connection.exec_driver_sql(statement, values if statement is insert else ())
+    except Exception:
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        connection.exec_driver_sql(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        raise
+
+
+def _at_once_on_mysql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    waits = [f"SESSION {name}" for name in _MYSQL_WAITS]
+    connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
+    try:
+        if connection.dialect.is_mariadb:
+            limits = ", ".join(f"{name} = 0" for name in _MYSQL_WAITS)
+            connection.exec_driver_sql(f"SET STATEMENT {limits} FOR {insert}", values)
+            return
+        before = [f"@platform_{name} = @@{name}" for name in _MYSQL_WAITS]
+        connection.exec_driver_sql(f"SET {', '.join([*before, *(f'{wait} = 1' for wait in waits)])}")
+        try:
+            connection.exec_driver_sql(insert, values)
+        finally:
+            after = [f"SESSION {name} = @platform_{name}" for name in _MYSQL_WAITS]
+            connection.exec_driver_sql(f"SET {', '.join(after)}")
+    except DBAPIError as error:
+        try:
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        except DBAPIError:
+            raise LostTransaction from error
+        raise
+
+
+def _at_once_on_sqlite(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(_PATIENCE, before or 0)}")
+    try:
+        begin(connection)
+        with connection.begin_nested():
+            connection.exec_driver_sql(insert, values)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {before}")
 
 
 # --- migrations ---
@@ -155,9 +289,25 @@ def _migrating() -> Iterator[Connection]:
             yield c
 
 
+def is_migrating() -> bool:
+    """Whether this process is in the midst of migrations, such as Airflow's; Alembic takes one at a time."""
+    from alembic import context
+
+    try:
+        context.get_context()
+    except NameError:
+        return False  # Alembic's way to say that there is none
+    except Exception:  # noqa: BLE001 - and that there is one, which is not configured yet
+        return True
+    return True
+
+
 def upgrade() -> None:
-    """Bring the tables to the newest revision; nothing happens where they are there already."""
-    if is_current():
+    """Bring the tables to the newest revision; nothing happens where they are there already.
+
+    Nor does it within other migrations: the next start makes up for it.
+    """
+    if is_migrating() or is_current():
         return
     from alembic import command
 

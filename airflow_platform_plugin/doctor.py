@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from airflow_platform_plugin import db, settings
+from airflow_platform_plugin.datakits import checks
 from airflow_platform_plugin.datakits.runners import runner
 from airflow_platform_plugin.ratelimit import service as ratelimit
 from airflow_platform_plugin.runs.models import Cursor
@@ -77,4 +78,6 @@ CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "worker": _worker,
     "rate-limits": _rate_limits,
     "datakit-runners": _runners,
+    "deployments": checks.deployments,
+    "tenant-pools": checks.tenant_pools,
 }

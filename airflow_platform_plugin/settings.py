@@ -9,6 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Seconds = Annotated[float, Field(gt=0)]
 
 
+# Databases with a server, and what speaks HTTP or mail; `connections.kinds` knows what is safe in each.
+_CONNECTION_TYPES = (
+    "postgres, postgresql, postgresql+psycopg, postgresql+psycopg2, postgresql+asyncpg, mysql, "
+    "mysql+pymysql, mysql+mysqldb, mysql+mysqlconnector, mariadb, mariadb+pymysql, clickhouse, redis, "
+    "http, imap, smtp"
+)
+
+
 class Settings(BaseModel):
     """The options and their defaults. A value that does not fit raises ``pydantic.ValidationError``."""
 
@@ -30,7 +38,14 @@ class Settings(BaseModel):
         default=30, description="Days after which events and their webhook deliveries are deleted."
     )
     webhook_timeout: Seconds = Field(
-        default=10.0, description="Seconds that a webhook's receiver has to answer."
+        default=10.0,
+        description="Seconds that one attempt of a delivery may take in all: looking up the name, "
+        "connecting, sending and the answer.",
+    )
+    webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="The proxy that deliveries go through, `http://user:password@proxy.example.com:3128`; "
+        "unless given, none: variables such as `HTTPS_PROXY` are not read.",
     )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_048_576,
@@ -53,6 +68,19 @@ class Settings(BaseModel):
     rate_limit_bulk: str = Field(
         default="10/minute", description="How often one may change many things in one request."
     )
+    rate_limit_user_query: str = Field(
+        default="500/hour",
+        description="How many analytics queries one user may send, with all keys, tokens, passwords and "
+        "browsers together.",
+    )
+    rate_limit_user_bulk: str = Field(
+        default="50/minute",
+        description="How often one user may change many things in one request, with all of these together.",
+    )
+    rate_limit_failed: str = Field(
+        default="30/minute",
+        description="How many wrong keys, passwords and clients' secrets may come from one address.",
+    )
     rate_limit_browsers: bool = Field(
         default=False, description="Limit the sessions of browsers too, each user's together."
     )
@@ -62,11 +90,22 @@ class Settings(BaseModel):
         "(`platform-file:///a/path`) of the webserver's host, or in whatever the library `limits` knows, "
         "such as `redis://host:6379/0`, for several hosts.",
     )
+    api_keys_per_user: Annotated[int, Field(ge=1)] = Field(
+        default=50,
+        description="The most API keys that one user may have which are neither revoked nor expired.",
+    )
     internal_hosts: str = Field(
-        default="localhost,127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,"
-        "*.internal,*.svc.cluster.local,!metadata.google.internal,!instance-data.ec2.internal",
+        default="10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,*.internal,*.svc.cluster.local,"
+        "!metadata.google.internal,!instance-data.ec2.internal",
         description="The hosts that connections of a tenant may name without the feature "
-        "`external_connections`: networks, names and patterns of names; `!` before one excepts it.",
+        "`external_connections`: networks, names and patterns of names; `!` before one refuses it to every "
+        "tenant. The server itself, link-local and metadata addresses need an entry of their own, such as "
+        "`localhost`, and Airflow's own database and broker one with the port, `db.internal:5432`.",
+    )
+    tenant_connection_types: str = Field(
+        default=_CONNECTION_TYPES,
+        description="The types of connections that tenants may make, written exactly as here. "
+        "A type that you add is used with the server's rights: its hook may read files or follow its extra.",
     )
     datakit_runners: str = Field(
         default="process",
@@ -106,12 +145,22 @@ class Settings(BaseModel):
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."
     )
+    query_functions: str = Field(
+        default="",
+        description="Functions, separated by commas, that analytics queries may call in addition to those "
+        "that are known to have no effects: your own, of all databases.",
+    )
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
         default=3600, description="Seconds that an OAuth access token counts."
     )
     oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
         default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
     )
+
+    @property
+    def query_function_names(self) -> frozenset[str]:
+        """The names in ``query_functions``."""
+        return frozenset(name.strip() for name in self.query_functions.split(",") if name.strip())
 
 
 @cache

@@ -7,12 +7,13 @@ import sys
 import threading
 from typing import Any
 
-from airflow_platform_plugin import airflow_compat, settings
+from airflow_platform_plugin import airflow_compat, db, settings
 
 log = logging.getLogger(__name__)
 
 RESTART_DELAY = 5.0  # seconds; a worker that cannot start must not keep the machine busy
 STOP_TIMEOUT = 10.0
+WRONG_DATABASE = 3  # the exit status of a worker whose database is not this process's
 
 _supervisor: "Supervisor | None" = None
 
@@ -25,19 +26,25 @@ class Supervisor(threading.Thread):
         self.owner = os.getpid()  # executors fork: a child's copy of this object is not the supervisor
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._command = [
+            sys.executable, "-m", "airflow_platform_plugin", "worker",
+            "--parent", str(self.owner), "--database", db.fingerprint(),
+        ]  # fmt: skip
+        # Given to the child by value. The C library's own copy, which a child gets otherwise, may be
+        # overwritten at that moment: executors call setproctitle.
+        self._environment = dict(os.environ)
 
     def run(self) -> None:
         """Start the worker again each time that it ends."""
-        command = [sys.executable, "-m", "airflow_platform_plugin", "worker", "--parent", str(self.owner)]
         while not self._stopping.is_set():
             try:
-                self._process = subprocess.Popen(command)  # noqa: S603 - our own module
+                self._process = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 - our own module
                 code = self._process.wait()
             except OSError:
                 log.exception("The platform's worker could not be started")
             else:
                 if not self._stopping.is_set():
-                    log.warning("The platform's worker ended with status %s and is started again", code)
+                    log.warning("The platform's worker %s and is started again", _ending(code))
             self._stopping.wait(RESTART_DELAY)
 
     def stop(self) -> None:
@@ -49,6 +56,12 @@ class Supervisor(threading.Thread):
                 self._process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+
+
+def _ending(code: int) -> str:
+    if code == WRONG_DATABASE:
+        return "has refused to work on a database that is not this scheduler's (its own message is above)"
+    return f"ended with status {code}"
 
 
 def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
@@ -79,8 +92,6 @@ def _start() -> None:
             return
         config = settings.get()
         if config.auto_migrate:
-            from airflow_platform_plugin import db
-
             db.upgrade()
         if config.worker:
             _supervisor = Supervisor()

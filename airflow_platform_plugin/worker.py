@@ -1,40 +1,63 @@
-"""The worker: a loop of steps, each idempotent and in transactions of its own.
+"""The worker: lanes of steps, each step idempotent and in transactions of its own.
 
 Any number of workers may run at once. What one step does depends on the tables alone, so a worker that
-dies leaves nothing behind that the next round, in whichever worker, does not finish.
+dies leaves nothing behind that the next round, in whichever worker, does not finish. A lane is a thread: a
+step that hangs, because a mail server or a timetable does, holds up the steps of its own lane alone.
 """
 
 import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 
-from airflow_platform_plugin import events, idempotency, settings
+from airflow_platform_plugin import db, events, idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
-from airflow_platform_plugin.datakits import auto_rollback, mail
+from airflow_platform_plugin.datakits import auto_rollback, mail, upkeep
+from airflow_platform_plugin.heartbeat import Beats
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.runs.backfill import advance
+from airflow_platform_plugin.supervisor import WRONG_DATABASE
 from airflow_platform_plugin.webhooks import delivery
 
 log = logging.getLogger(__name__)
+
+_CONSUMERS: dict[str, events.Consumer] = {
+    "webhooks": delivery.prepare,
+    "mails": mail.prepare,
+    "auto-rollback": auto_rollback.notice,
+}
 
 # Each returns how much it did: a round that did something is followed by another at once.
 STEPS: dict[str, Callable[[], int]] = {
     "sweep": sweep.sweep,
     "advance-backfills": advance.advance,
-    "fan-out": lambda: events.fan_out([delivery.prepare, mail.prepare, auto_rollback.notice]),
+    "fan-out": lambda: events.fan_out(_CONSUMERS),
     "deliver": delivery.deliver,
     "send-mail": mail.send,
     "roll-back": auto_rollback.roll_back,
-    "expire-events": delivery.expire,
+    "keep-deployments": upkeep.keep,
+    "expire-events": lambda: events.expire(
+        [delivery.undelivered, mail.unsent], [delivery.forget, events.forget_failures]
+    ),
     "expire-idempotency-keys": idempotency.expire,
     "expire-tokens": tokens.expire,
 }
-
+DELIVER = "deliver"  # a lane of its own kind: what is due goes out while other attempts are under way
+LANES: dict[str, tuple[str, ...]] = {
+    "events": ("sweep", "fan-out"),
+    "deliveries": (DELIVER,),
+    "mails": ("send-mail",),
+    "backfills": ("advance-backfills",),
+    "rollbacks": ("roll-back",),
+    "expiry": ("expire-events", "expire-idempotency-keys", "expire-tokens"),
+}
 
 # Seconds between rounds that fail, at the most: enough to keep the log readable.
 MAX_PAUSE = 10.0
+_HEARTBEAT = 60.0  # seconds
+_STOPPING = 8.0  # seconds in which lanes may finish what they are at
 
 
 def run_once() -> dict[str, int | None]:
@@ -42,14 +65,28 @@ def run_once() -> dict[str, int | None]:
 
     A failure is logged and does not hold up the other steps.
     """
-    done: dict[str, int | None] = {}
-    for name, step in STEPS.items():
-        try:
-            done[name] = step()
-        except Exception:
-            log.exception("The worker's step %s failed and will be tried again", name)
-            done[name] = None
+    beats = Beats()
+    done = {name: _run_step(name, beats) for name in STEPS}
+    _write_down(beats)
     return done
+
+
+def _run_step(name: str, beats: Beats) -> int | None:
+    try:
+        amount = STEPS[name]()
+    except Exception as error:
+        log.exception("The worker's step %s failed and will be tried again", name)
+        beats.failed(name, error)
+        return None
+    beats.finished(name)
+    return amount
+
+
+def _write_down(beats: Beats) -> None:
+    try:
+        beats.write_down()
+    except Exception:
+        log.exception("What the worker's steps did could not be written down")
 
 
 def pause(done: dict[str, int | None], failures: int, interval: float) -> float:
@@ -59,15 +96,64 @@ def pause(done: dict[str, int | None], failures: int, interval: float) -> float:
     return 0 if any(done.values()) else interval
 
 
-def run(parent: int | None = None) -> None:
-    """Run until a signal, or until ``parent``, the scheduler that started this process, is gone."""
+def run(parent: int | None = None, database: str | None = None) -> int:
+    """Run until a signal, or until the scheduler that started this process is gone; returns the exit status.
+
+    Args:
+        parent: the scheduler's process id.
+        database: what ``db.fingerprint`` says there. Where it differs here, nothing is done at all: a worker
+            that lost its environment would otherwise work on the events of another Airflow.
+    """
+    if parent is not None and database != db.fingerprint():
+        log.error(
+            "The platform's worker ends: its database is not the scheduler's. Its configuration differs from "
+            "the scheduler's, or was changed since the scheduler started; then restart the scheduler."
+        )
+        return WRONG_DATABASE
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     interval = settings.get().worker_interval
     log.info("The platform's worker runs its steps every %s s: %s", interval, ", ".join(STEPS))
-    failures = 0
+    beats = Beats()
+    lanes = [
+        threading.Thread(
+            target=_run_lane, args=(names, stopping, interval, beats), name=f"platform-{lane}", daemon=True
+        )
+        for lane, names in LANES.items()
+    ]
+    for lane in lanes:
+        lane.start()
+    written = -_HEARTBEAT
     while not stopping.is_set() and (parent is None or os.getppid() == parent):
-        done = run_once()
+        stopping.wait(interval)
+        if time.monotonic() - written >= _HEARTBEAT:
+            _write_down(beats)
+            written = time.monotonic()
+    stopping.set()
+    _write_down(beats)
+    deadline = time.monotonic() + _STOPPING
+    for lane in lanes:
+        lane.join(max(0.0, deadline - time.monotonic()))
+    return 0
+
+
+def _run_lane(names: tuple[str, ...], stopping: threading.Event, interval: float, beats: Beats) -> None:
+    failures = 0
+    while not stopping.is_set():
+        if names == (DELIVER,):
+            done = {DELIVER: _deliver(stopping, interval, beats)}
+        else:
+            done = {name: _run_step(name, beats) for name in names}
         failures = failures + 1 if None in done.values() else 0
         stopping.wait(pause(done, failures, interval))
+
+
+def _deliver(stopping: threading.Event, interval: float, beats: Beats) -> int | None:
+    try:
+        delivery.run(stopping, interval, lambda: beats.finished(DELIVER))
+    except Exception as error:
+        log.exception("The worker's step %s failed and will be tried again", DELIVER)
+        beats.failed(DELIVER, error)
+        return None
+    return 0

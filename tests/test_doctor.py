@@ -26,6 +26,8 @@ def test_all_is_well_where_all_is_well(session: Any) -> None:
         "worker": True,
         "rate-limits": True,
         "datakit-runners": True,
+        "deployments": True,
+        "tenant-pools": True,
     }
 
 
@@ -94,6 +96,8 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any) -> No
         ["ok", "worker:"],
         ["ok", "rate-limits:"],
         ["ok", "datakit-runners:"],
+        ["ok", "deployments:"],
+        ["ok", "tenant-pools:"],
     ]
     done = run("--output", "json", AIRFLOW__PLATFORM__RATE_LIMIT_READ="many")
     assert done.returncode == 1
@@ -104,6 +108,8 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any) -> No
         ("worker", True),
         ("rate-limits", False),
         ("datakit-runners", True),
+        ("deployments", True),
+        ("tenant-pools", True),
     ]
     assert "rate_limit_read" in answer["checks"][2]["message"]
 

@@ -1,22 +1,32 @@
-"""A credential's limit to some DAGs, laid over whatever auth manager is configured.
+"""Which DAGs a caller's requests reach: a credential's limit, and rows of other DAGs.
 
-Every check of a DAG in Airflow's webserver goes through two of the auth manager's methods. What they
-do not see, rows of other DAGs that a query reaches by a relationship, is filtered from the queries of
-the operations that ``stock`` marks so.
+Every check of a DAG in Airflow's webserver goes through two of the auth manager's methods; a credential's
+limit is laid over both, whatever auth manager is configured. Stock code that asks neither, or takes an empty
+list of permitted DAGs for no condition, would still show rows of other DAGs. So the queries of stock views
+find none of them for a caller who may not read all DAGs, whether it came with a key, a token, a password or
+a session.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
 
-from flask import g, has_request_context
-from sqlalchemy import event, or_, select
+from flask import Response, current_app, g, has_request_context, redirect, request, url_for
+from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat, db, globs, http
+from airflow_platform_plugin.auth import stock
 from airflow_platform_plugin.names import tenant_tag
-from airflow_platform_plugin.principal import DagLimit
+from airflow_platform_plugin.principal import DagLimit, in_any_tenant
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
+
+# In one query; a key of before lists were limited may have more.
+_MOST_TAGS = 500
 
 
 class LimitedToDags:
@@ -24,15 +34,34 @@ class LimitedToDags:
 
     def is_authorized_dag(self, **asked: Any) -> bool:  # noqa: ANN401 - BaseAuthManager's keywords
         """Never more than the credential's DAGs; without one in question, not all DAGs."""
-        limits = _limits()
+        limits, details = _limits(), asked.get("details")
         if limits:
-            details = asked.get("details")
             if details is not None and details.id:
                 if not _allowed(limits, [details.id]):
                     return False
             elif asked.get("access_entity") is None:
-                return False
-        return bool(super().is_authorized_dag(**asked))  # type: ignore[misc]  # the auth manager's
+                return details is not None and self._may_list_dags()
+        if super().is_authorized_dag(**asked):  # type: ignore[misc]  # the auth manager's
+            return True
+        listing = details is not None and not details.id and asked.get("access_entity") is None
+        return listing and asked.get("method") == "GET" and self._may_list_dags()
+
+    def _may_list_dags(self) -> bool:
+        """Whether this is a list of DAGs, by somebody who has none yet, but may read those to come.
+
+        The list itself goes by ``get_permitted_dag_ids``. Airflow refuses it to whoever has no DAG.
+        """
+        if not has_request_context() or request.blueprint not in http.STOCK_BLUEPRINTS:
+            return False
+        if stock.operation_id(str(request.endpoint)) != "get_dags":
+            return False
+        user = airflow_compat.current_user()
+        if in_any_tenant(user):
+            return True
+        with _unlimited():
+            everything = super().is_authorized_dag(method="GET", user=user)  # type: ignore[misc]  # as above
+            some = super().get_permitted_dag_ids(methods=["GET"], user=user)  # type: ignore[misc]
+        return bool(everything or some)
 
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
         """Those of the user's DAGs that the credential is for."""
@@ -51,14 +80,6 @@ def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
         event.listen(Session, "do_orm_execute", _filter_rows)
 
 
-def filter_rows() -> None:
-    """From now on in this request, let queries find no rows of DAGs that the credential is not for."""
-    if _limits():
-        g.platform_row_criteria = _criteria(
-            airflow_compat.auth_manager().get_permitted_dag_ids(methods=["GET"], user=g.user)
-        )
-
-
 def _limits() -> list[DagLimit]:
     """The limits of this request's credential; a DAG must be within each."""
     principal = None
@@ -67,7 +88,7 @@ def _limits() -> list[DagLimit]:
     credential = principal.credential if principal is not None else None
     if credential is None:
         return []
-    limits = [credential.dags] if credential.dags is not None else []
+    limits = list(credential.dags)
     if credential.tenant_id is not None:
         limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
     return limits
@@ -92,44 +113,157 @@ def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
 
 
 def _within(limit: DagLimit, dag_id: str) -> bool:
-    return any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids) or (
-        bool(limit.tags) and dag_id in _tagged(limit.tags)
-    )
+    return globs.compiled(limit.dag_ids).match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
 
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     """The DAGs with one of the tags: one query in a request."""
     known: dict[tuple[str, ...], frozenset[str]] = g.setdefault("platform_tagged_dags", {})
     if tags not in known:
-        tag = airflow_compat.DagTag
+        tag = airflow_compat.DagTag.__table__.c  # not the class, whose rows are filtered
         with db.transaction() as session:
-            known[tags] = frozenset(session.scalars(select(tag.dag_id).where(tag.name.in_(tags))))
+            known[tags] = frozenset(
+                dag_id
+                for start in range(0, len(tags), _MOST_TAGS)
+                for dag_id in session.scalars(
+                    select(tag.dag_id).where(tag.name.in_(tags[start : start + _MOST_TAGS]))
+                )
+            )
     return known[tags]
 
 
-def _criteria(dag_ids: set[str]) -> list[Any]:
-    """What rows must fulfil to be of those DAGs, or of none at all."""
-    dataset = airflow_compat.DatasetModel
-    consumer, producer = (
-        airflow_compat.DagScheduleDatasetReference,
-        airflow_compat.TaskOutletDatasetReference,
-    )
-    dataset_event = airflow_compat.DatasetEvent
-    rows = {
-        airflow_compat.DagRun: airflow_compat.DagRun.dag_id.in_(dag_ids),
-        airflow_compat.TaskInstance: airflow_compat.TaskInstance.dag_id.in_(dag_ids),
-        consumer: consumer.dag_id.in_(dag_ids),
-        producer: producer.dag_id.in_(dag_ids),
-        dataset: or_(
-            dataset.consuming_dags.any(consumer.dag_id.in_(dag_ids)),
-            dataset.producing_tasks.any(producer.dag_id.in_(dag_ids)),
-        ),
-        # No DAG has caused the event where it came by the REST API.
-        dataset_event: or_(dataset_event.source_dag_id.in_(dag_ids), dataset_event.source_dag_id.is_(None)),
-    }
-    return [with_loader_criteria(model, rule, include_aliases=True) for model, rule in rows.items()]
+# --- rows ---
+
+
+@dataclass
+class _Filter:
+    """The filter of one request, made for whoever turns out to call.
+
+    Attributes:
+        user: for whom ``rules`` were made; basic authentication recognises the caller in mid-request.
+        rules: by model what its rows must fulfil; none where the caller may read all DAGs.
+        options: the same by model, for SQLAlchemy, as far as they have been needed.
+        asking: whether the auth manager is being asked, whose own queries see everything.
+    """
+
+    user: Any = None
+    rules: dict[Any, Any] = field(default_factory=dict)
+    options: dict[Any, Any] = field(default_factory=dict)
+    asking: bool = False
+
+    def narrow(self, statement: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's
+        """The statement for this moment's caller."""
+        models = airflow_compat.models_of(statement, _filtered_models())
+        if not models:
+            return statement
+        self.asking = True
+        try:
+            user = airflow_compat.current_user()
+            if user is not self.user:
+                self.rules, self.options = _rules(user), {}
+                self.user = user
+        finally:
+            self.asking = False
+        return statement.options(*(self._option(model) for model in models if model in self.rules))
+
+    def _option(self, model: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's
+        if model not in self.options:
+            self.options[model] = with_loader_criteria(model, self.rules[model], include_aliases=True)
+        return self.options[model]
+
+
+def filter_rows() -> Response | None:
+    """From now on in this request, if it is for a stock view, find no rows that its caller may not read."""
+    g.pop("platform_row_filter", None)
+    if request.blueprint in _filtered_blueprints():
+        g.platform_row_filter = _Filter()
+        if request.endpoint == "Airflow.graph":
+            return _instead_of_graph(str((request.view_args or {}).get("dag_id")))
+    return None
+
+
+def _instead_of_graph(dag_id: str) -> Response | None:
+    """The page to which Airflow's old one leads, whose check it lacks: it tells which DAGs there are."""
+    if airflow_compat.may_dag(airflow_compat.current_user(), "GET", dag_id):
+        return None
+    return cast("Response", redirect(url_for("Airflow.grid", dag_id=dag_id, tab="graph")))
+
+
+def _filtered_blueprints() -> frozenset[str]:
+    """The names of Airflow's own blueprints, but for pools, whose numbers count everybody's tasks."""
+    known: frozenset[str] | None = current_app.extensions.get("platform_filtered_blueprints")
+    if known is None:
+        known = frozenset({*http.STOCK_BLUEPRINTS, *airflow_compat.stock_views()} - {"PoolModelView"})
+        current_app.extensions["platform_filtered_blueprints"] = known
+    return known
 
 
 def _filter_rows(state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteState
-    if state.is_select and has_request_context() and "platform_row_criteria" in g:
-        state.statement = state.statement.options(*g.platform_row_criteria)
+    if state.is_select and not state.is_column_load and has_request_context():
+        current: _Filter | None = g.get("platform_row_filter")
+        if current is not None and not current.asking:
+            state.statement = current.narrow(state.statement)
+
+
+@cache
+def _filtered_models() -> dict[Any, tuple[Any, ...]]:
+    """By table the models to filter; one dataset's rows lead to all others about it."""
+    datasets = airflow_compat.models_of_datasets()
+    single = [*airflow_compat.models_of_dags(), airflow_compat.DagCode, airflow_compat.Log]
+    return {model.__table__: (model,) for model in single} | {model.__table__: datasets for model in datasets}
+
+
+def _rules(user: Any) -> dict[Any, Any]:  # noqa: ANN401 - the auth manager's own user class
+    manager = airflow_compat.auth_manager()
+    if any(manager.is_authorized_dag(method=method, user=user) for method in ("GET", "PUT")):
+        return {}
+    dag_ids = airflow_compat.with_subdags(manager.get_permitted_dag_ids(user=user))
+    limited = bool(_limits()) or in_any_tenant(user)
+    rows = _of_dags(dag_ids)
+    if limited or dag_ids:
+        # Somebody who may read the audit log, and no DAG at all, is an auditor of the whole.
+        rows[airflow_compat.Log] = _among(airflow_compat.Log.dag_id, dag_ids)
+    if limited and request.method in _SAFE_METHODS:
+        rows |= _of_datasets(dag_ids)
+    return rows
+
+
+def _among(column: Any, dag_ids: Collection[str]) -> Any:  # noqa: ANN401 - SQLAlchemy's
+    """The condition that a column is one of the DAGs, however many there are."""
+    if airflow_compat.dialect() == "sqlite":  # which takes only so many values in a statement
+        values = func.json_each(bindparam("platform_dag_ids", json.dumps(sorted(dag_ids))))
+        return column.in_(select(text("value")).select_from(values))
+    return column.in_(bindparam("platform_dag_ids", sorted(dag_ids), expanding=True))
+
+
+def _of_dags(dag_ids: Collection[str]) -> dict[Any, Any]:
+    """What rows must fulfil to be of those DAGs.
+
+    ``DagModel`` is not among them: stock code asks for all DAGs of a file, to show it to nobody who may not
+    read each of them. Nor are the serialised DAGs, which the webserver keeps for all its callers.
+    """
+    rows = {model: _among(model.dag_id, dag_ids) for model in airflow_compat.models_of_dags()}
+    dag = airflow_compat.DagModel.__table__.c
+    code = airflow_compat.DagCode
+    rows[code] = code.fileloc.in_(select(dag.fileloc).where(_among(dag.dag_id, dag_ids)))
+    return rows
+
+
+def _of_datasets(dag_ids: Collection[str]) -> dict[Any, Any]:
+    """What rows about datasets must fulfil; visible is a dataset that one of the DAGs reads or writes."""
+    dataset, dataset_event = airflow_compat.DatasetModel, airflow_compat.DatasetEvent
+    consumer = airflow_compat.DagScheduleDatasetReference
+    producer = airflow_compat.TaskOutletDatasetReference
+
+    def visible(dataset_id: Any) -> Any:  # noqa: ANN401 - a column
+        tables = (consumer.__table__.c, producer.__table__.c)
+        return or_(*(dataset_id.in_(select(t.dataset_id).where(_among(t.dag_id, dag_ids))) for t in tables))
+
+    # No DAG has caused the event where it came by the REST API.
+    caused = or_(_among(dataset_event.source_dag_id, dag_ids), dataset_event.source_dag_id.is_(None))
+    return {
+        consumer: _among(consumer.dag_id, dag_ids),
+        producer: _among(producer.dag_id, dag_ids),
+        dataset: visible(dataset.id),
+        dataset_event: caused & visible(dataset_event.dataset_id),
+    }

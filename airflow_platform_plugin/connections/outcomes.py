@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 SUCCESS, FAILED, UNSUPPORTED = "success", "failed", "unsupported"
+_LONGEST_DETAIL = 2000
 SUCCESSFUL = "Connection successfully tested"
 UNKNOWN = "The test failed; the server's log has the details under this request id."
 
@@ -64,6 +65,7 @@ class Outcome(NamedTuple):
 
 def failure(detail: str, latency_ms: int | None = None) -> Outcome:
     """The outcome of a test that failed with that message."""
+    detail = detail[:_LONGEST_DETAIL]  # a server may say whatever it likes, and as much
     return Outcome(FAILED, classify(detail), latency_ms, detail)
 
 

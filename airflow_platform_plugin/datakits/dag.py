@@ -8,7 +8,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat import DAG, Dataset
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
 from airflow_platform_plugin.datakits.operator import DataKitOperator
-from airflow_platform_plugin.names import tenant_tag
+from airflow_platform_plugin.names import looks_like_tenant_tag, tenant_tag
 from airflow_platform_plugin.tenants import quota, roles
 
 TASK_ID = "run"
@@ -41,7 +41,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
         tags=[
             "datakit",
             spec.environment,
-            *(tag for tag in manifest.tags if not tag.startswith(tenant_tag(""))),
+            *(tag for tag in manifest.tags if not looks_like_tenant_tag(tag)),
             *([tenant_tag(owner.tenant_id)] if owner else []),
         ],
         default_args={

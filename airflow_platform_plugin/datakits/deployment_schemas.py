@@ -5,6 +5,7 @@ from datetime import timezone
 from marshmallow import fields, validate
 
 from airflow_platform_plugin.datakits import schedules
+from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE
 from airflow_platform_plugin.datakits.runners import contract
 from airflow_platform_plugin.datakits.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.fields import (
@@ -37,18 +38,18 @@ _VARIABLE = validate.Regexp(r"[A-Za-z0-9._-]{1,250}\Z", error="Cannot be in an e
 
 
 def _seconds(*, least: float) -> Number:
-    return Number(least=least, most=_YEAR, load_default=None, allow_none=True)
+    return Number(least=least, most=_YEAR, allow_none=True)
 
 
 def _number(*, least: int, most: int) -> Whole:
-    return Whole(least=least, most=most, load_default=None, allow_none=True)
+    return Whole(least=least, most=most, allow_none=True)
 
 
 class NotificationsInput(InputSchema):
     """Who is told of a run's end."""
 
-    on_success = Items(Email(), most=_MOST_ADDRESSES, load_default=list)
-    on_failure = Items(Email(), most=_MOST_ADDRESSES, load_default=list)
+    on_success = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
+    on_failure = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
 
 
 class AutoRollback(InputSchema):
@@ -64,25 +65,22 @@ class ReasonInput(InputSchema):
 
 
 class DeployInput(ReasonInput):
-    """How a kit is deployed."""
+    """How a kit is deployed. What an existing deployment has stays where it is not given; null resets it."""
 
     environment = dns_label(required=True)
     namespace = dns_label(load_default="default")
-    configuration = JsonObject(most=MOST_MEMBERS, most_bytes=contract.LONGEST_DOCUMENT, load_default=dict)
-    schedule = Text(
-        most=schedules.LONGEST, load_default=None, allow_none=True, validate=schedules.require_valid
-    )
-    notifications = fields.Nested(
-        NotificationsInput, load_default=lambda: {"on_success": [], "on_failure": []}
-    )
-    catchup = Flag(load_default=False)
-    start_date = Moment(load_default=None, allow_none=True, default_timezone=timezone.utc)
+    configuration = JsonObject(most=MOST_MEMBERS, most_bytes=contract.LONGEST_DOCUMENT, allow_none=True)
+    schedule = Text(most=LONGEST_SCHEDULE, allow_none=True, validate=schedules.require_valid)
+    notifications = fields.Nested(NotificationsInput, allow_none=True)
+    catchup = Flag(allow_none=True)
+    start_date = Moment(allow_none=True, default_timezone=timezone.utc)
     retries = _number(least=0, most=100)
     retry_delay = _seconds(least=0)
     timeout = _seconds(least=1)
     max_active_runs = _number(least=1, most=1000)
-    connections = Items(Line(most=LONGEST_ID, validate=_VARIABLE), most=MOST_MEMBERS, load_default=list)
-    auto_rollback = fields.Nested(AutoRollback, load_default=None, allow_none=True)
+    connections = Items(Line(most=LONGEST_ID, validate=_VARIABLE), most=MOST_MEMBERS, allow_none=True)
+    auto_rollback = fields.Nested(AutoRollback, allow_none=True)
+    replace = Flag(load_default=False)
     dry_run = Flag(load_default=False)
     force = Flag(load_default=False)
 
@@ -91,7 +89,7 @@ class RollbackInput(ReasonInput):
     """Where to go back to: the last revision of a version, a revision, or else the one before."""
 
     version = Line(most=64)
-    revision = _number(least=1, most=2**31 - 1)
+    revision = Whole(least=1, most=2**31 - 1, load_default=None, allow_none=True)
 
 
 class DeploymentQuery(PageQuery):
@@ -169,6 +167,7 @@ class DeployAnswer(DeploymentAnswer):
 
     id = fields.String(allow_none=True)
     next_runs = fields.List(Timestamp())
+    warnings = fields.List(fields.String())
 
 
 class DeploymentList(AnswerSchema):

@@ -1,11 +1,12 @@
 """Connections that are handed to kits: which a deployment may have, and that it goes on having no others.
 
 A kit that is handed a connection knows its secrets. Names are freed and taken again, so whose a connection is
-counts each time: a tenant's kit gets the tenant's own, and of those that no tenant has the ones that it was
-granted by name.
+counts each time: a tenant's kit gets the tenant's own, and of those that no tenant has the very rows that it
+was granted. Another connection that has the name since is not one of them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,30 +20,46 @@ from airflow_platform_plugin.principal import Principal
 _READ = "connections:read"
 
 
-def grant(session: Session, names: Sequence[str], tenant_id: str | None, by: Principal) -> list[str]:
+def grant(
+    session: Session,
+    names: Sequence[str],
+    tenant_id: str | None,
+    by: Principal,
+    granted: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """Those of the names that are shared by all tenants, if ``by`` may hand all of them to the tenant's kit.
 
     Who may read the tenant's own may hand those over, and who may read all, the shared ones too. What a
     deployment has been given once, it keeps when it is deployed again or rolled back.
 
+    Args:
+        session: the database.
+        names: those that the kit is to have.
+        tenant_id: whose it is; None for the platform's own.
+        by: the caller.
+        granted: the rows that may be meant, by name; None for whichever has the name now.
+
+    Returns:
+        The ids of the shared ones' rows, by name.
+
     Raises:
         ValidationFailed: there is no such connection that the kit may have.
         PermissionDenied: the caller may not hand it over.
     """
-    found = _found(session, names, tenant_id, granted=names)
-    shared = [name for name in names if found[name][1] is None]
+    found = _found(session, names, tenant_id, granted)
     for name in names:
-        if not (_reads_all(by) if name in shared else by.may(_READ, tenant_id)):
+        if not (_reads_all(by) if found[name].tenant_id is None else by.may(_READ, tenant_id)):
             raise PermissionDenied(
                 f"To hand connection '{name}' to a kit needs the right to read it; "
                 "and to read all, if it is not one of the tenant's own.",
                 scope=_READ,
+                connection_id=name,
             )
-    return shared
+    return {name: row.connection.id for name, row in found.items() if row.tenant_id is None}
 
 
 def find(
-    session: Session, names: Sequence[str], tenant_id: str | None, granted: Collection[str]
+    session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int]
 ) -> dict[str, Connection]:
     """The connections of a deployment as they are now, by name.
 
@@ -50,19 +67,26 @@ def find(
         session: the database.
         names: those that it wants.
         tenant_id: whose it is; None for the platform's own.
-        granted: of the names, what it may have though it is shared.
+        granted: of the names, what it may have though it is shared: the ids of the rows.
 
     Raises:
-        ValidationFailed: one is gone, or it is another's or a shared one now.
+        ValidationFailed: one is gone, or it is another's or a shared one now, or another one of that name.
     """
     found = _found(session, names, tenant_id, granted)
-    return {name: connection for name, (connection, _) in found.items()}
+    return {name: row.connection for name, row in found.items()}
+
+
+class _Row(NamedTuple):
+    """A connection and the tenant that has it."""
+
+    connection: Connection
+    tenant_id: str | None
 
 
 def _found(
-    session: Session, names: Sequence[str], tenant_id: str | None, granted: Collection[str]
-) -> dict[str, tuple[Connection, str | None]]:
-    """The connections and whose they are; all of them, or an error."""
+    session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int] | None
+) -> dict[str, _Row]:
+    """The connections and whose they are, all or an error; ``granted`` is None for any that is shared."""
     if not names:
         return {}
     wanted = (
@@ -71,9 +95,9 @@ def _found(
         .where(Connection.conn_id.in_(names))
     )
     found = {
-        row.conn_id: (row, owner)
+        row.conn_id: _Row(row, owner)
         for row, owner in session.execute(wanted)
-        if owner == tenant_id or (owner is None and row.conn_id in granted)
+        if owner == tenant_id or (owner is None and (granted is None or granted.get(row.conn_id) == row.id))
     }
     errors = [
         FieldError.at(("connections", place), f"there is no connection {name!r} that the kit may have")

@@ -1,7 +1,7 @@
 """Deployments as DAGs: what the loader file in the DAGs folder calls, and how we find that file again."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.airflow_compat import DAG, get_parsing_context
+from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision, LoaderFile
 from airflow_platform_plugin.tenants.models import Tenant
@@ -49,7 +50,11 @@ def load(fileloc: str) -> dict[str, DAG]:
     only = get_parsing_context().dag_id
     with db.transaction() as session:
         rows = _rows(session, only)
-    built = build_all(rows)
+        dialect = session.connection().dialect.name
+    built = build_all(rows, dialect)
+    if dialect == "mysql":
+        with db.transaction() as session:
+            columns.keep_distinct_tags(session, built.dags.values())
     if only is None:
         try:
             with db.transaction() as session:
@@ -59,19 +64,45 @@ def load(fileloc: str) -> dict[str, DAG]:
     return built.dags
 
 
-def build_all(rows: Sequence[Row]) -> Built:
-    """The DAGs of the rows. One that cannot be built is left out; the others are not harmed."""
-    from airflow_platform_plugin.datakits.dag import Owner, build
+def build_all(rows: Sequence[Row], dialect: str = "") -> Built:
+    """The DAGs of the rows. One that cannot be built or stored is left out; the others are not harmed.
 
+    Args:
+        rows: the deployments.
+        dialect: the name of Airflow's database, as SQLAlchemy has it.
+    """
     dags, errors = {}, {}
     for row in rows:
         try:
-            owner = None if row.tenant_id is None else Owner(row.tenant_id, row.resource_limits or {})
-            dags[row.dag_id] = build(DeploymentSpec.model_validate(row.spec), owner, paused=row.paused)
+            dags[row.dag_id] = _build(row, dialect)
         except Exception as error:
             log.exception("The deployment behind the DAG %s cannot be built", row.dag_id)
-            errors[row.dag_id] = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+            errors[row.dag_id] = _sentence(error)
     return Built(dags, errors)
+
+
+def _build(row: Row, dialect: str) -> DAG:
+    from airflow_platform_plugin.datakits.dag import Owner, build
+
+    spec = DeploymentSpec.model_validate(row.spec)
+    _require_fit(columns.early(spec))
+    owner = None if row.tenant_id is None else Owner(row.tenant_id, row.resource_limits or {})
+    dag = build(spec, owner, paused=row.paused)
+    _require_fit(columns.misfits(dag, spec, dialect))
+    if row.loaded_revision != row.revision:  # once, for it takes about as long as all else
+        columns.require_storable(dag)
+    return dag
+
+
+def _require_fit(misfits: Iterator[columns.Misfit]) -> None:
+    if (misfit := next(misfits, None)) is not None:
+        raise ValueError(f"{misfit.field}: {misfit.message}")
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong, as every database can keep it."""
+    text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _rows(session: Session, dag_id: str | None) -> list[Row]:

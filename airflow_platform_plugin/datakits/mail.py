@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import airflow_compat, db
 from airflow_platform_plugin.datakits.models import Deployment, Mail
@@ -25,8 +27,7 @@ log = logging.getLogger(__name__)
 
 _WANTED_BY = {"dag.success": "on_success", "dag.failure": "on_failure"}
 _BATCH = 8
-# A server may take its time: Airflow tries five times, half a minute each, unless it is told otherwise.
-_LEASE = timedelta(minutes=30)
+_SLACK = 30  # seconds, for writing down what became of a mail
 # Minutes until the next attempt, about a day in all.
 BACKOFF = (1, 5, 15, 60, 180, 360, 720)
 
@@ -66,45 +67,82 @@ def prepare(session: Session, events: Sequence[Event]) -> None:
     db.insert_absent(session.connection(), Mail.__table__, rows)
 
 
+def unsent() -> Select:
+    """The ids of the events of which mails are still to be sent."""
+    return select(Mail.event_id)
+
+
 def send() -> int:
-    """Send what is due; returns the number of mails that went out."""
-    with db.transaction() as session:
-        letters = claim(session)
+    """Send what is due, one after the other; returns the number of mails that went out."""
     sent = 0
-    for place, letter in enumerate(letters):
-        error = post(letter)
-        sent += error is None
-        away = isinstance(error, OSError) and not isinstance(error, smtplib.SMTPResponseException)
+    for _ in range(_BATCH):
         with db.transaction() as session:
-            record(session, letter, error)
-            if away:
-                # The server itself is away: all others wait too, or each would cost its time-out.
-                _put_off(session, [other.event_id for other in letters[place + 1 :]], letter.attempt)
-        if away:
+            letters = claim(session)
+        for letter in letters:
+            error = post(letter)
+            sent += error is None
+            away = isinstance(error, OSError) and not isinstance(error, smtplib.SMTPResponseException)
+            with db.transaction() as session:
+                record(session, letter, error)
+                if away:
+                    # The server itself is away: all others wait too, or each would cost its time-out.
+                    _put_off(session, letter.attempt)
+                    return sent
+        if not letters:
             break
     return sent
 
 
+def lease() -> timedelta:
+    """How long one mail may take, as Airflow is configured: then another worker may try."""
+    from airflow.configuration import conf
+
+    tries = conf.getint("smtp", "smtp_retry_limit", fallback=5)
+    return timedelta(seconds=tries * conf.getint("smtp", "smtp_timeout", fallback=30) + _SLACK)
+
+
 def claim(session: Session) -> list[Letter]:
-    """Take what is due, for this worker alone until the lease ends."""
-    moment = db.now()
-    due = select(Mail).where(Mail.due_at <= moment).order_by(Mail.due_at).limit(_BATCH)
-    taken = []
-    for mail in session.scalars(due.with_for_update(skip_locked=True)).all():
+    """Take the mail that has been due the longest, for this worker alone until the lease ends.
+
+    One at a time: after a worker was killed, the others are not held up by it. Empty where none is due.
+    """
+    taken: list[Letter] = []
+    for _ in range(_BATCH):
+        moment = db.now()
+        due = select(Mail).where(Mail.due_at <= moment).order_by(Mail.due_at).limit(1)
+        mail = session.scalars(due.with_for_update(skip_locked=True)).first()
+        if mail is None or taken:
+            break
         # Once more in the UPDATE itself: SQLite has no row locks, and another worker may have been faster.
         mine = session.execute(
             update(Mail)
             .where(Mail.event_id == mail.event_id, Mail.due_at == mail.due_at)
-            .values(due_at=moment + _LEASE, attempts=Mail.attempts + 1)
+            .values(due_at=moment + lease(), attempts=Mail.attempts + 1)
             .execution_options(synchronize_session=False)
         )
-        event = session.get(Event, mail.event_id)
-        deployment = session.get(Deployment, mail.deployment_id)
-        if event is None or deployment is None:  # its tenant is gone, or nobody sent mails for a month
-            session.execute(_gone(mail.event_id))
-        elif mine.rowcount == 1:
-            taken.append(_letter(session, mail, event, deployment))
+        if mine.rowcount == 1:
+            taken += _prepared(session, mail)
+        session.expire_all()
     return taken
+
+
+def _prepared(session: Session, mail: Mail) -> list[Letter]:
+    """The letter of a mail; none where nobody is to be written to any more, or it cannot be written."""
+    event_id, attempt = str(mail.event_id), int(mail.attempts) + 1
+    event, deployment = session.get(Event, event_id), session.get(Deployment, mail.deployment_id)
+    if event is None or deployment is None or attempt > len(BACKOFF) + 1:
+        # Its tenant is gone, or each worker that tried it was killed.
+        session.execute(_gone(event_id))
+        return []
+    try:
+        with db.savepoint(session):
+            return [_letter(session, mail, event, deployment)]
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        log.exception("The mail of the event %s cannot be written", event_id)
+        record(session, Letter(event_id, attempt, [], "", ""), error)
+        return []
 
 
 def _letter(session: Session, mail: Mail, event: Event, deployment: Deployment) -> Letter:
@@ -192,11 +230,9 @@ def record(session: Session, letter: Letter, error: Exception | None) -> None:
     session.execute(_due(letter.event_id, _next(letter.attempt)))
 
 
-def _put_off(session: Session, event_ids: list[str], attempt: int) -> None:
-    """Let mails that were not attempted, and all that are due, wait as long as the one that failed."""
+def _put_off(session: Session, attempt: int) -> None:
+    """Let all mails that are due wait as long as the one that failed."""
     later = _next(min(attempt, len(BACKOFF)))
-    for event_id in event_ids:
-        session.execute(_due(event_id, later).values(attempts=Mail.attempts - 1))
     others = update(Mail).where(Mail.due_at <= db.now()).values(due_at=later)
     session.execute(others.execution_options(synchronize_session=False))
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -303,6 +304,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _bound(grants: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Grants by name alone are of no row, and so grant nothing; there were such ones."""
+    return {} if isinstance(grants, list) else grants
+
+
 class DeploymentSpec(_Document):
     """All that a deployment's DAG is built from, as one document: no look-up is needed beside it."""
 
@@ -325,12 +331,16 @@ class DeploymentSpec(_Document):
     retry_delay: float | None = None  # seconds
     timeout: float | None = None  # seconds, of each try
     max_active_runs: int | None = None
+    # Of the configuration's names, those that a deploy has given; the others follow the manifest's defaults.
+    # None where that was not written down yet.
+    chosen: list[str] | None = None
     # Airflow's, which the kit finds in its environment as AIRFLOW_CONN_*; and of them those that are shared
-    # by all tenants, which a tenant's kit has only by grant.
+    # by all tenants, which a tenant's kit has only by grant: the ids of the rows that were granted.
     connections: list[str] = []
-    shared_connections: list[str] = []
+    shared_connections: Annotated[dict[str, int], BeforeValidator(_bound)] = {}
 
 
+LONGEST_SCHEDULE = 100  # characters; the loader evaluates every schedule each time that it is parsed
 ON_INPUTS = "@inputs"
 
 

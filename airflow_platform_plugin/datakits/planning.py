@@ -5,28 +5,47 @@ manifest, the tenant, Airflow and what runs now. ``service`` writes a plan down,
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, crypto, db
+from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits import manifest as documents
-from airflow_platform_plugin.datakits.configuration import MASK, split, unseal
+from airflow_platform_plugin.datakits.configuration import MASK, Kept, is_secret, split, unseal
 from airflow_platform_plugin.datakits.dag import Owner, build
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.datakits.runners import contract, runner
-from airflow_platform_plugin.errors import Conflict, PermissionDenied, ServiceUnavailable, ValidationFailed
+from airflow_platform_plugin.errors import (
+    Conflict,
+    FieldError,
+    PermissionDenied,
+    ServiceUnavailable,
+    ValidationFailed,
+)
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
-# Of a spec, what a request may say beside configuration and schedule.
-OPTIONS = ("catchup", "retries", "retry_delay", "timeout", "max_active_runs", "connections")
+# Of a spec, what a request may say beside configuration and schedule, and what it is where nobody says.
+OPTIONS: dict[str, Any] = {
+    "catchup": False,
+    "retries": None,
+    "retry_delay": None,
+    "timeout": None,
+    "max_active_runs": None,
+    "connections": [],
+}
 NEXT_RUNS = 5
+# Of a start_date: what every database that Airflow runs on knows of times, and a schedule's next runs fit.
+_FIRST_START = datetime(1970, 1, 2, tzinfo=timezone.utc)
+_LAST_START = datetime(2037, 12, 31, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -45,8 +64,10 @@ class Wanted:
     options: dict[str, Any]
     notifications: dict[str, list[str]]
     auto_rollback_after: int | None
-    # Of the connections among the options, those that are shared by all tenants and were granted.
-    shared_connections: list[str]
+    # Of the connections among the options, those that are shared by all tenants and were granted: their rows.
+    shared_connections: dict[str, int]
+    # Of the configuration, what was given; the rest are the manifest's defaults.
+    chosen: list[str]
 
     @classmethod
     def again(cls, revision: DeploymentRevision) -> "Wanted":
@@ -61,7 +82,18 @@ class Wanted:
             notifications=revision.notifications,
             auto_rollback_after=revision.auto_rollback_after,
             shared_connections=spec.shared_connections,
+            chosen=_chosen(spec),
         )
+
+    def granted(self, shared_connections: dict[str, int]) -> "Wanted":
+        """The same, with those grants."""
+        return replace(self, shared_connections=shared_connections)
+
+    @property
+    def kept(self) -> Kept:
+        """Of the configuration, what stays where the next deploy does not say otherwise."""
+        values = {name: self.configuration[name] for name in self.chosen if name in self.configuration}
+        return Kept(values, frozenset(name for name in values if is_secret(self.manifest, name)))
 
     def fields(self) -> dict[str, Any]:
         """All that two revisions may differ in, flat, secrets as they are."""
@@ -80,6 +112,19 @@ class Wanted:
         """Those of ``fields`` that nobody is shown."""
         options = self.manifest.configuration.items()
         return {f"configuration.{name}" for name, option in options if option.secret}
+
+
+def _chosen(spec: DeploymentSpec) -> list[str]:
+    """What was given of the configuration; where nobody wrote that down, what is no default."""
+    if spec.chosen is not None:
+        return spec.chosen
+    options = spec.manifest.configuration
+    plain = [
+        name
+        for name, value in spec.configuration.items()
+        if not (name in options and value == options[name].default)
+    ]
+    return plain + spec.secrets
 
 
 class Place(NamedTuple):
@@ -102,6 +147,7 @@ class Plan:
     secrets: dict[str, Any]
     diff: list[dict[str, Any]]
     next_runs: list[datetime]
+    warnings: list[str]
 
     @property
     def is_new(self) -> bool:
@@ -125,7 +171,6 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         runner_name = _runner(environment)
         _require_features(tenant, manifest, runner_name)
         _require_needs(tenant, manifest, runner_name)
-        _require_quota(session, tenant, manifest, replaced=deployment)
     before = None if deployment is None else Wanted.again(deployment.current)
     plain, secrets = split(manifest, wanted.configuration)
     if len(json.dumps(secrets)) > crypto.LONGEST:
@@ -144,6 +189,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         deployment_id=db.new_id("dep") if deployment is None else deployment.id,
         revision=1 if deployment is None else deployment.revision + 1,
         shared_connections=wanted.shared_connections,
+        chosen=sorted(wanted.chosen),
         **wanted.options,
     )
     if (size := contract.size(spec, secrets)) > contract.LONGEST_DOCUMENT:
@@ -152,6 +198,10 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
             f"of which a run can be told {contract.LONGEST_DOCUMENT}",
         )
+    next_runs = _next_runs(session, spec, tenant)
+    if tenant is not None:
+        # Last of all: from here on nobody else deploys for the tenant, and on SQLite nobody else writes.
+        _require_quota(session, tenant, manifest, replaced=deployment)
     return Plan(
         deployment=deployment,
         tenant=tenant,
@@ -159,7 +209,8 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         wanted=wanted,
         secrets=secrets,
         diff=[] if before is None else difference(before, wanted),
-        next_runs=_next_runs(session, spec, tenant),
+        next_runs=next_runs,
+        warnings=[],
     )
 
 
@@ -180,6 +231,8 @@ def difference(before: Wanted, after: Wanted) -> list[dict[str, Any]]:
 
 def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
     if wanted.start_date is not None:
+        if not _FIRST_START <= wanted.start_date <= _LAST_START:
+            raise ValidationFailed.of("start_date", message="must be from 1970-01-02 to 2037-12-31")
         return wanted.start_date
     if deployment is not None:
         # The first one in every revision: moving it would make Airflow skip or repeat intervals.
@@ -189,7 +242,10 @@ def _start_date(wanted: Wanted, deployment: Deployment | None) -> datetime:
         return now
     # The interval that is under way, so that the first run is at the schedule's next time and not one later.
     cron = airflow_compat.cron_presets().get(wanted.schedule, wanted.schedule)
-    last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
+    try:
+        last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
+    except CroniterBadDateError:  # it begins later than now
+        return now
     return last.astimezone(timezone.utc)
 
 
@@ -244,11 +300,24 @@ def _require_quota(
 def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) -> list[datetime]:
     """When Airflow would start its next runs: the timetable itself says, of the DAG that would be built."""
     owner = None if tenant is None else Owner(str(tenant.tenant_id), tenant.resource_limits)
+    _require_fit(columns.early(spec))
     try:
         dag = build(spec, owner)
+        columns.require_storable(dag)
     except Exception as error:
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
-    return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+    _require_fit(columns.misfits(dag, spec, session.connection().dialect.name))
+    try:
+        return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise ValidationFailed.of("schedule", message=f"has no next run: {error}") from error
+
+
+def _require_fit(misfits: Iterable[columns.Misfit]) -> None:
+    if errors := [FieldError.at([misfit.field], misfit.message) for misfit in misfits]:
+        raise ValidationFailed(errors)
 
 
 def require_good(deployment: Deployment | None, version: str) -> None:

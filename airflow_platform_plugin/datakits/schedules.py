@@ -8,10 +8,9 @@ import re
 from croniter import CroniterBadDateError, CroniterError, croniter
 from marshmallow import ValidationError
 
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS
+from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE, ON_INPUTS
 
 PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", ON_INPUTS)
-LONGEST = 100  # characters
 _FIELDS = 5  # croniter would take a sixth for seconds, which Airflow's timetables do not know
 # Without croniter's H and R: they are random, and would be so again each time that the loader is parsed.
 _WORDS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat"
@@ -26,7 +25,7 @@ def require_valid(schedule: str) -> None:
     """
     if schedule in PRESETS:
         return
-    if len(schedule) > LONGEST or not _is_cron(schedule):
+    if len(schedule) > LONGEST_SCHEDULE or not _is_cron(schedule):
         raise ValidationError(
             f"Must be a cron expression such as '0 2 * * *', or one of {', '.join(PRESETS)}."
         )

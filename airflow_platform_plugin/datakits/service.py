@@ -6,8 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, events, http, paging
-from airflow_platform_plugin.datakits import handed, registry
-from airflow_platform_plugin.datakits.configuration import MASK, configure, seal, unseal
+from airflow_platform_plugin.datakits import handed, registry, upkeep
+from airflow_platform_plugin.datakits.asking import ask
+from airflow_platform_plugin.datakits.configuration import MASK, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
@@ -21,6 +22,7 @@ from airflow_platform_plugin.datakits.planning import (
 )
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -57,35 +59,20 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
         Deployment.namespace == namespace,
     )
     deployment: Deployment | None = session.scalar(there)
+    place = Place(namespace, tenant, environment, deployment)
     if not request["force"]:
         require_good(deployment, kit.version)
-    manifest = Manifest.model_validate(kit.manifest)
-    kept = unseal(deployment.current.encrypted_secrets) if deployment else {}
-    wanted = Wanted(
-        manifest=manifest,
-        configuration=configure(manifest, request["configuration"], kept),
-        schedule=request["schedule"],
-        start_date=request["start_date"],
-        options={name: request[name] for name in OPTIONS},
-        notifications=request["notifications"],
-        auto_rollback_after=(request["auto_rollback"] or {}).get("after_failures"),
-        shared_connections=handed.grant(
-            session, request["connections"], None if tenant is None else str(tenant.tenant_id), by
-        ),
-    )
-    planned = plan(
-        session,
-        wanted,
-        Place(namespace, tenant, environment, deployment),
-    )
+    asked = ask(session, Manifest.model_validate(kit.manifest), request, place, by=by)
+    planned = plan(session, asked.wanted, place)
+    more = {"next_runs": planned.next_runs, "warnings": [*asked.warnings, *planned.warnings]}
     note = Note("deploy", by.username, request["reason"])
     if request["dry_run"]:
         shown = Deployment(id=None, revision=planned.spec.revision, **_place(planned), created_at=db.now())
         if deployment is not None:
             shown = deployment
-        return Deployed(view(shown, _revision(planned, note), planned), is_new=False)
+        return Deployed(view(shown, _revision(planned, note)) | more, is_new=False)
     deployment = write(session, planned, note)
-    return Deployed(view(deployment, deployment.current, planned), planned.is_new)
+    return Deployed(view(deployment, deployment.current) | more, planned.is_new)
 
 
 class Note(NamedTuple):
@@ -114,6 +101,10 @@ def write(session: Session, planned: Plan, note: Note) -> Deployment:
     session.flush()
     session.refresh(deployment)
     airflow_compat.let_store(session, str(deployment.dag_id))
+    if planned.tenant is not None:
+        # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
+        quota.keep_pool(session, str(planned.tenant.tenant_id))
+        upkeep.refit(session, planned.tenant)
     request_parsing(session)
     return deployment
 
@@ -147,11 +138,11 @@ def _revision(planned: Plan, note: Note) -> DeploymentRevision:
     )
 
 
-def view(deployment: Deployment, revision: DeploymentRevision, planned: Plan | None = None) -> dict[str, Any]:
+def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]:
     """A deployment at a revision, as answers show it: secrets masked."""
     spec = DeploymentSpec.model_validate(revision.spec)
     after = revision.auto_rollback_after
-    shown = {
+    return {
         "id": deployment.id,
         "datakit": deployment.datakit,
         "tenant_id": deployment.tenant_id,
@@ -176,7 +167,6 @@ def view(deployment: Deployment, revision: DeploymentRevision, planned: Plan | N
         "created_at": revision.created_at,
         "created_by": revision.created_by,
     }
-    return shown if planned is None else shown | {"next_runs": planned.next_runs}
 
 
 def request_parsing(session: Session) -> None:
@@ -346,9 +336,10 @@ def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
 
 
 def retire(session: Session, deployment: Deployment) -> None:
-    """Take the DAG away; the deployment's revisions and its runs stay."""
+    """Take the DAG away and end what runs; the deployment's revisions and the history of its runs stay."""
     if deployment.retired_at is None:
         deployment.retired_at = db.now()
+        airflow_compat.end_runs(session, [str(deployment.dag_id)], upkeep.GONE)
         # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
         airflow_compat.deactivate_dag(session, deployment.dag_id)
         request_parsing(session)

@@ -16,7 +16,7 @@ from apispec import APISpec
 from flask import Flask
 
 from airflow_platform_plugin import __version__, http
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.errors import CODES
 from airflow_platform_plugin.openapi import parts
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
@@ -76,13 +76,13 @@ def operations(app: Flask) -> Iterator[Operation]:
     """Every route that ``@endpoint`` has declared, in the order of the declarations."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        declared = getattr(view, "endpoint", None)
-        if isinstance(declared, Endpoint):
+        declaration = declared(view)
+        if declaration is not None:
             kinds = re.findall(r"<(\w+):(\w+)>", rule.rule)
             reserved = {
                 name: getattr(app.url_map.converters[kind], "words", frozenset[str]()) for kind, name in kinds
             }
-            yield Operation(view.__name__, template(rule.rule), view, declared, reserved)
+            yield Operation(view.__name__, template(rule.rule), view, declaration, reserved)
 
 
 def template(rule: str) -> str:

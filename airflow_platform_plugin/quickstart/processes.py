@@ -33,15 +33,27 @@ class Processes:
         """The log file of that process."""
         return self.logs / f"{name}.log"
 
-    def run(self, name: str, *command: str) -> str:
+    def run(self, name: str, *command: str, answers: str = "") -> str:
         """Run a command to its end and return what it wrote to standard output.
+
+        Args:
+            name: of its log file.
+            command: its words.
+            answers: what it reads from standard input, passwords that it asks for included.
 
         Raises:
             StepFailed: its exit status is not 0.
         """
         with self.log(name).open("ab") as log:
             done = subprocess.run(  # noqa: S603 - our own commands
-                command, env=self.environment, stdout=subprocess.PIPE, stderr=log, check=False
+                command,
+                env=self.environment,
+                input=answers.encode(),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                check=False,
+                # Without a terminal of its own a command asks for passwords on standard input.
+                start_new_session=bool(answers),
             )
         if done.returncode != 0:
             output = done.stdout.decode(errors="replace").strip()

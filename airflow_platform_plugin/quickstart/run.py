@@ -3,6 +3,7 @@
 It does what README tells a user to do, with the SDK that a user has, and is the end-to-end test too.
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import yaml
@@ -21,6 +22,7 @@ from airflow_platform import PlatformClient
 from airflow_platform.exceptions import ConflictError, ResourceNotFoundError
 
 import airflow_platform_plugin
+from airflow_platform_plugin.datakits import loader_file
 from airflow_platform_plugin.demo import warehouse
 from airflow_platform_plugin.quickstart.processes import Processes, StepFailed, environment, free_port
 from airflow_platform_plugin.quickstart.receiver import Receiver
@@ -44,9 +46,40 @@ START_TIMEOUT = 120.0  # seconds that Airflow has to come up, and that the run h
 POLL = 0.3
 
 
-def run(home: Path, dags: Path, *, keep_running: bool) -> int:
-    """Run all steps; the exit status."""
+def run(home: Path, dags: Path | None, *, keep_running: bool) -> int:
+    """Run all steps and return the exit status.
+
+    Args:
+        home: where everything is kept. One quickstart at a time uses it.
+        dags: Airflow's DAGs folder; by default one in ``home``.
+        keep_running: go on until a signal, not only until every step was seen to work.
+    """
     home.mkdir(parents=True, exist_ok=True)
+    lock = _lock(home)
+    if lock is None:
+        print(
+            f"A quickstart is running in {home} already. Stop it with Ctrl-C, or start this one with "
+            "--home and another folder.",
+            file=sys.stderr,
+        )
+        return 1
+    with lock:
+        return _run(home, dags or home / "dags", keep_running=keep_running)
+
+
+def _lock(home: Path) -> IO[str] | None:
+    """Take the lock of ``home``, which ends with this process however it ends; None if another holds it."""
+    file = (home / "lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def _run(home: Path, dags: Path, *, keep_running: bool) -> int:
+    loader_file.install(dags)
     # A stop from outside ends the children too, as Ctrl-C does, and both also where a shell's & ignores them.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
@@ -108,7 +141,7 @@ class Quickstart:
                     deployment = self.deploy(receiver)
                 with step("The deployment's DAG runs and writes gold.dim_customer"):
                     run_id = self.run_dag(deployment.dag_id)
-                with step("The webhook for dag.success arrives, rightly signed"):
+                with step("The dag.success webhook arrives with a valid signature"):
                     self.await_webhook(receiver, run_id)
             finally:
                 receiver.close()
@@ -126,10 +159,12 @@ class Quickstart:
         """Make Airflow's tables and a user to log in as."""
         airflow = str(self.bin / "airflow")
         self.processes.run("airflow-db", airflow, "db", "migrate")
-        user = ["--username", "admin", "--password", self.login["password"], "--role", "Admin"]
-        name = ["--firstname", "Ada", "--lastname", "Admin", "--email", "admin@example.com"]
+        user = ["--username", "admin", "--role", "Admin", "--email", "admin@example.com"]
+        name = ["--firstname", "Ada", "--lastname", "Admin"]
+        # Asked for twice; as an argument every user of the machine could read it in the list of processes.
+        answers = f"{self.login['password']}\n" * 2
         # Airflow leaves a user of that name as it is.
-        self.processes.run("airflow-users", airflow, "users", "create", *user, *name)
+        self.processes.run("airflow-users", airflow, "users", "create", *user, *name, answers=answers)
 
     def start(self) -> None:
         """Start Airflow and wait until both of its parts say that they are well."""

@@ -1,8 +1,11 @@
 """What the sweep remembers between two rounds."""
 
-from sqlalchemy import BigInteger, Column, Integer, String
+from sqlalchemy import Column, Integer
 
 from airflow_platform_plugin import db
+from airflow_platform_plugin.cursors import Cursor
+
+__all__ = ["Cursor", "ObservedRun"]
 
 
 class ObservedRun(db.Base):
@@ -11,12 +14,3 @@ class ObservedRun(db.Base):
     __tablename__ = "platform_observed_run"
 
     dag_run_id = Column(Integer, primary_key=True, autoincrement=False)
-
-
-class Cursor(db.Base):
-    """How far a step has read a table that only grows."""
-
-    __tablename__ = "platform_cursor"
-
-    name = Column(String(64), primary_key=True)
-    position = Column(BigInteger, nullable=False)

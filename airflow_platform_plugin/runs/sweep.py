@@ -1,29 +1,46 @@
 """The sweep: events for transitions that no listener saw, such as marks in the UI, skips and crashes.
 
 It makes the same events as the listeners, with the same ids, so finding one twice changes nothing. Its
-cost is that of what is unfinished or new, never that of the history: runs are looked up by their state
-(which Airflow indexes), by their key, or among the newest ids.
+cost is that of what is at work or new, never that of the history: runs are looked up by their state
+(which Airflow indexes), by their key, or among the newest ids, and no more than ``_MOST`` of a kind at once.
+
+What ended before ``events.horizon`` is history, which is not told: neither what was there before the plugin,
+nor what is older than the retention. What the sweep itself sees begin or end happens now, whatever its dates.
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db, events
 from airflow_platform_plugin.airflow_compat import DagRun, Log, TaskInstance
-from airflow_platform_plugin.runs.models import Cursor, ObservedRun
-from airflow_platform_plugin.runs.observe import dag_run_event, task_instance_event
+from airflow_platform_plugin.cursors import Cursor
+from airflow_platform_plugin.events import NewEvent
+from airflow_platform_plugin.runs.models import ObservedRun
+from airflow_platform_plugin.runs.observe import (
+    conf_as_json,
+    dag_run_event,
+    task_instance_event,
+    unreadable_conf,
+)
+
+log = logging.getLogger(__name__)
 
 # Ids are given out before they are committed, so a lower one may appear after a higher one: each round
 # looks this far back.
 OVERLAP = 100
 _UNFINISHED = ("queued", "running")
 _BATCH = 500
+_MOST = 1000
 
 
 def sweep() -> int:
@@ -34,24 +51,47 @@ def sweep() -> int:
 
 def sweep_in(session: Session) -> int:
     """One round in the caller's transaction."""
-    observed = set(session.scalars(select(ObservedRun.dag_run_id)))
-    unfinished = _runs(session, DagRun.state.in_(_UNFINISHED))
-    ended = observed - {run.id for run in unfinished}
-    touched = unfinished + _by_id(session, ended) + _new(session) + _named_in_audit_log(session)
+    horizon = events.horizon(session)
+    is_first = session.get(Cursor, "dag_run") is None
+    begun, ended = _begun(session), _ended(session)
+    runs = {run.id: run for run in _runs(session, DagRun.state == "running")}
+    for some in (_by_id(session, ended), _new(session), _named_in_audit_log(session)):
+        runs |= {run.id: run for run in some}
 
-    found = [event for run in touched if (event := dag_run_event(run))]
-    found += _task_events(session, touched)
-    added = events.record(session.connection(), found)
+    # In the first round nothing is known of what was unfinished before.
+    witnessed = ended if is_first else ended | begun
+    found = _run_events(session, runs.values(), witnessed, horizon)
+    found += [event for event in _task_events(session, runs.values()) if event.occurred_at >= horizon]
+    added = _record(session, found)
 
-    if ended:
-        session.execute(delete(ObservedRun).where(ObservedRun.dag_run_id.in_(ended)))
-    rows = [{"dag_run_id": run.id} for run in unfinished if run.id not in observed]
+    for start in range(0, len(ended), _BATCH):
+        part = sorted(ended)[start : start + _BATCH]
+        session.execute(delete(ObservedRun).where(ObservedRun.dag_run_id.in_(part)))
+    rows = [{"dag_run_id": id_} for id_ in sorted(begun)]
     db.insert_absent(session.connection(), ObservedRun.__table__, rows)
     return added
 
 
+# --- which runs ---
+
+
+def _begun(session: Session) -> set[int]:
+    """Runs that are unfinished, and were not when last seen; their ids alone, for thousands may be queued."""
+    observed = select(ObservedRun.dag_run_id).where(ObservedRun.dag_run_id == DagRun.id)
+    begun = select(DagRun.id).where(DagRun.state.in_(_UNFINISHED), ~observed.exists())
+    return set(session.scalars(begun.order_by(DagRun.id).limit(_MOST)))
+
+
+def _ended(session: Session) -> set[int]:
+    """Runs that were unfinished when last seen, and are not any more; those that are gone too."""
+    gone = or_(DagRun.id.is_(None), DagRun.state.not_in(_UNFINISHED), DagRun.state.is_(None))
+    ended = select(ObservedRun.dag_run_id).outerjoin(DagRun, DagRun.id == ObservedRun.dag_run_id).where(gone)
+    return set(session.scalars(ended.order_by(ObservedRun.dag_run_id).limit(_MOST)))
+
+
 def _runs(session: Session, condition: Any) -> list[Any]:  # noqa: ANN401 - an SQL expression
-    # Columns, not objects: Airflow's mappings would load the tasks, the notes and more beside them.
+    # Columns, not objects: Airflow's mappings would load the tasks, the notes and more beside them. Not the
+    # conf, which Airflow pickles: one that cannot be read would keep all others from being read too.
     columns = (
         DagRun.id,
         DagRun.dag_id,
@@ -60,27 +100,30 @@ def _runs(session: Session, condition: Any) -> list[Any]:  # noqa: ANN401 - an S
         DagRun.execution_date,
         DagRun.start_date,
         DagRun.end_date,
-        DagRun.conf,
         DagRun.external_trigger,
     )
-    return list(session.execute(select(*columns).where(condition)))
+    return list(session.execute(select(*columns).where(condition).order_by(DagRun.id)))
 
 
-def _by_id(session: Session, ids: set[int]) -> list[Any]:
-    return _runs(session, DagRun.id.in_(ids)) if ids else []
+def _by_id(session: Session, ids: set[int]) -> Iterator[Any]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield from _runs(session, DagRun.id.in_(ordered[start : start + _BATCH]))
 
 
 def _new(session: Session) -> list[Any]:
     """Runs since the last round: one may have begun and ended in between."""
-    last = _advance(session, "dag_run", DagRun.id)
-    return _runs(session, DagRun.id > last - OVERLAP)
+    last, until = _advance(session, "dag_run", DagRun.id)
+    return _runs(session, and_(DagRun.id > last - OVERLAP, DagRun.id <= until))
 
 
 def _named_in_audit_log(session: Session) -> list[Any]:
     """Runs that a person or program touched: a finished one may have been marked otherwise."""
-    last = _advance(session, "log", Log.id)
+    last, until = _advance(session, "log", Log.id)
     rows = session.execute(
-        select(Log.dag_id, Log.run_id, Log.extra).where(Log.id > last - OVERLAP, Log.dag_id.is_not(None))
+        select(Log.dag_id, Log.run_id, Log.extra).where(
+            Log.id > last - OVERLAP, Log.id <= until, Log.dag_id.is_not(None)
+        )
     )
     keys = {(row.dag_id, run_id) for row in rows if (run_id := row.run_id or _run_id(row.extra))}
     return [run for condition in _named(DagRun, keys) for run in _runs(session, condition)]
@@ -102,7 +145,7 @@ def _run_id(extra: str | None) -> str | None:
     """The run that an audit row's JSON names, under the names that the UI and the REST API use."""
     try:
         document = json.loads(extra or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None
@@ -110,8 +153,8 @@ def _run_id(extra: str | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _advance(session: Session, name: str, column: Any) -> int:  # noqa: ANN401 - a column
-    """The position before this round, moved on to the table's highest id.
+def _advance(session: Session, name: str, column: Any) -> tuple[int, int]:  # noqa: ANN401 - a column
+    """The position before this round, and the id up to which it reads: not too many rows at once.
 
     A new cursor starts ahead by the overlap, so that history from before the plugin is not told.
     """
@@ -119,15 +162,52 @@ def _advance(session: Session, name: str, column: Any) -> int:  # noqa: ANN401 -
     cursor = session.get(Cursor, name)
     if cursor is None:
         session.add(Cursor(name=name, position=highest + OVERLAP))
-        return highest + OVERLAP
-    before = int(cursor.position)
+        return highest + OVERLAP, highest + OVERLAP
+    before = until = int(cursor.position)
     # Back only where ids began anew: SQLite gives the highest ones again once their rows are deleted.
     if highest > before or highest < before - OVERLAP:
-        cursor.position = highest
-    return before
+        until = highest
+        if highest > before + _MOST:
+            beyond = select(column).where(column > before).order_by(column).offset(_MOST - 1).limit(1)
+            until = int(session.scalar(beyond) or highest)
+        cursor.position = until
+    return before, max(before, until)
 
 
-def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]:
+# --- what became of them ---
+
+
+def _run_events(
+    session: Session, runs: Iterable[Any], witnessed: set[int], horizon: datetime
+) -> list[NewEvent]:
+    """The events of the runs' states that are not stored yet and not history."""
+    ids: dict[str, int] = {}
+    found = []
+    for run in runs:
+        event = dag_run_event(run, {})
+        if event is not None and run.id in witnessed:
+            event = events.observed(event)
+        if event is not None and event.occurred_at >= horizon:
+            ids[event.id] = run.id
+            found.append(event)
+    return [
+        replace(event, data=_with_conf(session, event.data, ids[event.id]))
+        for event in events.absent(session.connection(), found)
+    ]
+
+
+def _with_conf(session: Session, data: dict[str, Any], dag_run_id: int) -> dict[str, Any]:
+    """The event's data with the run's conf, which is read by itself: what is pickled may be anything."""
+    try:
+        conf = session.scalar(select(DagRun.conf).where(DagRun.id == dag_run_id))
+    except DBAPIError:
+        raise
+    except Exception as error:  # noqa: BLE001 - unpickling runs the classes of whoever made the conf
+        return data | unreadable_conf(type(error).__name__)
+    return data | conf_as_json(conf or {})
+
+
+def _task_events(session: Session, runs: Iterable[Any]) -> list[NewEvent]:
     """Events of the runs' task instances that changed lately."""
     since = _since(session)
     columns = (
@@ -148,6 +228,29 @@ def _task_events(session: Session, runs: Iterable[Any]) -> list[events.NewEvent]
         rows = session.execute(changed.where(condition))
         found += [event for task in rows if (event := task_instance_event(task))]
     return found
+
+
+def _record(session: Session, found: list[NewEvent]) -> int:
+    """Store the events; where the database refuses one, the others, and that one without its conf."""
+    try:
+        with db.savepoint(session) if found else nullcontext():
+            return events.record(session.connection(), found)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+    added = 0
+    for event in found:
+        without_conf = replace(event, data=event.data | unreadable_conf("the database refuses it"))
+        for tried in (event, without_conf):
+            try:
+                with db.savepoint(session):
+                    added += events.record(session.connection(), [tried])
+                break
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise
+                log.warning("The event %s cannot be stored: %s", event.id, type(error.orig).__name__)
+    return added
 
 
 def _since(session: Session) -> datetime:

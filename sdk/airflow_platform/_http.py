@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Mapping
-from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -12,6 +11,7 @@ from urllib.parse import quote
 import httpx
 import pydantic
 
+from airflow_platform._json import jsonable
 from airflow_platform.exceptions import (
     APIError,
     AuthenticationError,
@@ -76,9 +76,13 @@ def path(*segments: str | int) -> str:
 
 
 def present(values: Mapping[str, Any], *, nulls: bool = False) -> dict[str, Any]:
-    """The values that were given, with dates as ISO 8601; None is one if ``nulls``."""
+    """Return the values that were given, as JSON carries them; None counts as given if ``nulls``.
+
+    Raises:
+        PlatformError: a value has no form in JSON; the message names it.
+    """
     return {
-        name: value.isoformat() if isinstance(value, date | datetime) else value
+        name: jsonable(value, name)
         for name, value in values.items()
         if value is not UNSET and (nulls or value is not None)
     }

@@ -13,6 +13,8 @@ PlatformError
 ├── PlatformConnectionError         no answer: unreachable, cut off, or not HTTP
 ├── DeploymentError                 Airflow cannot run what was deployed
 └── PlatformTimeoutError            no answer, or no end of a run, in time
+
+A result that was cut is no error: it comes with a TruncatedResultWarning.
 """
 
 from collections.abc import Mapping
@@ -121,3 +123,7 @@ class DeploymentError(PlatformError):
 
 class PlatformTimeoutError(PlatformError):
     """It took longer than allowed."""
+
+
+class TruncatedResultWarning(UserWarning):
+    """A query has more rows than the platform returned."""

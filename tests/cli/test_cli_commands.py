@@ -230,6 +230,23 @@ def test_follow(cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatc
     assert result.out == "host\none\ntwo\nhost\nagain\n"
 
 
+def test_follow_from_before_the_first_line(
+    cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Following a task that has written nothing yet loses none of its log, not even the first character."""
+    monkeypatch.setattr(tasks, "FOLLOW_INTERVAL", 0)
+    states = iter(["running", "running", "running", "success"])
+    preamble = "host\n*** Found local files:\n::group::Log message source details\n::endgroup::\n"
+    logs = iter(["\n", preamble, f"{preamble}[2026] one\n", f"{preamble}[2026] one\n[2026] two\n"])
+    platform.routes[("GET", INSTANCE_PATH)] = lambda _: INSTANCE | {"state": next(states), "try_number": 1}
+    platform.routes[("GET", f"{INSTANCE_PATH}/logs/*")] = lambda _: next(logs)
+    del platform.routes[("GET", f"{INSTANCE_PATH}/logs/2")]
+    result = cli(
+        "tasks", "logs", DAG["dag_id"], "--task", TASK["task_id"], "--run-id", "scheduled__1", "--follow"
+    )
+    assert result.out == f"{preamble}[2026] one\n[2026] two\n"
+
+
 def test_logs_of_a_task_that_has_not_started(cli: Run, platform: FakePlatform) -> None:
     """A task without a try has no logs."""
     platform.routes[("GET", INSTANCE_PATH)] = INSTANCE | {"state": None, "try_number": 0}
@@ -287,6 +304,22 @@ def test_status_of_what_is_not_deployed(cli: Run, platform: FakePlatform) -> Non
     platform.routes[("GET", "/api/v1/datakits/k")] = KIT
     assert cli("datakits", "status", "k").status == 0
     assert cli("datakits", "status", "unknown").status == 1
+
+
+def test_deploy_resets_what_it_is_asked_to(cli: Run, platform: FakePlatform) -> None:
+    """What is not given is not sent, so it keeps its value; --reset sends null, and --replace says so."""
+    command = ("datakits", "deploy", KIT["name"], "--environment", "staging")
+    cli(*command, "--reset", "schedule", "--reset", "try_timeout")
+    assert platform.last.body == {"environment": "staging", "schedule": None, "timeout": None}
+    cli(*command, "--replace", "--schedule", "@daily")
+    assert platform.last.body == {"environment": "staging", "schedule": "@daily", "replace": True}
+
+
+@pytest.mark.parametrize("options", ["--reset colour", "--reset schedule --schedule @daily"])
+def test_deploy_refuses_a_reset_that_makes_no_sense(options: str, cli: Run, platform: FakePlatform) -> None:
+    """A field that cannot be reset, or is given as well, is refused before anything is sent."""
+    assert cli("datakits", "deploy", KIT["name"], "--environment", "e", *options.split()).status == 2
+    assert not platform.requests
 
 
 def test_deploy_and_wait(cli: Run, platform: FakePlatform) -> None:
@@ -380,7 +413,7 @@ def test_query(cli: Run, platform: FakePlatform) -> None:
     parameters = ["day=2024-01-01", "n=5", "all=true", "none=null", "eq=a=b", "empty="]
     options = [word for parameter in parameters for word in ("--param", parameter)]
     result = cli("query", "SELECT 1", "--database", "warehouse", "--limit", "2", *options)
-    assert result.err == "2 rows, and there are more\n"
+    assert result.err == "2 rows\nThe result was cut: the query has more rows than these 2.\n"
     rows_printed = [line.split() for line in result.out.splitlines() if line.strip()]
     assert rows_printed[2:] == [["Diamond", "127"], ["Gold"]]
     assert platform.last.body == {
@@ -389,6 +422,25 @@ def test_query(cli: Run, platform: FakePlatform) -> None:
         "limit": 2,
         "parameters": {"day": "2024-01-01", "n": 5, "all": True, "none": None, "eq": "a=b", "empty": ""},
     }
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml"])
+def test_query_that_was_cut(output: str, cli: Run, platform: FakePlatform) -> None:
+    """That a result was cut, and why, is said on standard error in every format; columns keep their order."""
+    rows = [{"z": 1, "a": 2, "m": 3}]
+    metadata = {
+        "columns": [{"name": name, "type": "INT"} for name in "zam"],
+        "warnings": ["limit was lowered."],
+    }
+    answer = {"query_id": "q", "status": "completed", "data": rows, "truncated": True, "metadata": metadata}
+    platform.answer(200, answer)
+    result = cli("query", "SELECT 1", "-o", output)
+    cut = "The result was cut: the query has more rows than these 1.\nlimit was lowered.\n"
+    assert result.err == ("1 rows\n" if output == "table" else "") + cut
+    if output == "table":
+        assert result.out.split()[:3] == ["z", "a", "m"]
+    else:
+        assert list(yaml.safe_load(result.out)["data"][0]) == ["z", "a", "m"]
 
 
 def test_query_without_rows(cli: Run, platform: FakePlatform) -> None:

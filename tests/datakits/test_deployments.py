@@ -91,7 +91,7 @@ def test_a_kit_that_declares_no_options_gets_what_is_given(
     call("POST", URL, json=manifest | {"name": "kit", "configuration": {}})
     given = {"batch_size": 1000, "nested": {"a": [1, None]}}
     assert deploy("kit", configuration=given).json["configuration"] == given
-    changed = deploy("kit", configuration={"batch_size": 5}).json["diff"]
+    changed = deploy("kit", configuration={"batch_size": 5, "nested": None}).json["diff"]
     assert [row["field"] for row in changed] == ["configuration.batch_size", "configuration.nested"]
     assert errors(deploy("kit", configuration={"a b": 1}))[0][0] == "/configuration/a b"
 
@@ -189,7 +189,7 @@ def test_each_deploy_is_a_revision_with_who_when_why_and_what(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     made = deploy(reason="first").json
-    deploy(reason="more", configuration={"batch_size": 7}, retries=1)
+    deploy(reason="more", configuration={"batch_size": 7, "parallel_tasks": None}, retries=1)
     answer = call("GET", f"{URL}/deployments/{made['id']}/revisions").json
     second, first = answer["revisions"]
     assert answer["total_entries"] == 2
@@ -255,7 +255,7 @@ def test_a_rollback_is_a_new_revision_with_all_that_the_old_one_had(
     """Version, configuration, schedule and notifications; and an event tells it."""
     first = deploy(reason="good").json
     call("POST", URL, json=manifest | {"version": "1.3.0"})
-    deploy(schedule="@hourly", configuration={}, notifications={}, retries=2)
+    deploy(schedule="@hourly", configuration=None, notifications=None, retries=2)
     answer = call(
         "POST", f"{URL}/deployments/{first['id']}/rollback", json={"version": "1.2.0", "reason": "slow"}
     )

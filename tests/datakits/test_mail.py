@@ -114,7 +114,7 @@ def test_a_failure_tells_what_is_known(end: Callable[..., None], mailbox: Mailbo
 def test_nobody_is_told_who_did_not_ask(
     deploy: Callable[..., Any], end: Callable[..., None], session: Any
 ) -> None:
-    deploy(notifications={})
+    deploy(notifications=None)
     end()
     end("failure")
     assert session.scalars(select(Mail)).all() == []

@@ -1,5 +1,6 @@
 """The whole product as a user starts it."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,17 @@ def test_a_failed_step_is_told_and_is_no_success(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Failed: airflow db migrate ended with status" in done.stderr
     assert str(tmp_path / "logs" / "airflow-db.log") in done.stderr
+
+
+def test_a_second_quickstart_says_at_once_that_one_runs(tmp_path: Path) -> None:
+    """Two of them in one home would share a database and fail late; the second does not begin."""
+    command = [sys.executable, "-m", "airflow_platform_plugin", "quickstart", "--home", str(tmp_path)]
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"A quickstart is running in {tmp_path} already" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["lock"]
 
 
 def logs(folder: Path) -> str:

@@ -1,7 +1,10 @@
 """How requests are made and answers are read."""
 
 import asyncio
-from datetime import datetime, timedelta, timezone
+import warnings
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
 
 import airflow_platform
 import pytest
@@ -54,6 +57,63 @@ def test_identifiers_are_escaped(client: PlatformClient, platform: FakePlatform)
     platform.answer(200, RUN)
     client.dags.get_run("a b?c#d", "x/y%2F+z@1")
     assert platform.last.path == "/api/v1/dags/a%20b%3Fc%23d/dagRuns/x%2Fy%252F%2Bz%401"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (date(2024, 1, 31), "2024-01-31"),
+        (datetime(2024, 1, 31, 12, tzinfo=timezone.utc), "2024-01-31T12:00:00+00:00"),
+        (Decimal("1.50"), 1.5),
+        (Decimal(7), 7),
+        (Decimal("0.1000000000000000055511151231257827"), "0.1000000000000000055511151231257827"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        ((1, {"deep": [date(2024, 1, 1)]}), [1, {"deep": ["2024-01-01"]}]),
+    ],
+)
+def test_values_of_python(
+    value: object, sent: object, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """Dates, Decimals, UUIDs and tuples are sent as JSON, at any depth of a body."""
+    platform.answer(200, {"query_id": "q_1", "status": "completed"})
+    client.analytics.query("SELECT :x", parameters={"x": value})
+    assert platform.last.body["parameters"] == {"x": sent}
+
+
+@pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), {1: 2}])
+def test_values_that_json_has_no_form_for(
+    value: object, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """What cannot be sent is refused by an error of the SDK that names the field."""
+    with pytest.raises(PlatformError, match=r"parameters\.x "):
+        client.analytics.query("SELECT :x", parameters={"x": value})
+    assert not platform.requests
+
+
+@pytest.mark.parametrize(("limit", "warns"), [(None, 1), (5, 1), (1, 0)])
+def test_a_result_that_was_cut(
+    limit: int | None, warns: int, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """A result that was cut comes with a warning that says why, unless just so many rows were asked for."""
+    metadata = {"columns": [{"name": "b", "type": "INT"}, {"name": "a"}], "warnings": ["limit was lowered."]}
+    answer = {"query_id": "q", "status": "completed", "data": [{"b": 1, "a": 2}], "metadata": metadata}
+    platform.answer(200, answer | {"truncated": True})
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        result = client.analytics.query("SELECT 1", limit=limit)
+    assert [str(warning.message).endswith("returned: limit was lowered.") for warning in seen] == [
+        True
+    ] * warns
+    assert [(column.name, column.type) for column in result.columns] == [("b", "INT"), ("a", None)]
+
+
+def test_items_of_a_page_by_index(client: PlatformClient, platform: FakePlatform) -> None:
+    """A page's items can be had by index; one that was not fetched says how to reach it."""
+    platform.answer(200, DAGS)
+    page = client.dags.list()
+    assert (page[0].dag_id, page[-1].dag_id) == ("a", "b")
+    with pytest.raises(IndexError, match="holds 2 items of 5; iterate"):
+        page[2]
 
 
 def test_unknown_and_null_fields(client: PlatformClient, platform: FakePlatform) -> None:

@@ -3,51 +3,30 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import receivers
+from receivers import Receiver
+from sqlalchemy import select, update
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from airflow_platform_plugin import db, events, settings
 from airflow_platform_plugin.events import Event, NewEvent, record
-from airflow_platform_plugin.webhooks import delivery, service, signing
-from airflow_platform_plugin.webhooks.models import Delivery
+from airflow_platform_plugin.webhooks import delivery, sending, service, signing
+from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
-
-
-class Receiver:
-    """Remembers what it was sent, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.status = 204
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(receiver.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 def subscribe(session: Any, url: str, **change: Any) -> Any:
@@ -180,9 +159,384 @@ def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytes
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
     events.fan_out([delivery.prepare])
-    assert delivery.expire() == 1
+    session.execute(update(Delivery).values(due_at=None))
+    assert events.expire([delivery.undelivered], [delivery.forget]) == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
     assert session.query(Delivery).count() == 1
+
+
+def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an event that nobody has looked at yet, nor one with a delivery that is due."""
+    monkeypatch.setattr(settings, "get", lambda: settings.Settings(event_retention_days=1))
+    subscribe(session, "http://127.0.0.1:9/")
+    happen(session)
+    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
+    events.fan_out([delivery.prepare])
+    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
+
+
+# --- strangers ---
+
+
+def set_timeout(monkeypatch: pytest.MonkeyPatch, seconds: float, **options: Any) -> None:
+    chosen = settings.Settings(webhook_timeout=seconds, **options)
+    monkeypatch.setattr(settings, "get", lambda: chosen)
+
+
+def of(session: Any, webhook: Any) -> Any:
+    """What has become of a webhook's one delivery."""
+    session.expire_all()
+    return session.scalars(select(Delivery).where(Delivery.webhook_id == webhook.webhook_id)).one()
+
+
+def break_secret(session: Any, webhook: Any) -> None:
+    session.execute(
+        update(Webhook).where(Webhook.webhook_id == webhook.webhook_id).values(encrypted_secret="none")
+    )
+
+
+def break_policy(session: Any, webhook: Any) -> None:
+    session.execute(
+        update(Webhook).where(Webhook.webhook_id == webhook.webhook_id).values(retry_policy={"a": 1})
+    )
+
+
+def break_filters(session: Any, webhook: Any) -> None:
+    session.execute(update(Webhook).where(Webhook.webhook_id == webhook.webhook_id).values(filters=[1]))
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("http://xn--zzzzzz.com/", "ValueError"),
+        ("http://xn--a.xn--b/", "ValueError"),
+        ("http://127.0.0.1:99999/", "ValueError"),
+        ("http://127.0.0.1:0/", "ValueError"),
+        ("http://a..b/", "ValueError"),
+        ("http://[::1/", "ValueError"),
+        ("ftp://127.0.0.1/", "ValueError"),
+        ("http:///x", "ValueError"),
+        ("", "ValueError"),
+    ],
+)
+def test_an_address_that_nothing_can_be_sent_to_fails_alone(
+    session: Any, receiver: Receiver, url: str, error: str
+) -> None:
+    """Also where it was stored before such were refused: the others of the batch are delivered once."""
+    bad = subscribe(session, "http://127.0.0.1:9/")
+    good = subscribe(session, receiver.url)
+    session.execute(update(Webhook).where(Webhook.webhook_id == bad.webhook_id).values(url=url))
+    happen(session)
+    events.fan_out([delivery.prepare])
+    for _ in range(3):
+        delivery.deliver()
+    assert len(receiver.requests) == 1
+    assert of(session, good).delivered_at is not None
+    row = of(session, bad)
+    assert (row.attempts, row.last_status, row.last_error) == (1, None, error)
+    assert row.due_at > db.now()
+
+
+@pytest.mark.parametrize("break_", [break_secret, break_policy, break_filters])
+def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Receiver, break_: Any) -> None:
+    """Such as one whose secret is under a Fernet key that is gone."""
+    bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
+    break_(session, bad)
+    session.expire_all()
+    happen(session)
+    events.fan_out([delivery.prepare])
+    delivery.deliver()
+    assert of(session, good).delivered_at is not None
+    if break_ is break_secret:
+        assert of(session, bad).last_error == "InvalidToken"
+        session.execute(update(Delivery).where(Delivery.delivered_at.is_(None)).values(due_at=db.now()))
+        delivery.deliver()
+        row = of(session, bad)
+        assert (row.attempts, row.due_at) == (2, None)  # given up, as any other
+
+
+def test_framing_headers_that_were_stored_before_are_left_out(session: Any, receiver: Receiver) -> None:
+    """The receiver sees the request as it is, and one Host."""
+    headers = {
+        "Content-Length": "5", "Transfer-Encoding": "chunked", "HOST": "internal.example", "X-A": "1",
+        "Connection": "upgrade", "transfer_encoding": "chunked", "Proxy-Authorization": "x",
+        "Content-Type": "a/b",
+    }  # fmt: skip
+    subscribe(session, receiver.url, headers=headers)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    delivery.deliver()
+    ((got, body),) = receiver.requests
+    assert int(got["content-length"]) == len(body)
+    assert (got["host"], got["x-a"]) == (receiver.url.split("/")[2], "1")
+    assert (got["connection"], got["content-type"]) == ("close", "application/json")
+    assert not {"transfer-encoding", "transfer_encoding", "proxy-authorization"} & set(got)
+
+
+HOSTILE = [
+    (receivers.hang, None, "TimeoutError"),
+    (receivers.drip_headers, None, "TimeoutError"),
+    (receivers.drip_body, 500, None),
+    (receivers.never_end, 500, None),
+    (receivers.endless_headers, None, "RemoteProtocolError"),
+    (receivers.continue_for_ever, None, "RemoteProtocolError"),
+    (receivers.hang_up, None, "RemoteProtocolError"),
+    (receivers.talk_nonsense, None, "RemoteProtocolError"),
+    (receivers.switch_protocols, None, "RemoteProtocolError"),
+]
+
+
+def test_each_receiver_harms_itself_alone(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever they do, each attempt ends, is written down, and is made again by the policy."""
+    set_timeout(monkeypatch, 1.0)
+    with ExitStack() as stack:
+        bad = []
+        for behaviour, status, error in HOSTILE:
+            address = stack.enter_context(receivers.behaving(behaviour))
+            bad.append((subscribe(session, f"http://{address}/"), status, error))
+        address = stack.enter_context(receivers.behaving(receivers.hang))
+        bad.append((subscribe(session, f"https://{address}/"), None, "TimeoutError"))
+        good = subscribe(session, receiver.url)
+        happen(session)
+        events.fan_out([delivery.prepare])
+        assert delivery.deliver() == len(bad) + 1
+    assert of(session, good).delivered_at is not None
+    for webhook, status, error in bad:
+        row = of(session, webhook)
+        assert (row.attempts, row.last_status, row.last_error) == (1, status, error), webhook.url
+        assert row.due_at > db.now()
+
+
+def test_an_answer_that_never_ends_is_not_read(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver gets rid of what the sockets between hold, and of no more."""
+    set_timeout(monkeypatch, 5.0)
+    sent = [0]
+
+    def flood(connection: Any, going: Any) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        while going():
+            connection.sendall(b"a" * 65536)
+            sent[0] += 65536
+
+    with receivers.behaving(flood) as address:
+        webhook = subscribe(session, f"http://{address}/")
+        happen(session)
+        events.fan_out([delivery.prepare])
+        delivery.deliver()
+    assert of(session, webhook).delivered_at is not None  # it has said 200
+    assert sent[0] < 32_000_000
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_not_followed(session: Any, receiver: Receiver, status: int) -> None:
+    receiver.status = status
+    webhook = subscribe(session, receiver.url)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    delivery.deliver()
+    row = of(session, webhook)
+    assert (row.last_status, row.delivered_at, len(receiver.requests)) == (status, None, 1)
+
+
+def test_the_environments_proxies_are_not_asked_but_the_operators_is(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    subscribe(session, receiver.url)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    delivery.deliver()
+    assert len(receiver.requests) == 1
+    proxy = receiver.url.removesuffix("/hook")  # which takes the absolute address as any path
+    set_timeout(monkeypatch, 5.0, webhook_proxy=proxy.replace("//", "//me:secret@"))
+    subscribe(session, "http://nowhere.invalid/hook")
+    happen(session, dag_id="other")
+    events.fan_out([delivery.prepare])
+    delivery.deliver()
+    through = [headers for headers, _ in receiver.requests if headers["host"] == "nowhere.invalid"]
+    assert [headers["proxy-authorization"] for headers in through] == ["Basic bWU6c2VjcmV0"]
+
+
+def test_a_good_receiver_does_not_wait_for_one_that_hangs(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty events for both: all have arrived at the one while the other's first attempts still hang."""
+    set_timeout(monkeypatch, 60.0)
+    monkeypatch.setattr(delivery, "_LAST", 0.0)
+    with receivers.behaving(receivers.hang) as address:
+        bad, good = subscribe(session, f"http://{address}/"), subscribe(session, receiver.url)
+        for number in range(20):
+            happen(session, dag_id=f"d{number}")
+        events.fan_out([delivery.prepare])
+        stopping, beats = threading.Event(), []
+
+        def beat() -> None:
+            beats.append(1)
+            arrived = select(Delivery).where(
+                Delivery.webhook_id == good.webhook_id, Delivery.delivered_at.is_not(None)
+            )
+            if len(session.scalars(arrived).all()) == 20 or len(beats) > 5000:
+                stopping.set()
+
+        delivery.run(stopping, 0.01, beat)
+    session.expire_all()
+    assert len(receiver.requests) == 20
+    hanging = session.scalars(select(Delivery).where(Delivery.webhook_id == bad.webhook_id)).all()
+    assert {(row.attempts, row.last_error) for row in hanging} == {(1, None), (0, None)}
+    assert sum(row.attempts for row in hanging) == delivery._CONCURRENCY_OF_WEBHOOK
+
+
+def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no tenant has all places, however many webhooks it makes."""
+    room = delivery.Room(slow={"slow"})
+    assert (room.of("slow", None), room.of("quick", None)) == (1, delivery._CONCURRENCY_OF_WEBHOOK)
+    for number in range(8):
+        free = room.of(f"w{number}", "greedy")
+        room.take(f"w{number}", "greedy", free)
+    assert room.of("another", "greedy") == 0
+    assert room.of("w", "modest") == delivery._CONCURRENCY_OF_WEBHOOK
+    set_timeout(monkeypatch, 0.2)
+    with receivers.behaving(receivers.hang) as address, closing(sending.Courier()) as courier:
+        subscribe(session, f"http://{address}/")
+        for number in range(3):
+            happen(session, dag_id=f"d{number}")
+        events.fan_out([delivery.prepare])
+        dispatcher = delivery.Dispatcher(courier)
+        monkeypatch.setattr(delivery, "_CONCURRENCY_OF_WEBHOOK", 2)
+        assert dispatcher.take() == 2
+        while dispatcher.under_way:
+            dispatcher.wait(1)
+            dispatcher.record()
+        assert dispatcher.take() == 1
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemExit, KeyboardInterrupt])
+def test_whatever_is_raised_while_sending_is_an_outcome(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Of that delivery alone."""
+    bad, good = subscribe(session, "http://127.0.0.1:9/bad"), subscribe(session, receiver.url)
+    real = sending._exchange
+
+    async def exchange(request: Any, heard: list[int]) -> None:
+        if request.url.path == "/bad":
+            raise error
+        await real(request, heard)
+
+    monkeypatch.setattr(sending, "_exchange", exchange)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    assert delivery.deliver() == 2
+    assert of(session, good).delivered_at is not None
+    assert of(session, bad).last_error in {error.__name__, "RuntimeError"}
+
+
+def test_a_loop_that_hangs_is_replaced(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What blocks it is recorded as out of time, and the next deliveries go out."""
+    import time
+
+    set_timeout(monkeypatch, 0.2)
+    monkeypatch.setattr(sending.Courier, "GRACE", 0.3)
+    released, real = threading.Event(), sending._exchange
+
+    async def exchange(request: Any, heard: list[int]) -> None:
+        if request.url.path == "/bad":
+            released.wait(20)  # blocks the loop itself, as a defect of a library might
+        await real(request, heard)
+
+    monkeypatch.setattr(sending, "_exchange", exchange)
+    bad = subscribe(
+        session, "http://127.0.0.1:9/bad", retry_policy={"max_attempts": 1, "backoff_seconds": [1]}
+    )
+    happen(session)
+    events.fan_out([delivery.prepare])
+    started = time.monotonic()
+    delivery.deliver()
+    assert time.monotonic() - started < 15
+    assert of(session, bad).last_error == "TimeoutError"
+    good = subscribe(session, receiver.url)
+    happen(session, dag_id="later")
+    events.fan_out([delivery.prepare])
+    session.execute(update(Delivery).where(Delivery.webhook_id == bad.webhook_id).values(due_at=None))
+    delivery.deliver()
+    released.set()
+    assert of(session, good).delivered_at is not None
+
+
+def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, receiver: Receiver) -> None:
+    """Its workers were killed, each in the middle of an attempt: the policy counts those attempts."""
+    webhook = subscribe(session, receiver.url)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    for _ in range(2):
+        assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
+        session.execute(update(Delivery).values(due_at=db.now()))
+    delivery.deliver()
+    row = of(session, webhook)
+    assert (row.due_at, row.delivered_at, row.last_error) == (None, None, "NoOutcome")
+    assert receiver.requests == []
+
+
+def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -> None:
+    """What becomes of the attempt is nobody's business any more."""
+    webhook = subscribe(session, "http://127.0.0.1:9/")
+    happen(session)
+    events.fan_out([delivery.prepare])
+    (attempt,) = delivery.claim(session, lease=timedelta(seconds=60))
+    service.delete(session, webhook)
+    session.flush()
+    delivery.record(session, delivery.Outcome(attempt, 200, None))
+    assert session.scalars(select(Delivery)).all() == []
+    assert delivery.deliver() == 0
+
+
+def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> None:
+    """An attempt outlived its lease: the next worker's success stands, and so does a late success."""
+    webhook = subscribe(session, "http://127.0.0.1:9/")
+    happen(session)
+    events.fan_out([delivery.prepare])
+    (first,) = delivery.claim(session, lease=timedelta(seconds=60))
+    session.execute(update(Delivery).values(due_at=db.now()))
+    (second,) = delivery.claim(session, lease=timedelta(seconds=60))
+    delivery.record(session, delivery.Outcome(first, None, "TimeoutError"))
+    assert of(session, webhook).last_error is None
+    delivery.record(session, delivery.Outcome(second, 204, None))
+    delivery.record(session, delivery.Outcome(first, 500, None))
+    assert (of(session, webhook).last_status, of(session, webhook).due_at) == (204, None)
+
+
+def test_an_outcome_that_cannot_be_written_down_waits(
+    session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the database refuses does not keep the others from being written down."""
+    bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
+    happen(session)
+    events.fan_out([delivery.prepare])
+    real, refuse = delivery.record, [True]
+
+    def record_(own: Any, outcome: Any) -> None:
+        if refuse[0] and outcome.attempt.webhook_id == bad.webhook_id:
+            raise RuntimeError("the database is away")
+        real(own, outcome)
+
+    monkeypatch.setattr(delivery, "record", record_)
+    with closing(sending.Courier()) as courier:
+        dispatcher = delivery.Dispatcher(courier)
+        dispatcher.take()
+        dispatcher.wait_for_all(10)
+        assert dispatcher.record() == 1
+        assert of(session, good).delivered_at is not None
+        refuse[0] = False
+        assert dispatcher.record() == 1
+    assert of(session, bad).delivered_at is not None
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 10), (2, 30), (3, 60), (9, 60)])

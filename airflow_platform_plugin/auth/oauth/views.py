@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, request
 
 from airflow_platform_plugin import airflow_compat, db
 from airflow_platform_plugin.auth.oauth import consent, server
@@ -159,9 +159,9 @@ def metadata() -> Response:
     """Tell clients where everything is (RFC 8414)."""
     return jsonify(
         server.metadata(
-            authorize=url_for("platform_oauth_pages.ask", _external=True),
-            token=url_for("platform_oauth.token", _external=True),
-            revoke=url_for("platform_oauth.revoke", _external=True),
-            introspect=url_for("platform_oauth.introspect", _external=True),
+            authorize=server.url_of("platform_oauth_pages.ask"),
+            token=server.url_of("platform_oauth.token"),
+            revoke=server.url_of("platform_oauth.revoke"),
+            introspect=server.url_of("platform_oauth.introspect"),
         )
     )

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from airflow_platform_plugin import airflow_compat, db
 from airflow_platform_plugin.airflow_compat import DagModel, DagRun
@@ -60,7 +62,16 @@ def advance() -> int:
         ids = list(session.scalars(found))
     if not ids:
         _bag.cache_clear()
-    return sum(_advance(backfill_id) for backfill_id in ids)
+    return sum(_advance_safely(backfill_id) for backfill_id in ids)
+
+
+def _advance_safely(backfill_id: str) -> int:
+    """A round of one backfill. Whatever goes wrong, the others have their turn too."""
+    try:
+        return _advance(backfill_id)
+    except Exception:
+        log.exception("Backfill %s could not go on and will be tried again", backfill_id)
+        return 0
 
 
 def _advance(backfill_id: str) -> int:
@@ -76,8 +87,8 @@ def _advance(backfill_id: str) -> int:
     except IntegrityError:
         log.info("A run of backfill %s was made by somebody else at the same moment", backfill_id)
         return 0
-    except DBAPIError:
-        raise  # the database is away: for the next round, not the end of a backfill
+    except (DBAPIError, SQLAlchemyTimeout, StaleDataError):
+        raise  # the database is away or busy: for the next round, not the end of a backfill
     except Exception as error:
         log.exception("Backfill %s cannot go on", backfill_id)
         with db.transaction() as session:

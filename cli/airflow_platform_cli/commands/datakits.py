@@ -73,6 +73,22 @@ def schema(output: OutputOption = Format.JSON) -> None:
         show(client.datakits.schema(), output)
 
 
+# What a deployment has a default for; the SDK calls the API's timeout of a try try_timeout.
+RESETTABLE = (
+    "configuration",
+    "schedule",
+    "notifications",
+    "connections",
+    "retries",
+    "retry_delay",
+    "try_timeout",
+    "catchup",
+    "start_date",
+    "max_active_runs",
+    "auto_rollback",
+)
+
+
 @app.command()
 def deploy(
     name: DataKitArgument,
@@ -86,22 +102,43 @@ def deploy(
         dict[str, Any] | None,
         typer.Option(parser=json_object, metavar="JSON", help="Values for the kit's configuration."),
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="What it is deployed for.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, and show what would be.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Until Airflow runs it, or cannot.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at the most.")] = 120.0,
+    reset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD", help="Set a field back to its default, such as schedule. Repeatable."),
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Reset every field that is not given. By default it keeps its value."),
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="Reason, stored with the revision.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, and show the difference.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the deployment is active or has failed.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait, at the most.")] = 120.0,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Run a DataKit (its newest version, or NAME@VERSION) in an environment."""
+    """Run a DataKit (its newest version, or NAME@VERSION) in an environment.
+
+    On an existing deployment, what you do not give keeps its value: secrets, connections, mails too.
+    """
+    given = {"configuration": config, "schedule": schedule}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    resets: dict[str, Any] = dict.fromkeys(reset or [])
+    if unknown := [name for name in resets if name not in RESETTABLE]:
+        raise typer.BadParameter(f"--reset takes {', '.join(RESETTABLE)}; not {', '.join(unknown)}.")
+    if both := [name for name in resets if name in fields]:
+        raise typer.BadParameter(f"{', '.join(both)} is given and reset at once.")
     with connect() as client:
         deployment = client.datakits.deploy(
             name,
             environment,
             namespace=namespace,
-            configuration=config,
-            schedule=schedule,
             dry_run=dry_run,
             reason=reason,
+            replace=replace,
+            **fields,
+            **resets,
         )
         if wait and not dry_run:
             client.datakits.wait_for_deployment(deployment.id, timeout=timeout, on_progress=_tell)

@@ -1,8 +1,10 @@
 """``airflow-cli query``."""
 
+import warnings
 from typing import Annotated
 
 import typer
+from airflow_platform.exceptions import TruncatedResultWarning
 
 from airflow_platform_cli.arguments import assignments
 from airflow_platform_cli.output import Format, OutputOption, note, show, show_list
@@ -21,13 +23,16 @@ def query(
 ) -> None:
     """Run a SQL query."""
     parameters = assignments(param or []) or None
-    with connect() as client:
+    with connect() as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncatedResultWarning)  # said below, in every format
         result = client.analytics.query(sql, parameters=parameters, database=database, limit=limit)
     if output is not Format.TABLE:
         show(result, output)
-        return
-    columns = result.data[0].keys() if result.data else ()
-    if columns:
-        show_list(result.data, list(columns), output)
-    more = ", and there are more" if result.truncated else ""
-    note(f"{len(result.data)} rows{more}")
+    elif result.columns:
+        show_list(result.data, [column.name for column in result.columns], output)
+    if output is Format.TABLE:
+        note(f"{len(result.data)} rows")
+    if result.truncated:
+        note(f"The result was cut: the query has more rows than these {len(result.data)}.")
+    for sentence in result.warnings:
+        note(sentence)

@@ -84,7 +84,7 @@ def logs(
             answer = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task, "try_number": attempt}
             show(answer | {"logs": text}, output)
             return
-        current, printed = 0, 0
+        current, headed, printed = 0, False, ""
         while True:
             # The state is asked before the log, so that the log of a finished task is whole.
             instance = client.tasks.get_instance(dag_id, task, run_id)
@@ -92,10 +92,12 @@ def logs(
             if instance.try_number:
                 preamble, text = _log(client, dag_id, task, run_id, instance.try_number)
                 if instance.try_number != current:
-                    current, printed = instance.try_number, 0
+                    current, headed, printed = instance.try_number, False, ""
+                if preamble and not headed:
                     print(preamble, end="")
-                print(text[printed:], end="", flush=True)
-                printed = max(printed, len(text))
+                    headed = True
+                print(_unseen(printed, text), end="", flush=True)
+                printed = text if len(text) > len(printed) else printed
             if finished or not follow:
                 break
             time.sleep(FOLLOW_INTERVAL)
@@ -107,7 +109,15 @@ def _log(client: PlatformClient, dag_id: str, task: str, run_id: str, attempt: i
     """Airflow's words on where the log was found, which change while the task runs, and the log."""
     text = client.tasks.get_logs(dag_id, task, run_id, attempt)
     preamble, mark, log = text.partition(LOG_PREAMBLE_END)
-    return (preamble + mark, log) if mark else ("", text)
+    if mark:
+        return preamble + mark, log
+    # Before a task has written anything Airflow answers with an empty line, which is no part of the log.
+    return "", text if text.strip() else ""
+
+
+def _unseen(printed: str, text: str) -> str:
+    """Return what of the log was not printed yet; all of it where it begins otherwise than before."""
+    return "" if printed.startswith(text) else text.removeprefix(printed)
 
 
 def _find_run(client: PlatformClient, dag_id: str, date: Period | None) -> str:

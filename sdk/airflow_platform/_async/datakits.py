@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any, ClassVar
 
 from airflow_platform._async.pages import AsyncPage
 from airflow_platform._async.session import AsyncResource
-from airflow_platform._http import path
+from airflow_platform._http import UNSET, Unset, path
 from airflow_platform._listing import AsyncListing
 from airflow_platform.exceptions import DeploymentError, PlatformTimeoutError
 from airflow_platform.models import DataKit, Deployment, DeploymentStatus, Revision
@@ -122,34 +123,79 @@ class AsyncDataKits(AsyncResource):
         environment: str,
         *,
         namespace: str | None = None,
-        configuration: Mapping[str, Any] | None = None,
-        schedule: str | None = None,
-        notifications: Mapping[str, Sequence[str]] | None = None,
+        configuration: Mapping[str, Any] | Unset | None = UNSET,
+        schedule: str | Unset | None = UNSET,
+        notifications: Mapping[str, Sequence[str]] | Unset | None = UNSET,
+        connections: Sequence[str] | Unset | None = UNSET,
+        retries: int | Unset | None = UNSET,
+        retry_delay: float | Unset | None = UNSET,
+        try_timeout: float | Unset | None = UNSET,
+        catchup: bool | Unset | None = UNSET,
+        start_date: datetime | Unset | None = UNSET,
+        max_active_runs: int | Unset | None = UNSET,
+        auto_rollback: Mapping[str, int] | Unset | None = UNSET,
+        reason: str | None = None,
+        replace: bool = False,
+        force: bool = False,
         dry_run: bool = False,
         wait: bool = False,
         timeout: float = 120.0,
         on_progress: Callable[[DeploymentStatus], None] | None = None,
-        **options: Any,  # noqa: ANN401 - whatever else the platform's deployments take
     ) -> Deployment:
         """Run a DataKit as a DAG in an environment.
 
-        ``options`` are the platform's, such as ``retries``, ``timeout`` of a try as ``try_timeout``,
-        ``connections``, ``reason``, ``auto_rollback={"after_failures": 3}`` or ``force=True``. A dry run
-        checks everything and writes nothing. ``wait`` waits as ``wait_for_deployment`` does.
+        Where the kit is deployed already, what is not given keeps its value; None resets it to its default.
+
+        Args:
+            datakit_id: An id, a name (its newest version), or ``name@version``.
+            environment: Such as ``production``.
+            namespace: The tenant's; by default ``default``.
+            configuration: Values for the kit's options. Options that are not named keep their value, too.
+            schedule: A cron expression, or ``@inputs``: whenever the kit's inputs are written.
+            notifications: Addresses, as ``{"on_success": […], "on_failure": […]}``.
+            connections: The Airflow connections that the kit gets.
+            retries: How often a try that failed is repeated.
+            retry_delay: Seconds between two tries.
+            try_timeout: Seconds that one try may take.
+            catchup: Whether intervals since ``start_date`` are run as well.
+            start_date: From when on it is scheduled.
+            max_active_runs: How many runs may be active at once.
+            auto_rollback: ``{"after_failures": 3}`` goes back by itself after so many failed runs.
+            reason: Is stored with the revision.
+            replace: Set everything, and reset what is not given.
+            force: Deploy a version that was rolled back here because its runs failed.
+            dry_run: Check everything, show the difference, and write nothing.
+            wait: Wait until Airflow has the DAG, as ``wait_for_deployment`` does.
+            timeout: Seconds to wait, at the most.
+            on_progress: Called with each new status while waiting.
+
+        Raises:
+            ConflictError: The platform can take none such now: a quota, a kit that the runner lacks.
+            DeploymentError: With ``wait``: Airflow cannot make a DAG of it.
+            PlatformTimeoutError: With ``wait``: it took longer than ``timeout``.
+            ValidationError: A value does not fit; the message names it.
         """
-        if "try_timeout" in options:
-            options["timeout"] = options.pop("try_timeout")
         body = {
             "environment": environment,
-            "namespace": namespace,
+            "namespace": _given(namespace),
             "configuration": configuration,
             "schedule": schedule,
             "notifications": notifications,
-            "dry_run": dry_run or None,
-            **options,
+            "connections": connections,
+            "retries": retries,
+            "retry_delay": retry_delay,
+            "timeout": try_timeout,
+            "catchup": catchup,
+            "start_date": start_date,
+            "max_active_runs": max_active_runs,
+            "auto_rollback": auto_rollback,
+            "reason": _given(reason),
+            "replace": replace or UNSET,
+            "force": force or UNSET,
+            "dry_run": dry_run or UNSET,
         }
         url = path("datakits", datakit_id, "deploy")
-        deployment = await self._session.fetch(Deployment, "POST", url, json=body)
+        deployment = await self._session.fetch(Deployment, "POST", url, json=body, nulls=True)
         if wait and not dry_run:
             await self.wait_for_deployment(deployment.id, timeout=timeout, on_progress=on_progress)
         return deployment
@@ -268,3 +314,7 @@ class AsyncDataKits(AsyncResource):
     async def _change(self, deployment_id: str, verb: str, body: dict[str, Any] | None = None) -> Deployment:
         url = path("datakits", "deployments", deployment_id, verb)
         return await self._session.fetch(Deployment, "POST", url, json=body)
+
+
+def _given(value: str | None) -> str | Unset:
+    return UNSET if value is None else value

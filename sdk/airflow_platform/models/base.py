@@ -60,6 +60,20 @@ class PageFields(Model, Generic[T]):
         items: list[T] = getattr(self, self.collection)
         return items
 
+    def __getitem__(self, index: int) -> T:
+        """Return one of the items that were fetched.
+
+        Raises:
+            IndexError: the item is not among them.
+        """
+        try:
+            return self.items[index]
+        except IndexError:
+            message = (
+                f"The page holds {len(self.items)} items of {self.total_entries}; iterate to reach the others"
+            )
+            raise IndexError(message) from None
+
     def __iter__(self) -> Any:  # noqa: ANN401 - the synchronous client's pages say of what
         # Pydantic's own would yield fields, and pages of the asynchronous client need to wait for the next.
         raise TypeError("Pages of the asynchronous client are iterated with 'async for'")

@@ -43,13 +43,13 @@ class Revision(Model):
 
 
 class Deployment(Revision):
-    """A version of a DataKit that runs as a DAG in one environment; a dry run's has no id."""
+    """A version of a DataKit that runs as a DAG in one environment; those of a dry run have no id."""
 
     id: str = ""
     datakit: str
     environment: str
     namespace: str | None = None
-    dag_id: str | None = None
+    dag_id: str = ""
     bad_versions: list[str] = []
     retired_at: Moment | None = None
 

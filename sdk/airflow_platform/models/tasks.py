@@ -16,7 +16,7 @@ class Task(Model):
     trigger_rule: str | None = None
     depends_on_past: bool | None = None
     is_mapped: bool | None = None
-    retries: float | None = None
+    retries: int | None = None
     retry_delay: Duration | None = None
     execution_timeout: Duration | None = None
     pool: str | None = None

@@ -1,0 +1,37 @@
+"""Keys of all kinds, committed, for Airflow reads on connections of its own."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def with_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., Any]]:
+    """Make requests with an administrator's key of those limits."""
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin import db
+    from airflow_platform_plugin.auth import service
+    from airflow_platform_plugin.auth.models import ApiKey
+
+    def make(**limits: Any) -> Callable[..., SimpleNamespace]:
+        with db.transaction() as session:
+            _, key = service.create(session, name="k", user_id=user_id("admin"), **limits)
+
+        def request(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
+            answer = app.test_client().open(
+                path, method=method, headers={"X-API-Key": key, "Accept": "application/json"}, **kwargs
+            )
+            return SimpleNamespace(
+                status=answer.status_code,
+                json=answer.get_json(silent=True),
+                text=answer.get_data(as_text=True),
+            )
+
+        return request
+
+    yield make
+    with db.transaction() as session:
+        session.execute(delete(ApiKey))
