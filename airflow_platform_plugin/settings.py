@@ -142,6 +142,14 @@ class Settings(BaseModel):
         description="The longest that one analytics query may run, in seconds. "
         "Keep it below `[webserver] web_server_worker_timeout`, which ends the whole web worker.",
     )
+    query_max_bytes: Annotated[int, Field(ge=1000)] = Field(
+        default=10_000_000, description="The longest that the rows of one analytics query may be, as JSON."
+    )
+    query_max_memory: Annotated[int, Field(ge=33_554_432)] = Field(
+        default=536_870_912,
+        description="The bytes of memory that one analytics query on a DuckDB or SQLite file may use: it "
+        "runs on the webserver's host.",
+    )
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."
     )

@@ -3,7 +3,7 @@
 There are two processes. This one, which the runner has started, watches; the kit is its child, loaded and
 called there. This one gets SIGTERM from the runner, or from Linux when the task's process is gone, which then
 could not do it itself. Then the kit has so many seconds to end, and what is left after that, or after the
-kit's own end, is killed. Whatever loses its parent becomes a child of this process, so that nothing escapes by
+kit's own end, is killed. A process that loses its parent becomes a child of this one, so nothing escapes by
 a group or a session of its own. If this process itself is killed, Linux kills the kit.
 
 Elsewhere than on Linux there is the kit alone.
