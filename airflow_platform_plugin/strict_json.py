@@ -40,6 +40,14 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - any JSON
     return document
 
 
+def is_within(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether ``parse`` could have read a value: not nested too deeply, and nothing that no client reads."""
+    try:
+        return next(_errors(value, ()), None) is None
+    except ValidationFailed:
+        return False
+
+
 def require_text(parameters: Iterable[tuple[str, str]]) -> None:
     """Refuse parameters of a path or query string that hold what not every database stores.
 

@@ -8,17 +8,14 @@ from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
 from airflow_platform_plugin.auth import backend, cross_site
+from airflow_platform_plugin.auth import follow as auth_follow
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import follow
-from airflow_platform_plugin.connections import holding as connection_holding
-from airflow_platform_plugin.connections import usage as connection_usage
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import deployment_api as deployments
-from airflow_platform_plugin.datakits import holding as datakit_holding
-from airflow_platform_plugin.datakits import usage as datakit_usage
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
@@ -28,9 +25,8 @@ from airflow_platform_plugin.runs.backfill import api as backfill
 from airflow_platform_plugin.runs.bulk import api as bulk
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import api as tenants
-from airflow_platform_plugin.tenants import holdings, roles
+from airflow_platform_plugin.tenants import roles
 from airflow_platform_plugin.webhooks import api as webhooks
-from airflow_platform_plugin.webhooks import holding as webhook_holding
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +49,8 @@ BLUEPRINTS = [
 
 def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
+    auth_follow.install()
+    roles.install()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     if db.is_migrating():
@@ -71,13 +69,6 @@ def install(app: Flask) -> None:
     openapi_views.install(app)
     _create_permissions(app)
     roles.keep_up()
-    holdings.install(
-        datakit_holding.DEPLOYMENTS,
-        datakit_holding.KITS,
-        webhook_holding.HOLDING,
-        connection_holding.HOLDING,
-    )
-    connection_usage.install(datakit_usage.USERS)
     follow.install()
     airflow_compat.on_login(app, roles.welcome)
 
@@ -96,9 +87,10 @@ def _create_permissions(app: Flask) -> None:
 
     Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
     """
-    declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
+    found = [declared(view) for view in app.view_functions.values()]
+    needed = [each for each in found if each is not None and _needs_permission(each)]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared if _needs_permission(endpoint)}):
+        for scope in sorted({str(each.scope) for each in needed}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")

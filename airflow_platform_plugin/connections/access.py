@@ -1,19 +1,21 @@
 """Who may see and change which connection, and what a tenant's may reach."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import or_, true
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.connections import hosts
+from airflow_platform_plugin.connections import names, reach, references
 from airflow_platform_plugin.connections.found import Found
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.errors import FieldError, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.errors import Conflict, PermissionDenied
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
 
 READ, WRITE, EXPORT = "connections:read", "connections:write", "connections:export"
+
+_TAKEN = "This connection_id is taken"
 
 
 def may_see(found: Found, by: Principal, scope: str = READ) -> bool:
@@ -53,23 +55,72 @@ def owner(session: Session, tenant_id: str | None, by: Principal) -> str | None:
     return None if tenant_id is None else tenants.of_new(session, tenant_id, reach=reach)
 
 
-def require_allowed(session: Session, tenant_id: str | None, fields: dict[str, Any], by: Principal) -> None:
-    """Hold a connection against what its tenant and the caller may use.
+def require_unclaimed(connection_id: str, by: Principal) -> None:
+    """Refuse a name that the environment or a secrets backend has. No transaction may be open.
 
     Raises:
-        ValidationFailed: a host is outside, and the tenant has not the feature ``external_connections``.
-        PermissionDenied: it opens files of the server, and the caller's right is for some tenants alone.
+        Conflict: it has. A tenant learns no more than that the name is taken.
+        ServiceUnavailable: a secrets backend does not answer.
     """
-    if hosts.is_file(fields["connection_type"]):
-        if by.reach(WRITE) is not None:
-            _deny(f"A connection of type {fields['connection_type']} opens files of the server; to make one")
-        return
-    if tenant_id is None or tenants.has_feature(tenants.get(session, tenant_id), "external_connections"):
-        return
-    message = "is not among the internal hosts, and the tenant has not the feature external_connections"
-    outside = hosts.outside(fields, settings.get().internal_hosts)
-    if outside:
-        raise ValidationFailed([FieldError.at(path, message) for path in outside])
+    if names.is_claimed(connection_id):
+        raise claimed(connection_id, by)
+
+
+def claimed(connection_id: str, by: Principal) -> Conflict:
+    """The error for a name that the environment or a secrets backend has."""
+    message = _TAKEN
+    if by.reach(WRITE) is None:
+        message = (
+            f"Connection '{connection_id}' is in the environment or a secrets backend, which Airflow asks "
+            "before the database; choose another connection_id"
+        )
+    return Conflict(message, connection_id=connection_id)
+
+
+def require_free(taken: Iterable[Found], connection_id: str, by: Principal) -> None:
+    """Refuse a name that a connection has, in whatever case; names are the same for all tenants.
+
+    Raises:
+        Conflict: it is taken. The error does not say that it is another tenant's; that can be guessed.
+    """
+    for found in taken:
+        seen = may_see(found, by)
+        message = f"Connection '{found.connection_id}' already exists" if seen else _TAKEN
+        raise Conflict(message, connection_id=connection_id)
+
+
+def require_allowed(
+    session: Session, tenant_id: str | None, fields: dict[str, Any], by: Principal, *, approving: bool
+) -> bool:
+    """Hold a connection to what its tenant and the caller may have.
+
+    Args:
+        session: the database.
+        tenant_id: whose the connection is, or will be.
+        fields: all its fields.
+        by: the caller.
+        approving: whether the request would approve what a tenant could not write itself; the caller's right
+            for all tenants makes it so.
+
+    Returns:
+        Whether the connection needs an administrator's approval, and has it.
+
+    Raises:
+        ValidationFailed: a host or a field of extra is not the tenant's to have, or extra names a connection
+            that is not.
+        PermissionDenied: the type is not for tenants.
+    """
+    if tenant_id is None:
+        return False
+    approved = approving and by.reach(WRITE) is None and bool(reach.unapproved(fields))
+    standing = reach.standing_of(session, tenant_id, approved=approved)
+    reach.require_fields(fields, standing)
+    extra = fields.get("extra") or {}
+    if approved:
+        references.require_seen(session, extra, lambda other: may_see(other, by))
+    else:
+        references.require_of_tenant(session, extra, tenant_id)
+    return approved
 
 
 def _deny(what: str) -> None:

@@ -6,6 +6,7 @@ The document has an object for each connection, by its name, with Airflow's name
 """
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -19,6 +20,10 @@ FORMATS = ("json", "yaml", "env")
 YAML = "application/yaml"  # RFC 9512
 
 Document = dict[str, Any]
+
+# YAML reads 1:30:00 as a number to the base of 60, in time that grows with the square.
+_NUMBER = re.compile(r"[-+0-9_.:xXa-fA-F]+")
+_LONGEST_NUMBER = 100
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -65,14 +70,43 @@ def _parse_json(content: str) -> Any:  # noqa: ANN401 - any JSON
 
 def _parse_yaml(content: str) -> Any:  # noqa: ANN401 - any JSON
     try:
-        # A few aliases of aliases stand for more than memory holds, and no export has any.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=_LOADER)):
-            raise ValidationFailed.of("content", message="must have no YAML aliases")
+        _require_plain(content)
         document = yaml.load(content, Loader=_LOADER)  # noqa: S506 - a safe loader
         # Through JSON: dates become texts, and what no JSON has is refused.
         return strict_json.parse(json.dumps(document, default=str).encode())
     except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
         raise ValidationFailed.of("content", message="is not valid YAML") from error
+
+
+def _require_plain(content: str) -> None:
+    """Refuse what no export has and what would take a parser long, before anything is built of it.
+
+    Raises:
+        ValidationFailed: it has aliases, of which a few stand for more than memory holds; tags; numbers
+            without an end; or is nested too deeply, for which libyaml's time grows with the square.
+        yaml.YAMLError: it is not YAML.
+    """
+    depth = 0
+    for event in yaml.parse(content, Loader=_LOADER):  # lazy: nothing behind the first offence is read
+        match event:
+            case yaml.AliasEvent():
+                raise ValidationFailed.of("content", message="must have no YAML aliases")
+            case yaml.CollectionStartEvent():
+                depth += 1
+            case yaml.CollectionEndEvent():
+                depth -= 1
+            case yaml.ScalarEvent(implicit=(True, _), value=value) if _is_endless(value):
+                raise ValidationFailed.of("content", message="has a number that is too long")
+        if depth > strict_json.MAX_DEPTH:
+            raise ValidationFailed.of(
+                "content", message=f"is nested deeper than {strict_json.MAX_DEPTH} levels"
+            )
+        if getattr(event, "tag", None):
+            raise ValidationFailed.of("content", message="must have no YAML tags")
+
+
+def _is_endless(value: str) -> bool:
+    return len(value) > _LONGEST_NUMBER and bool(_NUMBER.fullmatch(value))
 
 
 def _parse_env(content: str) -> Document:

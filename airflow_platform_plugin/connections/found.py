@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow.exceptions import AirflowException
+from cryptography.fernet import InvalidToken
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import strict_json
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import masking
 from airflow_platform_plugin.connections.models import PlatformConnection
@@ -53,6 +56,26 @@ class Found:
         return self.known.tenant_id if self.known else None
 
     @property
+    def is_approved(self) -> bool:
+        """Whether an administrator has approved what its tenant could not have written."""
+        return bool(self.known and self.known.approved)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it was given to all tenants, who may query it; not yet, where Airflow's pages made it."""
+        return self.own is not None and self.tenant_id is None
+
+    @property
+    def has_password(self) -> bool:
+        """Whether it has one; it is not decrypted for that."""
+        return bool(self.row._password)  # noqa: SLF001 - as in the table
+
+    @property
+    def hides_extra(self) -> bool:
+        """Whether extra is not a JSON object that can be shown, and so is hidden as a whole."""
+        return _parse(self.row) is None
+
+    @property
     def host(self) -> str | None:
         """The host, without the password that a URI may have in it."""
         return masking.mask_text(self.row.host) if self.row.host else self.row.host
@@ -65,8 +88,8 @@ class Found:
     @property
     def secrets_set(self) -> list[str]:
         """What is set and not shown: ``password``, ``extra.private_key``."""
-        found = ["password"] if self.row.password else []
-        if _parse(self.row) is None:
+        found = ["password"] if self.has_password else []
+        if self.hides_extra:
             found.append("extra")
         shown = {"extra": self.extra, "host": self.host}
         return found + [
@@ -101,8 +124,25 @@ class Found:
     @property
     def stored(self) -> dict[str, Any]:
         """Every field as it is stored."""
-        fields = {name: getattr(self.row, COLUMNS.get(name, name)) for name in PLAIN}
-        return {**fields, "password": self.row.password, "extra": self.stored_extra}
+        return {**fields_of(self.row), "password": self.row.password}
+
+
+def fields_of(row: Connection) -> dict[str, Any]:
+    """The fields of a connection but its password, under our names."""
+    plain = {name: getattr(row, COLUMNS.get(name, name)) for name in PLAIN}
+    return {**plain, "extra": _parse(row) or {}}
+
+
+def detached(row: Connection) -> Connection:
+    """A copy that belongs to no session, for another thread or after the transaction; it keeps the id."""
+    copy = Connection(conn_id=row.conn_id)
+    for name in PLAIN:
+        column = COLUMNS.get(name, name)
+        setattr(copy, column, getattr(row, column))
+    copy.id = row.id
+    copy._password, copy.is_encrypted = row._password, row.is_encrypted  # noqa: SLF001 - as encrypted
+    copy._extra, copy.is_extra_encrypted = row._extra, row.is_extra_encrypted  # noqa: SLF001
+    return copy
 
 
 def find(session: Session, connection_id: str, *, lock: bool = False) -> Found | None:
@@ -120,15 +160,16 @@ def with_own(session: Session, rows: list[Connection]) -> list[Found]:
 
 
 def _parse(row: Connection) -> dict[str, Any] | None:
-    """Extra, an empty object where there is none; None where it is no object: Airflow takes any text.
+    """Extra, an empty object where there is none; None where it is nothing that can be shown.
 
-    It warns of that, where nobody who could mend it reads it.
+    Airflow takes any text, nested however deeply, and warns of that, where nobody who could mend it reads it.
+    Nor must one that was encrypted with a key that is gone fail a whole list.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        text = row.get_extra()
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = row.get_extra()
         extra = json.loads(text) if text else {}
-    except ValueError:
+    except (AirflowException, InvalidToken, ValueError, RecursionError):
         return None
-    return extra if isinstance(extra, dict) else None
+    return extra if isinstance(extra, dict) and strict_json.is_within(extra) else None

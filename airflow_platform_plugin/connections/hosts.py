@@ -1,105 +1,126 @@
-"""Whether a connection stays inside: every host that it names fits ``[platform] internal_hosts``. Pure.
-
-Names are compared as names: what DNS says of one when it is used may be another thing than what it says
-now. Whatever is not plainly a name or an address is outside.
-"""
+"""Every place in which a connection names a host, and what is wrong with the way it does. Pure."""
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_platform_plugin.connections import addresses
+from airflow_platform_plugin.connections.kinds import Kind, Path, Problem
+
 # What hooks call a host in extra, in whole or in part.
-_WORDS = ("host", "endpoint", "url", "uri", "server", "proxy", "proxies", "broker", "node", "address", "dsn")
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
-# Connections whose host is a path, and which open what is there.
-_FILES = {"duckdb", "fs", "sqlite"}
+_WORDS = (
+    "host", "endpoint", "url", "uri", "server", "proxy", "proxies", "broker", "node", "address", "account",
+    "seed", "peer", "bootstrap", "cluster", "gateway", "tunnel", "remote", "ip",
+)  # fmt: skip
+# A database's name; drivers that put a URL together would read more than that out of anything else.
+_DATABASE = re.compile(r"[\w$.# -]{1,128}")
+# A URL of a site: no spaces, no backslashes, nothing beyond ASCII, which libraries read differently.
+_SITE = re.compile(r"(?:https?://)?[A-Za-z0-9._~:@%!$&'()*+,;=/?\[\]-]+")
+_PORTS = {"http": 80, "https": 443}
+
+MOST = 20
 
 
-def is_file(connection_type: str) -> bool:
-    """Whether a connection of that type opens files where it is used, instead of talking to a host."""
-    return connection_type.partition("+")[0].lower() in _FILES
+@dataclass(frozen=True)
+class Named:
+    """A host, and where it is named.
 
-
-def outside(fields: dict[str, Any], internal: str) -> list[tuple[str, ...]]:
-    """The fields that name a host outside, or ``("host",)`` where none is named at all.
-
-    Args:
-        fields: a connection's ``host``, ``schema`` and ``extra``.
-        internal: networks, names and patterns of names, separated by commas; one after ``!`` is an exception.
+    Attributes:
+        path: the field: ``("extra", "endpoint_url")``.
+        host: the name or address as ``addresses.normal`` has it, or the text that could not be read.
+        port: the port; None where it is not known.
     """
-    named = list(_named(fields))
-    if not named:
-        return [("host",)]
-    return list(dict.fromkeys(path for path, host in named if not is_internal(host, internal)))
+
+    path: Path
+    host: str
+    port: int | None
 
 
-def is_internal(host: str, internal: str) -> bool:
-    """Whether a name or an address is inside."""
-    host = host.lower().removesuffix(".")
-    rules = [rule.strip().lower() for rule in internal.split(",") if rule.strip()]
-    if any(_fits(host, rule[1:]) for rule in rules if rule.startswith("!")):
-        return False
-    return any(_fits(host, rule) for rule in rules if not rule.startswith("!"))
+def in_known(fields: dict[str, Any], kind: Kind) -> tuple[list[Named], list[Problem]]:
+    """The one host of a connection whose type is known, and what no such connection may be like."""
+    problems: list[Problem] = []
+    schema, host = fields.get("schema"), fields.get("host") or ""
+    if kind.schemas is not None:
+        if schema and schema not in kind.schemas:
+            problems.append((("schema",), f"must be one of {', '.join(sorted(kind.schemas))}"))
+    elif schema and not _DATABASE.fullmatch(schema):
+        problems.append(
+            (("schema",), "must be the name of a database: letters, digits, spaces and _ $ . # -")
+        )
+    if not host:
+        problems.append((("host",), "is needed: a tenant's connection must say where it leads"))
+        return [], problems
+    named = _site(fields, host) if kind.is_http else [_only(host, fields.get("port") or kind.port)]
+    return named, problems
 
 
-def _fits(host: str, rule: str) -> bool:
-    address = _address(host)
-    if address is None:
-        return bool(_NAME.fullmatch(host)) and fnmatchcase(host, rule)
+def in_others(fields: dict[str, Any]) -> list[Named]:
+    """The hosts of a connection of a type that only the operator knows: in each field that could name one."""
+    port = fields.get("port")
+    found = list(_read(("host",), fields.get("host") or "", port))
+    for name in ("schema", "login"):
+        if _is_uri(text := fields.get(name) or ""):
+            found += _read((name,), text, port)
+    found += _in_extra(fields.get("extra") or {}, ("extra",), port, told=False)
+    return found
+
+
+def may_name_host(name: str, value: str) -> bool:
+    """Whether a field of extra could name a host, by its own name or by what is in it."""
+    return any(word in name.lower() for word in _WORDS) or _is_uri(value)
+
+
+def _only(host: str, port: int | None) -> Named:
+    return Named(("host",), addresses.normal(host), port)
+
+
+def _site(fields: dict[str, Any], host: str) -> list[Named]:
+    """The host of a connection over HTTP, whose host may be a URL and whose port then comes behind it."""
+    url = host if "://" in host else f"{fields.get('schema') or 'http'}://{host}"
     try:
-        return address in ip_network(rule, strict=False)
+        if not _SITE.fullmatch(host):
+            raise ValueError(host)  # noqa: TRY301 - read no further
+        split = urlsplit(url)
+        ports = {split.port, fields.get("port")} - {None} or {_PORTS.get(split.scheme)}
     except ValueError:
-        return False
+        return [Named(("host",), host, None)]
+    name = addresses.normal(split.hostname or "")
+    return [Named(("host",), name, port) for port in sorted(ports, key=str)]
 
 
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _named(fields: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where hosts are named, and how."""
-    if host := fields.get("host"):
-        yield from ((("host",), name) for name in _hosts(host))
-    if _is_uri(schema := fields.get("schema") or ""):
-        yield from ((("schema",), name) for name in _hosts(schema))
-    yield from _in_extra(fields.get("extra") or {}, ("extra",), told=False)
-
-
-def _in_extra(value: Any, path: tuple[str, ...], *, told: bool) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401 - any JSON
-    """The hosts in extra: below a name that tells so, and in whatever is a URI."""
+def _in_extra(value: Any, path: Path, port: int | None, *, told: bool) -> Iterator[Named]:  # noqa: ANN401 - any JSON
+    """The hosts in extra: below a name that says so, and in whatever is a URI."""
     match value:
         case dict():
             for name, inner in value.items():
                 tells = told or any(word in name.lower() for word in _WORDS)
-                yield from _in_extra(inner, (*path, name), told=tells)
+                yield from _in_extra(inner, (*path, name), port, told=tells)
         case list():
             for index, inner in enumerate(value):
-                yield from _in_extra(inner, (*path, str(index)), told=told)
+                yield from _in_extra(inner, (*path, str(index)), port, told=told)
         case str() if value and (told or _is_uri(value)):
-            yield from ((path, name) for name in _hosts(value))
+            yield from _read(path, value, port)
 
 
 def _is_uri(text: str) -> bool:
     return "//" in text or "@" in text
 
 
-def _hosts(text: str) -> Iterator[str]:
-    """The hosts in a host, a URI or several of them; what cannot be read comes as it is, and fits nothing."""
-    if _address(text.strip("[]")) is not None:
-        yield text.strip("[]")
+def _read(path: Path, text: str, port: int | None) -> Iterator[Named]:
+    """The hosts in a host, a URI or several of them; what cannot be read comes as it is, and is no host."""
+    text = text.strip()
+    if not text:
         return
-    for part in re.split(r"[,;\s]+", text.strip()):
+    if addresses.parse(text.strip("[]")) is not None:
+        yield Named(path, addresses.normal(text), port)
+        return
+    for part in re.split(r"[,;\s]+", text, maxsplit=MOST):
         try:
             # Programs do not agree on what a backslash is.
             split = None if "\\" in part else urlsplit(part if "//" in part else f"//{part}")
+            host, own = (split.hostname, split.port) if split else (None, None)
         except ValueError:
-            split = None
-        yield (split and split.hostname) or part
+            host, own = None, None
+        yield Named(path, addresses.normal(host) if host else part, own or port)

@@ -13,35 +13,44 @@ from airflow_platform_plugin import airflow_compat
 
 MASK = "***"
 
-# Who logs in, in https://user:password@host. To the last @, for not everybody escapes one in a password.
-_USERINFO = re.compile(r"(?<=://)\S+(?=@)")
+_SPACES = re.compile(r"(\s+)")
 
 Extra = dict[str, Any]
 
 
 def mask(extra: Extra) -> Extra:
     """Extra as it may be shown."""
-    return {
-        name: _mask_all(value) if _is_secret(name) else _mask_inner(value) for name, value in extra.items()
-    }
+    return _mask_members(extra, airflow_compat.secret_names())
 
 
 def mask_text(text: str) -> str:
     """A host or another text as it may be shown: some are URIs, with a password in them."""
-    return _USERINFO.sub(MASK, text)
+    if "://" not in text:
+        return text
+    return "".join(_mask_word(word) for word in _SPACES.split(text))
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has that name is a secret."""
+    return _is_secret(name, airflow_compat.secret_names())
 
 
 def masked_paths(shown: Any, path: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401 - any JSON
     """Where masks are in what is shown, or was sent: ``extra.headers.Authorization``."""
+    return (".".join(found) for found in masked_at(shown, path))
+
+
+def masked_at(shown: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - any JSON
+    """The same, step by step."""
     match shown:
         case dict():
             for name, inner in shown.items():
-                yield from masked_paths(inner, (*path, name))
+                yield from masked_at(inner, (*path, name))
         case list():
             for index, inner in enumerate(shown):
-                yield from masked_paths(inner, (*path, str(index)))
+                yield from masked_at(inner, (*path, str(index)))
         case str() if is_masked(shown):
-            yield ".".join(path)
+            yield path
 
 
 def secrets(plain: Any, shown: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
@@ -90,12 +99,25 @@ def is_masked(value: Any) -> bool:  # noqa: ANN401 - any JSON
     return isinstance(value, str) and (value == MASK or f"://{MASK}@" in value)
 
 
-def _mask_inner(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _mask_word(word: str) -> str:
+    """Hide who logs in, in https://user:password@host: to the last @, which not everybody escapes."""
+    start, end = word.find("://") + 3, word.rfind("@")
+    return f"{word[:start]}{MASK}{word[end:]}" if 2 < start < end else word  # noqa: PLR2004 - the separator
+
+
+def _mask_members(extra: Extra, words: frozenset[str]) -> Extra:
+    return {
+        name: _mask_all(value) if _is_secret(name, words) else _mask_inner(value, words)
+        for name, value in extra.items()
+    }
+
+
+def _mask_inner(value: Any, words: frozenset[str]) -> Any:  # noqa: ANN401 - any JSON
     match value:
         case dict():
-            return mask(value)
+            return _mask_members(value, words)
         case list():
-            return [_mask_inner(item) for item in value]
+            return [_mask_inner(item, words) for item in value]
         case str():
             return mask_text(value)
         case _:
@@ -114,7 +136,7 @@ def _mask_all(value: Any) -> Any:  # noqa: ANN401 - any JSON
             return MASK
 
 
-def _is_secret(name: str) -> bool:
+def _is_secret(name: str, words: frozenset[str]) -> bool:
     # Headers have hyphens where Airflow's list has underscores: X-API-Key.
     plain = name.strip().lower().replace("-", "_")
-    return any(word in plain for word in airflow_compat.secret_names())
+    return any(word in plain for word in words)

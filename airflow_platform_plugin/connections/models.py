@@ -1,7 +1,7 @@
 """What the platform knows of a connection beside what Airflow does."""
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import Column, Integer, String
+from sqlalchemy import Boolean, Column, Integer, String
 
 from airflow_platform_plugin import db
 
@@ -21,6 +21,8 @@ class PlatformConnection(db.Base):
     created_at = Column(UtcDateTime)
     created_by = Column(String(256))
     updated_at = Column(UtcDateTime)
+    # An administrator has written its type and its extra for this tenant, which the tenant itself could not.
+    approved = Column(Boolean)
     last_tested_at = Column(UtcDateTime)
     last_test_status = Column(String(16))
     last_test_message = Column(String(500))

@@ -9,6 +9,7 @@ from airflow_platform_plugin.connections import formats
 from airflow_platform_plugin.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
+    LONGEST_NAME,
     LONGEST_SEARCH,
     AnswerSchema,
     Choice,
@@ -30,11 +31,17 @@ CONNECTION_ID = validate.Regexp(
     r"\A[A-Za-z0-9_#!().:-]{1,250}\Z",
     error="Must be 1 to 250 letters, digits and any of _ - . : # ! ( ).",
 )
-_TYPE = validate.Regexp(r"\A[A-Za-z0-9_+.-]{1,500}\Z", error="Is not the name of a type of connection.")
+# No dot: SQLAlchemy takes sqlite.pysqlite for sqlite+pysqlite.
+_TYPE = validate.Regexp(
+    r"\A[A-Za-z0-9_+-]{1,500}\Z",
+    error="Must be the name of a type of connection: letters, digits and any of _ + -.",
+)
 _LONGEST_COLUMN, _LONGEST_TEXT = 500, 5000
 # Of an import: as much as a body may have by default.
 _LONGEST_FILE = 1_000_000
 MOST_IMPORTED = 1000
+_MOST_MEMBERS = 1000
+_DEEPEST = 16
 # Words that stand in a path where names do.
 RESERVED = ("export", "import", "test")
 
@@ -46,6 +53,23 @@ def _passphrase(**options: Any) -> Text:  # noqa: ANN401 - marshmallow's
 def _name(value: str) -> None:
     if value in {*RESERVED, ".", ".."}:
         raise ValidationError(f"Must not be {value!r}.")
+
+
+def _bounded(extra: dict[str, Any]) -> None:
+    """Hold extra to what every list can mask and show in no time; its length is held when it is stored."""
+    members = _members(extra, 1)
+    if members > _MOST_MEMBERS:
+        raise ValidationError(f"Must have at most {_MOST_MEMBERS} fields and elements.")
+
+
+def _members(value: Any, depth: int) -> int:  # noqa: ANN401 - any JSON
+    inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if inner and depth > _DEEPEST:
+        raise ValidationError(f"Must not be nested deeper than {_DEEPEST} levels.")
+    names = value if isinstance(value, dict) else ()
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise ValidationError(f"Must have no name of more than {LONGEST_NAME} characters.")
+    return len(inner) + sum(_members(item, depth + 1) for item in inner)
 
 
 class ConnectionChange(InputSchema):
@@ -61,7 +85,7 @@ class ConnectionChange(InputSchema):
     schema = Line(most=_LONGEST_COLUMN, allow_none=True)
     login = Text(most=_LONGEST_TEXT, allow_none=True)
     password = Text(most=10_000, allow_none=True, load_only=True)
-    extra = JsonObject(most_bytes=crypto.LONGEST, allow_none=True)
+    extra = JsonObject(most_bytes=crypto.LONGEST, allow_none=True, validate=_bounded)
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
 
 
@@ -114,7 +138,11 @@ class LastTestAnswer(TestAnswer):
 
 
 class ConnectionAnswer(AnswerSchema):
-    """A connection without its secrets; ``secrets_set`` names those that are set."""
+    """A connection without its secrets; ``secrets_set`` names those that are set.
+
+    ``shared`` says whether every tenant may query it. One that was made in Airflow's pages is listed to all
+    and shared with nobody, until a change with ``"tenant_id": null`` shares it.
+    """
 
     connection_id = fields.String()
     connection_type = fields.String()
@@ -126,6 +154,7 @@ class ConnectionAnswer(AnswerSchema):
     extra = fields.Dict()
     secrets_set = fields.List(fields.String())
     tenant_id = fields.String(allow_none=True)
+    shared = fields.Boolean(attribute="is_shared")
     created_at = Timestamp(allow_none=True)
     created_by = fields.String(allow_none=True)
     updated_at = Timestamp(allow_none=True)
@@ -173,7 +202,7 @@ class ImportInput(InputSchema):
     connections = JsonObject(most=MOST_IMPORTED, most_bytes=_LONGEST_FILE)
     passphrase = _passphrase(load_only=True)
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
-    on_conflict = Choice(["fail", "skip", "overwrite"], load_default="fail")
+    on_conflict = Choice(["fail", "skip", "overwrite"], load_default="skip")
     dry_run = Flag(load_default=False)
 
 

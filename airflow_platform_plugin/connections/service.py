@@ -8,26 +8,31 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import audit, crypto, db, paging
 from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import access, masking
+from airflow_platform_plugin.connections import access, kept, masking, names, reach
 from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, with_own
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.errors import FieldError, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
+
+_MOST_NAMED = 10
 
 
 def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
     """Make a connection, of a tenant or of all.
 
     Raises:
-        Conflict: the name is taken; where the caller may not see whose, that is not told.
-        ValidationFailed: there is no such tenant, a host is not the tenant's to use, or a secret is masked.
-        PermissionDenied: it opens files of the server.
+        Conflict: the name is taken; the error does not say whose it is where the caller may not see that.
+        ValidationFailed: there is no such tenant, a field is not the tenant's to have, or a secret is masked.
+        PermissionDenied: connections of that type are not for tenants.
+        ServiceUnavailable: a secrets backend does not say whether it has the name.
     """
+    connection_id = fields["connection_id"]
+    access.require_unclaimed(connection_id, by)  # first, while no transaction is open: it may ask over HTTP
     fields["tenant_id"] = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach(access.WRITE))
-    require_free(find(session, fields["connection_id"]), by)
+    access.require_free(with_own(session, names.alike(session, [connection_id])), connection_id, by)
     require_complete(fields)
-    access.require_allowed(session, fields["tenant_id"], fields, by)
+    fields["approved"] = access.require_allowed(session, fields["tenant_id"], fields, by, approving=True)
     return insert(session, fields, by=by)
 
 
@@ -39,7 +44,12 @@ def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
     session.flush()
     now = db.now()
     known = PlatformConnection(
-        id=row.id, tenant_id=fields["tenant_id"], created_at=now, created_by=by.username, updated_at=now
+        id=row.id,
+        tenant_id=fields["tenant_id"],
+        approved=fields.get("approved", False),
+        created_at=now,
+        created_by=by.username,
+        updated_at=now,
     )
     session.add(known)
     session.flush()
@@ -100,19 +110,22 @@ def change(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
     """Set what is given; extra is merged key by key, null removes, and what is masked stays as it is.
 
     Raises:
-        ValidationFailed: as for ``create``.
+        ValidationFailed: as for ``create``, or secrets have to be given again.
         PermissionDenied: as for ``create``, or it would be everybody's.
     """
-    fields = restored(found, fields)
+    given, fields = fields, restored(found, fields)
     require_complete(fields)
     if fields.get("extra") is not None:
         merged = found.stored_extra | fields["extra"]
         fields["extra"] = {name: value for name, value in merged.items() if value is not None}
     if "tenant_id" in fields:
         fields["tenant_id"] = access.owner(session, fields["tenant_id"], by)
-    if fields.keys() & {"connection_type", "host", "schema", "extra", "tenant_id"}:
+    after = {**found.stored, **fields}
+    require_secrets_again(found, given, after, by)
+    if fields.keys() & {"connection_type", "host", "port", "schema", "login", "extra", "tenant_id"}:
         tenant_id = fields.get("tenant_id", found.tenant_id)
-        access.require_allowed(session, tenant_id, {**found.stored, **fields}, by)
+        approving = _approves(found, given, after, tenant_id)
+        fields["approved"] = access.require_allowed(session, tenant_id, after, by, approving=approving)
     return update(session, found, fields, by=by)
 
 
@@ -126,6 +139,8 @@ def update(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
         known.tenant_id = fields["tenant_id"]
         if known.created_at is None:  # taken over from Airflow's own pages
             known.created_at, known.created_by = known.updated_at, by.username
+    if "approved" in fields:
+        known.approved = fields["approved"]
     session.add(known)
     session.flush()
     changed = Found(found.row, known)
@@ -173,16 +188,32 @@ def masked_paths(fields: dict[str, Any]) -> list[str]:
     ]
 
 
-def require_free(taken: Found | None, by: Principal) -> None:
-    """Refuse a name that is taken; names of connections are the same for all tenants.
+def require_secrets_again(found: Found, given: dict[str, Any], after: dict[str, Any], by: Principal) -> None:
+    """Refuse to lead stored secrets elsewhere: the caller may write them, which is not to know them.
+
+    Args:
+        found: the connection.
+        given: the change as it was sent.
+        after: all fields as they would be.
+        by: the caller.
 
     Raises:
-        Conflict: it is. That it is another tenant's is not told, but can be guessed.
+        ValidationFailed: some have to be given again; each is named.
     """
-    if taken is not None:
-        seen = access.may_see(taken, by)
-        said = f"Connection '{taken.connection_id}' already exists" if seen else "This connection_id is taken"
-        raise Conflict(said, connection_id=taken.connection_id)
+    moved = kept.moved(found.stored, after)
+    tenant_id = after.get("tenant_id", found.tenant_id)
+    if tenant_id not in {None, found.tenant_id} and not by.may(access.EXPORT, found.tenant_id):
+        moved.append("tenant_id")  # whose administrators can export them
+    if not moved:
+        return
+    paths = kept.secrets(given, after)
+    if found.hides_extra and "extra" not in given:
+        paths.append(("extra",))
+    message = (
+        f"must be given again (or removed, with null), because this changes {', '.join(moved[:_MOST_NAMED])}"
+    )
+    if paths:
+        raise ValidationFailed([FieldError.at(path, message) for path in paths])
 
 
 def _seen(by: Principal, scope: str = access.READ) -> Any:  # noqa: ANN401 - a Select
@@ -212,6 +243,18 @@ def set_fields(row: Connection, fields: dict[str, Any]) -> None:
 
 def _not_found(connection_id: str) -> NotFound:
     return NotFound(f"Connection '{connection_id}' not found", connection_id=connection_id)
+
+
+def _approves(found: Found, given: dict[str, Any], after: dict[str, Any], tenant_id: str | None) -> bool:
+    """Whether an administrator's change approves what the tenant could not write.
+
+    It does where an administrator wrote that before, or does now: what a tenant has left there once, a change
+    of something else does not approve.
+    """
+    if found.tenant_id is None or (found.is_approved and tenant_id == found.tenant_id):
+        return True
+    extra = given.get("extra") or {}
+    return all(path[0] in given and (len(path) == 1 or path[1] in extra) for path in reach.unapproved(after))
 
 
 def _snapshot(found: Found) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """Tests of connections, as the API has them: who may, what is kept of them, what is told."""
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, audit, db, http
 from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import access, masking, service, trial
-from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, find
+from airflow_platform_plugin.connections import access, masking, reach, references, service, trial
+from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, detached, find
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.outcomes import Outcome
-from airflow_platform_plugin.errors import PermissionDenied, ValidationFailed
+from airflow_platform_plugin.errors import PermissionDenied, ServiceUnavailable
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
 
@@ -26,21 +28,23 @@ def test_stored(connection_id: str, *, by: Principal, timeout: float) -> Outcome
     No transaction is open while its host is asked; nor in the next.
 
     Raises:
-        PermissionDenied: the operator has turned tests off.
+        PermissionDenied: the operator has turned tests off, or the type is not for tenants.
         NotFound: there is no such connection that the caller may see.
-        ValidationFailed: its extra names a connection that the caller may not see.
+        ValidationFailed: it leads where its tenant must not go, or its extra names a connection that the
+            caller may not see.
         ServiceUnavailable: too many tests have not ended.
     """
     _require_switched_on()
     with db.transaction() as session:
         found = service.get(session, connection_id, by=by)
-        connection, row_id = _copy(found.connection_id, found.stored), found.row.id
-        _require_known(session, found.stored["extra"], by)
-    outcome = _run(connection, timeout)
+        connection, tenant_id = detached(found.row), found.tenant_id
+        known = require_known(session, found.stored_extra, by)
+    reached = reach.require_reachable(connection, tenant_id, look_up=False)
+    outcome = _run(connection, tenant_id, reached, known, timeout)
     with db.transaction() as session:
         found_again = find(session, connection.conn_id)
-        if found_again is not None and found_again.row.id == row_id:
-            _keep(session, row_id, outcome)
+        if found_again is not None and found_again.row.id == connection.id:
+            _keep(session, connection.id, outcome)
         _tell(session, connection, outcome, by, "test_connection")
     return outcome
 
@@ -58,10 +62,12 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Outc
     with db.transaction() as session:
         tenant_id = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach(access.WRITE))
         service.require_complete(fields)
-        access.require_allowed(session, tenant_id, fields, by)
-        _require_known(session, fields.get("extra") or {}, by)
-    connection = _copy(fields.get("connection_id", "untested"), fields)
-    outcome = _run(connection, timeout)
+        approved = access.require_allowed(session, tenant_id, fields, by, approving=True)
+        standing = reach.standing_of(session, tenant_id, approved=approved)
+        known = require_known(session, fields.get("extra") or {}, by)
+    connection = copy_of(fields.get("connection_id", "untested"), fields)
+    reached = reach.Reached(reach.require_fields(fields, standing))
+    outcome = _run(connection, tenant_id, reached, known, timeout)
     with db.transaction() as session:
         _tell(session, connection, outcome, by, "test_connection_body")
     return outcome
@@ -74,45 +80,62 @@ def _require_switched_on() -> None:
         )
 
 
-def _copy(connection_id: str, fields: dict[str, Any]) -> Connection:
-    """A connection that belongs to no session, for another thread."""
+def copy_of(connection_id: str, fields: dict[str, Any]) -> Connection:
+    """A connection of those fields that belongs to no session; ``found.detached`` copies a row."""
     connection = Connection(conn_id=connection_id)
     service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
     return connection
 
 
-def _require_known(session: Session, extra: dict[str, Any], by: Principal) -> None:
-    """Refuse names of other connections, which a hook follows with the server's rights, but the caller's."""
-    for path, name in _references(extra, ("extra",)):
-        other = find(session, name)
-        if other is None or not access.may_see(other, by):
-            raise ValidationFailed.of(*path, message=f"there is no connection {name!r} of yours")
+def require_known(session: Session, extra: dict[str, Any], by: Principal) -> dict[str, Connection]:
+    """The connections that extra names, which a hook follows with the server's rights: copies of the rows.
+
+    Raises:
+        ValidationFailed: the caller may not see one of them.
+    """
+    references.require_seen(session, extra, lambda other: access.may_see(other, by))
+    found = {name: find(session, name) for _, name in references.of(extra)}
+    return {name: detached(other.row) for name, other in found.items() if other is not None}
 
 
-def _references(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401 - any JSON
-    if not isinstance(value, dict):
-        return
-    for name, inner in value.items():
-        if isinstance(inner, str) and inner and name.lower().endswith("conn_id"):
-            yield (*path, name), inner
-        yield from _references(inner, (*path, name))
-
-
-def _run(connection: Connection, timeout: float) -> Outcome:
+def _run(
+    connection: Connection,
+    tenant_id: str | None,
+    reached: reach.Reached,
+    known: dict[str, Connection],
+    timeout: float,
+) -> Outcome:
     airflow_compat.end_request_transaction()  # the caller's rights were read in it
     secrets = [text for text in (connection.password, *_hidden(connection)) if text]
-    outcome = trial.run(connection, timeout=timeout)
+
+    def prepare() -> trial.Prepared:
+        """Look the names up, in the test's own thread: that takes time too."""
+        if tenant_id is None:
+            return trial.Prepared(connection, known=known, strict=False)
+        try:
+            found = reach.look_up_hosts(reached.named)
+        except ServiceUnavailable as error:
+            raise OSError("failed to resolve the name of the host") from error  # the outcome, as of a driver
+        return trial.Prepared(reach.pinned(connection, found), found.addresses, known=known, strict=True)
+
+    outcome = trial.run(prepare, timeout=timeout)
     if outcome.detail:
-        detail = outcome.detail
-        for secret in sorted(secrets, key=len, reverse=True):
-            detail = detail.replace(secret, masking.MASK)
         log.warning(
             "Test of connection %r failed (request %s): %s",
             connection.conn_id,
             http.request_id(),
-            masking.mask_text(detail),
+            _for_log(outcome.detail, secrets),
         )
     return outcome
+
+
+def _for_log(detail: str, secrets: list[str]) -> str:
+    """What a driver said, on one line and without the connection's secrets, however they are written."""
+    writings = (str, quote, quote_plus, lambda text: json.dumps(text)[1:-1])
+    forms = {write(text) for text in secrets for write in writings}
+    for form in sorted(forms, key=len, reverse=True):
+        detail = detail.replace(form, masking.MASK)
+    return " ".join(masking.mask_text(detail).split())
 
 
 def _hidden(connection: Connection) -> Iterator[str]:

@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import audit, endpoint
-from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import access, formats, masking, sealed, service
+from airflow_platform_plugin import audit, db, endpoint
+from airflow_platform_plugin.connections import access, formats, kept, masking, names, sealed, service
 from airflow_platform_plugin.connections.found import PLAIN, Found, with_own
 from airflow_platform_plugin.connections.schemas import ConnectionInput
 from airflow_platform_plugin.errors import Conflict, FieldError, PlatformError, ValidationFailed
@@ -17,6 +15,7 @@ from airflow_platform_plugin.tenants import service as tenants
 
 MOST = 1000
 
+_SKIPPED = "is there already, and was left as it is; on_conflict 'overwrite' replaces it"
 _MASKABLE = ("host", "password", "extra")
 
 
@@ -44,15 +43,17 @@ class Row:
 
     connection_id: str
     stored: Found | None
+    alike: list[Found] = field(default_factory=list)
     result: str = "failed"
     missing_secrets: list[str] = field(default_factory=list)
     fields: dict[str, Any] = field(default_factory=dict)
     error: PlatformError | None = None
+    note: str | None = None
 
     @property
     def message(self) -> str | None:
-        """What is wrong."""
-        return self.error.message if self.error else None
+        """What is wrong, or why nothing was done."""
+        return self.error.message if self.error else self.note
 
 
 def import_(session: Session, request: dict[str, Any], *, by: Principal) -> list[Row]:
@@ -63,13 +64,17 @@ def import_(session: Session, request: dict[str, Any], *, by: Principal) -> list
         Conflict: some are there already, or their names are taken, and nothing else is wrong.
     """
     document = _read(request)
+    claimed = _claimed(list(document))  # while no transaction is open: it may ask over HTTP
     stored = _lock(session, list(document))
-    rows = [Row(name, stored.get(name)) for name in document]
+    rows = [Row(name, *_of_name(stored, name)) for name in document]
     for row in rows:
         try:
+            if row.stored is None and row.connection_id in claimed:
+                raise access.claimed(row.connection_id, by)
             _plan(session, row, document[row.connection_id], request, by)
         except PlatformError as error:
             row.error = error
+    _require_distinct(rows)
     if request["dry_run"]:
         return rows
     if any(row.error for row in rows):
@@ -100,10 +105,37 @@ def _read(request: dict[str, Any]) -> formats.Document:
     return document
 
 
-def _lock(session: Session, names: list[str]) -> dict[str, Found]:
+def _claimed(wanted: list[str]) -> set[str]:
+    """Those of the names, of which no row is there, that the environment or a secrets backend has."""
+    with db.transaction() as session:
+        stored = {row.conn_id for row in names.alike(session, wanted)}
+    return {name for name in wanted if name not in stored and names.is_claimed(name)}
+
+
+def _lock(session: Session, wanted: list[str]) -> list[Found]:
     """Those of the connections that are there, whosesoever; nobody else changes them meanwhile."""
-    rows = session.scalars(select(Connection).where(Connection.conn_id.in_(names)).with_for_update()).all()
-    return {found.connection_id: found for found in with_own(session, rows)}
+    rows = names.alike(session, wanted, lock=True)
+    return with_own(session, rows)
+
+
+def _of_name(stored: list[Found], connection_id: str) -> tuple[Found | None, list[Found]]:
+    """The connection of a name, and those whose names differ from it in case alone."""
+    alike = [found for found in stored if found.connection_id.lower() == connection_id.lower()]
+    exact = next((found for found in alike if found.connection_id == connection_id), None)
+    return exact, [found for found in alike if found is not exact]
+
+
+def _require_distinct(rows: list[Row]) -> None:
+    """Refuse new names that differ from one another in case alone."""
+    seen: set[str] = set()
+    for row in rows:
+        lowered = row.connection_id.lower()
+        if row.result == "created" and lowered in seen and row.error is None:
+            row.error = ValidationFailed.of(
+                message="differs in upper and lower case alone from another name here"
+            )
+            row.result = "failed"
+        seen.add(lowered)
 
 
 def _plan(session: Session, row: Row, value: Any, request: dict[str, Any], by: Principal) -> None:  # noqa: ANN401 - any JSON
@@ -112,25 +144,34 @@ def _plan(session: Session, row: Row, value: Any, request: dict[str, Any], by: P
     Raises:
         PlatformError: nothing can become of it.
     """
-    given, stored = _fields(row.connection_id, value), row.stored
+    stored = row.stored
     # What is another tenant's cannot be skipped: the caller would take it for the one in the document.
     if stored is not None and (request["on_conflict"] == "fail" or not access.may_see(stored, by)):
-        service.require_free(stored, by)
+        access.require_free([stored], row.connection_id, by)
     if stored is not None and request["on_conflict"] == "skip":
-        row.result = "skipped"
+        row.result, row.note = "skipped", _SKIPPED
         return
+    given = _fields(row.connection_id, value)
     wanted = given.pop("tenant_id", None) or request.get("tenant_id")
     if stored is None:
+        access.require_free(row.alike, row.connection_id, by)
         given["tenant_id"] = tenants.of_new(session, wanted, reach=by.reach(access.WRITE))
+        fields = given
     else:
         access.require_changeable(stored, by)
-        # Everything is replaced but secrets that the document only tells of.
-        given = service.restored(stored, {**dict.fromkeys((*PLAIN, "password", "extra")), **given})
+        # Everything is replaced but secrets of which the document has the masks alone.
+        given = {**dict.fromkeys((*PLAIN, "password", "extra")), **given}
+        fields = service.restored(stored, given)
         if wanted is not None:
-            given["tenant_id"] = access.owner(session, wanted, by)
-    row.missing_secrets = service.masked_paths(given)
-    row.fields = given | {name: masking.without_masks(given.get(name)) for name in _MASKABLE}
-    access.require_allowed(session, given.get("tenant_id", stored and stored.tenant_id), row.fields, by)
+            fields["tenant_id"] = access.owner(session, wanted, by)
+    row.missing_secrets = service.masked_paths(fields)
+    row.fields = fields | {name: masking.without_masks(fields.get(name)) for name in _MASKABLE}
+    if stored is not None:
+        service.require_secrets_again(stored, given, row.fields, by)
+    tenant_id = row.fields.get("tenant_id", stored and stored.tenant_id)
+    # A document approves nothing: it may hold what a tenant has written elsewhere.
+    approving = stored is not None and stored.is_approved and not kept.moved(stored.stored, row.fields)
+    row.fields["approved"] = access.require_allowed(session, tenant_id, row.fields, by, approving=approving)
     row.result = "created" if stored is None else "overwritten"
 
 
@@ -169,7 +210,7 @@ def _failure(failed: list[Row]) -> PlatformError:
 
 def _shown(found: Found) -> formats.Document:
     values = {name: getattr(found, name) for name in (*PLAIN, "extra")}
-    return _document(found, {**values, "password": masking.MASK if found.row.password else None})
+    return _document(found, {**values, "password": masking.MASK if found.has_password else None})
 
 
 def _document(found: Found, values: dict[str, Any]) -> formats.Document:

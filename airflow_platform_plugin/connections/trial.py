@@ -8,18 +8,20 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+from airflow.exceptions import AirflowNotFoundException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import airflow_compat, seats
 from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import dialects
+from airflow_platform_plugin.connections import dialects, direct
 from airflow_platform_plugin.connections.outcomes import (
     FAILED,
     SUCCESS,
@@ -28,7 +30,7 @@ from airflow_platform_plugin.connections.outcomes import (
     Outcome,
     failure,
 )
-from airflow_platform_plugin.errors import ServiceUnavailable
+from airflow_platform_plugin.errors import PlatformError, ServiceUnavailable
 
 # Hooks without a test of their own, and what they do of which a wrong answer is an exception.
 _TESTS: dict[str, Callable[[Any], Any]] = {"redis": lambda hook: hook.get_conn().ping()}
@@ -43,27 +45,50 @@ _slots = threading.BoundedSemaphore(AT_ONCE)
 _DEADLINES = {"postgres": "connect_timeout", "http": "timeout"}
 
 
-def run(connection: Connection, *, timeout: float) -> Outcome:
+class Prepared(NamedTuple):
+    """A connection that is ready to be tested.
+
+    Attributes:
+        connection: belongs to no session.
+        addresses: those of its host that a tenant may reach, to be used instead of the name; empty for any.
+        known: connections that its extra names, by name. A hook gets these, whatever else has their names.
+        strict: whether a hook gets no other connection than these.
+    """
+
+    connection: Connection
+    addresses: tuple[str, ...] = ()
+    known: Mapping[str, Connection] = MappingProxyType({})
+    strict: bool = False
+
+
+def run(prepare: Callable[[], Prepared], *, timeout: float) -> Outcome:
     """Test a connection, which need not be stored; the answer comes within ``timeout`` seconds.
 
+    Args:
+        prepare: makes the connection ready, in the test's thread.
+        timeout: in seconds, ``prepare`` included.
+
     Raises:
+        PlatformError: raised by ``prepare``.
         ServiceUnavailable: as many requests wait for tests as may at a time, or as many tests as a process
             has threads for have not ended yet.
     """
     with seats.seat(seats.CONNECTIONS) as free:
         if not free:
             raise ServiceUnavailable("Other tests of connections are waiting for their hosts.")
-        return _run(connection, timeout)
+        return _run(prepare, timeout)
 
 
-def _run(connection: Connection, timeout: float) -> Outcome:
+def _run(prepare: Callable[[], Prepared], timeout: float) -> Outcome:
     if not _slots.acquire(blocking=False):
         raise ServiceUnavailable("Too many tests of connections have not ended yet.")
-    outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[Outcome | PlatformError] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            outcomes.put(_try(connection, timeout))
+            outcomes.put(_try(prepare(), timeout))
+        except PlatformError as error:
+            outcomes.put(error)
         except BaseException as error:  # noqa: BLE001 - a hook may raise anything, and it is the outcome
             outcomes.put(failure(f"{type(error).__name__}: {error}"))
         finally:
@@ -75,15 +100,24 @@ def _run(connection: Connection, timeout: float) -> Outcome:
         _slots.release()
         raise
     try:
-        return outcomes.get(timeout=timeout)
+        outcome = outcomes.get(timeout=timeout)
     except queue.Empty:
         return Outcome(FAILED, f"The test timed out after {timeout:g} seconds.", round(timeout * 1000))
+    if isinstance(outcome, PlatformError):
+        raise outcome
+    return outcome
 
 
-def _try(connection: Connection, timeout: float) -> Outcome:
+def _try(prepared: Prepared, timeout: float) -> Outcome:
+    connection = prepared.connection
     if connection.conn_type == "sqlite" and not Path(connection.host or "").is_file():
         return failure("no such file")  # the hook would make one
-    hook = _hook(_with_deadline(connection, timeout))
+    hook = hook_of(
+        _with_deadline(connection, timeout),
+        known=prepared.known,
+        addresses=prepared.addresses,
+        strict=prepared.strict,
+    )
     if hook is None:
         return _try_dialect(connection)
     test = getattr(hook, "test_connection", None)
@@ -109,22 +143,40 @@ def _measure(test: Callable[[], tuple[bool, str]]) -> Outcome:
     return Outcome(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else failure(str(message), latency_ms)
 
 
-def _hook(connection: Connection) -> Any:  # noqa: ANN401 - any hook
+def hook_of(
+    connection: Connection,
+    *,
+    known: Mapping[str, Connection] = MappingProxyType({}),
+    addresses: tuple[str, ...] = (),
+    strict: bool = False,
+) -> Any:  # noqa: ANN401 - any hook
     """The hook of the connection's type, which finds this connection under its name; None without a hook.
 
     Airflow's own test puts the connection into an environment variable for that. Here other threads may be
-    reading the environment at that moment, and whoever starts a process hands it on.
+    reading the environment at that moment, and a process that is started inherits it.
+
+    Args:
+        connection: belongs to no session.
+        known: connections that its extra names, which the hook gets under their names.
+        addresses: those that an HTTP connection may be made to; empty for any.
+        strict: whether the hook gets no other connections, from the database, the environment or a backend.
     """
     hook_class, argument = airflow_compat.hook_of(connection.conn_type)
     if hook_class is None:
         return None
+    found = {**known, connection.conn_id: connection}
 
     def get_connection(cls: type, conn_id: str) -> Connection:
-        if conn_id == connection.conn_id:
-            return connection
+        if conn_id in found:
+            return found[conn_id]
+        if strict:
+            raise AirflowNotFoundException(f"There is no connection {conn_id!r} for this one.")
         return super(own, cls).get_connection(conn_id)
 
-    own: Any = type(hook_class.__name__, (hook_class,), {"get_connection": classmethod(get_connection)})
+    members: dict[str, Any] = {"get_connection": classmethod(get_connection)}
+    if direct.is_http(hook_class):
+        members["get_conn"] = direct.get_conn(hook_class, addresses)
+    own: Any = type(hook_class.__name__, (hook_class,), members)
     return own(**{argument: connection.conn_id}, **_ARGUMENTS.get(connection.conn_type, {}))
 
 

@@ -6,8 +6,11 @@ give their own permissions to both roles (``DAG(access_control=…)``).
 """
 
 import logging
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db
@@ -97,8 +100,32 @@ def delete(session: Session, tenant_id: str) -> None:
         airflow_compat.delete_role(session, name)
 
 
+def install() -> None:
+    """Let a user who is deleted be no tenant's administrator by name, wherever this process does that."""
+    user = airflow_compat.user_model()
+    if not event.contains(user, "after_delete", _forget):
+        event.listen(user, "after_delete", _forget)
+
+
+def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: ANN401 - FAB's user
+    """Take the name off the tenants' lists: whoever is given it later is somebody else."""
+    tenant, gone = Tenant.__table__, {user.username, user.email}
+    try:
+        # A SAVEPOINT: what fails here must not fail what Airflow does.
+        with database.begin_nested():
+            for row in database.execute(select(tenant.c.tenant_id, tenant.c.admin_users)).all():
+                if not gone.isdisjoint(row.admin_users):
+                    left = [name for name in row.admin_users if name not in gone]
+                    changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
+                    database.execute(
+                        update(tenant).where(tenant.c.tenant_id == row.tenant_id).values(**changed)
+                    )
+    except SQLAlchemyError:
+        log.exception("The tenants still name the deleted user %s", user.id)
+
+
 def welcome(user_id: int, username: str, email: str) -> None:
-    """Give a user who logs in the roles of the tenants that name them; a login never fails for that."""
+    """Give a user who is new here the roles of the tenants that name them; a login never fails for that."""
     try:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):

@@ -32,19 +32,23 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
 )
 def create_webhook(call: Call) -> Webhook:
     """Subscribe a receiver to events."""
-    return service.create(call.session, call.body, by=call.principal)
+    return service.reveal(service.create(call.session, call.body, by=call.principal), call.principal)
 
 
 @endpoint(blueprint, "GET", "", scope="webhooks:read", tenanted=True, query=WebhookQuery, answer=WebhookList)
 def list_webhooks(call: Call) -> paging.Page:
     """List webhooks."""
-    return service.page(call.session, reach=call.principal.reach("webhooks:read"), **call.query)
+    page = service.page(call.session, reach=call.principal.reach("webhooks:read"), **call.query)
+    for webhook in page.items:
+        service.reveal(webhook, call.principal)
+    return page
 
 
 @endpoint(blueprint, "GET", "/<webhook_id>", scope="webhooks:read", tenanted=True, answer=WebhookAnswer)
 def get_webhook(call: Call) -> Webhook:
     """Get a webhook."""
-    return service.get(call.session, call.path["webhook_id"], reach=call.principal.reach("webhooks:read"))
+    reach = call.principal.reach("webhooks:read")
+    return service.reveal(service.get(call.session, call.path["webhook_id"], reach=reach), call.principal)
 
 
 @endpoint(
@@ -63,7 +67,7 @@ def update_webhook(call: Call) -> Webhook:
     webhook = service.get(call.session, call.path["webhook_id"], reach=reach)
     call.require_match(webhook)
     service.change(webhook, call.body)
-    return webhook
+    return service.reveal(webhook, call.principal)
 
 
 @endpoint(

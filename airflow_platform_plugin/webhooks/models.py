@@ -1,11 +1,27 @@
 """Webhooks and their deliveries."""
 
 import json
+from urllib.parse import urlsplit
 
 from airflow.utils.sqlalchemy import UtcDateTime
+from cryptography.fernet import InvalidToken
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 
 from airflow_platform_plugin import crypto, db
+
+MASKED = "***"
+
+
+def masked_url(url: str) -> str:
+    """Scheme, host and port alone: path, query and user name are often what lets one post."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return MASKED
+    place = f"[{host}]" if ":" in host else host
+    rest = url[url.find("//") + 2 :].partition("/")[2] or parts.query or parts.fragment
+    return f"{parts.scheme}://{place}{'' if port is None else f':{port}'}/{MASKED if rest else ''}"
 
 
 class Webhook(db.Base):
@@ -40,6 +56,22 @@ class Webhook(db.Base):
         """The user's own headers."""
         headers: dict[str, str] = json.loads(crypto.decrypt(str(self.encrypted_headers)))
         return headers
+
+    @property
+    def shown_headers(self) -> dict[str, str]:
+        """The names of the user's own headers; none where they cannot be decrypted."""
+        try:
+            return dict.fromkeys(self.headers, MASKED)
+        except (InvalidToken, ValueError):
+            return {}
+
+    # Whether who asks may see the whole address: an attribute of this object, not a column.
+    revealed = False
+
+    @property
+    def shown_url(self) -> str:
+        """The address, or as much of it as tells where deliveries go, without what may be a secret."""
+        return str(self.url) if self.revealed else masked_url(str(self.url))
 
 
 class Delivery(db.Base):

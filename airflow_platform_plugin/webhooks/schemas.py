@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
 from airflow_platform_plugin import events
 from airflow_platform_plugin.fields import (
@@ -17,10 +17,12 @@ from airflow_platform_plugin.fields import (
     Link,
     Mapping,
     PageQuery,
+    Secret,
     Timestamp,
     Whole,
     order_by,
 )
+from airflow_platform_plugin.webhooks import sending
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -37,10 +39,53 @@ def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
     return Items(Choice(events.TYPES), least=1, most=len(events.TYPES), **options)
 
 
+class _Address(Link):
+    """Where a POST can be sent to."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
+        url = super()._deserialize(value, *args, **kwargs)
+        self._validate(url)  # its length and form, before it is taken apart
+        try:
+            sending.check_url(url)
+        except ValueError as error:
+            raise ValidationError(f"Nothing can be sent there: {error}.") from error
+        return url
+
+
+class _Headers(Mapping):
+    """Headers that are the user's to give."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:  # noqa: ANN401 - marshmallow's signature
+        headers: dict[str, str] = super()._deserialize(value, *args, **kwargs)
+        errors: dict[str, list[str]] = {}
+        seen: set[str] = set()
+        for name, text in headers.items():
+            problem = _problem(name, text, seen)
+            if problem is not None:
+                errors[name] = [problem]
+            seen.add(name.lower())
+        if errors:
+            raise ValidationError(errors)
+        return headers
+
+
+def _problem(name: str, value: str, seen: set[str]) -> str | None:
+    if sending.is_framing(name):
+        return "Is not yours to give: it belongs to the connection, or says what is sent."
+    if name.lower() in seen:
+        return "Is given twice: upper and lower case do not differ."
+    try:
+        sending.check_header(name, value)
+    except ValueError as error:
+        return f"Cannot be sent: {error}."
+    return None
+
+
 def _headers(**options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
     # Together no more than ``crypto.LONGEST``: they are encrypted.
     name = Line(least=1, most=128, validate=_HEADER_NAME)
-    return Mapping(keys=name, values=Line(most=2000, validate=_HEADER_VALUE), most=20, **options)
+    value = Line(most=2000, validate=_HEADER_VALUE)
+    return _Headers(keys=name, values=value, most=20, **options)
 
 
 class FiltersInput(InputSchema):
@@ -62,8 +107,10 @@ class RetryPolicyInput(InputSchema):
 class WebhookChange(InputSchema):
     """What of a webhook can be changed; what is given replaces what was."""
 
+    # Read only: as it is in an answer, so that one can be changed and sent back.
+    webhook_id = Line(most=LONGEST_ID, load_only=True)
     name = _name()
-    url = Link(most=_LONGEST_URL)
+    url = _Address(most=_LONGEST_URL)
     events = _events()
     filters = fields.Nested(FiltersInput)
     headers = _headers()
@@ -75,11 +122,16 @@ class WebhookInput(WebhookChange):
 
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
     name = _name(required=True)
-    url = Link(most=_LONGEST_URL, required=True)
+    url = _Address(most=_LONGEST_URL, required=True)
     events = _events(required=True)
     filters = fields.Nested(FiltersInput, load_default=dict)
     headers = _headers(load_default=dict)
     retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
+
+    @post_load
+    def _without_id(self, fields: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's
+        fields.pop("webhook_id", None)  # the server gives one
+        return fields
 
 
 class WebhookQuery(PageQuery):
@@ -94,9 +146,12 @@ class WebhookAnswer(AnswerSchema):
     webhook_id = fields.String()
     tenant_id = fields.String(allow_none=True)
     name = fields.String()
-    url = fields.String()
+    # Whole for who may write webhooks; for others, whatever may be a secret in it is ``***``.
+    url = fields.String(attribute="shown_url")
     events = fields.List(fields.String())
     filters = fields.Nested(FiltersInput)
+    # The names, with ``***`` for each value.
+    headers = fields.Dict(keys=fields.String(), values=fields.String(), attribute="shown_headers")
     retry_policy = fields.Nested(RetryPolicyInput)
     created_at = Timestamp()
     created_by = fields.String()
@@ -105,7 +160,7 @@ class WebhookAnswer(AnswerSchema):
 class NewWebhookAnswer(WebhookAnswer):
     """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
 
-    secret = fields.String()
+    secret = Secret()
 
 
 class WebhookList(AnswerSchema):

@@ -71,11 +71,11 @@ def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
         assert found is not None
         return found.own
 
-    call("PATCH", f"{URL}/from_pages", json={"port": 1})
+    assert call("PATCH", f"{URL}/from_pages", json={"port": 1}).json["shared"] is False
     assert own() is None
     changed = call("PATCH", f"{URL}/from_pages", json={"tenant_id": None}).json
     assert own() is not None
-    assert (changed["created_by"], changed["tenant_id"]) == ("admin", None)
+    assert (changed["created_by"], changed["tenant_id"], changed["shared"]) == ("admin", None, True)
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,12 @@ def test_a_change_merges_extra_and_sets_the_rest(
 ) -> None:
     """What the SDK's example does: one key is set, the others and the password stay."""
     call("POST", URL, json=connection)
-    changed = call("PATCH", f"{URL}/warehouse_prod", json={"extra": {"sslmode": "disable"}, "port": None})
+    changed = call(
+        "PATCH", f"{URL}/warehouse_prod", json={"extra": {"sslmode": "disable"}, "description": "x"}
+    )
     assert changed.status == 200
     assert changed.json["extra"] == {"sslmode": "disable", "connect_timeout": 10}
-    assert changed.json["port"] is None
+    assert changed.json["description"] == "x"
     row = stored(session, "warehouse_prod")
     assert (row.password, row.login) == ("encrypted_password", "airflow_user")
     changed = call("PATCH", f"{URL}/warehouse_prod", json={"extra": {"sslmode": None}, "password": None})
@@ -235,15 +237,15 @@ def test_a_change_holds_if_match_against_airflows_row_too(
     """A change in Airflow's own pages makes the ETag another, although nothing of ours counts it."""
     tag = call("POST", URL, json=connection).headers["ETag"]
     assert call("GET", f"{URL}/warehouse_prod").headers["ETag"] == tag
-    changed = call("PATCH", f"{URL}/warehouse_prod", json={"port": 1}, headers={"If-Match": tag})
+    changed = call("PATCH", f"{URL}/warehouse_prod", json={"description": "1"}, headers={"If-Match": tag})
     assert changed.status == 200
     newer = changed.headers["ETag"]
     assert newer != tag
-    late = call("PATCH", f"{URL}/warehouse_prod", json={"port": 2}, headers={"If-Match": tag})
+    late = call("PATCH", f"{URL}/warehouse_prod", json={"description": "2"}, headers={"If-Match": tag})
     assert (late.status, late.json["error"]["code"]) == (412, "PRECONDITION_FAILED")
     stored(session, "warehouse_prod").set_password("another")
     session.flush()
-    late = call("PATCH", f"{URL}/warehouse_prod", json={"port": 2}, headers={"If-Match": newer})
+    late = call("PATCH", f"{URL}/warehouse_prod", json={"description": "2"}, headers={"If-Match": newer})
     assert late.status == 412
 
 

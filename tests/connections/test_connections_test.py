@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from airflow_platform_plugin import seats
 from airflow_platform_plugin.airflow_compat import Connection, Log
-from airflow_platform_plugin.connections import outcomes, trial
+from airflow_platform_plugin.connections import outcomes, own, trial
 from airflow_platform_plugin.connections.found import find
 
 URL = "/api/v1/platform/connections"
@@ -363,16 +363,17 @@ def test_tests_that_the_operator_has_not_turned_on_are_refused(
 
 
 def test_a_tenants_caller_tests_what_it_may_see_and_bodies_it_may_store(
-    call: Callable[..., Any], tenant_caller: Any, tmp_path: Path
+    call: Callable[..., Any], tenant_caller: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, others = tenant_caller("a"), tenant_caller("b")
     reader = tenant_caller("a", scopes=["connections:read"])
-    mine("POST", URL, json={"connection_id": "c", "connection_type": "email", "host": "x.internal"})
+    monkeypatch.setattr(own, "look_up", lambda _: ("10.0.0.1",))
+    mine("POST", URL, json={"connection_id": "c", "connection_type": "clickhouse", "host": "x.internal"})
     call("POST", URL, json={"connection_id": "shared", "connection_type": "email", "host": "x"})
     assert reader("POST", f"{URL}/c/test").json["status"] == "unsupported"
     assert reader("POST", f"{URL}/shared/test").json["status"] == "unsupported"
     assert others("POST", f"{URL}/c/test").status == 404
-    body = {"connection_type": "email", "host": "x.internal"}
+    body = {"connection_type": "clickhouse", "host": "x.internal"}
     assert reader("POST", f"{URL}/test", json=body).status == 403
     assert mine("POST", f"{URL}/test", json=body).status == 200
     assert mine("POST", f"{URL}/test", json=body | {"host": "example.com"}).status == 400
@@ -380,22 +381,53 @@ def test_a_tenants_caller_tests_what_it_may_see_and_bodies_it_may_store(
     assert mine("POST", f"{URL}/test", json=file).status == 403
 
 
-def test_a_hook_is_not_led_to_anothers_connection(call: Callable[..., Any], tenant_caller: Any) -> None:
-    """Extra can name one whose credentials the hook takes."""
+def test_a_hook_is_not_led_to_anothers_connection(
+    call: Callable[..., Any], tenant_caller: Any, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Extra can name one whose credentials the hook takes: at any depth, when it is written and when tested.
+
+    A name that nobody has and another's are refused alike, and so is one that Airflow's pages made, which was
+    given to nobody, and one that the environment has besides.
+    """
     tenant_caller("b")(
-        "POST", URL, json={"connection_id": "theirs", "connection_type": "email", "host": "x.internal"}
+        "POST", URL, json={"connection_id": "theirs", "connection_type": "redis", "host": "x.internal"}
     )
     mine = tenant_caller("a")
-    body = {"connection_type": "email", "host": "x.internal", "extra": {"aws_conn_id": "theirs"}}
-    refused = mine("POST", f"{URL}/test", json=body)
-    assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/extra/aws_conn_id"
-    unknown = mine("POST", f"{URL}/test", json=body | {"extra": {"aws_conn_id": "unknown"}})
-    assert refused.json["error"]["message"].replace("theirs", "") == unknown.json["error"]["message"].replace(
-        "unknown", ""
-    )
-    assert mine("POST", URL, json=body | {"connection_id": "c"}).status == 201
-    assert mine("POST", f"{URL}/c/test").status == 400
-    assert call("POST", f"{URL}/c/test").status == 200
+    for connection_id in ("ours", "claimed"):
+        mine(
+            "POST",
+            URL,
+            json={"connection_id": connection_id, "connection_type": "http", "host": "x.internal"},
+        )
+    session.add(Connection(conn_id="from_pages", conn_type="http", host="x"))
+    session.flush()
+    monkeypatch.setenv("AIRFLOW_CONN_CLAIMED", "http://operator")
+    body = {"connection_type": "http", "host": "x.internal"}
+    for extra, pointer in (
+        ({"aws_conn_id": "theirs"}, "/extra/aws_conn_id"),
+        ({"aws_conn_id": "unknown"}, "/extra/aws_conn_id"),
+        ({"AWS-Conn-Id": "from_pages"}, "/extra/AWS-Conn-Id"),
+        ({"headers": {"connection_id": "theirs"}}, "/extra/headers/connection_id"),
+    ):
+        for path, method, more in (
+            ("/test", "POST", {}),
+            ("", "POST", {"connection_id": "c"}),
+            ("/ours", "PATCH", {}),
+        ):
+            given = {"extra": extra} if method == "PATCH" else body | more | {"extra": extra}
+            refused = mine(method, f"{URL}{path}", json=given)
+            assert refused.status == 400, (extra, path)
+            (error,) = refused.json["error"]["details"]["errors"]
+            assert error["pointer"] == pointer
+            (name,) = [text for text in ("theirs", "unknown", "from_pages") if text in str(extra)]
+            assert error["message"] == f"there is no connection {name!r} of yours"
+    assert mine("PATCH", f"{URL}/ours", json={"extra": {"other_conn_id": "claimed"}}).status == 200
+    assert mine("POST", f"{URL}/ours/test").status == 400
+    row = session.scalars(select(Connection).where(Connection.conn_id == "ours")).one()
+    row.set_extra(json.dumps({"headers": {"aws_conn_id": "theirs"}}))
+    session.flush()
+    assert mine("POST", f"{URL}/ours/test").status == 400
+    assert call("POST", f"{URL}/ours/test").status == 400
 
 
 @pytest.mark.parametrize(

@@ -178,17 +178,20 @@ def old(call: Callable[..., Any]) -> None:
     assert call("POST", URL, json=body).status == 201
 
 
-def test_a_conflict_fails_the_whole_import(call: Callable[..., Any], old: None, session: Any) -> None:
-    refused = call("POST", f"{URL}/import", json={"connections": DOCUMENT})
+def test_a_conflict_can_fail_the_whole_import(call: Callable[..., Any], old: None, session: Any) -> None:
+    refused = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "fail"})
     assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
     told = refused.json["error"]["details"]["connections"]
     assert told == [{"connection_id": "old", "message": "Connection 'old' already exists"}]
     assert stored(session, "new") is None
 
 
-def test_what_is_there_can_be_skipped(call: Callable[..., Any], old: None, session: Any) -> None:
-    answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "skip"})
+def test_what_is_there_is_skipped_and_named(call: Callable[..., Any], old: None, session: Any) -> None:
+    answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT})
     assert results(answer) == {"new": "created", "old": "skipped"}
+    messages = {row["connection_id"]: row["message"] for row in answer.json["connections"]}
+    assert messages["new"] is None
+    assert "is there already" in messages["old"]
     row = stored(session, "old")
     assert row is not None
     assert (row.host, row.password) == ("old-host", "kept")
@@ -209,7 +212,7 @@ def test_an_export_without_secrets_does_not_overwrite_them(
 ) -> None:
     document = call("GET", f"{URL}/export").json
     assert document["old"]["password"] == "***"
-    document["old"]["host"] = "elsewhere"
+    document["old"]["description"] = "changed"
     body = {"connections": document, "on_conflict": "overwrite"}
     answer = call("POST", f"{URL}/import", json=body)
     assert answer.json["connections"] == [
@@ -217,7 +220,7 @@ def test_an_export_without_secrets_does_not_overwrite_them(
     ]
     row = stored(session, "old")
     assert row is not None
-    assert (row.host, row.password, row.extra_dejson["token"]) == ("elsewhere", "kept", "kept")
+    assert (row.description, row.password, row.extra_dejson["token"]) == ("changed", "kept", "kept")
 
 
 def test_secrets_that_an_export_does_not_tell_are_named(
@@ -241,7 +244,8 @@ def test_secrets_that_an_export_does_not_tell_are_named(
 def test_a_dry_run_tells_all_and_writes_nothing(call: Callable[..., Any], old: None, session: Any) -> None:
     before = session.query(Log).count()
     document = DOCUMENT | {"bad": {"conn_type": "http", "port": "x"}}
-    answer = call("POST", f"{URL}/import", json={"connections": document, "dry_run": True})
+    request = {"connections": document, "dry_run": True, "on_conflict": "fail"}
+    answer = call("POST", f"{URL}/import", json=request)
     assert results(answer) == {"new": "created", "old": "failed", "bad": "failed"}
     messages = {row["connection_id"]: row["message"] for row in answer.json["connections"]}
     assert messages["new"] is None

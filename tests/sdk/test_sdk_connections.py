@@ -66,16 +66,24 @@ def test_life_of_a_connection(admin: PlatformClient) -> None:
         schema="s",
         login="l",
         password="p",
-        extra={"a": 1, "token": "t"},
+        description="d",
+        extra={"connect_timeout": 1, "token": "t"},
     )
     assert (made.schema, made.extra, made.secrets_set) == (
         "s",
-        {"a": 1, "token": "***"},
+        {"connect_timeout": 1, "token": "***"},
         ["password", "extra.token"],
     )
-    changed = admin.connections.update("c", extra={"sslmode": "require", "a": None}, port=None)
+    extra = {"sslmode": "require", "connect_timeout": None}
+    changed = admin.connections.update("c", extra=extra, description=None)
     assert changed.extra == {"token": "***", "sslmode": "require"}
-    assert (changed.port, changed.login, changed.secrets_set) == (None, "l", ["password", "extra.token"])
+    assert (changed.description, changed.login, changed.secrets_set) == (
+        None,
+        "l",
+        ["password", "extra.token"],
+    )
+    with pytest.raises(ValidationError, match="/password: must be given again"):
+        admin.connections.update("c", port=None)
     assert admin.connections.get("c") == changed
     assert [item.connection_id for item in admin.connections.list(connection_type="postgres")] == ["c"]
     assert list(admin.connections.list(search="nothing")) == []
@@ -112,7 +120,8 @@ def test_transfer(admin: PlatformClient, form: str) -> None:
     sealed = admin.connections.export(format=form, passphrase="a long passphrase")
     assert "secret-word" not in plain + sealed
     with pytest.raises(ConflictError):
-        admin.connections.import_(plain, format=form)
+        admin.connections.import_(plain, format=form, on_conflict="fail")
+    assert [row.result for row in admin.connections.import_(plain, format=form).connections] == ["skipped"]
     admin.connections.delete("c")
     dry = admin.connections.import_(plain, format=form, dry_run=True)
     assert (dry.dry_run, dry.connections[0].result) == (True, "created")

@@ -36,7 +36,7 @@ def test_the_reference_webhook_is_made_and_its_secret_shown_once(
     assert made.status == 201
     secret = made.json.pop("secret")
     assert secret.startswith("whsec_")
-    shown = {key: value for key, value in webhook.items() if key != "headers"}
+    shown = webhook | {"headers": {"X-Webhook-Secret": "***"}}
     assert {key: made.json[key] for key in shown} == shown
     assert call("GET", f"{URL}/{made.json['webhook_id']}").json == made.json
     assert call("GET", URL).json == {"webhooks": [made.json], "total_entries": 1}
@@ -87,3 +87,159 @@ def test_a_change_replaces_what_it_names(call: Callable[..., Any], session: Any)
     row = session.get(Webhook, made["webhook_id"])
     assert json.loads(crypto.decrypt(row.encrypted_headers)) == {"B": "2"}
     assert call("PATCH", f"{URL}/{made['webhook_id']}", json={"events": []}).status == 400
+
+
+def test_the_references_object_is_a_request_word_for_word(
+    call: Callable[..., Any], webhook: dict[str, Any]
+) -> None:
+    """The id in it is the server's to give, as in an answer that is sent back."""
+    made = call("POST", URL, json={"webhook_id": "wh_123456"} | webhook)
+    assert made.status == 201
+    assert made.json["webhook_id"] != "wh_123456"
+    path = f"{URL}/{made.json['webhook_id']}"
+    there = call("GET", path).json
+    again = {name: there[name] for name in ("webhook_id", *webhook)}
+    assert call("PATCH", path, json=again).status == 200
+    refused = call("PATCH", path, json={"webhook_id": "wh_123456"})
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/webhook_id"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Content-Length", "content-length", "CONTENT_LENGTH", "Content_Length", "Transfer-Encoding", "Host",
+        "connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Expect", "Content-Type", "proxy-connection",
+        "Proxy-Authorization", "HTTP2-Settings", "Webhook-Id", "webhook_signature", "webhook-anything",
+    ],
+)  # fmt: skip
+def test_headers_that_frame_a_request_are_refused_by_name(
+    call: Callable[..., Any], webhook: dict[str, Any], name: str
+) -> None:
+    """One would make every delivery of it fail, or smuggle a second request."""
+    for status, answer in (
+        (400, call("POST", URL, json=webhook | {"headers": {"X-A": "1", name: "5"}})),
+        (201, call("POST", URL, json=webhook)),
+    ):
+        assert answer.status == status
+        if status == 400:
+            assert [e["pointer"] for e in answer.json["error"]["details"]["errors"]] == [f"/headers/{name}"]
+            assert "not yours to give" in answer.json["error"]["message"]
+        else:
+            path = f"{URL}/{answer.json['webhook_id']}"
+            assert call("PATCH", path, json={"headers": {name: "5"}}).status == 400
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-A": "1", "x-a": "2"}, {"X-A": " a"}, {"X-A": "a "}, {"": "a"}, {"X:A": "a"}, {"X-A": "ü"}],
+)
+def test_headers_that_cannot_be_sent_are_refused(
+    call: Callable[..., Any], webhook: dict[str, Any], headers: dict[str, str]
+) -> None:
+    refused = call("POST", URL, json=webhook | {"headers": headers})
+    assert refused.status == 400
+    assert refused.json["error"]["details"]["errors"][0]["pointer"].startswith("/headers")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://xn--zzzzzz.com/", "http://xn--a.xn--b/", "http://xn--n3h.net/", "http://a:99999/", "http://a:0/",
+        "http://a:-1/", "http://a..b/", "http://.../", "http:///x", "http://[::1/", "http://a b/", "http://☃.net/",
+        "http://\uff11\uff12\uff17.0.0.1/", "http://a:80:90/", f"http://{'a' * 64}.com/", "http://a\\@b/", "http://%61/",
+        f"http://{'a.' * 130}com/", "gopher://a/", "//a/", "http://",
+    ],
+)  # fmt: skip
+def test_an_address_that_nothing_can_be_sent_to_is_refused(
+    call: Callable[..., Any], webhook: dict[str, Any], url: str
+) -> None:
+    """At the POST and at the PATCH, rather than at each delivery."""
+    refused = call("POST", URL, json=webhook | {"url": url})
+    assert refused.status == 400
+    assert {error["pointer"] for error in refused.json["error"]["details"]["errors"]} == {"/url"}
+    made = call("POST", URL, json=webhook).json
+    assert call("PATCH", f"{URL}/{made['webhook_id']}", json={"url": url}).status == 400
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/", "http://[::1]:8080/x", "http://receiver/x", "http://10.0.0.1",
+        "https://user:secret@example.com/", "https://EXAMPLE.com./",
+        "https://hooks.slack.com/services/T00/B00/xyz?a=b&c=%2F#d",
+    ],
+)  # fmt: skip
+def test_an_ordinary_address_is_taken(call: Callable[..., Any], webhook: dict[str, Any], url: str) -> None:
+    made = call("POST", URL, json=webhook | {"url": url})
+    assert (made.status, made.json["url"]) == (201, url)
+
+
+def test_a_masked_header_keeps_its_value(
+    call: Callable[..., Any], webhook: dict[str, Any], session: Any
+) -> None:
+    """So that an answer can be changed and sent back; where there is no value to keep it is refused."""
+    refused = call("POST", URL, json=webhook | {"headers": {"X-A": "***"}})
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/headers/X-A"
+    made = call("POST", URL, json=webhook).json
+    path = f"{URL}/{made['webhook_id']}"
+    changed = call("PATCH", path, json={"headers": {"x-webhook-secret": "***", "B": "2"}})
+    assert changed.json["headers"] == {"x-webhook-secret": "***", "B": "***"}
+    row = session.get(Webhook, made["webhook_id"])
+    assert row.headers == {"x-webhook-secret": "your-secret-key", "B": "2"}
+    refused = call("PATCH", path, json={"headers": {"C": "***"}})
+    assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/headers/C"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/webhooks/airflow",
+        "http://your-app.com/webhooks/airflow",
+        "https://your-app.com:8443/",
+    ],
+)
+def test_headers_do_not_follow_to_another_host(
+    call: Callable[..., Any], webhook: dict[str, Any], session: Any, url: str
+) -> None:
+    """They may be secrets of whoever set them, for the host that they were set for."""
+    made = call("POST", URL, json=webhook).json
+    path = f"{URL}/{made['webhook_id']}"
+    for change in ({"url": url}, {"url": url, "headers": {"X-Webhook-Secret": "***"}}):
+        refused = call("PATCH", path, json=change)
+        assert refused.status == 400
+        assert refused.json["error"]["details"]["errors"][0]["pointer"].startswith("/headers")
+    assert session.get(Webhook, made["webhook_id"]).url == webhook["url"]
+    assert call("PATCH", path, json={"url": webhook["url"] + "/other"}).status == 200
+    assert call("PATCH", path, json={"url": url, "headers": {}}).json["headers"] == {}
+
+
+def test_the_address_is_whole_for_who_may_write_alone(
+    call: Callable[..., Any], app: Any, session: Any, webhook: dict[str, Any], user_id: Callable[[str], int]
+) -> None:
+    """For chat services it is the right to post: in one answer and in a list."""
+    from calls import client
+
+    from airflow_platform_plugin.auth import service
+
+    made = call(
+        "POST", URL, json=webhook | {"url": "https://u:p@hooks.example:8443/services/T0/s3cret?k=v"}
+    ).json
+    scopes = ["webhooks:read"]
+    _, key = service.create(session, name="r", user_id=user_id("admin"), scopes=scopes)
+    reader = client(app, {"X-API-Key": key})
+    assert reader("GET", f"{URL}/{made['webhook_id']}").json["url"] == "https://hooks.example:8443/***"
+    assert reader("GET", URL).json["webhooks"][0]["url"] == "https://hooks.example:8443/***"
+    assert call("GET", URL).json["webhooks"][0]["url"] == made["url"]
+
+
+def test_a_webhook_that_cannot_be_decrypted_is_shown_and_mended(
+    call: Callable[..., Any], webhook: dict[str, Any], session: Any
+) -> None:
+    made = call("POST", URL, json=webhook).json
+    row = session.get(Webhook, made["webhook_id"])
+    row.encrypted_headers = row.encrypted_secret = "none"
+    session.flush()
+    path = f"{URL}/{made['webhook_id']}"
+    assert call("GET", path).json["headers"] == {}
+    assert call("PATCH", path, json={"headers": {"A": "1"}}).json["headers"] == {"A": "***"}
+    assert call("DELETE", path).status == 204

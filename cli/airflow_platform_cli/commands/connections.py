@@ -17,7 +17,7 @@ from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Connections: where Airflow finds databases and services.", no_args_is_help=True)
 
-COLUMNS = ("connection_id", "connection_type", "host", "port", "schema", "tenant_id")
+COLUMNS = ("connection_id", "connection_type", "host", "port", "schema", "tenant_id", "shared")
 IMPORTED = ("connection_id", "result", "message", "missing_secrets")
 # A file's format by the end of its name.
 FORMATS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".env": "env"}
@@ -125,12 +125,18 @@ def update(
     extra: ExtraOption = None,
     description: DescriptionOption = None,
     tenant: TenantOption = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Share it with all tenants: they may query it.")
+    ] = False,
     remove: Annotated[
         list[Field] | None, typer.Option("--remove", help="A field to empty; can be repeated.")
     ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Change a connection; extra is merged with what it has, and null removes a key of it."""
+    """Change a connection; extra is merged with what it has, and null removes a key of it.
+
+    Whatever changes where it leads needs its secrets again: --password-stdin, or those of --extra.
+    """
     changes: dict[str, Any] = {field.value: None for field in remove or []}
     changes |= _given(
         host=host,
@@ -144,6 +150,10 @@ def update(
     )
     if type_:
         changes["connection_type"] = type_
+    if shared and tenant:
+        raise typer.BadParameter("--tenant and --shared exclude each other.")
+    if shared:
+        changes["tenant_id"] = None
     if not changes:
         raise typer.BadParameter("Say what to change.")
     with connect() as client:
@@ -209,14 +219,14 @@ def import_(
     file: Annotated[
         Path, typer.Option("--file", "-f", help="Of an export, or of Airflow's own: .yaml, .json or .env.")
     ],
-    on_conflict: Annotated[Conflict, typer.Option(help="If one is there already.")] = Conflict.FAIL,
+    on_conflict: Annotated[Conflict, typer.Option(help="If one is there already.")] = Conflict.SKIP,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
     tenant: Annotated[str | None, typer.Option(help="Whose those are that name no tenant.")] = None,
     encrypted: Annotated[bool, typer.Option("--encrypted", help="Ask for the export's passphrase.")] = False,
     passphrase_stdin: PassphraseOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Write the connections of a file, all or none."""
+    """Write the connections of a file, all or none; those that are there already are skipped and named."""
     form = _form(file, "yaml", "json", "env")
     try:
         content = file.read_text(encoding="utf-8")

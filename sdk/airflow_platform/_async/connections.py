@@ -171,7 +171,8 @@ class AsyncConnections(AsyncResource):
         Args:
             content: The file's text.
             format: ``json``, ``yaml`` or ``env``.
-            on_conflict: What becomes of those that are there: ``fail``, ``skip`` or ``overwrite``.
+            on_conflict: What becomes of those that are there: ``skip``, the platform's default, ``fail`` or
+                ``overwrite``.
             dry_run: Whether to say what would become of each, and write nothing.
             tenant_id: Whose those are that name no tenant.
             passphrase: That of the export.

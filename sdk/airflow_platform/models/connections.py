@@ -32,6 +32,7 @@ with warnings.catch_warnings():
         extra: dict[str, Any] = {}
         secrets_set: list[str] = []
         tenant_id: str | None = None
+        shared: bool | None = None
         created_at: Moment | None = None
         created_by: str | None = None
         updated_at: Moment | None = None

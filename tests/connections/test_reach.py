@@ -1,0 +1,418 @@
+"""Where a tenant's connection may lead: when it is written, and when it is used."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from airflow_platform_plugin import airflow_compat, settings
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections import own, reach
+from airflow_platform_plugin.connections.found import find
+from airflow_platform_plugin.connections.models import PlatformConnection
+from airflow_platform_plugin.errors import (
+    PermissionDenied,
+    PlatformError,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+
+URL = "/api/v1/platform/connections"
+INSIDE = {"connection_id": "c", "connection_type": "postgres", "host": "db.internal"}
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change the operator's settings."""
+
+    def change(**options: Any) -> None:
+        changed = settings.get().model_copy(update=options)
+        monkeypatch.setattr(settings, "get", lambda: changed)
+
+    return change
+
+
+@pytest.fixture
+def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
+    """What DNS says: names and addresses. It cannot be asked for names of our choice here."""
+    answers: dict[str, tuple[str, ...]] = {}
+
+    def look_up(host: str) -> tuple[str, ...]:
+        return answers.get(host) or ((host,) if host[:1].isdigit() or ":" in host else ())
+
+    monkeypatch.setattr(own, "look_up", look_up)
+    return answers
+
+
+def lives_on(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
+    """Let Airflow's own database and broker be there."""
+    monkeypatch.setattr(airflow_compat, "own_urls", lambda: urls)
+
+
+def stored(session: Any, tenant_id: str | None, *, approved: bool = False, **columns: Any) -> Connection:
+    """A row as it may have been stored before there were rules, or in Airflow's own pages."""
+    row = Connection(conn_id="stored", **columns)
+    session.add(row)
+    session.flush()
+    session.add(PlatformConnection(id=row.id, tenant_id=tenant_id, approved=approved))
+    session.flush()
+    return row
+
+
+@pytest.mark.parametrize(
+    "connection_type",
+    [
+        "sqlite",
+        "SQLite",
+        "sqlite+pysqlite",
+        "sqlite+aiosqlite",
+        "sqlite-",
+        "duckdb",
+        "DuckDB",
+        "fs",
+        "file",
+        "ssh",
+        "sftp",
+        "docker",
+        "kubernetes",
+        "generic",
+        "aws",
+        "google_cloud_platform",
+        "spark",
+        "hive_cli",
+        "jdbc",
+        "odbc",
+        "package_index",
+        "POSTGRES",
+        "Postgres",
+        "postgresql+pyodbc",
+        "mysql+pyodbc",
+        "mssql+pyodbc",
+        "unheard-of",
+    ],
+)
+def test_types_that_are_not_on_the_list_are_not_for_tenants(
+    tenant_caller: Any, call: Any, connection_type: str
+) -> None:
+    """Whatever else the connection says, and with every feature; where it is made, changed or imported."""
+    mine = tenant_caller("a", external_connections=True)
+    assert mine("POST", URL, json=INSIDE).status == 201
+    body = {"connection_type": connection_type, "host": "db.internal", "extra": {"host": "db.internal"}}
+    document = {"d": {"conn_type": connection_type, "host": "db.internal"}}
+    for method, path, given in (
+        ("POST", "", body | {"connection_id": "d"}),
+        ("PATCH", "/c", {"connection_type": connection_type}),
+        ("PATCH", "/c", body),
+    ):
+        refused = mine(method, f"{URL}{path}", json=given)
+        assert (refused.status, refused.json["error"]["code"]) == (403, "PERMISSION_DENIED")
+        assert refused.json["error"]["details"] == {"connection_type": connection_type}
+    assert mine("POST", f"{URL}/import", json={"connections": document}).status == 400
+    assert call("GET", URL).json["total_entries"] == 1
+    assert call("GET", f"{URL}/c").json["connection_type"] == "postgres"
+
+
+@pytest.mark.parametrize(
+    "connection_type",
+    [
+        "sqlite.pysqlite",
+        "sqlite.base",
+        "sqlite ",
+        " sqlite",
+        "sqlite\n",
+        "sqlite:///x",
+        "\uff53\uff51\uff4c\uff49\uff54\uff45",
+        "sqlit\u0435",
+        "postgres\u200b",
+        "postgres/x",
+        "",
+    ],
+)
+def test_what_is_not_the_name_of_a_type_is_nobodys(
+    tenant_caller: Any, call: Any, connection_type: str
+) -> None:
+    """A dot least of all: SQLAlchemy takes ``sqlite.pysqlite`` for SQLite."""
+    tenant_caller("a")
+    body = {"connection_id": "d", "connection_type": connection_type, "host": "db.internal"}
+    for caller in (tenant_caller("a"), call):
+        refused = caller("POST", URL, json=body)
+        assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/connection_type"
+        document = {"d": {"conn_type": connection_type, "host": "db.internal"}}
+        assert caller("POST", f"{URL}/import", json={"connections": document}).status == 400
+
+
+def test_an_operator_can_add_types(tenant_caller: Any, configured: Callable[..., None]) -> None:
+    """One that is a dialect's name together with the dialect, and extra only without files and the like."""
+    configured(tenant_connection_types="mssql, sqlite.pysqlite, sqlite+pysqlite, unheard-of")
+    mine = tenant_caller("a")
+
+    def status(**fields: Any) -> int:
+        return int(mine("POST", URL, json=INSIDE | fields).status)
+
+    assert status(connection_type="postgres") == 403
+    assert status(connection_type="sqlite+pysqlite") == 403
+    assert status(connection_type="mssql", extra={"key_file": "/x"}) == 400
+    assert status(connection_type="mssql", extra={"a": [{"driver": "/x"}]}) == 400
+    assert status(connection_type="mssql", extra={"a": {"endpoint": "evil.example"}}) == 400
+    assert status(connection_type="mssql", host=None) == 400
+    assert status(connection_type="mssql", login="x@evil.example") == 400
+    assert status(connection_type="mssql", extra={"urls": ",".join(["x.internal"] * 30)}) == 400
+    assert status(connection_type="mssql", extra={"a": 1}) == 201
+    assert status(connection_type="unheard-of", connection_id="d") == 201
+
+
+def test_an_administrator_approves_what_a_tenant_cannot_write(
+    tenant_caller: Any, call: Any, session: Any, tmp_path: Path
+) -> None:
+    """With the connection itself: its type and its extra. A tenant's change of these ends that."""
+    mine = tenant_caller("a")
+    file = {"connection_id": "f", "connection_type": "duckdb", "host": str(tmp_path / "x"), "tenant_id": "a"}
+    assert mine("POST", URL, json=file).status == 403
+    assert call("POST", URL, json=file).status == 201
+
+    def usable() -> bool:
+        session.expire_all()
+        found = find(session, "f")
+        assert found is not None
+        try:
+            reach.require_reachable(found.row, found.tenant_id, look_up=False)
+        except PlatformError:
+            return False
+        return True
+
+    assert usable()
+    assert mine("PATCH", f"{URL}/f", json={"description": "ours"}).status == 200
+    assert mine("PATCH", f"{URL}/f", json={"host": "/etc/passwd"}).status == 403
+    assert usable()
+    assert call("PATCH", f"{URL}/f", json={"host": str(tmp_path / "y")}).status == 200
+    assert usable()
+    assert mine("PATCH", f"{URL}/f", json={"connection_type": "redis", "host": "x.internal"}).status == 200
+    assert usable()
+    row = session.scalars(select(Connection).where(Connection.conn_id == "f")).one()
+    row.conn_type = "duckdb"
+    session.flush()
+    assert not usable()
+
+
+def test_what_a_tenant_has_left_there_is_not_approved_in_passing(
+    tenant_caller: Any, call: Any, session: Any
+) -> None:
+    """Only by a change that writes it: neither by one of something else, nor by an import."""
+    tenant_caller("a")
+    row = stored(session, "a", conn_type="postgres", host="db.internal", extra='{"passfile": "/x"}')
+    url = f"{URL}/stored"
+    assert call("PATCH", url, json={"port": 5433}).status == 400
+    assert call("PATCH", url, json={"extra": {"sslmode": "require"}}).status == 400
+    document = {"stored": {"conn_type": "postgres", "host": "db.internal", "extra": {"passfile": "/x"}}}
+    request = {"connections": document, "on_conflict": "overwrite"}
+    assert call("POST", f"{URL}/import", json=request).status == 400
+    for tenant_id in (None, "a"):
+        again = {"new": document["stored"] | {"tenant_id": tenant_id}}
+        answer = call("POST", f"{URL}/import", json={"connections": again, "dry_run": True})
+        assert answer.json["connections"][0]["result"] == ("failed" if tenant_id else "created")
+    with pytest.raises(ValidationFailed):
+        reach.require_reachable(row, "a", look_up=False)
+    assert call("PATCH", url, json={"extra": {"passfile": "/y"}}).status == 200
+    session.expire_all()
+    reach.require_reachable(row, "a", look_up=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "error"),
+    [
+        (
+            {"conn_type": "sqlite.pysqlite", "schema": "/x.db", "extra": '{"host": "db.internal"}'},
+            PermissionDenied,
+        ),
+        ({"conn_type": "sqlite", "host": "/x.db"}, PermissionDenied),
+        ({"conn_type": "postgres", "host": "localhost"}, ValidationFailed),
+        ({"conn_type": "postgres", "host": "example.com"}, ValidationFailed),
+        (
+            {"conn_type": "postgres", "host": "db.internal", "extra": '{"hostaddr": "10.0.0.1"}'},
+            ValidationFailed,
+        ),
+        ({"conn_type": "postgres", "host": "db.internal", "schema": "x?host=y"}, ValidationFailed),
+        ({"conn_type": "postgres"}, ValidationFailed),
+        ({"conn_type": "http", "host": "http://[fd00:ec2::254]/latest"}, ValidationFailed),
+    ],
+)
+def test_rows_that_were_stored_before_are_held_to_the_rules_when_they_are_used(
+    tenant_caller: Any, session: Any, columns: dict[str, Any], error: type[PlatformError]
+) -> None:
+    """The same connection, shared by an administrator, is not a tenant's and not held to them."""
+    tenant_caller("a")
+    row = stored(session, "a", **columns)
+    with pytest.raises(error):
+        reach.require_reachable(row, "a")
+    assert reach.require_reachable(row, None) == reach.Reached()
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_airflows_own_database_and_broker_are_no_tenants(
+    tenant_caller: Any, monkeypatch: pytest.MonkeyPatch, configured: Callable[..., None], *, external: bool
+) -> None:
+    """By name or by address, with or without the port; another port of that host may be a warehouse."""
+    lives_on(
+        monkeypatch,
+        "postgresql+psycopg2://airflow:p%40ss@db.internal/airflow",
+        "db+postgresql://airflow@10.0.0.7:6432/airflow",
+        "redis://:x@10.0.0.8:6379/0;redis://[fd00::8]/1",
+        "postgresql://u@/airflow?host=10.0.0.9:5433&host=pg.internal",
+    )
+    mine = tenant_caller("a", external_connections=external)
+
+    def status(**fields: Any) -> int:
+        answer = mine("POST", f"{URL}/import", json={"dry_run": True, "connections": {"x": fields}})
+        return int(answer.json["connections"][0]["result"] == "created")
+
+    for host, port in (
+        ("db.internal", None),
+        ("DB.internal.", 5432),
+        ("10.0.0.7", 6432),
+        ("::ffff:10.0.0.7", 6432),
+        ("10.0.0.9", 5433),
+        ("pg.internal", 5432),
+    ):
+        assert status(conn_type="postgres", host=host, port=port) == 0, host
+        assert (
+            status(conn_type="http", host=f"http://{f'[{host}]' if ':' in host else host}", port=port or 5432)
+            == 0
+        )
+    assert status(conn_type="redis", host="10.0.0.8") == 0
+    assert status(conn_type="redis", host="fd00::8") == 0
+    assert status(conn_type="http", host="http://10.0.0.8:6379", port=80) == 0
+    assert status(conn_type="postgres", host="db.internal", port=5433) == 1
+    assert status(conn_type="postgres", host="10.0.0.7") == 1
+    configured(internal_hosts="10.0.0.0/8, db.internal:5432")
+    assert status(conn_type="postgres", host="db.internal") == 1
+    assert status(conn_type="postgres", host="10.0.0.7", port=6432) == 0
+
+
+def test_the_database_of_this_machine_is_at_each_of_its_addresses(
+    monkeypatch: pytest.MonkeyPatch, session: Any, tenant_caller: Any, resolved: dict[str, tuple[str, ...]]
+) -> None:
+    """Whoever reaches it at ``localhost`` reaches it at the machine's own address too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing
+        address = probe.getsockname()[0]
+    if address.startswith("127."):
+        pytest.skip("This machine has no address of its own.")
+    tenant_caller("a", external_connections=True)
+    lives_on(monkeypatch, "postgresql://airflow@localhost/airflow")
+    resolved["localhost"] = ("127.0.0.1",)
+    resolved["innocent.example"] = (address,)
+    for host in (address, "innocent.example"):
+        row = Connection(conn_id="x", conn_type="postgres", host=host)
+        with pytest.raises(ValidationFailed, match="Airflow itself"):
+            reach.require_reachable(row, "a")
+        row.port = 5433
+        assert reach.require_reachable(row, "a").addresses == (address,)
+
+
+def test_airflows_own_database_file_is_no_tenants_even_where_approved(
+    monkeypatch: pytest.MonkeyPatch, tenant_caller: Any, call: Any, tmp_path: Path
+) -> None:
+    """Not by a link or a detour either."""
+    file, link, hard = tmp_path / "airflow.db", tmp_path / "link.db", tmp_path / "hard.db"
+    file.touch()
+    link.symlink_to(file)
+    hard.hardlink_to(file)
+    lives_on(monkeypatch, f"sqlite:///{file}")
+    tenant_caller("a")
+    body = {"connection_id": "f", "connection_type": "sqlite", "tenant_id": "a"}
+    detour = f"{tmp_path}/../{tmp_path.name}/airflow.db"
+    for path in (file, link, hard, detour, f"file:{file}?mode=ro", f"file://{file}"):
+        for field in ("host", "schema"):
+            refused = call("POST", URL, json=body | {field: str(path)})
+            assert refused.status == 400, path
+            assert refused.json["error"]["details"]["errors"][0]["pointer"] == f"/{field}"
+    assert call("POST", URL, json=body | {"host": str(tmp_path / "other.db")}).status == 201
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ("127.0.0.1",),
+        ("::1",),
+        ("169.254.169.254",),
+        ("fd00:ec2::254",),
+        ("::ffff:127.0.0.1",),
+        ("64:ff9b::7f00:1",),
+        ("10.0.0.1", "127.0.0.1"),
+        ("203.0.113.9", "10.0.0.99"),
+    ],
+)
+def test_a_name_is_looked_up_when_it_is_used_and_all_its_addresses_count(
+    session: Any,
+    tenant_caller: Any,
+    resolved: dict[str, tuple[str, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    found: tuple[str, ...],
+) -> None:
+    """A name may have been inside when it was stored; the tenant may own its zone."""
+    lives_on(monkeypatch, "postgresql://airflow@meta.internal/airflow")
+    tenant_caller("a", external_connections=True)
+    resolved["mine.example"], resolved["meta.internal"] = found, ("10.0.0.99",)
+    for connection_type in ("postgres", "http", "mysql"):
+        row = Connection(conn_id="x", conn_type=connection_type, host="mine.example", port=5432)
+        with pytest.raises(ValidationFailed) as error:
+            reach.require_reachable(row, "a")
+        assert error.value.details["errors"][0]["pointer"] == "/host"
+        assert not any(address in str(error.value) for address in found)
+
+
+def test_the_addresses_that_were_allowed_are_those_to_connect_to(
+    session: Any, tenant_caller: Any, resolved: dict[str, tuple[str, ...]]
+) -> None:
+    """So that a name which says something else a moment later leads nowhere else."""
+    tenant_caller("a")
+    resolved["db.internal"] = ("10.0.0.1", "10.0.0.2")
+    row = Connection(conn_id="x", conn_type="postgres", host="db.internal", extra='{"sslmode": "require"}')
+    reached = reach.require_reachable(row, "a")
+    assert reached.addresses == ("10.0.0.1", "10.0.0.2")
+    copy = reach.pinned(row, reached)
+    assert copy.host == "db.internal,db.internal"
+    assert copy.extra_dejson == {
+        "sslmode": "require",
+        "hostaddr": "10.0.0.1,10.0.0.2",
+        "passfile": "/dev/null/none",
+        "sslcert": "/dev/null/none",
+        "gssencmode": "disable",
+        "password": "",
+    }
+    assert row.host == "db.internal"
+    assert json.loads(row.extra) == {"sslmode": "require"}
+    resolved["one.internal"] = ("10.0.0.3",)
+    for connection_type, extra, host in (
+        ("redis", {}, "10.0.0.3"),
+        ("redis", {"ssl": True}, "one.internal"),
+        ("mysql", {}, "10.0.0.3"),
+        ("mysql", {"ssl_verify_identity": True}, "one.internal"),
+        ("imap", {}, "one.internal"),
+        ("imap", {"use_ssl": False}, "10.0.0.3"),
+        ("smtp", {"disable_ssl": True}, "one.internal"),
+        ("smtp", {"disable_ssl": True, "disable_tls": True}, "10.0.0.3"),
+        ("http", {}, "one.internal"),
+    ):
+        row = Connection(conn_id="x", conn_type=connection_type, host="one.internal", extra=json.dumps(extra))
+        assert reach.pinned(row, reach.require_reachable(row, "a")).host == host
+
+
+def test_a_name_without_an_address_is_not_used(
+    session: Any, tenant_caller: Any, resolved: dict[str, tuple[str, ...]]
+) -> None:
+    """A driver could find one a moment later. Where nothing is to be looked up, the fields alone decide."""
+    tenant_caller("a")
+    row = Connection(conn_id="x", conn_type="postgres", host="gone.internal")
+    with pytest.raises(ServiceUnavailable):
+        reach.require_reachable(row, "a")
+    assert reach.require_reachable(row, "a", look_up=False).addresses == ()
+
+
+def test_a_tenant_that_is_gone_reaches_nothing_outside(session: Any) -> None:
+    with pytest.raises(ValidationFailed):
+        reach.require_reachable(Connection(conn_id="x", conn_type="http", host="example.com"), "nobody")
