@@ -18,7 +18,7 @@ from flask import Response, current_app, g, has_request_context, redirect, reque
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
-from airflow_platform_plugin import airflow_compat, db, globs, http
+from airflow_platform_plugin import airflow_compat, db, http
 from airflow_platform_plugin.auth import stock
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit, in_any_tenant
@@ -113,7 +113,7 @@ def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
 
 
 def _within(limit: DagLimit, dag_id: str) -> bool:
-    return globs.compiled(limit.dag_ids).match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
+    return limit.patterns.match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
 
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
