@@ -112,6 +112,21 @@ class Settings(BaseModel):
         description="How DataKits run: `process`, `docker` or `kubernetes`; or for each environment, "
         "`production=kubernetes, *=process`.",
     )
+    require_installed_kits: bool = Field(
+        default=False,
+        description="Refuse a deploy to the runner `process` where the webserver does not have the kit "
+        "installed; otherwise the answer warns.",
+    )
+    tenant_max_deployments: Annotated[int, Field(ge=1)] = Field(
+        default=1000,
+        description="The most deployments that one tenant may have: all are in one file, which Airflow "
+        "parses again and again.",
+    )
+    tenant_images: Annotated[str, Field(pattern="/$")] | None = Field(
+        default=None,
+        description="What the images of tenants' own kits must begin with, such as "
+        "`registry.example/{tenant_id}/`; unless given, any image will do.",
+    )
     docker_url: str | None = Field(
         default=None,
         description="The engine of the runner `docker`, `unix:///socket` or `tcp://host:port`; unless given, "
@@ -119,7 +134,8 @@ class Settings(BaseModel):
     )
     docker_network: str | None = Field(
         default=None,
-        description="The network of containers, such as `none` or a name; unless given, the engine's own.",
+        description="The network of containers, such as `none`, `bridge` or a name; unless given, none for "
+        "the kits of tenants, and the engine's own for the platform's.",
     )
     docker_connection: str | None = Field(
         default=None, description="The Airflow connection, of type docker, that logs in to the registry."
@@ -156,7 +172,8 @@ class Settings(BaseModel):
     query_functions: str = Field(
         default="",
         description="Functions, separated by commas, that analytics queries may call in addition to those "
-        "that are known to have no effects: your own, of all databases.",
+        "that are known to have no effects: your own, by name, with a schema, or by a pattern such as "
+        "`st_*`.",
     )
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
         default=3600, description="Seconds that an OAuth access token counts."

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, paging, quantities
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.names import DEFAULT_NAMESPACE
 from airflow_platform_plugin.tenants import holdings, quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -20,10 +21,14 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
     """Create a tenant; its name and namespace default to its id.
 
     Raises:
+        ValidationFailed: the namespace is the platform's own.
         Conflict: the id or the namespace is taken.
     """
     tenant_id = fields["tenant_id"]
     namespace = fields.get("namespace", tenant_id)
+    if namespace == DEFAULT_NAMESPACE:
+        field = "namespace" if "namespace" in fields else "tenant_id"
+        raise ValidationFailed.of(field, message=f"the namespace '{namespace}' is the platform's own")
     taken = select(Tenant).where(or_(Tenant.tenant_id == tenant_id, Tenant.namespace == namespace))
     for other in session.scalars(taken):
         if other.tenant_id == tenant_id:

@@ -124,6 +124,40 @@ def test_one_that_was_given_to_another_tenant_is_not_handed_over(
         handed(session, made)
 
 
+def test_grants_from_before_are_bound_to_the_rows_of_then(
+    call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], session: Any
+) -> None:
+    """They were names. What has the name at the upgrade is meant, if all share it; and back again."""
+    from importlib import import_module
+
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    as_tenant("other")
+    for name, owner in (("shared", None), ("theirs", "other")):
+        call("POST", CONNECTIONS, json=connection(name, owner))
+    made = deploy_as(None, "shared")
+    row = session.get(DeploymentRevision, (made.json["id"], made.json["revision"]))
+    (id_,) = row.spec["shared_connections"].values()
+    old = {name: value for name, value in row.spec.items() if name != "chosen"}
+    row.spec = old | {"shared_connections": ["shared", "theirs", "gone"]}
+    session.flush()
+    with pytest.raises(ValidationFailed):
+        handed(session, made)
+
+    migration = import_module("airflow_platform_plugin.migrations.versions.0014_grants_of_connections_by_id")
+    with Operations.context(MigrationContext.configure(session.connection())):
+        migration.upgrade()
+        session.refresh(row)
+        assert row.spec == old | {"shared_connections": {"shared": id_}}
+        assert set(handed(session, made)) == {"shared"}
+        row.spec |= {"chosen": ["batch_size"]}
+        session.flush()
+        migration.downgrade()
+    session.refresh(row)
+    assert row.spec == old | {"shared_connections": ["shared"]}
+
+
 @pytest.mark.parametrize(
     "change",
     [
