@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     upgrade.set_defaults(run=_db_upgrade)
     downgrade = database.add_parser("downgrade", help="take them back")
     downgrade.add_argument("--to-revision", required=True, help="'base' removes them, with all data")
+    downgrade.add_argument("--yes", "-y", action="store_true", help="do not ask")
     downgrade.set_defaults(run=_db_downgrade)
     check = database.add_parser("check", help="exit status 0 where they are up to date")
     check.set_defaults(run=_db_check)
@@ -50,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     worker.add_argument("--database", help=argparse.SUPPRESS)
     worker.set_defaults(run=_worker)
+
+    rotate = commands.add_parser(
+        "rotate-fernet-key", help="encrypt the platform's secrets with the first key of [core] fernet_key"
+    )
+    rotate.set_defaults(run=_rotate_fernet_key)
 
     doctor = commands.add_parser("doctor", help="see whether all is well; exit status 1 where it is not")
     doctor.add_argument("--output", choices=["text", "json"], default="text")
@@ -77,9 +83,24 @@ def _db_upgrade(_: argparse.Namespace) -> int:
 def _db_downgrade(arguments: argparse.Namespace) -> int:
     from airflow_platform_plugin import db
 
+    if not arguments.yes and not _agreed(
+        f"Taking the platform's tables back to {arguments.to_revision} deletes what later revisions keep, "
+        "secrets of webhooks and deployments among it."
+    ):
+        return 1
     db.downgrade(arguments.to_revision)
     print(f"The platform's tables are at {arguments.to_revision}.")
     return 0
+
+
+def _agreed(warning: str) -> bool:
+    """Ask whether to go on; where nobody can answer, no."""
+    print(warning, file=sys.stderr)
+    if not sys.stdin.isatty():
+        print("Nothing was changed: say --yes.", file=sys.stderr)
+        return False
+    print("Go on? (y/N) ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _db_check(_: argparse.Namespace) -> int:
@@ -153,6 +174,20 @@ def _worker(arguments: argparse.Namespace) -> int:
     for step, amount in done.items():
         print(f"{step}: {'failed' if amount is None else amount}")
     return 1 if None in done.values() else 0
+
+
+def _rotate_fernet_key(_: argparse.Namespace) -> int:
+    from airflow_platform_plugin import crypto, models
+
+    assert models  # noqa: S101 - imported for its effect: every table is known
+    try:
+        done = crypto.rotate()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for column, read, unreadable in done:
+        print(f"{column}: {read} re-encrypted" + (f", {unreadable} under no known key" if unreadable else ""))
+    return 1 if any(found.unreadable for found in done) else 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

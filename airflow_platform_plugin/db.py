@@ -65,8 +65,8 @@ def savepoint(session: Session) -> Iterator[None]:
 
 def fingerprint() -> str:
     """What tells this process's database from others, without its password."""
-    url = airflow_settings.engine.url.set(password=None)
-    return hashlib.sha256(str(url).encode()).hexdigest()[:32]
+    url = airflow_settings.engine.url.render_as_string(hide_password=True)
+    return hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
 def now() -> datetime:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from airflow.utils.sqlalchemy import UtcDateTime
 from flask import request
-from sqlalchemy import Column, Integer, String, Text, and_, delete, select, update
+from sqlalchemy import Column, Index, Integer, String, Text, and_, delete, func, select, update
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.orm import Session
 
@@ -34,13 +34,13 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _BATCH = 1000
-# Of one answer, as JSON, and how many of one caller within KEPT: 16 MB together.
-MOST_KEPT = 16_384
-MOST_ANSWERS = 1000
+# Characters of one answer, as JSON, and of all that one caller has within KEPT.
+LONGEST = 1_048_576
+MOST_KEPT = 16 * LONGEST
 _SHOWN_ONCE = (
     "Its answer had a secret, which is shown once: read what was made, and rotate the secret or make another."
 )
-_LENGTH = "Its answer is too long to be kept: read what was made."
+_LENGTH = "Its answer is too long to be kept, or too many others are: read what was made."
 _IDS = ("id", "client_id", "webhook_id", "connection_id", "deployment_id", "backfill_id", "tenant_id")
 _ON_DAGS = (("GET", None), ("POST", "RUN"), ("PUT", "RUN"), ("PUT", "TASK_INSTANCE"))
 _UNSYNCHRONIZED = {"synchronize_session": False}
@@ -55,11 +55,16 @@ class Claim(db.Base):
     body_digest = Column(String(64), nullable=False)
     # Which request does the work: databases do not agree on how to say whose INSERT went in.
     request = Column(String(32), nullable=False)
-    caller = Column(String(64), index=True)
+    caller = Column(String(64))
     status = Column(Integer)
     # Encrypted, for an answer may hold what not every reader of the table may know; never a secret.
     encrypted_answer = Column(Text().with_variant(LONGTEXT(), "mysql"), info=db.SECRET)
+    # Of the answer, in characters; null where it is not kept.
+    size = Column(Integer)
     created_at = Column(UtcDateTime, nullable=False, default=db.now, index=True)
+
+    # What a caller keeps is added up from this alone.
+    __table_args__ = (Index(None, caller, size),)
 
 
 class Kept(NamedTuple):
@@ -87,17 +92,18 @@ class Claimed:
             rights: those that it took, from ``rights``; whoever asks again needs them still.
             secret: whether there is a secret in it.
         """
-        document: dict[str, Any] = {"rights": rights, "version": answer.version, "answer": answer.dumped}
-        if secret:
-            document = {"withheld": _SHOWN_ONCE, "id": _id(answer.dumped)}
-        elif self._keeps_many(session) or len(json.dumps(document)) > MOST_KEPT:
-            document = {"withheld": _LENGTH, "id": _id(answer.dumped)}
-        text = crypto.encrypt(json.dumps(document))
-        _update(session, Claim.id == self.id, status=int(answer.status), encrypted_answer=text)
+        text = json.dumps({"rights": rights, "version": answer.version, "answer": answer.dumped})
+        size: int | None = len(text)
+        if secret or len(text) > LONGEST or len(text) > MOST_KEPT - self._kept(session):
+            why = _SHOWN_ONCE if secret else _LENGTH
+            text, size = json.dumps({"withheld": why, "id": _id(answer.dumped)}), None
+        answered = {"status": int(answer.status), "encrypted_answer": crypto.encrypt(text), "size": size}
+        _update(session, Claim.id == self.id, **answered)
 
-    def _keeps_many(self, session: Session) -> bool:
-        others = select(Claim.id).where(Claim.caller == self.caller).limit(MOST_ANSWERS + 1)
-        return len(session.execute(others).all()) > MOST_ANSWERS
+    def _kept(self, session: Session) -> int:
+        """Characters that the caller's other answers take."""
+        others = select(func.sum(Claim.size)).where(Claim.caller == self.caller)
+        return int(session.scalar(others) or 0)
 
 
 def claim(session: Session, principal: Principal, scope: str | None = None) -> Claimed | None:
@@ -134,7 +140,7 @@ def claim(session: Session, principal: Principal, scope: str | None = None) -> C
     if found.created_at < db.now() - KEPT:
         # Taken over only as it was found: of two at the same moment the second finds another request there.
         as_found = and_(Claim.id == claim_id, Claim.request == found.request)
-        if _update(session, as_found, status=None, encrypted_answer=None, **mine):
+        if _update(session, as_found, status=None, encrypted_answer=None, size=None, **mine):
             return Claimed(claim_id, caller)
         raise Conflict("Another request is using this Idempotency-Key.", idempotency_key=key)
     if found.body_digest != mine["body_digest"]:

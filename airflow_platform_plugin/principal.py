@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from airflow_platform_plugin import airflow_compat, scopes
+from airflow_platform_plugin import airflow_compat, globs, scopes
 from airflow_platform_plugin.airflow_compat import Account
 from airflow_platform_plugin.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.scopes import Dags
@@ -25,6 +26,11 @@ class DagLimit:
 
     dag_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+
+    @cached_property
+    def patterns(self) -> globs.Globs:
+        """The patterns, made ready once for as long as the credential is in use."""
+        return globs.compiled(self.dag_ids)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Supervisor(threading.Thread):
                 log.exception("The platform's worker could not be started")
             else:
                 if not self._stopping.is_set():
-                    log.warning("The platform's worker %s and is started again", _ending(code))
+                    _report(code)
             self._stopping.wait(RESTART_DELAY)
 
     def stop(self) -> None:
@@ -58,10 +58,14 @@ class Supervisor(threading.Thread):
                 self._process.kill()
 
 
-def _ending(code: int) -> str:
+def _report(code: int) -> None:
     if code == WRONG_DATABASE:
-        return "has refused to work on a database that is not this scheduler's (its own message is above)"
-    return f"ended with status {code}"
+        log.error(
+            "The platform's worker has refused to work on a database that is not this scheduler's, and is "
+            "started again; its own message is above"
+        )
+    else:
+        log.warning("The platform's worker ended with status %s and is started again", code)
 
 
 def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's

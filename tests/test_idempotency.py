@@ -79,7 +79,7 @@ def test_an_answer_without_a_secret_where_there_might_be_one_is_given_again(call
     assert first.json == second.json
 
 
-@pytest.mark.parametrize(("setting", "value"), [("MOST_KEPT", 100), ("MOST_ANSWERS", 0)])
+@pytest.mark.parametrize(("setting", "value"), [("LONGEST", 100), ("MOST_KEPT", 100)])
 def test_what_is_kept_is_bounded(
     call: Call, session: Any, monkeypatch: pytest.MonkeyPatch, setting: str, value: int
 ) -> None:

@@ -27,6 +27,9 @@ LAZY = {
     ("migrations", "models"),
     ("tenants", "features"),
     ("connections", "features"),
+    ("__main__", "models"),
+    ("doctor", "models"),
+    ("doctor", "worker"),
 }
 # Hooks of Airflow's, which lead to one feature each, in the function that is called.
 HOOKS = {("listener", "runs")}

@@ -1,10 +1,16 @@
 """The worker's loop."""
 
+import os
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import worker
+from airflow_platform_plugin import db, supervisor, worker
+from airflow_platform_plugin.heartbeat import Beats, Step
+from airflow_platform_plugin.webhooks import delivery
 
 
 def test_every_step_runs_once(session: Any) -> None:
@@ -52,3 +58,99 @@ def test_rounds_follow_at_once_while_there_is_work_and_slowly_while_it_fails(
     done: dict[str, int | None], failures: int, seconds: float
 ) -> None:
     assert worker.pause(done, failures, 1) == seconds
+
+
+def test_every_step_is_in_one_lane() -> None:
+    assert sorted(name for lane in worker.LANES.values() for name in lane) == sorted(worker.STEPS)
+
+
+def test_a_step_that_hangs_holds_up_its_own_lane_alone(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its silence is seen by what is written down of the others."""
+    released, went_on, stopping = threading.Event(), threading.Event(), threading.Event()
+
+    def hang() -> int:
+        released.wait(30)
+        return 0
+
+    def go_on() -> int:
+        went_on.set()
+        return 0
+
+    for name in worker.STEPS:
+        monkeypatch.setitem(worker.STEPS, name, go_on)
+    monkeypatch.setitem(worker.STEPS, "send-mail", hang)
+    monkeypatch.setattr(delivery, "run", lambda stopping, *_: stopping.wait(30))
+    beats = Beats()
+    lanes = [
+        threading.Thread(target=worker._run_lane, args=(names, stopping, 0.01, beats))
+        for names in worker.LANES.values()
+    ]
+    for lane in lanes:
+        lane.start()
+    assert went_on.wait(30)
+    while len(beats._finished) < len(worker.STEPS) - 2:  # all but the mails and the deliveries
+        stopping.wait(0.01)
+    beats.write_down()
+    assert {step.name for step in session.query(Step)} == set(worker.STEPS) - {"send-mail", "deliver"}
+    stopping.set()
+    released.set()
+    for lane in lanes:
+        lane.join(30)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "worker", *arguments]
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("database", [["--database", "0" * 32], []])
+def test_a_worker_refuses_a_database_that_is_not_its_parent_s(app: Any, database: list[str]) -> None:
+    """It says why, and does nothing at all."""
+    with db.transaction() as session:
+        session.query(Step).delete()
+    done = run("--parent", str(os.getpid()), *database)
+    assert done.returncode == supervisor.WRONG_DATABASE
+    assert "its database is not the scheduler's" in done.stdout + done.stderr
+    with db.transaction() as session:
+        assert session.query(Step).count() == 0
+
+
+def test_a_fingerprint_tells_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in the list of processes. A new password is no new database."""
+    from types import SimpleNamespace
+
+    from sqlalchemy.engine import make_url
+
+    def of(url: str) -> str:
+        monkeypatch.setattr(db.airflow_settings, "engine", SimpleNamespace(url=make_url(url)))
+        return db.fingerprint()
+
+    one = of("postgresql://me:secret@host/airflow")
+    assert one == of("postgresql://me:other@host/airflow")
+    assert len({one, of("postgresql://me:secret@host/other"), of("sqlite:////root/airflow/airflow.db")}) == 3
+
+
+def test_the_worker_gets_the_scheduler_s_environment_by_value(
+    app: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not the C library's, which another thread may be overwriting; a refusal is told as what it is."""
+    started: list[dict[str, Any]] = []
+    keeper = supervisor.Supervisor()
+
+    class Process:
+        def __init__(self, command: list[str], **options: Any) -> None:
+            started.append({"command": command, **options})
+
+        def wait(self) -> int:
+            return supervisor.WRONG_DATABASE
+
+    monkeypatch.setattr(supervisor.subprocess, "Popen", Process)
+    monkeypatch.setattr(keeper._stopping, "wait", lambda _seconds: keeper._stopping.set())
+    keeper.run()
+    (one,) = started
+    assert one["env"] == dict(os.environ)
+    assert one["env"] is not os.environ
+    assert one["command"][-4:] == ["--parent", str(os.getpid()), "--database", db.fingerprint()]
+    assert "has refused to work on a database" in caplog.text

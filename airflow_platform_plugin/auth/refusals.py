@@ -5,6 +5,7 @@ minute, and of all together a few.
 """
 
 import logging
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from airflow_platform_plugin import http
 from airflow_platform_plugin.auth import keys
 
 log = logging.getLogger(__name__)
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 EVERY = 60.0  # seconds
 MOST = 20  # lines in that time, of each process
@@ -31,9 +34,17 @@ _memory = _Memory()
 
 
 def note(text: str) -> None:
-    """Write down that this was refused in this request; the log names its public part alone."""
+    """Write down that this key or token was refused; the log names its public part alone."""
     parsed = keys.parse(text)
-    shown = "something that is no key" if parsed is None else f"{parsed.prefix}_{parsed.id}_…"
+    _note("something that is no key" if parsed is None else f"{parsed.prefix}_{parsed.id}_…")
+
+
+def note_client(client_id: str) -> None:
+    """Write down that an OAuth client of that name has shown a wrong secret, code or token."""
+    _note(f"the OAuth client {client_id}" if _CLIENT_ID.fullmatch(client_id) else "an OAuth client")
+
+
+def _note(shown: str) -> None:
     now = _clock()
     if now >= _memory.since + EVERY:
         if _memory.untold:
@@ -46,7 +57,7 @@ def note(text: str) -> None:
         return
     _memory.told.add(what)
     log.warning(
-        "Refused %s from %s for %s %r (%s): unknown, revoked, expired, or not for that address or user",
+        "Refused %s from %s for %s %r (%s): wrong, revoked, expired, or not for that address or user",
         shown,
         request.remote_addr,
         request.method,

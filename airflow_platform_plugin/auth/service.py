@@ -281,7 +281,8 @@ def require_within(by: Principal, asked: Asked) -> None:
     if mine.expires_at is not None and (asked.expires_at is None or asked.expires_at > mine.expires_at):
         raise PermissionDenied(
             f"This lives, or would live, longer than the caller's own credential, which ends at "
-            f"{http.timestamp(mine.expires_at)}.",
+            f"{http.timestamp(mine.expires_at)}. What is to last longer is made in a browser's session, "
+            "or by airflow-platform api-keys create.",
             expires_at=http.timestamp(mine.expires_at),
         )
     for name, text in (asked.rate_limits or {}).items():

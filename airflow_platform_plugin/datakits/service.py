@@ -50,7 +50,7 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
     """
     kit = registry.get(session, datakit_id, reach=by.reach("datakits:read"))
     registry.require_deployable(kit)
-    namespace, environment = request["namespace"], request["environment"]
+    namespace, environment = request["namespace"] or _usual_namespace(session, by), request["environment"]
     tenant = _owner(session, namespace, by)
     registry.require_place(kit, tenant)
     registry.require_image(kit)
@@ -175,6 +175,14 @@ def request_parsing(session: Session) -> None:
     """Have the loader files parsed at once."""
     for fileloc in registered_loaders(session):
         airflow_compat.request_parsing(session, fileloc)
+
+
+def _usual_namespace(session: Session, by: Principal) -> str:
+    """Where a caller deploys who does not say: the tenant's, where there is but one, or the platform's."""
+    reach = by.reach("datakits:write")
+    if reach is None or len(reach) != 1:
+        return DEFAULT_NAMESPACE
+    return str(tenants.get(session, next(iter(reach))).namespace)
 
 
 def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:

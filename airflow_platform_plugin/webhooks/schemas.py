@@ -52,29 +52,40 @@ class _Address(Link):
         return url
 
 
-def _check_headers(headers: dict[str, str]) -> None:
-    errors: dict[str, list[str]] = {}
-    seen: set[str] = set()
-    for name, value in headers.items():
-        if sending.is_framing(name):
-            errors[name] = ["Is not yours to give: it belongs to the connection, or says what is sent."]
-        elif name.lower() in seen:
-            errors[name] = ["Is given twice: upper and lower case do not differ."]
-        else:
-            try:
-                sending.check_header(name, value)
-            except ValueError as error:
-                errors[name] = [f"Cannot be sent: {error}."]
-        seen.add(name.lower())
-    if errors:
-        raise ValidationError(errors)
+class _Headers(Mapping):
+    """Headers that are the user's to give."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:  # noqa: ANN401 - marshmallow's signature
+        headers: dict[str, str] = super()._deserialize(value, *args, **kwargs)
+        errors: dict[str, list[str]] = {}
+        seen: set[str] = set()
+        for name, text in headers.items():
+            problem = _problem(name, text, seen)
+            if problem is not None:
+                errors[name] = [problem]
+            seen.add(name.lower())
+        if errors:
+            raise ValidationError(errors)
+        return headers
+
+
+def _problem(name: str, value: str, seen: set[str]) -> str | None:
+    if sending.is_framing(name):
+        return "Is not yours to give: it belongs to the connection, or says what is sent."
+    if name.lower() in seen:
+        return "Is given twice: upper and lower case do not differ."
+    try:
+        sending.check_header(name, value)
+    except ValueError as error:
+        return f"Cannot be sent: {error}."
+    return None
 
 
 def _headers(**options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
     # Together no more than ``crypto.LONGEST``: they are encrypted.
     name = Line(least=1, most=128, validate=_HEADER_NAME)
     value = Line(most=2000, validate=_HEADER_VALUE)
-    return Mapping(keys=name, values=value, most=20, validate=_check_headers, **options)
+    return _Headers(keys=name, values=value, most=20, **options)
 
 
 class FiltersInput(InputSchema):

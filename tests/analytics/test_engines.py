@@ -203,8 +203,15 @@ def _still_runs(database: Database) -> bool:
         case "mysql":
             found = "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'SELECT count%'"
         case _:
-            return any("child.main" in " ".join(own.cmdline()) for own in psutil.Process().children())
+            return any(_is_query(child) for child in psutil.Process().children())
     return bool(database.run(found))
+
+
+def _is_query(child: psutil.Process) -> bool:
+    try:
+        return "child.main" in " ".join(child.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended, and may be a zombie still
+        return False
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

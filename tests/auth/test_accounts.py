@@ -66,6 +66,13 @@ class Someone:
             manager.get_session.delete(user)
             manager.get_session.commit()
 
+    def delete_by_api(self) -> None:
+        """By another's request."""
+        boss = Someone(self.app, "the-boss", role="Admin")
+        answer = client(self.app, {"X-API-Key": boss.key()})("DELETE", f"/auth/fab/v1/users/{self.name}")
+        assert answer.status == 204
+        boss.delete_with_sql()
+
     def delete_with_sql(self) -> None:
         """Past Airflow, so that no hook of ours sees it."""
         with db.transaction() as session:
@@ -99,7 +106,7 @@ def status(app: Any, shown: str, path: str = STOCK) -> int:
 # --- whoever comes after ---
 
 
-@pytest.mark.parametrize("way", ["delete", "delete_with_sql"])
+@pytest.mark.parametrize("way", ["delete", "delete_by_api", "delete_with_sql"])
 @pytest.mark.parametrize("name", ["successor", "leaver"])
 def test_whoever_gets_a_deleted_users_id_gets_none_of_their_credentials(
     app: Any, someone: Callable[..., Someone], way: str, name: str
@@ -188,9 +195,12 @@ def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[
     renamed = someone("before")
     shown = [renamed.key(), renamed.token()]
     admin = client(app, {"X-API-Key": someone("boss", role="Admin").key()})
+    remembered = client(app, {"X-API-Key": shown[0]})
+    assert remembered("GET", STOCK).status == 200
     person = {"first_name": "S", "last_name": "O", "email": "before@example.com", "roles": [{"name": "Op"}]}
     answer = admin("PATCH", "/auth/fab/v1/users/before", json=person | {"username": "after"})
     assert answer.status == 200
+    assert remembered("GET", STOCK).status == 200  # also by a process that remembers the key
     assert [status(app, each) for each in shown] == [200, 200]
     assert [status(app, each) for each in shown] == [200, 200]
     listed = client(app, {"X-API-Key": shown[0]})("GET", KEYS).json
@@ -270,13 +280,17 @@ def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable
     import sys
 
     leaver = someone("leaver")
-    parsed = keys.parse(leaver.key())
+    shown = leaver.key()
+    parsed = keys.parse(shown)
     assert parsed is not None
+    request = client(app, {"X-API-Key": shown})
+    assert request("GET", STOCK).status == 200
     subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "airflow", "users", "delete", "--username", "leaver"],
         check=True,
         capture_output=True,
     )
+    assert request("GET", STOCK).status == 401  # at once, though this process remembers the key
     with db.transaction() as session:
         assert session.get(ApiKey, parsed.id).revoked_at is not None
 

@@ -476,6 +476,13 @@ def test_what_is_refused_stands_in_the_log_without_its_secret(
     client(app, {"X-API-Key": "nonsense-secret"})("GET", STOCK)
     assert [record.getMessage().split()[0] for record in caplog.records[-2:]] == ["Credentials", "Refused"]
     assert "nonsense-secret" not in caplog.text
+    form = {"grant_type": "refresh_token", "refresh_token": "a-secret", "client_id": "airflow-cli"}
+    assert app.test_client().post("/oauth/token", data=form).status_code == 400
+    assert app.test_client().post("/oauth/token", data=form, auth=("a\nb", "a-secret")).status_code == 401
+    first, second = (record.getMessage() for record in caplog.records[-2:])
+    assert "the OAuth client airflow-cli from" in first
+    assert "an OAuth client from" in second
+    assert "a-secret" not in caplog.text
 
 
 # --- views of others ---

@@ -222,6 +222,18 @@ def test_a_type_without_a_test_says_so(call: Callable[..., Any], kind: str) -> N
     assert kind in outcome["message"]
 
 
+@pytest.mark.parametrize("kind", ["sqlite.pysqlite", "sqlite.base", "duckdb.duckdb_engine", "SQLite", "a:b"])
+def test_a_dialect_has_one_spelling(
+    session: Any, call: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    """For administrators too: a file is not made, nor DuckDB's locks left out, by another."""
+    file = tmp_path / "made.db"
+    session.add(Connection(conn_id="x", conn_type=kind, host=str(file)))
+    session.flush()
+    assert call("POST", f"{URL}/x/test").json["status"] == "unsupported"
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("kind", ["http", "postgres", "redis"])
 def test_a_host_that_never_answers_costs_no_more_than_the_time_allowed(
     call: Callable[..., Any], silence: Silence, kind: str

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.datakits import run_time
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DeploymentRevision
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.errors import PermissionDenied, ValidationFailed
 
 CONNECTIONS = "/api/v1/platform/connections"
 DATAKITS = "/api/v1/datakits"
@@ -154,3 +156,32 @@ def test_grants_from_before_are_bound_to_the_rows_of_then(
         migration.downgrade()
     session.refresh(row)
     assert row.spec == old | {"shared_connections": ["shared"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conn_type": "sqlite.pysqlite", "schema": "/srv/airflow.db"},
+        {"conn_type": "ssh"},
+        {"host": "169.254.169.254"},
+        {"host": "localhost"},
+        {"extra": '{"service": "operators"}'},
+    ],
+)
+def test_what_a_tenant_could_not_have_written_is_not_handed_over(
+    call: Call, deploy_as: Callable[..., Any], session: Any, change: dict[str, str]
+) -> None:
+    """A row may be older than a rule. A shared one that was granted is not held to it."""
+    call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
+    call("POST", CONNECTIONS, json=connection("everybodys", None))
+    made = deploy_as(None, "own", "everybodys")
+    assert set(handed(session, made)) == {"own", "everybodys"}
+    for name in ("everybodys", "own"):
+        row = session.scalars(select(Connection).where(Connection.conn_id == name)).one()
+        for column, value in change.items():
+            setattr(row, column, value)
+        session.flush()
+        if name == "everybodys":
+            assert set(handed(session, made)) == {"own", "everybodys"}
+    with pytest.raises((PermissionDenied, ValidationFailed)):
+        handed(session, made)

@@ -390,6 +390,8 @@ def test_new_things_are_of_ones_own_tenant(
     assert (other.status, none.status) == (400, 400)
     assert other.json["error"]["message"].replace("'b'", "'x'") == none.json["error"]["message"]
     assert request("POST", deploy, json={**place, "namespace": "a"}).status == 201
+    # Whoever reaches one tenant alone need not say which.
+    assert request("POST", deploy, json={"environment": "staging"}).json["namespace"] == "a"
     assert len(session.scalars(select(Deployment).where(Deployment.tenant_id == "team-b")).all()) == 1
     assert session.scalars(select(PlatformConnection)).all()
 

@@ -164,8 +164,8 @@ def test_an_address_that_nothing_can_be_sent_to_is_refused(
 @pytest.mark.parametrize(
     "url",
     [
-        "http://127.0.0.1:8080/", "http://[::1]:8080/x", "https://münchen.example/ü?q=ü", "http://receiver/x",
-        "http://my_service:9000/", "https://user:secret@example.com/", "https://EXAMPLE.com./", "http://10.0.0.1",
+        "http://127.0.0.1:8080/", "http://[::1]:8080/x", "http://receiver/x", "http://10.0.0.1",
+        "https://user:secret@example.com/", "https://EXAMPLE.com./",
         "https://hooks.slack.com/services/T00/B00/xyz?a=b&c=%2F#d",
     ],
 )  # fmt: skip

@@ -110,7 +110,7 @@ class Other(Engine):
         options: dict[str, Any] = {"poolclass": NullPool, **dialects.options(self.connection)}
         try:
             # Not Connection.get_hook(), whose hook looks the connection's name up again.
-            hook = trial.hook_of(trial.Prepared(self.connection))
+            hook = trial.hook_of(self.connection)
             if isinstance(hook, DbApiHook):
                 engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
                 return engine

@@ -33,7 +33,8 @@ def upgrade() -> None:
     op.execute(sa.table("platform_idempotency_key").delete())
     with op.batch_alter_table("platform_idempotency_key") as table:
         table.add_column(sa.Column("caller", sa.String(length=64), nullable=True))
-        table.create_index("ix_platform_idempotency_key_caller", ["caller"])
+        table.add_column(sa.Column("size", sa.Integer(), nullable=True))
+        table.create_index("ix_platform_idempotency_key_caller_size", ["caller", "size"])
     _fill(op.get_bind())
 
 
@@ -77,7 +78,8 @@ def _fill(connection: sa.engine.Connection) -> None:
 
 def downgrade() -> None:
     with op.batch_alter_table("platform_idempotency_key") as table:
-        table.drop_index("ix_platform_idempotency_key_caller")
+        table.drop_index("ix_platform_idempotency_key_caller_size")
+        table.drop_column("size")
         table.drop_column("caller")
     with op.batch_alter_table("platform_oauth_client") as table:
         table.drop_column("expires_at")
