@@ -137,3 +137,29 @@ def test_who_deploys_meanwhile_is_not_overruled(
     deploy(schedule="@hourly")
     assert auto_rollback.roll_back() == 0
     assert call("GET", f"{URL}/deployments/{made['id']}").json["revision"] == 3
+
+
+def test_a_rollback_that_cannot_be_made_keeps_no_other_from_being_made(
+    made: Any,
+    run: Callable[..., None],
+    deploy: Callable[..., Any],
+    session: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It keeps its mark, and is tried again."""
+    deploy(environment="staging", configuration={"batch_size": 1})
+    other = deploy(environment="staging", auto_rollback={"after_failures": 2}).json
+    for dag_id in 2 * [made["dag_id"], other["dag_id"]]:
+        run(dag_id)
+    real = auto_rollback._roll_back_in
+
+    def roll_back_in(own: Any, deployment_id: str) -> bool:
+        if deployment_id == made["id"]:
+            raise RuntimeError("a defect")
+        return real(own, deployment_id)
+
+    monkeypatch.setattr(auto_rollback, "_roll_back_in", roll_back_in)
+    assert auto_rollback.roll_back() == 1
+    session.expire_all()
+    monkeypatch.setattr(auto_rollback, "_roll_back_in", real)
+    assert auto_rollback.roll_back() == 1
