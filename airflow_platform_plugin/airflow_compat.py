@@ -8,11 +8,10 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from airflow import DAG
 from airflow.datasets import Dataset
-from airflow.hooks.subprocess import SubprocessHook
 from airflow.jobs.job import Job
 from airflow.models.baseoperator import BaseOperator
 from airflow.models.connection import Connection
@@ -51,13 +50,29 @@ __all__ = [
     "DatasetModel",
     "Job",
     "Log",
-    "SubprocessHook",
     "TaskInstance",
     "TaskOutletDatasetReference",
     "get_parsing_context",
 ]
 
 _Redactable = TypeVar("_Redactable", dict[str, Any], str)
+
+
+class Account(NamedTuple):
+    """One user of Airflow's, and nobody who is given the same id or name later.
+
+    SQLite gives the id of a deleted user to the next one, and so does every database after
+    ``airflow db reset``.
+
+    Attributes:
+        id: the user's id.
+        name: the user's name.
+        created_on: when the user was made, as Airflow keeps it: local time; None where it does not say.
+    """
+
+    id: int
+    name: str
+    created_on: "datetime | None"
 
 
 def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
@@ -95,6 +110,28 @@ def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
     return user
 
 
+def public_rights() -> set[tuple[str, str]]:
+    """What the operator lets everybody do who is not recognised, by ``AUTH_ROLE_PUBLIC``."""
+    from flask_login import current_user
+
+    return permissions(current_user)
+
+
+def unauthenticated_problem() -> dict[str, Any]:
+    """The body of the stock API's 401."""
+    from airflow.api_connexion.exceptions import Unauthenticated
+
+    error = Unauthenticated()
+    return {"type": error.type, "title": error.title, "status": int(error.status), "detail": error.detail}
+
+
+def is_refused_run_id(error: Exception) -> bool:
+    """Whether Airflow has refused to make a run for the id that was given."""
+    from airflow.exceptions import AirflowException
+
+    return isinstance(error, AirflowException) and "run ID" in str(error)
+
+
 def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
     """Make ``user`` the caller of this request, for stock endpoints too.
 
@@ -117,10 +154,67 @@ def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own us
     return security_manager().get_user_by_id(user_id)
 
 
-def active_user(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user of that id, or None where there is none or an inactive one."""
-    user = user_by_id(user_id)
-    return user if user is not None and user.is_active else None
+def active_user(account: Account | None) -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user of that account, or None where there is none, an inactive one, or another of the same id."""
+    user = None if account is None else user_by_id(account.id)
+    return user if user is not None and user.is_active and account_of(user) == account else None
+
+
+def account_of(user: Any) -> Account:  # noqa: ANN401 - the auth manager's own user class
+    """Which account the user is."""
+    return Account(user.id, user.username, user.created_on)
+
+
+def account(session: "Session", user_id: int) -> Account | None:
+    """The account of that id, or None."""
+    return accounts(session, [user_id]).get(user_id)
+
+
+def accounts(session: "Session", ids: Collection[int]) -> dict[int, Account]:
+    """The accounts of those ids; an id without a user is left out."""
+    from sqlalchemy import select
+
+    user = user_model()
+    columns = select(user.id, user.username, user.created_on)
+    found: dict[int, Account] = {}
+    for some in _batches(sorted(set(ids))):
+        found |= {row.id: Account(*row) for row in session.execute(columns.where(user.id.in_(some)))}
+    return found
+
+
+def accounts_by_name(session: "Session", names: Collection[str]) -> dict[str, Account]:
+    """The accounts of those names; a name without a user is left out."""
+    from sqlalchemy import select
+
+    user = user_model()
+    wanted = select(user.id, user.username, user.created_on).where(user.username.in_(names))
+    return {row.username: Account(*row) for row in session.execute(wanted)}
+
+
+def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
+    """The ids of the users of those names; a name without a user is left out."""
+    return {name: found.id for name, found in accounts_by_name(session, names).items()}
+
+
+def user_model() -> Any:  # noqa: ANN401 - FAB's model, untyped here
+    """The model of Airflow's users."""
+    from airflow.providers.fab.auth_manager.models import User
+
+    return User
+
+
+def _batches(values: list[int], size: int = 500) -> "Iterator[list[int]]":
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def base_url() -> str | None:
+    """Where the operator says that Airflow's webserver is reached; None where it is as Airflow comes."""
+    from airflow.configuration import conf
+
+    given = str(conf.get("webserver", "base_url", fallback="")).rstrip("/")
+    usual = str(conf.get_default_value("webserver", "base_url") or "").rstrip("/")
+    return None if given in {"", usual} else given
 
 
 def login_url(next_url: str) -> str:
@@ -134,22 +228,6 @@ def render_page(template: str, **context: Any) -> str:  # noqa: ANN401 - whateve
 
     appbuilder = current_app.appbuilder  # type: ignore[attr-defined]
     return render_template(template, base_template=appbuilder.base_template, appbuilder=appbuilder, **context)
-
-
-def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
-    """The ids of the users of those names; a name without a user is left out."""
-    from airflow.providers.fab.auth_manager.models import User
-    from sqlalchemy import select
-
-    return dict(session.execute(select(User.username, User.id).where(User.username.in_(names))).all())
-
-
-def usernames(session: "Session", ids: Collection[int]) -> dict[int, str]:
-    """The names of the users of those ids; an id without a user is left out."""
-    from airflow.providers.fab.auth_manager.models import User
-    from sqlalchemy import select
-
-    return dict(session.execute(select(User.id, User.username).where(User.id.in_(ids))).all())
 
 
 def readable_dag_ids() -> set[str]:
@@ -206,6 +284,16 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
     session.flush()
 
 
+def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
+    """The names of the roles that hold a permission."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    action, resource = permission
+    held = Permission.action.has(Action.name == action) & Permission.resource.has(Resource.name == resource)
+    return set(session.scalars(select(Role.name).where(Role.permissions.any(held))))
+
+
 def delete_role(session: "Session", name: str) -> None:
     """Take the role from everybody and delete it."""
     from airflow.providers.fab.auth_manager.models import Role
@@ -241,13 +329,30 @@ def add_role_member(session: "Session", name: str, user_id: int) -> None:
         session.flush()
 
 
+# Logins of a user that are still among the first: one may have met a database that was away.
+_FIRST_LOGINS = (1, 2, 3)
+
+
 def on_login(app: "Flask", welcome: Callable[[int, str, str], None]) -> None:
-    """Call ``welcome`` with id, name and address of each user who logs in."""
+    """Call ``welcome`` with id, name and address of a user who is new here, or whose login has taken roles.
+
+    Airflow counts logins, and a login by LDAP or OAuth replaces roles where ``AUTH_ROLES_SYNC_AT_LOGIN`` says
+    so. All other logins, of which some setups have one for each request, cost nothing.
+    """
+    from flask import g, has_request_context
     from flask_login import user_logged_in
+    from sqlalchemy import event
+
+    def taken(_user: object, _role: object, _initiator: object) -> None:
+        if has_request_context():
+            g.platform_roles_taken = True
 
     def logged_in(_sender: object, user: Any, **_: Any) -> None:  # noqa: ANN401 - the auth manager's user
-        welcome(user.id, user.username, user.email)
+        # As it was read: asking the attribute might read the user again.
+        if vars(user).get("login_count") in _FIRST_LOGINS or g.pop("platform_roles_taken", False):
+            welcome(user.id, user.username, user.email)
 
+    event.listen(user_model().roles, "remove", taken)
     user_logged_in.connect(logged_in, app, weak=False)
 
 
@@ -262,6 +367,106 @@ def ensure_pool(session: "Session", name: str, slots: int, description: str) -> 
         session.add(row)
     row.slots, row.include_deferred = slots, True
     session.flush()
+
+
+def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
+    """The pools whose names begin so: their slots, and whether deferred tasks keep theirs."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import select
+
+    wanted = select(Pool.pool, Pool.slots, Pool.include_deferred).where(
+        Pool.pool.startswith(prefix, autoescape=True)
+    )
+    return {name: (slots, bool(deferred)) for name, slots, deferred in session.execute(wanted)}
+
+
+# Of task instances that have not begun, so that their slots are not taken yet; None is one of them.
+_WAITING = ("scheduled", "up_for_retry", "up_for_reschedule")
+
+
+def waiting_slots(session: "Session", pool: str) -> list[tuple[str, int]]:
+    """The slots that waiting tasks of the pool have written down, by DAG."""
+    from sqlalchemy import or_, select
+
+    waiting = or_(TaskInstance.state.is_(None), TaskInstance.state.in_(_WAITING))
+    wanted = select(TaskInstance.dag_id, TaskInstance.pool_slots).where(TaskInstance.pool == pool, waiting)
+    return [(dag_id, slots) for dag_id, slots in session.execute(wanted.distinct())]
+
+
+def too_wide(session: "Session", prefix: str, slots: int) -> set[str]:
+    """The pools whose names begin so and in which a task waits for more slots than that."""
+    from sqlalchemy import select
+
+    wanted = select(TaskInstance.pool).where(
+        TaskInstance.state == "scheduled",
+        TaskInstance.pool_slots > slots,
+        TaskInstance.pool.startswith(prefix, autoescape=True),
+    )
+    return set(session.scalars(wanted.distinct()))
+
+
+def set_waiting_slots(session: "Session", pool: str, dag_id: str, slots: int) -> None:
+    """Let the waiting tasks of a DAG take that many slots of the pool when they begin."""
+    from sqlalchemy import or_, update
+
+    row = TaskInstance.__table__.c
+    session.execute(
+        update(TaskInstance.__table__)
+        .where(row.dag_id == dag_id, row.pool == pool, row.pool_slots != slots)
+        .where(or_(row.state.is_(None), row.state.in_(_WAITING)))
+        .values(pool_slots=slots)
+    )
+
+
+_UNFINISHED_RUN = ("queued", "running")
+# A task that runs, or waits outside of the scheduler, has failed; one that has not begun is skipped.
+_BEGUN = ("queued", "running", "restarting", "deferred", "up_for_reschedule")
+
+
+def end_runs(session: "Session", dag_ids: Collection[str], note: str) -> None:
+    """Fail the unfinished runs of the DAGs with what of them is unfinished, and leave a note why.
+
+    No scheduler would do that for a DAG that is gone. Runs are locked first, in the scheduler's own order.
+    """
+    from airflow.models.dagrun import DagRunNote
+    from airflow.utils.timezone import utcnow
+    from sqlalchemy import exists, insert, literal, select, update
+
+    run, task, left = DagRun.__table__.c, TaskInstance.__table__.c, DagRunNote.__table__.c
+    unfinished = run.dag_id.in_(dag_ids) & run.state.in_(_UNFINISHED_RUN)
+    if not session.execute(select(run.id).where(unfinished).with_for_update()).all():
+        return
+    unnoted = unfinished & ~exists().where(left.dag_run_id == run.id)
+    now = utcnow()
+    session.execute(
+        insert(DagRunNote.__table__).from_select(
+            ["dag_run_id", "content", "created_at", "updated_at"],
+            select(
+                run.id, literal(note), literal(now, left.created_at.type), literal(now, left.created_at.type)
+            ).where(unnoted),
+        )
+    )
+    of_these = exists().where(run.dag_id == task.dag_id, run.run_id == task.run_id, unfinished)
+    pending = (task.state.is_(None)) | task.state.in_(("scheduled", "up_for_retry"))
+    for state, condition in (("failed", task.state.in_(_BEGUN)), ("skipped", pending)):
+        session.execute(
+            update(TaskInstance.__table__)
+            .where(task.dag_id.in_(dag_ids), condition, of_these)
+            .values(state=state, end_date=now)
+        )
+    session.execute(update(DagRun.__table__).where(unfinished).values(state="failed", end_date=now))
+
+
+def unfinished_dags(session: "Session", filelocs: Collection[str]) -> set[str]:
+    """The DAGs of those files that have unfinished runs, also those that are gone from them."""
+    from sqlalchemy import select
+
+    wanted = (
+        select(DagRun.dag_id)
+        .join(DagModel, DagModel.dag_id == DagRun.dag_id)
+        .where(DagRun.state.in_(_UNFINISHED_RUN), DagModel.fileloc.in_(filelocs))
+    )
+    return set(session.scalars(wanted.distinct()))
 
 
 def delete_pool(session: "Session", name: str) -> None:

@@ -153,9 +153,25 @@ def _migrating() -> Iterator[Connection]:
             yield c
 
 
+def is_migrating() -> bool:
+    """Whether this process is in the midst of migrations, such as Airflow's; Alembic takes one at a time."""
+    from alembic import context
+
+    try:
+        context.get_context()
+    except NameError:
+        return False  # Alembic's way to say that there is none
+    except Exception:  # noqa: BLE001 - and that there is one, which is not configured yet
+        return True
+    return True
+
+
 def upgrade() -> None:
-    """Bring the tables to the newest revision; nothing happens where they are there already."""
-    if is_current():
+    """Bring the tables to the newest revision; nothing happens where they are there already.
+
+    Nor does it within other migrations: the next start makes up for it.
+    """
+    if is_migrating() or is_current():
         return
     from alembic import command
 

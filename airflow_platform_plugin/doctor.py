@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from airflow_platform_plugin import crypto, db, settings
+from airflow_platform_plugin.datakits import checks
 from airflow_platform_plugin.datakits.runners import runner
 from airflow_platform_plugin.events import FailedConsumption
 from airflow_platform_plugin.heartbeat import Step
@@ -148,4 +149,6 @@ CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "loader": _loader,
     "rate-limits": _rate_limits,
     "datakit-runners": _runners,
+    "deployments": checks.deployments,
+    "tenant-pools": checks.tenant_pools,
 }

@@ -17,7 +17,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, jsonify, request
+from flask import Blueprint, Response, current_app, g, request
 from marshmallow import Schema
 from marshmallow import ValidationError as MarshmallowError
 from pydantic import BaseModel
@@ -40,6 +40,7 @@ from airflow_platform_plugin.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from airflow_platform_plugin.fields import Secret
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
@@ -163,8 +164,18 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
         except Exception as error:  # noqa: BLE001 - every failure has an answer
             return http.error_response(public_error(error))
 
-    view.endpoint = declaration  # type: ignore[attr-defined]  # for whoever walks app.view_functions
+    view.endpoint = declaration  # type: ignore[attr-defined]  # for ``declared``
     return view
+
+
+def declared(view: object) -> Endpoint | None:
+    """What a view was declared with, or None where ``@endpoint`` did not make it.
+
+    Views of others may have attributes of any name. Only a declaration of ours says that the view itself
+    holds the caller against the scope.
+    """
+    found = getattr(view, "endpoint", None)
+    return found if isinstance(found, Endpoint) else None
 
 
 def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
@@ -184,17 +195,27 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
     with db.transaction() if declaration.session else nullcontext() as session:
         if session is None:
             return _respond(*_call(declaration, handler, Call(principal, body, query, path)))
-        claim = idempotency.claim(session, principal) if declaration.method == "POST" else None
+        posted = declaration.method == "POST"
+        claim = idempotency.claim(session, principal, declaration.scope) if posted else None
         if claim is not None and claim.kept is not None:
-            response = _respond(claim.kept.dumped, HTTPStatus(claim.kept.status))
+            response = _respond(claim.kept.dumped, HTTPStatus(claim.kept.status), claim.kept.version)
             response.headers[idempotency.REPLAYED_HEADER] = "true"
             return response
         trail = audit.Trail(session)
         dumped, status, version = _call(declaration, handler, Call(principal, body, query, path, session))
         trail.write(principal, handler.__name__)
         if claim is not None:
-            claim.keep(session, status, dumped)
+            sent = request.get_json() if declaration.body else None
+            rights = idempotency.rights(principal, declaration.scope, path, sent, dumped)
+            answer = idempotency.Kept(int(status), dumped, version)
+            claim.keep(session, answer, rights=rights, secret=_has_secret(declaration, dumped))
     return _respond(dumped, status, version)
+
+
+def _has_secret(declaration: Endpoint, dumped: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether an answer has a secret in it that is shown this once."""
+    declared = declaration.answer().fields if declaration.answer else {}
+    return any(isinstance(each, Secret) and dumped.get(name) for name, each in declared.items())
 
 
 def _call(declaration: Endpoint, handler: Handler, call: Call) -> tuple[Any, HTTPStatus, int | None]:
@@ -213,11 +234,16 @@ def _respond(dumped: Any, status: HTTPStatus, version: int | None = None) -> Res
     if isinstance(dumped, Text):
         response = Response(dumped.content, content_type=dumped.media_type)
     else:
-        response = jsonify(dumped) if status != HTTPStatus.NO_CONTENT else Response()
+        response = _json(dumped) if status != HTTPStatus.NO_CONTENT else Response()
     response.status_code = status
     if version is not None:
         response.set_etag(str(version))
     return response
+
+
+def _json(dumped: Any) -> Response:  # noqa: ANN401 - any JSON
+    """JSON with its names in the order that the handler gave them: a query's columns have one."""
+    return Response(f"{current_app.json.dumps(dumped, sort_keys=False)}\n", mimetype="application/json")
 
 
 def authenticate() -> Principal:

@@ -62,6 +62,10 @@ class Timestamp(fields.Field):
         return None if value is None else http.timestamp(value)
 
 
+class Secret(fields.String):
+    """A secret in an answer: shown this once, and not again for the same ``Idempotency-Key``."""
+
+
 class Text(fields.String):
     """Text of a bounded length."""
 

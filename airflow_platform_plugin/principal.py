@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from airflow_platform_plugin import airflow_compat, scopes
+from airflow_platform_plugin import airflow_compat, globs, scopes
+from airflow_platform_plugin.airflow_compat import Account
 from airflow_platform_plugin.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.scopes import Dags
 
@@ -24,6 +27,11 @@ class DagLimit:
     dag_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
+    @cached_property
+    def patterns(self) -> globs.Globs:
+        """The patterns, made ready once for as long as the credential is in use."""
+        return globs.compiled(self.dag_ids)
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -33,18 +41,27 @@ class Credential:
         id: public; stands in the audit log, and limits of requests count by it. An API key's id, or an
             OAuth client's.
         scopes: what it is for; None means everything that its owner may.
-        dags: the DAGs it is limited to; None means all of its owner's.
+        dags: the limits to some DAGs, all of which hold; none for all of its owner's.
         networked: whether it counts only from some networks.
         tenant_id: the tenant that it reaches and no other; None for all of its owner's.
         rate_limits: how often it may call, by class of request, where that differs from the settings.
+        own_limits: of those the ones that are the credential's own rather than its tenant's.
+        reference: names the key or token among all credentials: ``api_key:…``, ``token:…``.
+        expires_at: when it ends; None for never.
+        counted_as: the id by which requests are counted, where that is not its own: the key from which it
+            has its rate limits.
     """
 
     id: str
     scopes: frozenset[str] | None = None
-    dags: DagLimit | None = None
+    dags: tuple[DagLimit, ...] = ()
     networked: bool = False
     tenant_id: str | None = None
     rate_limits: Mapping[str, str] = field(default_factory=dict)
+    own_limits: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+    expires_at: datetime | None = None
+    counted_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,11 @@ class Principal:
     username: str
     user: Any
     credential: Credential | None = None
+
+    @property
+    def account(self) -> Account:
+        """Which user acts, rather than what the user is called."""
+        return airflow_compat.account_of(self.user)
 
     def reach(self, scope: str) -> frozenset[str] | None:
         """The tenants in which the caller holds ``scope``, by roles and credential alike.
@@ -139,7 +161,7 @@ class Principal:
             held = self.may(scope)
         if not held:
             raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
-        if self.credential is not None and self.credential.dags is not None:
+        if self.credential is not None and self.credential.dags:
             self._require_dags(dags, scope)
 
     def require_grant(self, scope: str | None, *, dags: Dags) -> None:
@@ -156,7 +178,7 @@ class Principal:
             raise PermissionDenied(
                 "A key of a tenant cannot do this: Airflow keeps it for all tenants together.", scope=scope
             )
-        if self.credential.dags is not None:
+        if self.credential.dags:
             self._require_dags(dags, scope)
 
     def _require_dags(self, dags: Dags, scope: str) -> None:

@@ -47,3 +47,24 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
 def merged(first: Mapping[str, str] | None, second: Mapping[str, str] | None) -> dict[str, str]:
     """Two sets of limits by class in one; where both know a class, the first one counts."""
     return {**(second or {}), **(first or {})}
+
+
+def within(inner: str, outer: str) -> bool:
+    """Whether the limit ``inner`` never lets through more than ``outer``; not where either is none."""
+    try:
+        held, allowed = parse(inner), parse(outer)
+    except ValueError:
+        return False
+    return all(any(_holds(item, most) for item in held) for most in allowed)
+
+
+def _holds(item: RateLimitItem, most: RateLimitItem) -> bool:
+    windows = -(-most.get_expiry() // item.get_expiry())  # of the one, in one of the other, rounded up
+    return bool(item.amount * windows <= most.amount)
+
+
+def tightest(own: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
+    """The own limits as far as they are within those above, and those above for the rest."""
+    return {name: text for name, text in own.items() if name not in above} | {
+        name: own[name] if name in own and within(own[name], text) else text for name, text in above.items()
+    }

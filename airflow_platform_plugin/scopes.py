@@ -50,3 +50,10 @@ def covers(granted: Collection[str] | None, scope: str) -> bool:
 def within(inner: Collection[str] | None, outer: Collection[str] | None) -> bool:
     """Whether ``inner`` grants nothing that ``outer`` does not."""
     return outer is None or (inner is not None and all(covers(outer, scope) for scope in inner))
+
+
+def common(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """What both grant."""
+    if one is None or other is None:
+        return other if one is None else one
+    return frozenset({scope for scope in one | other if covers(one, scope) and covers(other, scope)})

@@ -68,6 +68,19 @@ class Settings(BaseModel):
     rate_limit_bulk: str = Field(
         default="10/minute", description="How often one may change many things in one request."
     )
+    rate_limit_user_query: str = Field(
+        default="500/hour",
+        description="How many analytics queries one user may send, with all keys, tokens, passwords and "
+        "browsers together.",
+    )
+    rate_limit_user_bulk: str = Field(
+        default="50/minute",
+        description="How often one user may change many things in one request, with all of these together.",
+    )
+    rate_limit_failed: str = Field(
+        default="30/minute",
+        description="How many wrong keys, passwords and clients' secrets may come from one address.",
+    )
     rate_limit_browsers: bool = Field(
         default=False, description="Limit the sessions of browsers too, each user's together."
     )
@@ -76,6 +89,10 @@ class Settings(BaseModel):
         description="Where requests are counted: in `AIRFLOW_HOME/platform/rate-limits`, in another file "
         "(`platform-file:///a/path`) of the webserver's host, or in whatever the library `limits` knows, "
         "such as `redis://host:6379/0`, for several hosts.",
+    )
+    api_keys_per_user: Annotated[int, Field(ge=1)] = Field(
+        default=50,
+        description="The most API keys that one user may have which are neither revoked nor expired.",
     )
     internal_hosts: str = Field(
         default="10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,*.internal,*.svc.cluster.local,"
@@ -95,6 +112,21 @@ class Settings(BaseModel):
         description="How DataKits run: `process`, `docker` or `kubernetes`; or for each environment, "
         "`production=kubernetes, *=process`.",
     )
+    require_installed_kits: bool = Field(
+        default=False,
+        description="Refuse a deploy to the runner `process` where the webserver does not have the kit "
+        "installed; otherwise the answer warns.",
+    )
+    tenant_max_deployments: Annotated[int, Field(ge=1)] = Field(
+        default=1000,
+        description="The most deployments that one tenant may have: all are in one file, which Airflow "
+        "parses again and again.",
+    )
+    tenant_images: Annotated[str, Field(pattern="/$")] | None = Field(
+        default=None,
+        description="What the images of tenants' own kits must begin with, such as "
+        "`registry.example/{tenant_id}/`; unless given, any image will do.",
+    )
     docker_url: str | None = Field(
         default=None,
         description="The engine of the runner `docker`, `unix:///socket` or `tcp://host:port`; unless given, "
@@ -102,7 +134,8 @@ class Settings(BaseModel):
     )
     docker_network: str | None = Field(
         default=None,
-        description="The network of containers, such as `none` or a name; unless given, the engine's own.",
+        description="The network of containers, such as `none`, `bridge` or a name; unless given, none for "
+        "the kits of tenants, and the engine's own for the platform's.",
     )
     docker_connection: str | None = Field(
         default=None, description="The Airflow connection, of type docker, that logs in to the registry."
@@ -124,6 +157,14 @@ class Settings(BaseModel):
         default=100.0,
         description="The longest that one analytics query may run, in seconds. "
         "Keep it below `[webserver] web_server_worker_timeout`, which ends the whole web worker.",
+    )
+    query_max_bytes: Annotated[int, Field(ge=1000)] = Field(
+        default=10_000_000, description="The longest that the rows of one analytics query may be, as JSON."
+    )
+    query_max_memory: Annotated[int, Field(ge=33_554_432)] = Field(
+        default=536_870_912,
+        description="The bytes of memory that one analytics query on a DuckDB or SQLite file may use: it "
+        "runs on the webserver's host.",
     )
     query_database: str = Field(
         default="warehouse", description="The connection that queries go to which name no database."

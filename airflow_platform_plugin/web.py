@@ -7,18 +7,15 @@ from flask import Blueprint, Flask
 from airflow_platform_plugin import airflow_compat, audit, db, http, settings
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
-from airflow_platform_plugin.auth import backend
+from airflow_platform_plugin.auth import backend, cross_site
+from airflow_platform_plugin.auth import follow as auth_follow
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import follow
-from airflow_platform_plugin.connections import holding as connection_holding
-from airflow_platform_plugin.connections import usage as connection_usage
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.datakits import deployment_api as deployments
-from airflow_platform_plugin.datakits import holding as datakit_holding
-from airflow_platform_plugin.datakits import usage as datakit_usage
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
 from airflow_platform_plugin.principal import permission
@@ -28,9 +25,8 @@ from airflow_platform_plugin.runs.backfill import api as backfill
 from airflow_platform_plugin.runs.bulk import api as bulk
 from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import api as tenants
-from airflow_platform_plugin.tenants import holdings, roles
+from airflow_platform_plugin.tenants import roles
 from airflow_platform_plugin.webhooks import api as webhooks
-from airflow_platform_plugin.webhooks import holding as webhook_holding
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +49,17 @@ BLUEPRINTS = [
 
 def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
+    auth_follow.install()
+    roles.install()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
+    if db.is_migrating():
+        return  # Airflow's own migrations make one, to change permissions
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    http.install(hooks)
+    http.install(app, hooks)
     backend.install(app, hooks)
+    cross_site.install(hooks)
     audit.install()
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
@@ -67,13 +68,7 @@ def install(app: Flask) -> None:
     app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
-    holdings.install(
-        datakit_holding.DEPLOYMENTS,
-        datakit_holding.KITS,
-        webhook_holding.HOLDING,
-        connection_holding.HOLDING,
-    )
-    connection_usage.install(datakit_usage.USERS)
+    roles.keep_up()
     follow.install()
     airflow_compat.on_login(app, roles.welcome)
 
@@ -92,9 +87,10 @@ def _create_permissions(app: Flask) -> None:
 
     Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
     """
-    declared = [view.endpoint for view in app.view_functions.values() if hasattr(view, "endpoint")]
+    found = [declared(view) for view in app.view_functions.values()]
+    needed = [each for each in found if each is not None and _needs_permission(each)]
     try:
-        for scope in sorted({endpoint.scope for endpoint in declared if _needs_permission(endpoint)}):
+        for scope in sorted({str(each.scope) for each in needed}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")

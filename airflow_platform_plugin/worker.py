@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from airflow_platform_plugin import db, events, idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
-from airflow_platform_plugin.datakits import auto_rollback, mail
+from airflow_platform_plugin.datakits import auto_rollback, mail, upkeep
 from airflow_platform_plugin.heartbeat import Beats
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.runs.backfill import advance
@@ -37,6 +37,7 @@ STEPS: dict[str, Callable[[], int]] = {
     "deliver": delivery.deliver,
     "send-mail": mail.send,
     "roll-back": auto_rollback.roll_back,
+    "keep-deployments": upkeep.keep,
     "expire-events": lambda: events.expire(
         [delivery.undelivered, mail.unsent], [delivery.forget, events.forget_failures]
     ),

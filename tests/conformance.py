@@ -6,6 +6,7 @@ from typing import Any
 from openapi_schema_validator import OAS30ReadValidator
 from werkzeug.exceptions import HTTPException
 
+from airflow_platform_plugin.errors import CODES
 from airflow_platform_plugin.openapi import document
 
 
@@ -30,6 +31,8 @@ def check(app: Any, method: str, path: str, answer: Any) -> None:
         return
     assert answer.content_type == "application/json"
     schema = response["content"]["application/json"]["schema"] | {"components": whole["components"]}
+    if answer.status_code >= 400:
+        assert answer.get_json()["error"]["code"] == CODES[answer.status_code]
     OAS30ReadValidator(schema, format_checker=OAS30ReadValidator.FORMAT_CHECKER).validate(answer.get_json())
 
 

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "SQLALCHEMY_WARN_20": "1",
     }
     # Tests of other things may ask as often as they like.
-    for rate in ("READ", "WRITE", "DELETE", "QUERY", "BULK"):
+    for rate in ("READ", "WRITE", "DELETE", "QUERY", "BULK", "USER_QUERY", "USER_BULK", "FAILED"):
         os.environ[f"AIRFLOW__PLATFORM__RATE_LIMIT_{rate}"] = "1000000/minute"
     if config.getoption("--database") != "sqlite":
         server = {"postgresql": servers.postgresql, "mysql": servers.mysql}[config.getoption("--database")]()
@@ -173,15 +173,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
     """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
     from airflow_platform_plugin import settings
-    from airflow_platform_plugin.ratelimit.service import Limiter
+    from airflow_platform_plugin.ratelimit.service import Limiter, Limits
     from airflow_platform_plugin.rates import LIMITED, Rate
 
     before = app.extensions["platform_ratelimit"]
     fields = settings.Settings.model_fields
     table = {rate: fields[f"rate_limit_{rate.value}"].default for rate in LIMITED}
+    defaults = {rate: fields[f"rate_limit_user_{rate.value}"].default for rate in (Rate.QUERY, Rate.BULK)}
 
-    def install(storage: str = f"platform-file://{tmp_path}/counters", **limits: str) -> Limiter:
-        limiter = Limiter(storage, table | {Rate(name): text for name, text in limits.items()})
+    def install(
+        storage: str = f"platform-file://{tmp_path}/counters",
+        *,
+        user: dict[str, str] | None = None,
+        failed: str = fields["rate_limit_failed"].default,
+        **limits: str,
+    ) -> Limiter:
+        of_users = defaults | {Rate(name): text for name, text in (user or {}).items()}
+        each = table | {Rate(name): text for name, text in limits.items()}
+        limiter = Limiter(storage, Limits(each, of_users, failed))
         app.extensions["platform_ratelimit"] = limiter
         return limiter
 

@@ -35,6 +35,11 @@ class Query(NamedTuple):
     refused: str
 
 
+# What has no list of functions of its own: engines with a backslash in strings and without, with [names] and
+# with [arrays], and one that sqlglot does not know.
+GENERIC = ("snowflake", "bigquery", "tsql", "trino", "oracle", "spark", "redshift", None)
+
+
 def hostile() -> list[Attack]:
     """Every attack."""
     return [Attack(*row) for row in _rows("hostile.tsv")]
@@ -43,6 +48,21 @@ def hostile() -> list[Attack]:
 def legit() -> list[Query]:
     """Every query that must work."""
     return [Query(*row) for row in _rows("legit.tsv")]
+
+
+def variants() -> list[tuple[str | None, str]]:
+    """More attacks, each as dialect and statement."""
+    rows = [(dialect, statement) for dialect, statement in _rows("variants.tsv")]
+    return [
+        (name, statement)
+        for dialect, statement in rows
+        for name in (GENERIC if dialect == "generic" else (dialect,))
+    ]
+
+
+def spellings() -> list[tuple[str, str]]:
+    """More queries that must work, each as dialect and statement."""
+    return [(dialect, statement) for dialect, statement in _rows("spellings.tsv")]
 
 
 def _rows(name: str) -> list[list[str]]:

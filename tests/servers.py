@@ -75,6 +75,29 @@ def redis() -> Server:
     return _start(command, folder, signal.SIGTERM, f"redis://127.0.0.1:{port}/0")
 
 
+def clickhouse() -> Server:
+    """A new ClickHouse; Debian's is of 2018, whose protocol is that of today's."""
+    (server,) = _programs(["clickhouse-server"], [])
+    folder = Path(tempfile.mkdtemp(prefix="platform-clickhouse-"))
+    port = _free_port()
+    (folder / "users.xml").write_text(
+        "<yandex><profiles><default/></profiles><quotas><default/></quotas><users><default><password/>"
+        "<networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>"
+        "</default></users></yandex>",
+        encoding="ascii",
+    )
+    (folder / "config.xml").write_text(
+        f"<yandex><logger><level>none</level></logger><http_port>{port}</http_port>"
+        f"<listen_host>127.0.0.1</listen_host><path>{folder}/data/</path>"
+        f"<tmp_path>{folder / 'scratch'}/</tmp_path>"
+        f"<users_config>{folder}/users.xml</users_config><default_profile>default</default_profile>"
+        "<default_database>default</default_database><mark_cache_size>67108864</mark_cache_size></yandex>",
+        encoding="ascii",
+    )
+    command = [server, f"--config-file={folder}/config.xml"]
+    return _start(command, folder, signal.SIGTERM, f"http://127.0.0.1:{port}")
+
+
 def registry() -> Server:
     """A new registry of images, which asks for no login."""
     (server,) = _programs(["docker-registry"], [])
@@ -134,7 +157,7 @@ def _answers(url: str) -> bool:
                 return False
     if url.startswith("http:"):
         with suppress(requests.ConnectionError):
-            return requests.get(f"{url}/v2/", timeout=10).ok
+            return any(requests.get(f"{url}/{path}", timeout=10).ok for path in ("v2/", "ping"))
         return False
     engine = create_engine(url)
     try:

@@ -17,11 +17,14 @@ from airflow_platform_plugin import db, doctor, events, settings, worker
 from airflow_platform_plugin.heartbeat import Beats, Step
 from airflow_platform_plugin.webhooks.models import Webhook
 
-CHECKS = {"tables", "worker", "consumers", "secrets", "loader", "rate-limits", "datakit-runners"}
+CHECKS = {
+    "tables", "worker", "consumers", "secrets", "loader", "rate-limits", "datakit-runners", "deployments",
+    "tenant-pools",
+}  # fmt: skip
 
 
 def found() -> dict[str, bool]:
-    return {finding.name: finding.ok for finding in doctor.examine() if finding.name in CHECKS}
+    return {finding.name: finding.ok for finding in doctor.examine()}
 
 
 def message(name: str) -> str:

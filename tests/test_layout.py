@@ -18,13 +18,15 @@ ALLOWED = {
     "ratelimit": {"auth"},
 }
 # They see everything, and nobody imports them. A plugin's blueprint and models' list lead there lazily.
-TOP = {"web", "worker", "doctor", "__main__", "models", "plugin", "quickstart"}
+TOP = {"web", "worker", "doctor", "__main__", "models", "plugin", "quickstart", "features"}
 LAZY = {
     ("plugin", "web"),
     ("__main__", "worker"),
     ("__main__", "doctor"),
     ("__main__", "quickstart"),
     ("migrations", "models"),
+    ("tenants", "features"),
+    ("connections", "features"),
     ("__main__", "models"),
     ("doctor", "models"),
     ("doctor", "worker"),

@@ -22,6 +22,7 @@ def test_every_step_runs_once(session: Any) -> None:
         ("deliver", 0),
         ("send-mail", 0),
         ("roll-back", 0),
+        ("keep-deployments", 0),
         ("expire-events", 0),
         ("expire-idempotency-keys", 0),
         ("expire-tokens", 0),

@@ -1,9 +1,11 @@
 """``/api/v1/analytics``."""
 
+import select
+import socket
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from airflow_platform_plugin.analytics import service
 from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
@@ -24,9 +26,21 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     body=QueryInput,
     answer=QueryAnswer,
     session=False,
-    also=(HTTPStatus.NOT_FOUND, HTTPStatus.GATEWAY_TIMEOUT),
+    also=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT),
     rate=Rate.QUERY,
 )
 def execute_query(call: Call) -> dict[str, Any]:
     """Run a query."""
-    return service.query(call.body, by=call.principal)
+    client = request.environ.get("gunicorn.socket")
+    return service.query(call.body, by=call.principal, abandoned=lambda: _is_gone(client))
+
+
+def _is_gone(client: object) -> bool:
+    """Whether the client has closed its connection; only gunicorn shows it, and without TLS of its own."""
+    if type(client) is not socket.socket:
+        return False
+    try:
+        readable, _, _ = select.select([client], [], [], 0)
+        return bool(readable) and client.recv(1, socket.MSG_PEEK) == b""
+    except (OSError, ValueError):
+        return True

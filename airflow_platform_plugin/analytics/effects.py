@@ -88,6 +88,7 @@ _CLAUSES: dict[_Words, str] = {
 }
 _SETTING_HINTS = ("set_var", "resource_group")
 _STRINGS_NAME_TABLES = frozenset({"sqlite", "duckdb"})
+_BEFORE_TABLES = ("from", "join", "in", "describe", "summarize", "show", "pivot", "unpivot")
 # DuckDB's functions with FROM or IN between their arguments.
 _WITH_FROM = frozenset({"extract", "overlay", "position", "substring", "trim"})
 
@@ -158,12 +159,17 @@ def check(query: Query) -> None:
     _check_clauses(query)
     _check_schemas(query)
     for index in range(len(query.tokens)):
+        if query.dialect == "clickhouse" and query.word(index, "apply"):
+            _check_apply(query, index)
         if query.operator(index + 1, "("):
             _check_call(query, index)
         elif query.dialect in _POSTGRES and query.operator(index - 1, "."):
             _check_attribute(query, index)
-        elif query.dialect == "clickhouse" and query.word(index, "apply"):
-            _check_apply(query, index)
+        elif query.word(index, "show") and query.operator(index - 1, "("):
+            raise query.refused(index, "SHOW must stand alone")
+        elif query.word(index - 1, "in"):
+            # SQLite and ClickHouse take a table there.
+            _check_table(_chain(query, index), query.dialect)
     if query.dialect in _STRINGS_NAME_TABLES:
         _check_strings(query)
     for table in query.tables:
@@ -244,17 +250,32 @@ def _functions(file: str) -> frozenset[str]:
 def _check_attribute(query: Query, index: int) -> None:
     """PostgreSQL calls ``f`` in ``(x).f`` as well."""
     name = query.name(index)
-    if name is None or query.allows(name):
+    # Of t.f it looks for a column alone; (t).a.f is looked for among functions too.
+    if name is None or query.allows(name) or _qualifiers(query, index)[0] != "?":
         return
     if name in _functions("postgres.effects.txt") or _EXTENSIONS.match(name):
         raise query.has_effects(index, name)
 
 
 def _check_apply(query: Query, index: int) -> None:
-    """ClickHouse calls ``f`` in ``* APPLY f``."""
-    name = query.name(index + 1)
-    if name is not None and not query.allows(name) and not _is_known(name, "clickhouse"):
-        raise query.has_effects(index + 1, name)
+    """ClickHouse calls ``f`` in ``* APPLY f`` and ``* APPLY (f)``."""
+    index += 2 if query.operator(index + 1, "(") else 1
+    name = query.name(index)
+    if query.operator(index + 1, "-") or query.operator(index + 1, "(") or name is None:
+        return  # a lambda, or parameters of an aggregate function, whose name is checked like others
+    if not query.allows(name) and not _is_known(name, "clickhouse"):
+        raise query.has_effects(index, name)
+
+
+def _chain(query: Query, index: int) -> list[str]:
+    """The names from an index on that have dots between them."""
+    names = []
+    while (name := query.name(index)) is not None:
+        names.append(name)
+        if not query.operator(index + 1, "."):
+            break
+        index += 2
+    return names
 
 
 def _check_clauses(query: Query) -> None:
@@ -288,13 +309,13 @@ def _check_strings(query: Query) -> None:
         elif (
             token.kind is Kind.STRING
             and brackets[-1] not in _WITH_FROM
-            and any(query.word(index - 1, word) for word in ("from", "join", "in"))
+            and any(query.word(index - 1, word) for word in _BEFORE_TABLES)
         ):
             raise query.refused(index, "a string cannot be a table: write a table's name")
 
 
 def _check_table(table: Sequence[str], dialect: str | None) -> None:
-    name = table[-1]
+    name = table[-1] if table else ""
     pattern = _TABLES.get("postgres" if dialect in _POSTGRES else dialect or "")
     if pattern is not None and re.match(pattern, name.lower()):
         raise refused(f"the table '{name}' may not be read")

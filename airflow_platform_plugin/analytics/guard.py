@@ -95,7 +95,7 @@ class Statement:
         if self._tree is None:
             raise refused("cannot be run on this database: write it as SELECT")
         try:
-            text = self._tree.sql(dialect=self._dialect, comments=False)
+            text = self._tree.sql(dialect=_dialect(self._dialect), comments=False)
         except (SqlglotError, RecursionError) as error:
             raise refused("is too long or nested too deeply for this database") from error
         literals_and_names = text.split(_MARK)
@@ -168,7 +168,6 @@ _SHOWN = {
         "show tables",
         "show all tables",
         "show databases",
-        "show NAME",
         "describe NAME",
         "summarize NAME",
     ),
@@ -217,8 +216,7 @@ def _shown(kept: Sequence[Token], pattern: Sequence[str]) -> _Table | None:
 def _query(sql: str, kept: Sequence[Token], dialect: str | None) -> exp.Expression:
     """The tree of what must be a query."""
     text = _blanked(sql, kept)
-    sqlglot_dialect = Dialect.get_or_raise(dialect if dialect and Dialect.get(dialect) else None)
-    tree = _parse(sql, text, kept, sqlglot_dialect)
+    tree = _parse(sql, text, kept, _dialect(dialect))
     if not isinstance(tree, exp.Query | exp.Values):
         raise refused("must be a query, such as SELECT: nothing may be changed here")
     for node in tree.walk():
@@ -228,6 +226,14 @@ def _query(sql: str, kept: Sequence[Token], dialect: str | None) -> exp.Expressi
             raise refused("may not have SETTINGS or FORMAT: leave it out")
     _mark_placeholders(sql, tree, kept)
     return tree
+
+
+def _dialect(name: str | None) -> Dialect:
+    """What sqlglot knows of the dialect, and of any SQL if it does not know it."""
+    dialect = Dialect.get_or_raise(name if name and Dialect.get(name) else None)
+    # For engines that count from 1, it would work out the types of all that stands before each subscript.
+    dialect.INDEX_OFFSET = 0
+    return dialect
 
 
 def _blanked(sql: str, kept: Sequence[Token]) -> str:
@@ -253,7 +259,7 @@ def _parse(sql: str, text: str, kept: Sequence[Token], dialect: Dialect) -> exp.
     except ParseError as error:
         if dialect.__class__.__name__ == "DuckDB" and kept[0].text.lower() in {"pivot", "unpivot"}:
             raise refused(
-                "write it as `FROM (PIVOT … ON … IN (…) USING …)`, with the values after IN"
+                "write it as a part of FROM, such as `FROM t PIVOT (sum(x) FOR y IN (1, 2))`"
             ) from error
         raise _unparsed(sql, text, error) from error
     except SqlglotError as error:

@@ -18,7 +18,10 @@ from typing import NamedTuple
 from airflow_platform_plugin.errors import ValidationFailed
 
 MAX_LENGTH = 100_000  # characters
-MAX_DEPTH = 40  # brackets in brackets; sqlglot's parser calls itself some 20 times for each
+# Brackets in brackets, and names with dots between. sqlglot calls itself some 20 times for a bracket,
+# and goes through all names for each that it adds.
+MAX_DEPTH = 40
+MAX_CHAIN = 30
 
 _MOST_SHOWN = 40  # characters of the caller's text in a message
 
@@ -119,7 +122,8 @@ _GENERIC = _Syntax(
 )
 _BRACKETED = _GENERIC._replace(names=(*_GENERIC.names, _BRACKETS), operators="(),.+-*/%^<>=~!&|:")
 
-# MySQL takes -- for a comment only if a space follows, and # always; other engines do not.
+# These take -- for a comment only if a space follows, and # always; other engines do not.
+_MYSQL_LIKE = frozenset({"mysql", "doris", "singlestore", "starrocks"})
 _MYSQL_COMMENT = r"(?P<COMMENT>(?:--(?=[ \t\n]|\r\n|\Z)|#)[^\n]*|/\*(?![!/+]|M!)(?:(?!/\*|\*/).)*\*/)"
 
 # The strings of another mode: PostgreSQL's standard_conforming_strings=off, MySQL's NO_BACKSLASH_ESCAPES.
@@ -129,7 +133,6 @@ _OTHERWISE = {
 }
 _BACKSLASH_QUOTE = re.compile(r"""\\['"]""")
 
-_OPEN, _CLOSE = "([{", ")]}"
 _OPERATOR_ENDS = frozenset("#@~!^&|?<>=+-/%")
 BLANK = frozenset({Kind.SPACE, Kind.COMMENT})
 
@@ -191,7 +194,7 @@ def _pattern(dialect: str | None, strings: tuple[str, ...] = ()) -> re.Pattern[s
         "|".join(
             (
                 _SPACE,
-                _MYSQL_COMMENT if dialect == "mysql" else _COMMENT,
+                _MYSQL_COMMENT if dialect in _MYSQL_LIKE else _COMMENT,
                 _HINT,
                 f"(?P<STRING>{'|'.join((*strings, *syntax.strings))})",
                 f"(?P<NAME>{'|'.join(syntax.names)})",
@@ -245,8 +248,8 @@ def _why(sql: str, position: int, dialect: str | None) -> str:
     for start, message in _REASONS:
         if re.compile(start, re.DOTALL).match(sql, position):
             return message
-    shown = sql[position : position + _MOST_SHOWN].split(maxsplit=1)[0]
-    return f"'{shown}' cannot be read as {dialect or 'generic'} SQL"
+    shown = sql[position : position + _MOST_SHOWN].split(" ", maxsplit=1)[0]
+    return f"{shown!r} cannot be read as {dialect or 'generic'} SQL"
 
 
 def _check_neighbours(sql: str, tokens: list[Token]) -> None:
@@ -273,15 +276,21 @@ def _continues(before: Token, token: Token) -> bool:
 
 
 def _check_depth(sql: str, tokens: list[Token]) -> None:
-    depth = 0
+    depth = chain = 0
+    after_dot = False
     for token in tokens:
-        if token.kind is not Kind.OPERATOR:
+        if token.kind in BLANK:
             continue
-        if token.text in _OPEN:
-            depth += 1
-        elif token.text in _CLOSE:
-            depth -= 1
+        if token.kind is Kind.OPERATOR and token.text in "([{)]}":
+            depth += 1 if token.text in "([{" else -1
+        if token.text[0] == ".":  # or a number, as in t.1.2
+            chain += 1
+        elif not after_dot:
+            chain = 0
+        after_dot = token.text[0] == "."
         if depth > MAX_DEPTH:
             raise refused(
                 f"is nested too deeply: at most {MAX_DEPTH} brackets in each other", sql, token.start
             )
+        if chain > MAX_CHAIN:
+            raise refused(f"has too many names with dots in a row: at most {MAX_CHAIN}", sql, token.start)

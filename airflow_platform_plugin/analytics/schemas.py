@@ -1,6 +1,6 @@
 """Queries over HTTP."""
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin.fields import (
     LONGEST_ID,
@@ -15,6 +15,17 @@ from airflow_platform_plugin.fields import (
 from airflow_platform_plugin.strict_json import MAX_INTEGER
 
 _LONGEST_TIMEOUT = 366 * 86_400  # seconds
+_SHORTEST_TIMEOUT = 0.1
+_MOST_PARAMETERS = 100
+_MOST_ITEMS = 1000
+
+
+def _parameter(value: object) -> None:
+    items = value if isinstance(value, list) else [value]
+    if not all(item is None or isinstance(item, (str, int, float, bool)) for item in items):
+        raise ValidationError("Must be a string, a number, true, false, null, or a list of these.")
+    if len(items) > _MOST_ITEMS:
+        raise ValidationError(f"Must have at most {_MOST_ITEMS} items.")
 
 
 class QueryInput(InputSchema):
@@ -23,16 +34,30 @@ class QueryInput(InputSchema):
     query = Text(least=1, most=100_000, required=True)
     database = Line(least=1, most=LONGEST_ID)
     limit = Whole(least=1, most=MAX_INTEGER, load_default=1000)
-    timeout_seconds = Number(least=0.001, most=_LONGEST_TIMEOUT, load_default=30.0)
-    parameters = JsonObject(most_bytes=100_000, load_default=dict)
+    timeout_seconds = Number(least=_SHORTEST_TIMEOUT, most=_LONGEST_TIMEOUT, load_default=30.0)
+    parameters = JsonObject(
+        values=fields.Raw(allow_none=True, validate=_parameter),
+        most=_MOST_PARAMETERS,
+        most_bytes=100_000,
+        load_default=dict,
+    )
+
+
+class ColumnAnswer(AnswerSchema):
+    """A column, in the order of the query."""
+
+    name = fields.String()
+    type = fields.String(allow_none=True)
 
 
 class MetadataAnswer(AnswerSchema):
-    """What is known about a query beside its rows."""
+    """What is known about a query apart from its rows."""
 
     database = fields.String()
     schema = fields.String(allow_none=True)
     tables_accessed = fields.List(fields.String())
+    columns = fields.List(fields.Nested(ColumnAnswer))
+    warnings = fields.List(fields.String())
     bytes_scanned = fields.Integer(allow_none=True)
     cache_hit = fields.Boolean()
 

@@ -1,57 +1,171 @@
-"""Queries."""
+"""Queries: who may query which connection, what is kept of it, and what is answered."""
 
+import hashlib
+from collections.abc import Callable
 from typing import Any
 
-from airflow_platform_plugin import db, settings
-from airflow_platform_plugin.analytics import engine
-from airflow_platform_plugin.connections import access
-from airflow_platform_plugin.connections.found import find
+from airflow.exceptions import AirflowNotFoundException
+
+from airflow_platform_plugin import airflow_compat, audit, db, settings
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.analytics import execution
+from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.analytics.execution import Result
+from airflow_platform_plugin.connections import access, reach
+from airflow_platform_plugin.connections.found import Found, detached, find
+from airflow_platform_plugin.connections.models import PlatformConnection
+from airflow_platform_plugin.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.settings import Settings
 
 SCOPE = "analytics:read"
 
 
-def query(request: dict[str, Any], *, by: Principal) -> dict[str, Any]:
+def query(
+    request: dict[str, Any], *, by: Principal, abandoned: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
     """Run a query to its end. No transaction of the platform's is open meanwhile.
 
+    Args:
+        request: as ``QueryInput`` loads it.
+        by: the caller.
+        abandoned: whether nobody waits for the answer any more.
+
     Raises:
-        PlatformError: as ``engine.execute``; NotFound also where the connection is not the caller's to query.
+        PlatformError: as ``execution.execute``; NotFound and PermissionDenied also where the connection is
+        not the
+            caller's to query.
     """
     config = settings.get()
-    database = request.get("database", config.query_database)
-    if by.reach(SCOPE) is not None:
-        _require_own(database, by)
-    result = engine.execute(
-        database,
-        request["query"],
-        request["parameters"],
-        limit=min(request["limit"], config.query_max_rows),
-        timeout=min(request["timeout_seconds"], config.query_max_timeout),
-    )
+    query_id, database = db.new_id("q"), request.get("database", config.query_database)
+    noted = {"query_id": query_id, "sql_sha256": hashlib.sha256(request["query"].encode()).hexdigest()}
+    try:
+        source = _authorised(database, by)
+        result = execution.execute(
+            source,
+            request["query"],
+            request["parameters"],
+            _limits(request, config),
+            abandoned=abandoned,
+        )
+    except PlatformError as error:
+        _audit(database, {**noted, "status": error.code}, by)
+        raise
+    _audit(database, {**noted, "status": "completed", "rows": len(result.rows), "tables": result.tables}, by)
+    names = [column.name for column in result.columns]
     return {
-        "query_id": db.new_id("q"),
+        "query_id": query_id,
         "status": "completed",
         "rows_returned": len(result.rows),
         "truncated": result.truncated,
         "execution_time_ms": round(result.seconds * 1000),
-        "data": result.rows,
+        "data": [dict(zip(names, row, strict=True)) for row in result.rows],
         "metadata": {
             "database": database,
             "schema": result.schema,
             "tables_accessed": result.tables,
-            # Few databases tell, and none of those that this first version knows.
+            "columns": [column._asdict() for column in result.columns],
+            "warnings": _warnings(request, config, result),
+            # Few databases report it, and none of those that this first version knows.
             "bytes_scanned": None,
             "cache_hit": False,
         },
     }
 
 
-def _require_own(database: str, by: Principal) -> None:
-    """Let a tenant query its own connections and those that were given to all.
+def _limits(request: dict[str, Any], config: Settings) -> Limits:
+    return Limits(
+        rows=min(request["limit"], config.query_max_rows) + 1,
+        bytes=config.query_max_bytes,
+        seconds=min(request["timeout_seconds"], config.query_max_timeout),
+        memory=config.query_max_memory,
+    )
+
+
+def _warnings(request: dict[str, Any], config: Settings, result: Result) -> list[str]:
+    warnings = list(result.warnings)
+    if result.truncated and request["limit"] > config.query_max_rows:
+        warnings.append(
+            f"limit was lowered from {request['limit']} to {config.query_max_rows}, which is the most that "
+            "[platform] query_max_rows allows."
+        )
+    if request["timeout_seconds"] > config.query_max_timeout:
+        warnings.append(
+            f"timeout_seconds was lowered from {request['timeout_seconds']:g} to "
+            f"{config.query_max_timeout:g}, which is the most that [platform] query_max_timeout allows."
+        )
+    return warnings
+
+
+def _authorised(database: str, by: Principal) -> Source:
+    """The connection itself, which is read once.
+
+    Raises:
+        NotFound: there is none of that name for the caller.
+        PermissionDenied: the caller knows of it, but it was not shared; or a tenant's is of a type that is
+            not for tenants.
+        ValidationFailed: a tenant's leads where the tenant must not go.
+    """
+    for_all = by.reach(SCOPE) is None
+    connection, known = _any(database) if for_all else _of_tenants(database, by)
+    airflow_compat.end_request_transaction()  # the caller's rights were read in it
+    tenant_id = known.tenant_id if known else None
+    reached = reach.require_reachable(connection, tenant_id, look_up=False)
+    trusted = tenant_id is None or bool(known and known.approved)
+    return Source(connection, trusted, for_all, reached.named)
+
+
+def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
+    """A connection by Airflow's own order of places: secrets backends, environment, database."""
+    try:
+        connection = Connection.get_connection_from_secrets(database)
+    except AirflowNotFoundException as error:
+        raise _no_connection(database) from error
+    if connection.id is None:
+        return connection, None
+    with db.transaction() as session:
+        known = session.get(PlatformConnection, connection.id)
+        if known is not None:
+            session.expunge(known)
+        return connection, known
+
+
+def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConnection | None]:
+    """The row of that name, where it is one of the caller's tenants' or was given to all."""
+    with db.transaction() as session:
+        found = find(session, database)
+        if found is None or not access.may_see(found, by, SCOPE):
+            raise _no_connection(database)
+        _require_shared(found, by)
+        if found.known is not None:
+            session.expunge(found.known)
+        return detached(found.row), found.known
+
+
+def _require_shared(found: Found, by: Principal) -> None:
+    """Let a tenant query, of those that no tenant has, what an administrator has given to all.
 
     One that was made in Airflow's own pages was given to nobody yet: it may lead anywhere.
     """
+    if found.own is not None:
+        return
+    if by.reach(access.READ) == frozenset():
+        raise _no_connection(found.connection_id)  # nor do the lists show it to the caller
+    raise PermissionDenied(
+        f"Connection '{found.connection_id}' was not shared with tenants yet; an administrator can share it "
+        f'by PATCH /api/v1/platform/connections/{found.connection_id} with {{"tenant_id": null}}.',
+        database=found.connection_id,
+    )
+
+
+def _no_connection(database: str) -> NotFound:
+    """What is said of a connection that is not there, or not for the caller."""
+    return NotFound(f"Connection '{database}' not found", database=database)
+
+
+def _audit(database: str, noted: dict[str, Any], by: Principal) -> None:
+    """Keep who has queried which connection; of the SQL its tables and a hash, as it may hold anything."""
     with db.transaction() as session:
-        found = find(session, database)
-        if found is None or found.own is None or not access.may_see(found, by, SCOPE):
-            raise engine.no_connection(database)
+        trail = audit.Trail(session)
+        audit.note(session, "connection", database, before=None, after={"queried": noted})
+        trail.write(by, "execute_query")

@@ -100,8 +100,8 @@ def revoke_api_key(call: Call) -> None:
 
 
 def _with_owners(session: Session, rows: Sequence[ApiKey]) -> list[dict[str, Any]]:
-    names = service.owners(session, rows)
     columns = ApiKey.__table__.columns.keys()
     return [
-        {**{name: getattr(row, name) for name in columns}, "owner": names.get(row.user_id)} for row in rows
+        {**{column: getattr(row, column) for column in columns}, "owner": name}
+        for row, name in zip(rows, service.owner_names(session, rows), strict=True)
     ]

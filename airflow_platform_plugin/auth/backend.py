@@ -13,15 +13,13 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, g, request
 
 from airflow_platform_plugin import airflow_compat, http
-from airflow_platform_plugin.auth import credentials, keys, manager, stock
-from airflow_platform_plugin.endpoint import public_error
+from airflow_platform_plugin.auth import credentials, keys, manager, refusals, stock
+from airflow_platform_plugin.endpoint import declared, public_error
 from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.principal import Principal
 
 HEADER = "X-API-Key"
 BEARER_PREFIXES = (f"{keys.API_KEY}_", f"{keys.ACCESS_TOKEN}_", f"{keys.REFRESH_TOKEN}_")
-# Airflow's API, with ours below it, and the auth manager's.
-PREFIXES = (http.PREFIX, "/auth/fab/v1/")
 CLIENT_AUTH = None  # Airflow asks each backend for it
 
 
@@ -55,7 +53,7 @@ def _recognise() -> Response | None:
     Otherwise Airflow would go on to its other backends, and to the public role.
     """
     text = _credential_text()
-    if text is None or not request.path.startswith(PREFIXES):
+    if text is None or not http.is_api(request.path):
         return None
     try:
         principal = _principal(text)
@@ -63,6 +61,8 @@ def _recognise() -> Response | None:
         airflow_compat.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
+        if isinstance(error, AuthenticationFailed):
+            refusals.note(text)
         response = http.error_response(public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
@@ -82,7 +82,7 @@ def _credential_text() -> str | None:
 
 def _principal(text: str) -> Principal:
     found = credentials.recognise(text, request.remote_addr)
-    user = None if found is None else airflow_compat.active_user(found.user_id)
+    user = None if found is None else airflow_compat.active_user(found.account)
     if found is None or user is None:
         raise AuthenticationFailed("The API key or token is not valid.")
     return Principal(username=user.username, user=user, credential=found.credential)
@@ -91,7 +91,7 @@ def _principal(text: str) -> Principal:
 def _authorise_stock(principal: Principal) -> None:
     """Hold the credential against what an endpoint that is not ours needs; ours do so themselves."""
     endpoint = request.endpoint
-    if endpoint is None or hasattr(current_app.view_functions[endpoint], "endpoint"):
+    if endpoint is None or declared(current_app.view_functions[endpoint]) is not None:
         return  # nothing there, or declared by @endpoint
     operation = stock.OPERATIONS.get(stock.operation_id(endpoint))
     if request.blueprint not in http.STOCK_BLUEPRINTS or operation is None:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, cast
 
@@ -20,10 +19,14 @@ from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from airflow_platform_plugin import airflow_compat, db, http
+from airflow_platform_plugin.auth import stock
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit, in_any_tenant
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
+
+# In one query; a key of before lists were limited may have more.
+_MOST_TAGS = 500
 
 
 class LimitedToDags:
@@ -31,15 +34,34 @@ class LimitedToDags:
 
     def is_authorized_dag(self, **asked: Any) -> bool:  # noqa: ANN401 - BaseAuthManager's keywords
         """Never more than the credential's DAGs; without one in question, not all DAGs."""
-        limits = _limits()
+        limits, details = _limits(), asked.get("details")
         if limits:
-            details = asked.get("details")
             if details is not None and details.id:
                 if not _allowed(limits, [details.id]):
                     return False
             elif asked.get("access_entity") is None:
-                return False
-        return bool(super().is_authorized_dag(**asked))  # type: ignore[misc]  # the auth manager's
+                return details is not None and self._may_list_dags()
+        if super().is_authorized_dag(**asked):  # type: ignore[misc]  # the auth manager's
+            return True
+        listing = details is not None and not details.id and asked.get("access_entity") is None
+        return listing and asked.get("method") == "GET" and self._may_list_dags()
+
+    def _may_list_dags(self) -> bool:
+        """Whether this is a list of DAGs, by somebody who has none yet, but may read those to come.
+
+        The list itself goes by ``get_permitted_dag_ids``. Airflow refuses it to whoever has no DAG.
+        """
+        if not has_request_context() or request.blueprint not in http.STOCK_BLUEPRINTS:
+            return False
+        if stock.operation_id(str(request.endpoint)) != "get_dags":
+            return False
+        user = airflow_compat.current_user()
+        if in_any_tenant(user):
+            return True
+        with _unlimited():
+            everything = super().is_authorized_dag(method="GET", user=user)  # type: ignore[misc]  # as above
+            some = super().get_permitted_dag_ids(methods=["GET"], user=user)  # type: ignore[misc]
+        return bool(everything or some)
 
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
         """Those of the user's DAGs that the credential is for."""
@@ -66,7 +88,7 @@ def _limits() -> list[DagLimit]:
     credential = principal.credential if principal is not None else None
     if credential is None:
         return []
-    limits = [credential.dags] if credential.dags is not None else []
+    limits = list(credential.dags)
     if credential.tenant_id is not None:
         limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
     return limits
@@ -91,9 +113,7 @@ def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
 
 
 def _within(limit: DagLimit, dag_id: str) -> bool:
-    return any(fnmatchcase(dag_id, pattern) for pattern in limit.dag_ids) or (
-        bool(limit.tags) and dag_id in _tagged(limit.tags)
-    )
+    return limit.patterns.match(dag_id) or (bool(limit.tags) and dag_id in _tagged(limit.tags))
 
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
@@ -102,7 +122,13 @@ def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     if tags not in known:
         tag = airflow_compat.DagTag.__table__.c  # not the class, whose rows are filtered
         with db.transaction() as session:
-            known[tags] = frozenset(session.scalars(select(tag.dag_id).where(tag.name.in_(tags))))
+            known[tags] = frozenset(
+                dag_id
+                for start in range(0, len(tags), _MOST_TAGS)
+                for dag_id in session.scalars(
+                    select(tag.dag_id).where(tag.name.in_(tags[start : start + _MOST_TAGS]))
+                )
+            )
     return known[tags]
 
 

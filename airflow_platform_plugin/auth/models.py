@@ -1,20 +1,61 @@
-"""API keys."""
+"""API keys, and whose a credential is."""
+
+from typing import Any
 
 from airflow.utils.sqlalchemy import UtcDateTime
-from sqlalchemy import JSON, Column, Integer, String
+from sqlalchemy import JSON, Column, DateTime, Integer, String, and_
+from sqlalchemy.dialects import mysql
 
 from airflow_platform_plugin import db
+from airflow_platform_plugin.airflow_compat import Account
+
+# The kinds of credentials, as a reference names them: ``api_key:…``, ``token:…``.
+API_KEY, TOKEN = "api_key", "token"
 
 
-class ApiKey(db.Base):
+class Owned:
+    """As whom a credential acts: an account of Airflow's. A model with it has the column ``user_id`` too.
+
+    No foreign key: users may live elsewhere (LDAP, OAuth). An id alone is no account, for ids are given out
+    again, so the name and the moment in which the user was made are kept too, and all three must agree.
+    """
+
+    user_name = Column(String(512))
+    # As Airflow has it: local time without a zone, on MySQL of whole seconds.
+    user_created_on = Column(DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql"))
+
+    @property
+    def account(self) -> Account | None:
+        """The owner; None where there is none."""
+        row: Any = self
+        if row.user_id is None or row.user_name is None:
+            return None
+        return Account(row.user_id, row.user_name, row.user_created_on)
+
+    @account.setter
+    def account(self, account: Account | None) -> None:
+        row: Any = self
+        row.user_id, row.user_name, row.user_created_on = account or (None, None, None)
+
+    @classmethod
+    def owned_by(cls, account: Account) -> Any:  # noqa: ANN401 - a condition
+        """The rows of that account."""
+        model: Any = cls
+        made = model.user_created_on
+        same = made.is_(None) if account.created_on is None else made == account.created_on
+        return and_(model.user_id == account.id, model.user_name == account.name, same)
+
+
+class ApiKey(Owned, db.Base):
     """A program's key. The secret itself is not stored: it has 256 random bits, so a hash finds it."""
 
     __tablename__ = "platform_api_key"
 
     id = Column(String(16), primary_key=True)
     name = Column(String(128), nullable=False)
-    # The key acts as this user of Airflow's. No foreign key: users may live elsewhere (LDAP, OAuth).
     user_id = Column(Integer, nullable=False, index=True)
+    # The credential that made it, ``api_key:…`` or ``token:…``: it may no more and lives no longer than that.
+    parent = Column(String(48), index=True)
     tenant_id = Column(String(63), index=True)
     # What it is narrowed to; null is everything that its owner may, from everywhere.
     scopes = Column(JSON(none_as_null=True))

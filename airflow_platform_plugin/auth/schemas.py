@@ -21,6 +21,7 @@ from airflow_platform_plugin.fields import (
     Moment,
     PageQuery,
     RateLimits,
+    Secret,
     Timestamp,
     Whole,
     order_by,
@@ -36,6 +37,8 @@ def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
 
 
 def _network(text: str) -> None:
+    if len(text) > _LONGEST_NETWORK:
+        raise ValidationError(f"Longer than maximum length {_LONGEST_NETWORK}.")
     try:
         ip_network(text)
     except ValueError as error:
@@ -103,6 +106,7 @@ class ApiKeyAnswer(AnswerSchema):
     rate_limits = fields.Dict(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
     expires_at = Timestamp(allow_none=True)
     last_used_at = Timestamp(allow_none=True)
     previous_expires_at = Timestamp(allow_none=True)
@@ -112,7 +116,7 @@ class ApiKeyAnswer(AnswerSchema):
 class NewApiKeyAnswer(ApiKeyAnswer):
     """A key as its maker sees it, once."""
 
-    key = fields.String()
+    key = Secret()
 
 
 class ApiKeyList(AnswerSchema):

@@ -1,16 +1,17 @@
 """API keys: made, found, narrowed, rotated, revoked."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, and_, or_, select, true, update
+from sqlalchemy import Table, and_, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, db, paging, scopes
-from airflow_platform_plugin.auth import keys
-from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin import airflow_compat, crypto, db, http, paging, rates, scopes, settings
+from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.auth import keys, lineage
+from airflow_platform_plugin.auth.models import ApiKey, Owned
 from airflow_platform_plugin.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 
@@ -26,20 +27,14 @@ def create(
     by: str | None = None,
     **limits: Any,  # noqa: ANN401 - columns
 ) -> tuple[ApiKey, str]:
-    """Make a key that acts as the user; returns the row and the key's text, which is not kept.
+    """Make a key that acts as the user of that id; returns the row and the key's text, which is not kept.
 
     ``limits`` are the key's columns: scopes, allowed_dags, allowed_networks, rate_limits, expires_at,
-    tenant_id.
+    tenant_id, parent. Where there is no such user, the key never counts.
     """
     text = keys.generate()
-    row = ApiKey(
-        id=text.id,
-        name=name,
-        user_id=user_id,
-        secret_hash=crypto.digest(text.secret),
-        created_by=by,
-        **limits,
-    )
+    row = ApiKey(id=text.id, name=name, secret_hash=crypto.digest(text.secret), created_by=by, **limits)
+    row.account, row.user_id = airflow_compat.account(session, user_id), user_id
     session.add(row)
     session.flush()
     return row, str(text)
@@ -48,27 +43,60 @@ def create(
 def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tuple[ApiKey, str]:
     """Make a key for the caller or, with the permission, for the user named ``owner``.
 
+    What a credential makes is bound to it: it has the same scopes, tenant and end unless it is given less.
+
     Raises:
-        PermissionDenied: the key is for somebody else, may more than the caller's own key, or has rate
-            limits of its own.
+        PermissionDenied: the key is for somebody else, may more or lives longer than the caller's own
+            credential, or has rate limits of its own.
         ValidationFailed: there is no such owner or tenant.
+        Conflict: the owner has as many live keys as one user may have.
     """
-    owner = fields.pop("owner", by.username)
-    user_id = by.user.id
-    if owner != by.username:
-        require_others(by)
-        found = airflow_compat.user_ids(session, [owner])
-        if owner not in found:
-            raise ValidationFailed.of("owner", message=f"there is no user {owner!r}")
-        user_id = found[owner]
-    if by.credential is not None and "scopes" not in fields:
-        fields["scopes"] = None if by.credential.scopes is None else sorted(by.credential.scopes)
+    account = owner(session, fields.pop("owner", by.username), by=by, field="owner")
     if by.credential is not None:
-        fields.setdefault("tenant_id", by.credential.tenant_id)
-    require_within(by, fields.get("scopes"), fields.get("tenant_id"))
+        mine = by.credential
+        fields.setdefault("scopes", None if mine.scopes is None else sorted(mine.scopes))
+        fields.setdefault("tenant_id", mine.tenant_id)
+        fields.setdefault("expires_at", mine.expires_at)
+    require_within(by, _asked(fields))
     _require_tenant(session, fields.get("tenant_id"), by)
     _require_rate_limits_unchanged(session, fields, by)
-    return create(session, user_id=user_id, by=by.username, **fields)
+    _require_room(session, account)
+    return create(
+        session, user_id=account.id, by=by.username, parent=lineage.parent_of_new(session, by), **fields
+    )
+
+
+def owner(session: Session, name: str, *, by: Principal, field: str) -> Account:
+    """The account of that name, as whom a credential of the caller's may act; ``field`` named it.
+
+    Raises:
+        PermissionDenied: it is not the caller's own, and the caller lacks the permission.
+        ValidationFailed: there is none.
+    """
+    if name == by.username:
+        return by.account
+    require_others(by)
+    found = airflow_compat.accounts_by_name(session, [name]).get(name)
+    if found is None:
+        raise ValidationFailed.of(field, message=f"there is no user {name!r}")
+    return found
+
+
+def _require_room(session: Session, account: Account) -> None:
+    """Refuse a key beyond what one user may have: each has rate limits for itself."""
+    most = settings.get().api_keys_per_user
+    live = select(ApiKey.id).where(
+        ApiKey.owned_by(account),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > db.now()),
+    )
+    if len(session.execute(live.limit(most)).all()) >= most:
+        raise Conflict(
+            f"User '{account.name}' has {most} API keys, and more are not allowed: revoke one first, "
+            "or let the operator raise [platform] api_keys_per_user.",
+            owner=account.name,
+            api_keys_per_user=most,
+        )
 
 
 class Live(NamedTuple):
@@ -80,9 +108,8 @@ class Live(NamedTuple):
 
 def find(session: Session, parsed: keys.KeyText) -> Live | None:
     """The live key of those parts, or None; a rotated key is found by its former secret for a while."""
-    tenant = _tenants()
-    wanted = select(ApiKey, tenant.c.rate_limits).outerjoin(tenant, tenant.c.tenant_id == ApiKey.tenant_id)
-    row, tenant_rate_limits = session.execute(wanted.where(ApiKey.id == parsed.id)).first() or (None, None)
+    known = of_id(session, parsed.id)
+    row = None if known is None else known.row
     given = crypto.digest(parsed.secret)
     # All compared, and also where there is no row, so that timing does not tell known ids from unknown ones.
     current = hmac.compare_digest(str(row.secret_hash if row else ""), given)
@@ -90,7 +117,15 @@ def find(session: Session, parsed: keys.KeyText) -> Live | None:
     if row is None or row.revoked_at is not None:
         return None
     overlaps = former and row.previous_expires_at is not None and db.now() < row.previous_expires_at
-    return Live(row, tenant_rate_limits) if current or overlaps else None
+    return known if current or overlaps else None
+
+
+def of_id(session: Session, key_id: str) -> Live | None:
+    """The key of that id, dead or alive; in one query."""
+    tenant = _tenants()
+    wanted = select(ApiKey, tenant.c.rate_limits).outerjoin(tenant, tenant.c.tenant_id == ApiKey.tenant_id)
+    found = session.execute(wanted.where(ApiKey.id == key_id)).first()
+    return None if found is None else Live(*found)
 
 
 def note_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
@@ -120,8 +155,8 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Pa
     """The keys that the caller may see, the newest first; revoked ones if asked for."""
     wanted = select(ApiKey).where(_visible(by, OTHERS_READ)).order_by(ApiKey.created_at.desc())
     if "owner" in query:
-        owners = airflow_compat.user_ids(session, [query["owner"]])
-        wanted = wanted.where(ApiKey.user_id.in_(owners.values()))
+        account = airflow_compat.accounts_by_name(session, [query["owner"]]).get(query["owner"])
+        wanted = wanted.where(false() if account is None else ApiKey.owned_by(account))
     if "tenant_id" in query:
         wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
     if not query["revoked"]:
@@ -140,7 +175,7 @@ def change(session: Session, key_id: str, fields: dict[str, Any], *, by: Princip
         Conflict: the key is revoked.
     """
     row = _changeable(session, key_id, by)
-    require_within(by, fields.get("scopes", row.scopes), fields.get("tenant_id", row.tenant_id))
+    require_within(by, _asked(fields, row))
     _require_tenant(session, fields.get("tenant_id"), by)
     _require_rate_limits_unchanged(session, fields, by, row)
     for name, value in fields.items():
@@ -155,6 +190,7 @@ def rotate(session: Session, key_id: str, *, overlap: timedelta, by: Principal) 
         NotFound, PermissionDenied, Conflict: as for ``change``.
     """
     row = _changeable(session, key_id, by)
+    lineage.adopt(session, row, by)
     text = keys.generate(public_id=str(row.id))
     row.previous_secret_hash, row.secret_hash = row.secret_hash, crypto.digest(text.secret)
     row.previous_expires_at = db.now() + overlap
@@ -169,11 +205,14 @@ def revoke(session: Session, key_id: str, *, by: Principal) -> None:
     """
     row = get(session, key_id, by=by, scope=OTHERS_WRITE)
     row.revoked_at = row.revoked_at or db.now()
+    lineage.revoke_below(session, [lineage.of_key(row)])
 
 
-def owners(session: Session, rows: Sequence[ApiKey]) -> dict[int, str]:
-    """The names of the keys' owners, by id."""
-    return airflow_compat.usernames(session, {row.user_id for row in rows})
+def owner_names(session: Session, rows: Sequence[Owned]) -> list[str | None]:
+    """The names of the owners, in order; None where the owner is gone, also if another has the id now."""
+    owned = [row.account for row in rows]
+    there = airflow_compat.accounts(session, [account.id for account in owned if account is not None])
+    return [account.name if account and there.get(account.id) == account else None for account in owned]
 
 
 def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
@@ -181,7 +220,7 @@ def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
     reach = by.reach(scope)
     if reach is None:
         return true()
-    own = ApiKey.user_id == by.user.id
+    own = ApiKey.owned_by(by.account)
     if by.credential is not None and by.credential.tenant_id is not None:
         own = and_(own, ApiKey.tenant_id == by.credential.tenant_id)
     return or_(own, ApiKey.tenant_id.in_(reach))
@@ -190,33 +229,68 @@ def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
 def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:
     """A key that the caller may change: a tenant's administrator may only revoke the keys of others."""
     row = get(session, key_id, by=by, scope=OTHERS_WRITE)
-    if row.user_id != by.user.id:
+    if row.account != by.account:
         require_others(by)
-    require_within(by, row.scopes, row.tenant_id)
+    require_within(by, _asked({}, row))
     if row.revoked_at is not None:
         raise Conflict(f"API key '{key_id}' is revoked", id=key_id)
     return row
 
 
-def require_within(by: Principal, wanted: Sequence[str] | None, tenant_id: str | None) -> None:
-    """A key or token cannot make, or get the secret of, what may more than itself.
+class Asked(NamedTuple):
+    """What a credential is, or would be.
+
+    Attributes:
+        scopes: what it is for; None for everything.
+        tenant_id: the tenant that it is limited to.
+        expires_at: when it ends; None for never.
+        rate_limits: its own; None for none.
+    """
+
+    scopes: Sequence[str] | None
+    tenant_id: str | None
+    expires_at: datetime | None
+    rate_limits: Mapping[str, str] | None = None
+
+
+def _asked(fields: dict[str, Any], row: ApiKey | None = None) -> Asked:
+    """What a key will be once the fields are set."""
+    return Asked(*(fields.get(name, getattr(row, name, None)) for name in Asked._fields))
+
+
+def require_within(by: Principal, asked: Asked) -> None:
+    """A key or token cannot make, change, or get the secret of, what may more or lives longer than itself.
 
     Args:
         by: the caller.
-        wanted: the scopes of the key or OAuth client in question.
-        tenant_id: its tenant.
+        asked: the key or OAuth client in question.
 
     Raises:
-        PermissionDenied: it has more scopes, counts in more networks, or reaches more tenants.
+        PermissionDenied: it has more scopes, counts in more networks, reaches more tenants, lives longer or
+            may call more often.
     """
-    if by.credential is None:
+    mine = by.credential
+    if mine is None:
         return
-    if by.credential.networked:
+    if mine.networked:
         raise PermissionDenied("A key that is limited to networks cannot make or change others.")
-    if not scopes.within(wanted, by.credential.scopes):
+    if not scopes.within(asked.scopes, mine.scopes):
         raise PermissionDenied("This has, or would have, scopes that the caller's own credential lacks.")
-    if by.credential.tenant_id not in {None, tenant_id}:
+    if mine.tenant_id not in {None, asked.tenant_id}:
         raise PermissionDenied("A key of a tenant makes and changes keys of that tenant alone.")
+    if mine.expires_at is not None and (asked.expires_at is None or asked.expires_at > mine.expires_at):
+        raise PermissionDenied(
+            f"This lives, or would live, longer than the caller's own credential, which ends at "
+            f"{http.timestamp(mine.expires_at)}. What is to last longer is made in a browser's session, "
+            "or by airflow-platform api-keys create.",
+            expires_at=http.timestamp(mine.expires_at),
+        )
+    for name, text in (asked.rate_limits or {}).items():
+        if name in mine.own_limits and not rates.within(text, mine.own_limits[name]):
+            raise PermissionDenied(
+                f"This may, or would be allowed to, call more often than the caller's own credential: "
+                f"{mine.own_limits[name]} for the class {name}."
+            )
 
 
 def require_others(by: Principal) -> None:
@@ -235,6 +309,10 @@ def _require_rate_limits_unchanged(
     session: Session, fields: dict[str, Any], by: Principal, row: ApiKey | None = None
 ) -> None:
     """How often one may call is not for oneself to set: not on a key, nor by a tenant whose keys differ."""
+    if row is not None and by.credential is not None and row.id == by.credential.id and row.rate_limits:
+        given = fields.get("rate_limits", row.rate_limits) or {}
+        if any(name not in given for name in row.rate_limits):
+            raise PermissionDenied("A key cannot take away its own rate limits.")
     changes = "rate_limits" in fields
     if "tenant_id" in fields:
         tenants = (fields["tenant_id"], row.tenant_id if row is not None else None)

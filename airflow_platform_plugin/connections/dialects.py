@@ -6,11 +6,19 @@ from sqlalchemy.engine import URL
 
 from airflow_platform_plugin.airflow_compat import Connection
 
-# DuckDB's SQL can read and write files and load extensions. Not from here.
-_DUCKDB = {
-    "read_only": True,
-    "config": {"enable_external_access": "false", "lock_configuration": "true"},
+# DuckDB's SQL can read and write files, load extensions from the network, and read the variables of the
+# program around it. Not from here.
+DUCKDB_CONFIG = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+    "threads": "2",
+    "lock_configuration": "true",
 }
+_DUCKDB = {"read_only": True, "config": DUCKDB_CONFIG}
 
 
 def url(connection: Connection) -> URL:

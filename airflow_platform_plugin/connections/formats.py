@@ -95,7 +95,7 @@ def _require_plain(content: str) -> None:
                 depth += 1
             case yaml.CollectionEndEvent():
                 depth -= 1
-            case yaml.ScalarEvent(value=value) if len(value) > _LONGEST_NUMBER and _NUMBER.fullmatch(value):
+            case yaml.ScalarEvent(implicit=(True, _), value=value) if _is_endless(value):
                 raise ValidationFailed.of("content", message="has a number that is too long")
         if depth > strict_json.MAX_DEPTH:
             raise ValidationFailed.of(
@@ -103,6 +103,10 @@ def _require_plain(content: str) -> None:
             )
         if getattr(event, "tag", None):
             raise ValidationFailed.of("content", message="must have no YAML tags")
+
+
+def _is_endless(value: str) -> bool:
+    return len(value) > _LONGEST_NUMBER and bool(_NUMBER.fullmatch(value))
 
 
 def _parse_env(content: str) -> Document:

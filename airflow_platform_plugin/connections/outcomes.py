@@ -24,12 +24,12 @@ _KINDS = {
     ),
     "Login or password is wrong.": (
         r"authentication failed|no password supplied|access denied|wrongpass|noauth|invalid credentials"
-        r"|invalid username|incorrect (user|login|password)|login (incorrect|failed)|role .* does not exist"
-        r"|authentication (is )?required|unauthorized|\b401\b|\b535\b|\b530\b"
+        r"|invalid username|incorrect (user|login|password)|login (incorrect|failed)"
+        r"|role .{0,200} does not exist|authentication (is )?required|unauthorized|\b401\b|\b535\b|\b530\b"
     ),
     "The server refuses this client.": r"pg_hba\.conf|not allowed to connect|forbidden|\b403\b",
     "The database does not exist.": (
-        r"database .* does not exist|unknown database|invalid catalog|db index is out of range"
+        r"database .{0,200} does not exist|unknown database|invalid catalog|db index is out of range"
     ),
     "The file cannot be opened.": (
         r"unable to open database file|no such file|is not a database|cannot open file"

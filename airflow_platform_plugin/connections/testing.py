@@ -38,7 +38,7 @@ def test_stored(connection_id: str, *, by: Principal, timeout: float) -> Outcome
     with db.transaction() as session:
         found = service.get(session, connection_id, by=by)
         connection, tenant_id = detached(found.row), found.tenant_id
-        known = _known(session, found.stored_extra, by)
+        known = require_known(session, found.stored_extra, by)
     reached = reach.require_reachable(connection, tenant_id, look_up=False)
     outcome = _run(connection, tenant_id, reached, known, timeout)
     with db.transaction() as session:
@@ -64,9 +64,8 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Outc
         service.require_complete(fields)
         approved = access.require_allowed(session, tenant_id, fields, by, approving=True)
         standing = reach.standing_of(session, tenant_id, approved=approved)
-        known = _known(session, fields.get("extra") or {}, by)
-    connection = Connection(conn_id=fields.get("connection_id", "untested"))
-    service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
+        known = require_known(session, fields.get("extra") or {}, by)
+    connection = copy_of(fields.get("connection_id", "untested"), fields)
     reached = reach.Reached(reach.require_fields(fields, standing))
     outcome = _run(connection, tenant_id, reached, known, timeout)
     with db.transaction() as session:
@@ -81,7 +80,14 @@ def _require_switched_on() -> None:
         )
 
 
-def _known(session: Session, extra: dict[str, Any], by: Principal) -> dict[str, Connection]:
+def copy_of(connection_id: str, fields: dict[str, Any]) -> Connection:
+    """A connection of those fields that belongs to no session; ``found.detached`` copies a row."""
+    connection = Connection(conn_id=connection_id)
+    service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
+    return connection
+
+
+def require_known(session: Session, extra: dict[str, Any], by: Principal) -> dict[str, Connection]:
     """The connections that extra names, which a hook follows with the server's rights: copies of the rows.
 
     Raises:
@@ -125,9 +131,8 @@ def _run(
 
 def _for_log(detail: str, secrets: list[str]) -> str:
     """What a driver said, on one line and without the connection's secrets, however they are written."""
-    forms = {
-        form for text in secrets for form in (text, quote(text), quote_plus(text), json.dumps(text)[1:-1])
-    }
+    writings = (str, quote, quote_plus, lambda text: json.dumps(text)[1:-1])
+    forms = {write(text) for text in secrets for write in writings}
     for form in sorted(forms, key=len, reverse=True):
         detail = detail.replace(form, masking.MASK)
     return " ".join(masking.mask_text(detail).split())

@@ -112,7 +112,12 @@ def _try(prepared: Prepared, timeout: float) -> Outcome:
     connection = prepared.connection
     if connection.conn_type == "sqlite" and not Path(connection.host or "").is_file():
         return failure("no such file")  # the hook would make one
-    hook = _hook(prepared._replace(connection=_with_deadline(connection, timeout)))
+    hook = hook_of(
+        _with_deadline(connection, timeout),
+        known=prepared.known,
+        addresses=prepared.addresses,
+        strict=prepared.strict,
+    )
     if hook is None:
         return _try_dialect(connection)
     test = getattr(hook, "test_connection", None)
@@ -138,28 +143,39 @@ def _measure(test: Callable[[], tuple[bool, str]]) -> Outcome:
     return Outcome(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else failure(str(message), latency_ms)
 
 
-def _hook(prepared: Prepared) -> Any:  # noqa: ANN401 - any hook
+def hook_of(
+    connection: Connection,
+    *,
+    known: Mapping[str, Connection] = MappingProxyType({}),
+    addresses: tuple[str, ...] = (),
+    strict: bool = False,
+) -> Any:  # noqa: ANN401 - any hook
     """The hook of the connection's type, which finds this connection under its name; None without a hook.
 
     Airflow's own test puts the connection into an environment variable for that. Here other threads may be
-    reading the environment at that moment, and whoever starts a process hands it on.
+    reading the environment at that moment, and a process that is started inherits it.
+
+    Args:
+        connection: belongs to no session.
+        known: connections that its extra names, which the hook gets under their names.
+        addresses: those that an HTTP connection may be made to; empty for any.
+        strict: whether the hook gets no other connections, from the database, the environment or a backend.
     """
-    connection = prepared.connection
     hook_class, argument = airflow_compat.hook_of(connection.conn_type)
     if hook_class is None:
         return None
-    found = {**prepared.known, connection.conn_id: connection}
+    found = {**known, connection.conn_id: connection}
 
     def get_connection(cls: type, conn_id: str) -> Connection:
         if conn_id in found:
             return found[conn_id]
-        if prepared.strict:
+        if strict:
             raise AirflowNotFoundException(f"There is no connection {conn_id!r} for this one.")
         return super(own, cls).get_connection(conn_id)
 
     members: dict[str, Any] = {"get_connection": classmethod(get_connection)}
     if direct.is_http(hook_class):
-        members["get_conn"] = direct.get_conn(hook_class, prepared.addresses)
+        members["get_conn"] = direct.get_conn(hook_class, addresses)
     own: Any = type(hook_class.__name__, (hook_class,), members)
     return own(**{argument: connection.conn_id}, **_ARGUMENTS.get(connection.conn_type, {}))
 

@@ -1,4 +1,4 @@
-"""What names a connection. Features that are built upon connections tell what they know with ``install``."""
+"""What names a connection; what else knows that is in ``features``."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -28,7 +28,9 @@ class Users:
 
 def usage(session: Session, connection_id: str, *, by: Principal) -> dict[str, list[dict[str, Any]]]:
     """What names the connection, by kind."""
-    return {users.name: users.find(session, connection_id, by) for users in USERS}
+    from airflow_platform_plugin import features
+
+    return {users.name: users.find(session, connection_id, by) for users in features.CONNECTION_USERS}
 
 
 def _dags(session: Session, connection_id: str, _by: Principal) -> list[dict[str, Any]]:
@@ -67,10 +69,4 @@ def _names(value: Any, connection_id: str) -> bool:  # noqa: ANN401 - any JSON
             return False
 
 
-USERS = [Users("dags", _dags)]
-
-
-def install(*users: Users) -> None:
-    """Let these be looked at too; again for each web application, so those that are known are left out."""
-    known = {one.name for one in USERS}
-    USERS.extend(one for one in users if one.name not in known)
+DAGS = Users("dags", _dags)

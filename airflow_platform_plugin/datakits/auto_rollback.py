@@ -6,8 +6,10 @@ roll_back  each marked deployment goes back, in a transaction of its own
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import db
@@ -60,22 +62,25 @@ def roll_back() -> int:
 
 
 def _roll_back(deployment_id: str) -> bool:
+    """Take one back; whatever goes wrong is its own affair and not the others'."""
     try:
         with db.transaction() as session:
             return _roll_back_in(session, deployment_id)
+    except SQLAlchemyError:  # it may be well the next time
+        log.exception("The deployment %s cannot be rolled back now and will be tried again", deployment_id)
+        return False
     except PlatformError as error:  # such as a limit of the tenant's
         log.warning("The deployment %s cannot be rolled back: %s", deployment_id, error.message)
-        with db.transaction() as session:
-            session.execute(
-                update(Deployment)
-                .where(Deployment.id == deployment_id)
-                .values(rollback_from=None)
-                .execution_options(synchronize_session=False)
-            )
-        return False
-    except Exception:  # its mark stays, and the others have their turn
-        log.exception("The deployment %s could not be rolled back and will be tried again", deployment_id)
-        return False
+    except Exception:
+        log.exception("The deployment %s cannot be rolled back", deployment_id)
+    with suppress(SQLAlchemyError), db.transaction() as session:
+        session.execute(
+            update(Deployment)
+            .where(Deployment.id == deployment_id)
+            .values(rollback_from=None)
+            .execution_options(synchronize_session=False)
+        )
+    return False
 
 
 def _roll_back_in(session: Session, deployment_id: str) -> bool:

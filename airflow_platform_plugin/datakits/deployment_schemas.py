@@ -68,7 +68,7 @@ class DeployInput(ReasonInput):
     """How a kit is deployed. What an existing deployment has stays where it is not given; null resets it."""
 
     environment = dns_label(required=True)
-    namespace = dns_label(load_default="default")
+    namespace = dns_label(load_default=None)
     configuration = JsonObject(most=MOST_MEMBERS, most_bytes=contract.LONGEST_DOCUMENT, allow_none=True)
     schedule = Text(most=LONGEST_SCHEDULE, allow_none=True, validate=schedules.require_valid)
     notifications = fields.Nested(NotificationsInput, allow_none=True)

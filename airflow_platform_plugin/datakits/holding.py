@@ -7,10 +7,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.datakits import registry, service
+from airflow_platform_plugin.datakits import registry, service, upkeep
 from airflow_platform_plugin.datakits.manifest import Requirements
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.holdings import Holding
+from airflow_platform_plugin.tenants.models import Tenant
 
 
 def _active(tenant_id: str) -> Any:  # noqa: ANN401 - a Select
@@ -23,18 +24,26 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 
 
 def _delete(session: Session, tenant_id: str) -> None:
-    """Their DAGs run no more from this moment; the history of their runs is Airflow's and stays."""
+    """Their DAGs run no more from this moment, and what runs ends; the history is Airflow's and stays."""
     ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
     if ids:
         session.execute(
             delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)),
             execution_options={"synchronize_session": False},
         )
-        for deployment in session.scalars(select(Deployment).where(Deployment.id.in_(ids))):
+        rows = session.scalars(select(Deployment).where(Deployment.id.in_(ids))).all()
+        airflow_compat.end_runs(session, [str(row.dag_id) for row in rows], upkeep.GONE)
+        for deployment in rows:
             # Airflow finds out by itself, but takes two minutes.
             airflow_compat.deactivate_dag(session, str(deployment.dag_id))
             session.delete(deployment)
         service.request_parsing(session)
+
+
+def _limits_changed(session: Session, tenant: Tenant) -> None:
+    """The slots of tasks are shares of the limits: of those to come, and of those that wait."""
+    upkeep.refit(session, tenant)
+    service.request_parsing(session)
 
 
 def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
@@ -62,7 +71,6 @@ DEPLOYMENTS = Holding(
     "deployments",
     ids=_ids,
     delete=_delete,
-    # The slots of their tasks are shares of the tenant's limits.
-    changed=lambda session, _tenant: service.request_parsing(session),
+    changed=_limits_changed,
     requirements=_requirements,
 )

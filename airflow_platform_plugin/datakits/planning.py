@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from croniter import CroniterBadDateError, croniter
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, db
+from airflow_platform_plugin import airflow_compat, crypto, db, settings
 from airflow_platform_plugin.datakits import columns
 from airflow_platform_plugin.datakits import manifest as documents
 from airflow_platform_plugin.datakits.configuration import MASK, Kept, is_secret, split, unseal
@@ -43,6 +44,8 @@ OPTIONS: dict[str, Any] = {
     "connections": [],
 }
 NEXT_RUNS = 5
+# Bytes of a deployment's document: each parsing of the loader file reads those of all.
+_LONGEST_SPEC = 256 * 1024
 # Of a start_date: what every database that Airflow runs on knows of times, and a schedule's next runs fit.
 _FIRST_START = datetime(1970, 1, 2, tzinfo=timezone.utc)
 _LAST_START = datetime(2037, 12, 31, tzinfo=timezone.utc)
@@ -167,8 +170,8 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
     namespace, tenant, environment, deployment = place
     if wanted.schedule == ON_INPUTS and not manifest.inputs:
         raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
+    runner_name = _runner(environment)
     if tenant is not None:
-        runner_name = _runner(environment)
         _require_features(tenant, manifest, runner_name)
         _require_needs(tenant, manifest, runner_name)
     before = None if deployment is None else Wanted.again(deployment.current)
@@ -198,10 +201,16 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON, "
             f"of which a run can be told {contract.LONGEST_DOCUMENT}",
         )
+    if (size := len(spec.model_dump_json())) > _LONGEST_SPEC:
+        raise ValidationFailed.of(
+            message=f"the kit's manifest and the configuration have {size} bytes of JSON together, "
+            f"of which a deployment may have {_LONGEST_SPEC}"
+        )
     next_runs = _next_runs(session, spec, tenant)
     if tenant is not None:
         # Last of all: from here on nobody else deploys for the tenant, and on SQLite nobody else writes.
         _require_quota(session, tenant, manifest, replaced=deployment)
+        _require_number(session, tenant, deployment)
     return Plan(
         deployment=deployment,
         tenant=tenant,
@@ -210,7 +219,7 @@ def plan(session: Session, wanted: Wanted, place: Place) -> Plan:
         secrets=secrets,
         diff=[] if before is None else difference(before, wanted),
         next_runs=next_runs,
-        warnings=[],
+        warnings=_missing(manifest, runner_name),
     )
 
 
@@ -256,6 +265,22 @@ def _runner(environment: str) -> str:
         raise ServiceUnavailable(str(error)) from error
 
 
+def _missing(manifest: Manifest, runner_name: str) -> list[str]:
+    """What to say of a kit that runs as a process and is not installed: here, which the workers may be not.
+
+    Raises:
+        Conflict: it is not, and the operator says that here is where it must be.
+    """
+    from airflow_platform_plugin.datakits.runners import process
+
+    if runner_name != runner.PROCESS or process.find(manifest.image) is not None:
+        return []
+    told = process.missing(manifest.image)
+    if settings.get().require_installed_kits:
+        raise Conflict(told, image=manifest.image)
+    return [f"{told} Unless the workers have it, its runs fail."]
+
+
 def _require_features(tenant: Tenant, manifest: Manifest, runner_name: str) -> None:
     needed = {
         "datakits": True,
@@ -295,6 +320,21 @@ def _require_quota(
         former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
         used = {name: amount - former.get(name, 0) for name, amount in used.items()}
     quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
+
+
+def _require_number(session: Session, tenant: Tenant, deployment: Deployment | None) -> None:
+    if deployment is not None and deployment.retired_at is None:
+        return
+    active = select(func.count()).where(
+        Deployment.tenant_id == tenant.tenant_id, Deployment.retired_at.is_(None)
+    )
+    most = settings.get().tenant_max_deployments
+    if session.scalar(active) >= most:
+        raise Conflict(
+            f"Tenant '{tenant.tenant_id}' has {most} deployments, which is the most that one may have; "
+            "retire one first.",
+            tenant_max_deployments=most,
+        )
 
 
 def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) -> list[datetime]:

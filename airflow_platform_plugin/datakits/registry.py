@@ -7,7 +7,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import db, paging
+from airflow_platform_plugin import db, paging, settings
 from airflow_platform_plugin.datakits.manifest import Registration, precedence
 from airflow_platform_plugin.datakits.models import (
     DataKit,
@@ -182,6 +182,22 @@ def require_place(kit: DataKit, tenant: Tenant | None) -> None:
         raise ValidationFailed.of(
             "namespace", message=f"the kit is the tenant {kit.tenant_id}'s, and so is where it is deployed"
         )
+
+
+def require_image(kit: DataKit) -> None:
+    """Let a tenant's kit have the images alone that the operator leaves to the tenant.
+
+    The login of ``docker_connection`` and a cluster's pull secrets may pull every tenant's.
+
+    Raises:
+        PermissionDenied: its image is none of these.
+    """
+    prefix = settings.get().tenant_images
+    if kit.tenant_id is None or prefix is None:
+        return
+    wanted = prefix.replace("{tenant_id}", kit.tenant_id)
+    if not kit.manifest["image"].startswith(wanted):
+        raise PermissionDenied(f"The images of this tenant's kits must begin with {wanted}.", prefix=wanted)
 
 
 def withdraw(kit: DataKit, *, withdrawn: bool, reason: str | None) -> None:

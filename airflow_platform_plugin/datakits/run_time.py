@@ -11,6 +11,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections.found import detached
 from airflow_platform_plugin.datakits import handed
 from airflow_platform_plugin.datakits.configuration import unseal
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
@@ -39,13 +41,22 @@ def hand_over(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, str]]:
     From then on Airflow's masker knows them, so that the task's log does not show them.
 
     Raises:
-        ValidationFailed: a connection is not one any more that the deployment may have.
+        ValidationFailed: a connection is not one any more that the deployment may have, or leads where its
+            tenant must not go.
+        PermissionDenied: a connection's type is not for tenants.
     """
+    from airflow_platform_plugin.connections.reach import require_reachable
+
     with db.transaction() as session:
         sealed = session.scalar(
             select(DeploymentRevision.encrypted_secrets).where(_row(spec.deployment_id, spec.revision))
         )
-        connections = _connections(session, spec)
+        tenant_id, rows = _connections(session, spec)
+    shared = spec.shared_connections.values()
+    for row in rows.values():
+        # A row may be older than a rule, or changed since in Airflow's pages. A kit asks a DNS of its own.
+        require_reachable(row, None if row.id in shared else tenant_id, look_up=False)
+    connections = {name: row.as_json() for name, row in rows.items()}
     secrets = unseal(sealed)
     _mask(secrets, connections)
     return secrets, connections
@@ -95,12 +106,13 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
                 yield from _texts(item)
 
 
-def _connections(session: Session, spec: DeploymentSpec) -> dict[str, str]:
+def _connections(session: Session, spec: DeploymentSpec) -> tuple[str | None, dict[str, Connection]]:
+    """Whose the deployment is, and copies of its connections."""
     if not spec.connections:
-        return {}
+        return None, {}
     tenant_id = session.scalar(select(Deployment.tenant_id).where(Deployment.id == spec.deployment_id))
     rows = handed.find(session, spec.connections, tenant_id, spec.shared_connections)
-    return {name: row.as_json() for name, row in rows.items()}
+    return tenant_id, {name: detached(row) for name, row in rows.items()}
 
 
 def report_image_digest(deployment_id: str, number: int, digest: str) -> None:

@@ -1,16 +1,17 @@
 """Deployments: made, found, rolled back, paused, retired."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, events, http, paging
-from airflow_platform_plugin.datakits import handed, registry
+from airflow_platform_plugin.datakits import handed, registry, upkeep
 from airflow_platform_plugin.datakits.asking import ask
 from airflow_platform_plugin.datakits.configuration import MASK, seal
 from airflow_platform_plugin.datakits.loader import registered_loaders
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.datakits.planning import (
     OPTIONS,
@@ -21,11 +22,11 @@ from airflow_platform_plugin.datakits.planning import (
     require_good,
 )
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.names import DEFAULT_NAMESPACE
 from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
-
-DEFAULT_NAMESPACE = "default"
 
 
 class Deployed(NamedTuple):
@@ -49,9 +50,10 @@ def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Pr
     """
     kit = registry.get(session, datakit_id, reach=by.reach("datakits:read"))
     registry.require_deployable(kit)
-    namespace, environment = request["namespace"], request["environment"]
+    namespace, environment = request["namespace"] or _usual_namespace(session, by), request["environment"]
     tenant = _owner(session, namespace, by)
     registry.require_place(kit, tenant)
+    registry.require_image(kit)
     there = select(Deployment).where(
         Deployment.datakit == kit.name,
         Deployment.environment == environment,
@@ -100,6 +102,10 @@ def write(session: Session, planned: Plan, note: Note) -> Deployment:
     session.flush()
     session.refresh(deployment)
     airflow_compat.let_store(session, str(deployment.dag_id))
+    if planned.tenant is not None:
+        # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
+        quota.keep_pool(session, str(planned.tenant.tenant_id))
+        upkeep.refit(session, planned.tenant)
     request_parsing(session)
     return deployment
 
@@ -135,7 +141,8 @@ def _revision(planned: Plan, note: Note) -> DeploymentRevision:
 
 def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]:
     """A deployment at a revision, as answers show it: secrets masked."""
-    spec = DeploymentSpec.model_validate(revision.spec)
+    # As it is stored: one document that is not valid any more must not fail a list of others.
+    spec = revision.spec
     after = revision.auto_rollback_after
     return {
         "id": deployment.id,
@@ -148,10 +155,10 @@ def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]
         "retired_at": deployment.retired_at,
         "revision": revision.number,
         "version": revision.version,
-        "configuration": spec.configuration | dict.fromkeys(spec.secrets, MASK),
-        "schedule": spec.schedule,
-        "start_date": spec.start_date,
-        **{name: getattr(spec, name) for name in OPTIONS},
+        "configuration": spec["configuration"] | dict.fromkeys(spec.get("secrets", []), MASK),
+        "schedule": spec["schedule"],
+        "start_date": datetime.fromisoformat(spec["start_date"].replace("Z", "+00:00")),
+        **{name: spec.get(name, default) for name, default in OPTIONS.items()},
         "notifications": revision.notifications,
         "auto_rollback": None if after is None else {"after_failures": after},
         "image_digest": revision.image_digest,
@@ -168,6 +175,14 @@ def request_parsing(session: Session) -> None:
     """Have the loader files parsed at once."""
     for fileloc in registered_loaders(session):
         airflow_compat.request_parsing(session, fileloc)
+
+
+def _usual_namespace(session: Session, by: Principal) -> str:
+    """Where a caller deploys who does not say: the tenant's, where there is but one, or the platform's."""
+    reach = by.reach("datakits:write")
+    if reach is None or len(reach) != 1:
+        return DEFAULT_NAMESPACE
+    return str(tenants.get(session, next(iter(reach))).namespace)
 
 
 def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
@@ -273,6 +288,7 @@ def repeat(session: Session, deployment: Deployment, target: DeploymentRevision,
     """
     kit = registry.get(session, f"{deployment.datakit}@{target.version}", reach=None)
     registry.require_deployable(kit)
+    registry.require_image(kit)
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
     wanted = Wanted.again(target)
     handed.find(session, wanted.options["connections"], deployment.tenant_id, wanted.shared_connections)
@@ -331,9 +347,10 @@ def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
 
 
 def retire(session: Session, deployment: Deployment) -> None:
-    """Take the DAG away; the deployment's revisions and its runs stay."""
+    """Take the DAG away and end what runs; the deployment's revisions and the history of its runs stay."""
     if deployment.retired_at is None:
         deployment.retired_at = db.now()
+        airflow_compat.end_runs(session, [str(deployment.dag_id)], upkeep.GONE)
         # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
         airflow_compat.deactivate_dag(session, deployment.dag_id)
         request_parsing(session)

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db, seats
-from airflow_platform_plugin.datakits import service
+from airflow_platform_plugin.datakits import service, upkeep
 from airflow_platform_plugin.datakits.dag import heading
 from airflow_platform_plugin.datakits.loader import registered_loaders
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.tenants import quota
+from airflow_platform_plugin.tenants.models import Tenant
 
 STATES = ("pending", "parsed", "active", "paused", "import_error", "retired")
 LONGEST_WAIT = 60
@@ -74,8 +76,21 @@ def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: boo
         return "paused", None
     wanted = heading(DeploymentSpec.model_validate(deployment.current.spec))
     if airflow_compat.serialized_doc(session, deployment.dag_id).startswith(wanted):
-        return "active", None
+        return "active", _waits_for(session, deployment)
     return "parsed", "Airflow has read it, and the scheduler has not got it yet."
+
+
+def _waits_for(session: Session, deployment: Deployment) -> str | None:
+    """What its tasks wait for that does not come by itself; None where they can run."""
+    tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
+    if tenant is None:
+        return None
+    pool = quota.pool(str(tenant.tenant_id))
+    if not quota.is_right(airflow_compat.pools(session, pool).get(pool)):
+        return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker makes it again."
+    if upkeep.share(deployment, tenant) > quota.POOL_SLOTS:
+        return "Waiting: a run needs more than the tenant's limits are, so none can begin."
+    return None
 
 
 def _state_of_unparsed(session: Session) -> tuple[str, str | None]:

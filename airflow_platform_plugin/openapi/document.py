@@ -16,7 +16,7 @@ from apispec import APISpec
 from flask import Flask
 
 from airflow_platform_plugin import __version__, http
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.endpoint import Endpoint, declared
 from airflow_platform_plugin.errors import CODES
 from airflow_platform_plugin.openapi import parts
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
@@ -76,13 +76,13 @@ def operations(app: Flask) -> Iterator[Operation]:
     """Every route that ``@endpoint`` has declared, in the order of the declarations."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        declared = getattr(view, "endpoint", None)
-        if isinstance(declared, Endpoint):
+        declaration = declared(view)
+        if declaration is not None:
             kinds = re.findall(r"<(\w+):(\w+)>", rule.rule)
             reserved = {
                 name: getattr(app.url_map.converters[kind], "words", frozenset[str]()) for kind, name in kinds
             }
-            yield Operation(view.__name__, template(rule.rule), view, declared, reserved)
+            yield Operation(view.__name__, template(rule.rule), view, declaration, reserved)
 
 
 def template(rule: str) -> str:
@@ -104,7 +104,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
         version=__version__,
         openapi_version="3.0.3",
         plugins=[Plugin()],
-        info={"description": parts.DESCRIPTION},
+        info={"description": parts.DESCRIPTION, "contact": parts.CONTACT},
         servers=[{"url": root or "/"}],
         tags=[{"name": tag, "description": sys.modules[name].__doc__} for tag, name in packages.items()],
     )
@@ -112,9 +112,10 @@ def build(app: Flask, root: str = "") -> OpenApi:
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, scheme)
     spec.components.header(http.REQUEST_ID_HEADER, parts.REQUEST_ID)
-    spec.components.schema("Error", parts.ERROR)
-    for status, code in CODES.items():
-        spec.components.response(code, parts.error_response(status, code))
+    for name, schema in parts.ERRORS.items():
+        spec.components.schema(name, schema)
+    for status in sorted({status for operation in found for status in operation.failures}):
+        spec.components.response(CODES[status], parts.error_response(status, CODES[status]))
     for operation in found:
         described = _describe(operation, schemes, _links(operation, found))
         spec.path(operation.path, operations={operation.declared.method.lower(): described})
@@ -126,11 +127,12 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
     declared = operation.declared
     summary, _, more = (inspect.getdoc(operation.handler) or "").partition("\n\n")
     scope = [] if declared.scope is None else [declared.scope]
+    needed = "Any credentials will do." if declared.scope is None else f"Scope: `{declared.scope}`."
     described: OpenApi = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": summary.rstrip("."),
-        "description": "\n\n".join([*([more] if more else []), *(f"Scope: `{name}`." for name in scope)]),
+        "description": "\n\n".join([*([more] if more else []), needed]),
         "security": [{name: scope if scheme["type"] == "oauth2" else []} for name, scheme in schemes.items()],
         "parameters": [
             parts.path_parameter(name, operation.reserved.get(name, ())) for name in operation.parameters

@@ -9,6 +9,7 @@ from airflow.configuration import conf
 
 from airflow_platform_plugin import http, idempotency
 from airflow_platform_plugin.endpoint import LONGEST_NAME
+from airflow_platform_plugin.errors import CODES
 from airflow_platform_plugin.openapi.conversion import OpenApi
 from airflow_platform_plugin.scopes import SCOPES
 
@@ -21,55 +22,76 @@ DESCRIPTION = """The platform's own endpoints, beside Airflow's and with the sam
 Errors are answered in one envelope; `request_id` is the answer's `X-Request-ID`. Lists take `limit` and
 `offset` and answer `total_entries`. Times are RFC 3339 in UTC."""
 
+CONTACT = {"name": "Whoever operates this Airflow"}
 REQUEST_ID: OpenApi = {
     "description": "The caller's own id of the request where it sent a plain one, else a new one.",
     "schema": {"type": "string"},
 }
 HEADERS: OpenApi = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
 
-ERROR: OpenApi = {
+_FIELD_ERROR: OpenApi = {
     "type": "object",
-    "description": "The envelope of every error.",
-    "required": ["error"],
+    "required": ["pointer", "message"],
     "properties": {
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "request_id", "timestamp"],
-            "properties": {
-                "code": {"type": "string", "description": "The word for machines, one for each status."},
-                "message": {"type": "string"},
-                "details": {
-                    "type": "object",
-                    "properties": {
-                        "errors": {
-                            "type": "array",
-                            "description": "The fields that do not fit.",
-                            "items": {
-                                "type": "object",
-                                "required": ["pointer", "message"],
-                                "properties": {
-                                    "pointer": {"type": "string", "description": "RFC 6901."},
-                                    "message": {"type": "string"},
-                                },
-                            },
-                        },
-                        "scope": {"type": "string", "description": "The scope that is missing."},
-                    },
-                },
-                "request_id": {"type": "string"},
-                "timestamp": {"type": "string", "format": "date-time"},
-            },
-        }
+        "pointer": {"type": "string", "description": "RFC 6901."},
+        "message": {"type": "string"},
     },
+}
+
+
+def _envelope(description: str, codes: Collection[str], details: OpenApi) -> OpenApi:
+    error = {
+        "type": "object",
+        "required": ["code", "message", "details", "request_id", "timestamp"],
+        "properties": {
+            "code": {
+                "type": "string",
+                "description": "The word for machines, one for each status.",
+                "enum": list(codes),
+            },
+            "message": {"type": "string"},
+            "details": {"type": "object", **details},
+            "request_id": {"type": "string"},
+            "timestamp": {"type": "string", "format": "date-time"},
+        },
+    }
+    return {
+        "type": "object",
+        "description": description,
+        "required": ["error"],
+        "properties": {"error": error},
+    }
+
+
+# Two, named and referred to: generators of clients make a class of each schema that stands by itself.
+ERRORS: OpenApi = {
+    "ValidationError": _envelope(
+        "What does not fit in a request.",
+        [CODES[HTTPStatus.BAD_REQUEST]],
+        {
+            "properties": {
+                "errors": {
+                    "type": "array",
+                    "description": "The fields that do not fit.",
+                    "items": _FIELD_ERROR,
+                }
+            }
+        },
+    ),
+    "Error": _envelope(
+        "The envelope of every other error.",
+        [code for status, code in CODES.items() if status != HTTPStatus.BAD_REQUEST],
+        {"properties": {"scope": {"type": "string", "description": "The scope that is missing."}}},
+    ),
 }
 
 
 def error_response(status: int, code: str) -> OpenApi:
     """The answer to a request that fails with ``status``."""
-    envelope = {"properties": {"error": {"properties": {"code": {"enum": [code]}}}}}
-    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, envelope]}
+    name = "ValidationError" if status == HTTPStatus.BAD_REQUEST else "Error"
+    schema = {"$ref": f"#/components/schemas/{name}"}
     return {
-        "description": HTTPStatus(status).phrase,
+        "description": f"{HTTPStatus(status).phrase}: `{code}`",
         "headers": HEADERS,
         "content": {JSON: {"schema": schema, **example(code, "response")}},
     }

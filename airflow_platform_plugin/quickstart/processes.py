@@ -111,11 +111,12 @@ def _started_by(leaders: set[int]) -> list[psutil.Process]:
 
 
 def environment(home: Path, dags: Path) -> dict[str, str]:
-    """Airflow's settings for the quickstart. Nothing in them is about the platform."""
+    """Airflow's settings for the quickstart, and the demo kit's warehouse. Nothing is about the platform."""
     return os.environ | {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_PLATFORM_DEMO_WAREHOUSE": str(home / "warehouse.duckdb"),
         # The executor for SQLite starts `airflow` from the path.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONWARNINGS": "ignore",

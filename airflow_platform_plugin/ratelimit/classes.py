@@ -4,6 +4,7 @@ from flask import current_app, request
 
 from airflow_platform_plugin import http
 from airflow_platform_plugin.auth import stock
+from airflow_platform_plugin.endpoint import declared
 from airflow_platform_plugin.rates import Rate
 
 METHODS = {"POST": Rate.WRITE, "PUT": Rate.WRITE, "PATCH": Rate.WRITE, "DELETE": Rate.DELETE}
@@ -23,9 +24,9 @@ def of_request() -> Rate:
     by_method = METHODS.get(request.method, Rate.READ)
     if request.endpoint is None:
         return by_method
-    declared = getattr(current_app.view_functions.get(request.endpoint), "endpoint", None)
-    if declared is not None:
-        return declared.rate or by_method
+    declaration = declared(current_app.view_functions.get(request.endpoint))
+    if declaration is not None:
+        return declaration.rate or by_method
     if request.blueprint in http.STOCK_BLUEPRINTS:
         return STOCK.get(stock.operation_id(request.endpoint), by_method)
     return by_method

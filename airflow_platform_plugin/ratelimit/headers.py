@@ -5,6 +5,7 @@ fields (RFC 9651), as draft-ietf-httpapi-ratelimit-headers has them since its ve
 policies by name, with the quota ``q`` and window ``w``, what remains ``r`` and for how long ``t``.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
@@ -14,6 +15,10 @@ from airflow_platform_plugin.ratelimit.service import State
 def tightest(states: Sequence[State]) -> State:
     """The limit that will refuse a request first, or has done so."""
     return min(states, key=lambda state: (state.remaining, -state.reset))
+
+
+def _name(state: State) -> str:
+    return state.name or state.rate.value
 
 
 def reset(state: State) -> int:
@@ -32,8 +37,9 @@ def of(states: Sequence[State], now: float, *, refused: bool = False) -> dict[st
         return {}
     first = tightest(states)
     # A policy's name is what a client knows it by; of one class there may be several.
+    several = Counter(_name(state) for state in states)
     names = {
-        state: state.rate.value if len(states) == 1 else f"{state.rate.value}-{state.window}"
+        state: _name(state) if several[_name(state)] == 1 else f"{_name(state)}-{state.window}"
         for state in states
     }
     policies = [f'"{name}";q={state.limit};w={state.window}' for state, name in names.items()]

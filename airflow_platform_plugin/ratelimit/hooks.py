@@ -12,9 +12,10 @@ import logging
 import time
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, g, jsonify, request
 
 from airflow_platform_plugin import http, settings
 from airflow_platform_plugin.auth import backend
@@ -24,6 +25,11 @@ from airflow_platform_plugin.ratelimit.tally import Tally
 
 log = logging.getLogger(__name__)
 
+_OAUTH = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
+# What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
+_WRONG = ("invalid_client", "invalid_grant")
+# Airflow answers a wrong password as it does whoever shows none, and that may be either.
+_NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
 
 
@@ -66,18 +72,24 @@ class CountingBackend:
 def _before() -> Response | None:
     """Count by what is known before the request; refuse what is one too many."""
     limiter = tally.limiter()
-    if limiter is None or not request.path.startswith(backend.PREFIXES):
+    if limiter is None or not _is_limited():
         return None
     try:
         current = Tally.begin(limiter)
-        if (subject := tally.credential()) is not None:
+        if _is_oauth():
+            current.count(tally.claimed_client(tally.address()))
+            current.refuse_guesses(tally.address(), tally.claimed_client(tally.address()).id)
+        elif (subject := tally.credential()) is not None:
             current.count(subject)
         elif (subject := tally.browser()) is None:
             current.refuse_exhausted(tally.address())
+            if "Authorization" in request.headers:
+                current.refuse_guesses(tally.address(), request.headers["Authorization"])
         elif settings.get().rate_limit_browsers:
             current.count(subject)
         else:
             current.exempt = True
+            current.count_user()
     except RateLimitExceeded as error:
         return _refusal(error)
     except Exception:
@@ -93,6 +105,8 @@ def _count_user() -> None:
     try:
         subject = tally.user()
         if subject is not None:
+            if "Authorization" in request.headers:
+                current.limiter.remember(tally.proof(tally.address(), request.headers["Authorization"]))
             current.count(subject)
     except RateLimitExceeded:
         raise
@@ -103,14 +117,19 @@ def _count_user() -> None:
 def _after(response: Response) -> Response:
     """Count by the address where nobody was recognised; tell the limits."""
     limiter = tally.limiter()
-    if limiter is None or not request.path.startswith(backend.PREFIXES):
+    if limiter is None or not _is_limited():
         return response
     try:
         # There is none where a key was refused before this module was asked.
         current = g.get("platform_tally") or Tally.begin(limiter)
-        if current.subject is None and not current.exempt:
+        if _is_oauth():
+            response = _after_oauth(current, response)
+        elif current.subject is None and not current.exempt:
             try:
-                current.count(tally.credential() or tally.address())
+                known = tally.credential()
+                current.count(known or tally.address())
+                if known is None and _was_wrong(response):
+                    current.count_failure(tally.address())
             except RateLimitExceeded as error:
                 # What has been done cannot be refused any more.
                 if request.method in _SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
@@ -124,6 +143,39 @@ def _after(response: Response) -> Response:
     return response
 
 
+def _is_limited() -> bool:
+    return http.is_api(request.path) or _is_oauth()
+
+
+def _is_oauth() -> bool:
+    return request.method == "POST" and request.path in _OAUTH
+
+
+def _after_oauth(current: Tally, response: Response) -> Response:
+    """Count a wrong secret, code or token by its address, and remember which client was right there."""
+    address = tally.address()
+    if response.status_code < HTTPStatus.BAD_REQUEST:
+        current.limiter.remember(tally.proof(address, tally.claimed_client(address).id))
+    elif (response.get_json(silent=True) or {}).get("error") in _WRONG:
+        try:
+            current.count_failure(address)
+        except RateLimitExceeded as error:
+            return _refusal(error)
+    return response
+
+
+def _was_wrong(response: Response) -> bool:
+    """Whether the request has shown something to be recognised by, and that was why it is refused."""
+    shown = "Authorization" in request.headers or backend.HEADER in request.headers
+    return shown and response.status_code in _NOT_LET_IN
+
+
 def _refusal(error: RateLimitExceeded) -> Response:
     """The answer, in the form that the endpoint's other errors have."""
-    return http.error_response(error)
+    if not _is_oauth():
+        return http.error_response(error)
+    body = {"error": "temporarily_unavailable", "error_description": error.message}
+    response = jsonify(body)
+    response.status_code = error.status
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -22,3 +22,5 @@ class RateLimitAnswer(AnswerSchema):
     counted_by = fields.String()
     id = fields.String()
     limits = fields.List(fields.Nested(LimitAnswer))
+    # What the user has with all credentials together.
+    user_limits = fields.List(fields.Nested(LimitAnswer))

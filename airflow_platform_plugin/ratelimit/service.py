@@ -6,8 +6,8 @@ in the log, left alone for a moment, and counts as if there were no limits.
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from limits import RateLimitItem
 from limits.errors import ConfigurationError
@@ -24,15 +24,19 @@ log = logging.getLogger(__name__)
 REST = 2.0
 REST_FACTOR = 10
 LOGGED_EVERY = 60.0
+# Seconds for which a right password at an address counts as known there.
+REMEMBERED = 600
 _REDIS_TIMEOUT = 0.2  # seconds
 _clock = time.monotonic
+_Answer = TypeVar("_Answer")
 
 
 class Subject(NamedTuple):
     """Whose requests are counted together.
 
     Attributes:
-        kind: ``credential`` (an API key or OAuth client), ``user`` or ``address``.
+        kind: ``credential`` (an API key or OAuth client), ``user``, ``address``, or ``client`` (an OAuth
+            client at an address, before it has proved itself).
         id: the credential's public id, the user's id, or the address.
     """
 
@@ -50,6 +54,7 @@ class State(NamedTuple):
         remaining: how many are left in this window.
         reset: when the window ends, as Unix time.
         exceeded: whether the request that was counted is one too many.
+        name: what a client knows the limit by.
     """
 
     rate: Rate
@@ -58,31 +63,84 @@ class State(NamedTuple):
     remaining: int
     reset: float
     exceeded: bool
+    name: str = ""
+
+
+class Limits(NamedTuple):
+    """The limits of the settings.
+
+    Attributes:
+        each: of each key, user or address, by class.
+        user: of a user with all credentials together, by class; none where only ``each`` counts.
+        failed: of wrong keys and passwords from one address; None for no such limit.
+    """
+
+    each: Mapping[Rate, str]
+    user: Mapping[Rate, str] = {}
+    failed: str | None = None
+
+    def options(self) -> dict[str, str]:
+        """All of them, by the settings' names."""
+        each = {f"rate_limit_{rate.value}": text for rate, text in self.each.items()}
+        user = {f"rate_limit_user_{rate.value}": text for rate, text in self.user.items()}
+        return each | user | ({} if self.failed is None else {"rate_limit_failed": self.failed})
+
+
+class _Limit(NamedTuple):
+    """What is counted together: ``name`` keeps it apart from the subject's other counts."""
+
+    rate: Rate
+    name: str
+    items: tuple[RateLimitItem, ...]
 
 
 class Limiter:
     """Counts requests against the limits of the settings, or those that a credential brings along."""
 
-    def __init__(self, storage_uri: str, limits: Mapping[Rate, str]) -> None:
+    def __init__(self, storage_uri: str, limits: Mapping[Rate, str] | Limits) -> None:
         """Raises ``ValueError`` where a limit is none, or no storage of that kind can be used."""
         self._uri = storage_uri
-        self._limits = dict(limits)
-        for rate, text in limits.items():
+        self._limits = limits if isinstance(limits, Limits) else Limits(dict(limits))
+        for option, text in self._limits.options().items():
             try:
                 rates.parse(text)
             except ValueError as error:
-                raise ValueError(f"[platform] rate_limit_{rate.value}: {error}") from None
+                raise ValueError(f"[platform] {option}: {error}") from None
         self._storage: Storage | None = None
         self._asked_again_at = self._logged_again_at = 0.0
         self._connect()
 
     def hit(self, subject: Subject, rate: Rate, overrides: Mapping[str, str] | None = None) -> list[State]:
         """Count a request; the states of its class's limits, none where they cannot be known."""
-        return self._ask(subject, rate, overrides or {}, amount=1)
+        return self._ask(subject, self._each(rate, overrides or {}), amount=1)
 
     def peek(self, subject: Subject, rate: Rate, overrides: Mapping[str, str] | None = None) -> list[State]:
         """The same without counting; ``exceeded`` says whether one more request would be too many."""
-        return self._ask(subject, rate, overrides or {}, amount=0)
+        return self._ask(subject, self._each(rate, overrides or {}), amount=0)
+
+    def hit_user(self, subject: Subject, rate: Rate) -> list[State]:
+        """Count a request of a user's against what all their credentials have together."""
+        return self._ask(subject, self._of_user(rate), amount=1)
+
+    def peek_user(self, subject: Subject, rate: Rate) -> list[State]:
+        """The same without counting."""
+        return self._ask(subject, self._of_user(rate), amount=0)
+
+    def hit_failed(self, address: Subject) -> list[State]:
+        """Count a wrong key or password."""
+        return self._ask(address, self._failures(), amount=1)
+
+    def peek_failed(self, address: Subject) -> list[State]:
+        """The same without counting."""
+        return self._ask(address, self._failures(), amount=0)
+
+    def remember(self, proof: str) -> None:
+        """Remember for a while that what the digest is of was right."""
+        self._with_storage(lambda storage: storage.get(proof) or storage.incr(proof, REMEMBERED), 0)
+
+    def remembers(self, proof: str) -> bool:
+        """Whether it was right a while ago; not where that cannot be known."""
+        return bool(self._with_storage(lambda storage: storage.get(proof), 0))
 
     def problem(self) -> str | None:
         """What is wrong with the storage just now, or None."""
@@ -97,21 +155,37 @@ class Limiter:
             )
         return f"The storage {self._described()} of the rate limits fails."
 
-    def _ask(self, subject: Subject, rate: Rate, overrides: Mapping[str, str], *, amount: int) -> list[State]:
-        started = _clock()
-        if started < self._asked_again_at:
-            return []
-        try:
-            storage = self._connected()
+    def _ask(self, subject: Subject, limit: _Limit, *, amount: int) -> list[State]:
+        def count(storage: Storage) -> list[State]:
             states: list[State] = []
-            for item in self._items(rate, overrides):
+            for item in limit.items:
                 # What one limit refuses is not counted against the longer ones.
                 refused = any(state.exceeded for state in states)
-                states.append(_state(storage, item, subject, rate, 0 if refused else amount))
+                states.append(_state(storage, item, subject, limit, 0 if refused else amount))
+            return states
+
+        return self._with_storage(count, []) if limit.items else []
+
+    def _with_storage(self, ask: Callable[[Storage], _Answer], otherwise: _Answer) -> _Answer:
+        started = _clock()
+        if started < self._asked_again_at:
+            return otherwise
+        try:
+            return ask(self._connected())
         except Exception as error:  # noqa: BLE001 - whatever the storage's library raises
             self._failed(error, since=started)
-            return []
-        return states
+            return otherwise
+
+    def _each(self, rate: Rate, overrides: Mapping[str, str]) -> _Limit:
+        return _Limit(rate, rate.value, self._items(rate, overrides))
+
+    def _of_user(self, rate: Rate) -> _Limit:
+        text = self._limits.user.get(rate)
+        return _Limit(rate, f"user-{rate.value}", () if text is None else rates.parse(text))
+
+    def _failures(self) -> _Limit:
+        text = self._limits.failed
+        return _Limit(Rate.READ, "failed", () if text is None else rates.parse(text))
 
     def _items(self, rate: Rate, overrides: Mapping[str, str]) -> tuple[RateLimitItem, ...]:
         if rate.value in overrides:
@@ -119,7 +193,7 @@ class Limiter:
                 return rates.parse(overrides[rate.value])
             except ValueError:  # written past the API
                 log.warning("The rate limit %r is none; the settings' value counts", overrides[rate.value])
-        return rates.parse(self._limits[rate])
+        return rates.parse(self._limits.each[rate])
 
     def _connect(self) -> None:
         """See now whether there can be such a storage; whether it answers is another matter."""
@@ -162,12 +236,13 @@ class Limiter:
             )
 
 
-def _state(storage: Storage, item: RateLimitItem, subject: Subject, rate: Rate, amount: int) -> State:
-    key = item.key_for(subject.kind, subject.id, rate.value)
+def _state(storage: Storage, item: RateLimitItem, subject: Subject, limit: _Limit, amount: int) -> State:
+    key = item.key_for(subject.kind, subject.id, limit.name)
     count = storage.incr(key, item.get_expiry(), amount) if amount else storage.get(key)
     exceeded = count > item.amount if amount else count >= item.amount
     remaining = max(0, item.amount - count)
-    return State(rate, item.amount, item.get_expiry(), remaining, storage.get_expiry(key), exceeded)
+    ends = storage.get_expiry(key)
+    return State(limit.rate, item.amount, item.get_expiry(), remaining, ends, exceeded, limit.name)
 
 
 def _options(uri: str) -> dict[str, Any]:
@@ -192,8 +267,9 @@ def from_settings() -> Limiter | None:
     config = settings.get()
     if not config.rate_limits:
         return None
-    limits: dict[Rate, str] = {rate: getattr(config, f"rate_limit_{rate.value}") for rate in LIMITED}
-    return Limiter(config.rate_limit_storage, limits)
+    each: dict[Rate, str] = {rate: getattr(config, f"rate_limit_{rate.value}") for rate in LIMITED}
+    user = {Rate.QUERY: config.rate_limit_user_query, Rate.BULK: config.rate_limit_user_bulk}
+    return Limiter(config.rate_limit_storage, Limits(each, user, config.rate_limit_failed))
 
 
 def problem() -> str | None:

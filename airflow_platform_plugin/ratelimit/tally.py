@@ -1,5 +1,8 @@
 """How one request is counted. Knows the request; nothing of hooks and answers."""
 
+import hashlib
+import hmac
+import json
 import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -57,6 +60,47 @@ class Tally:
         else:
             self.states = self.limiter.hit(subject, self.rate, overrides())
             self._raise_exceeded()
+            self.count_user()
+
+    def count_user(self) -> None:
+        """Count the request against what its user has with all credentials together.
+
+        A credential with a limit of its own for the class has that instead: an administrator has set it.
+
+        Raises:
+            RateLimitExceeded: it is one too many.
+        """
+        if self.free or self.rate.value in overrides():
+            return
+        if (subject := user()) is not None:
+            self.states = self.states + self.limiter.hit_user(subject, self.rate)
+            self._raise_exceeded()
+
+    def refuse_guesses(self, subject: Subject, shown: str) -> None:
+        """Refuse a password from an address from which too many wrong ones came, unless it is known there.
+
+        Args:
+            subject: the address.
+            shown: what the request shows to be recognised by.
+
+        Raises:
+            RateLimitExceeded: there were too many.
+        """
+        states = self.limiter.peek_failed(subject)
+        if any(state.exceeded for state in states) and not self.limiter.remembers(proof(subject, shown)):
+            self.subject, self.states = subject, states
+            self._raise_exceeded()
+
+    def count_failure(self, subject: Subject) -> None:
+        """Count a wrong key or password.
+
+        Raises:
+            RateLimitExceeded: there were too many from that address.
+        """
+        states = self.limiter.hit_failed(subject)
+        if any(state.exceeded for state in states):
+            self.states = states
+            self._raise_exceeded()
 
     def refuse_exhausted(self, subject: Subject) -> None:
         """Refuse the request where nothing is left; it is counted later, by this subject or a better one.
@@ -73,15 +117,15 @@ class Tally:
         if not any(state.exceeded for state in self.states):
             return
         state = headers.tightest(self.states)
+        name = state.name or state.rate.value
         details: dict[str, Any] = {
-            "class": state.rate.value,
+            "class": name,
             "limit": state.limit,
             "window_seconds": state.window,
             "retry_after": headers.retry_after(state, time.time()),
         }
         raise RateLimitExceeded(
-            f"No more than {state.limit} requests of the class {state.rate.value} "
-            f"are allowed in {state.window} seconds.",
+            f"No more than {state.limit} requests of the class {name} are allowed in {state.window} seconds.",
             **details,
         )
 
@@ -103,7 +147,8 @@ def credential() -> Subject | None:
     principal = g.get("platform_principal")
     if principal is None or principal.credential is None:
         return None
-    return Subject("credential", f"{principal.credential.id}/{principal.username}")
+    counted = principal.credential.counted_as or principal.credential.id
+    return Subject("credential", f"{counted}/{principal.username}")
 
 
 def user() -> Subject | None:
@@ -132,26 +177,45 @@ def address() -> Subject:
     return Subject("address", str(network))
 
 
+def proof(subject: Subject, shown: str) -> str:
+    """A digest of what was shown at that address: whoever reads the storage cannot try passwords on it."""
+    secret = str(current_app.secret_key).encode()
+    told = json.dumps([subject.id, shown]).encode()
+    return "PROOF/" + hmac.new(secret, told, hashlib.sha256).hexdigest()
+
+
+def claimed_client(subject: Subject) -> Subject:
+    """The OAuth client that the request names, at that address; nobody elsewhere is counted with it."""
+    basic = request.authorization.username if request.authorization else None
+    return Subject("client", f"{subject.id}/{(basic or request.form.get('client_id', ''))[:64]}")
+
+
 def standing(principal: Principal) -> dict[str, Any]:
     """What the caller has left of every class; no limits where none count."""
     tally = g.get("platform_tally")
     subject = None if tally is None else tally.subject
     states: list[State] = []
+    of_user: list[State] = []
     if subject is not None:
+        person = user()
         for rate in LIMITED:
             states += tally.limiter.peek(subject, rate, overrides())
+            if person is not None and rate.value not in overrides():
+                of_user += tally.limiter.peek_user(person, rate)
     return {
         "enforced": bool(states),
         "counted_by": None if subject is None else subject.kind,
         "id": principal.username if principal.credential is None else principal.credential.id,
-        "limits": [
-            {
-                "rate": state.rate.value,
-                "limit": state.limit,
-                "window_seconds": state.window,
-                "remaining": state.remaining,
-                "reset": headers.reset(state),
-            }
-            for state in states
-        ],
+        "limits": [_told(state) for state in states],
+        "user_limits": [_told(state) for state in of_user],
+    }
+
+
+def _told(state: State) -> dict[str, Any]:
+    return {
+        "rate": state.rate.value,
+        "limit": state.limit,
+        "window_seconds": state.window,
+        "remaining": state.remaining,
+        "reset": headers.reset(state),
     }

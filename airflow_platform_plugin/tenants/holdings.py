@@ -1,4 +1,4 @@
-"""What tenants own. Features are built upon tenants, so each tells here what it keeps for them."""
+"""What tenants own. Features are built upon tenants, so each says what it keeps for them (``features``)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,11 +41,11 @@ def _revoke_keys(session: Session, tenant_id: str) -> None:
         key.revoked_at = db.now()
 
 
-# ``web`` adds the features'.
-HOLDINGS = [Holding("api_keys", _live_keys, _revoke_keys)]
+API_KEYS = Holding("api_keys", _live_keys, _revoke_keys)
 
 
-def install(*holdings: Holding) -> None:
-    """Let these be looked at too; again for each web application, so those that are known are left out."""
-    known = {holding.name for holding in HOLDINGS}
-    HOLDINGS[:0] = [holding for holding in holdings if holding.name not in known]
+def known() -> list[Holding]:
+    """Everything that tenants own, whichever process asks."""
+    from airflow_platform_plugin import features
+
+    return features.HOLDINGS

@@ -32,6 +32,11 @@ def keep_pool(session: Session, tenant_id: str) -> None:
     )
 
 
+def is_right(pool: tuple[int, bool] | None) -> bool:
+    """Whether a pool, by its slots and whether deferred tasks keep theirs, is what a tenant's should be."""
+    return pool == (POOL_SLOTS, True)
+
+
 def share(limits: Mapping[str, str], needs: Mapping[str, Decimal]) -> int:
     """The slots of a task with those needs: at least one; more than there are where it cannot fit."""
     parts = [

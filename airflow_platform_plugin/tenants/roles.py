@@ -6,8 +6,11 @@ give their own permissions to both roles (``DAG(access_control=…)``).
 """
 
 import logging
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import event, select, update
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, db
@@ -29,7 +32,9 @@ _ADMIN = (*_MEMBER, "connections:write", "webhooks:write", "api_keys:read", "api
 
 # What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
 # together with a DAG, or shows only rows of DAGs that the user may read.
+MENU = {("menu_access", "Platform"), ("menu_access", "API")}
 _STOCK = {
+    *MENU,
     ("can_read", "Website"),
     ("menu_access", "DAGs"),
     ("menu_access", "Browse"),
@@ -75,14 +80,52 @@ def keep(session: Session, tenant: Tenant) -> None:
     airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
 
 
+def keep_up() -> None:
+    """Give the roles of tenants that are there already what came with this version: the menu."""
+    try:
+        if not db.is_current():
+            return  # the endpoints say so
+        with db.transaction() as session:
+            having = set.intersection(*(airflow_compat.roles_with(session, each) for each in MENU))
+            for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
+                for name in {admin_role(tenant_id), member_role(tenant_id)} - having:
+                    airflow_compat.ensure_role(session, name, MENU)
+    except Exception:
+        log.exception("The tenants' roles could not be given the menu")
+
+
 def delete(session: Session, tenant_id: str) -> None:
     """Delete both roles."""
     for name in (admin_role(tenant_id), member_role(tenant_id)):
         airflow_compat.delete_role(session, name)
 
 
+def install() -> None:
+    """Let a user who is deleted be no tenant's administrator by name, wherever this process does that."""
+    user = airflow_compat.user_model()
+    if not event.contains(user, "after_delete", _forget):
+        event.listen(user, "after_delete", _forget)
+
+
+def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: ANN401 - FAB's user
+    """Take the name off the tenants' lists: whoever is given it later is somebody else."""
+    tenant, gone = Tenant.__table__, {user.username, user.email}
+    try:
+        # A SAVEPOINT: what fails here must not fail what Airflow does.
+        with database.begin_nested():
+            for row in database.execute(select(tenant.c.tenant_id, tenant.c.admin_users)).all():
+                if not gone.isdisjoint(row.admin_users):
+                    left = [name for name in row.admin_users if name not in gone]
+                    changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
+                    database.execute(
+                        update(tenant).where(tenant.c.tenant_id == row.tenant_id).values(**changed)
+                    )
+    except SQLAlchemyError:
+        log.exception("The tenants still name the deleted user %s", user.id)
+
+
 def welcome(user_id: int, username: str, email: str) -> None:
-    """Give a user who logs in the roles of the tenants that name them; a login never fails for that."""
+    """Give a user who is new here the roles of the tenants that name them; a login never fails for that."""
     try:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, paging, quantities
 from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.tenants import quota, roles
-from airflow_platform_plugin.tenants.holdings import HOLDINGS
+from airflow_platform_plugin.names import DEFAULT_NAMESPACE
+from airflow_platform_plugin.tenants import holdings, quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
@@ -21,10 +21,14 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
     """Create a tenant; its name and namespace default to its id.
 
     Raises:
+        ValidationFailed: the namespace is the platform's own.
         Conflict: the id or the namespace is taken.
     """
     tenant_id = fields["tenant_id"]
     namespace = fields.get("namespace", tenant_id)
+    if namespace == DEFAULT_NAMESPACE:
+        field = "namespace" if "namespace" in fields else "tenant_id"
+        raise ValidationFailed.of(field, message=f"the namespace '{namespace}' is the platform's own")
     taken = select(Tenant).where(or_(Tenant.tenant_id == tenant_id, Tenant.namespace == namespace))
     for other in session.scalars(taken):
         if other.tenant_id == tenant_id:
@@ -82,7 +86,7 @@ def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
             setattr(tenant, column, value)
     session.flush()
     keep(session, tenant)
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         holding.changed(session, tenant)
 
 
@@ -99,14 +103,14 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         Conflict: it owns something, and ``cascade`` is not set.
     """
     tenant = get(session, tenant_id)
-    owned = {holding.name: holding.ids(session, tenant_id) for holding in HOLDINGS}
+    owned = {holding.name: holding.ids(session, tenant_id) for holding in holdings.known()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
         raise Conflict(
             f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
             owned=owned,
         )
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         holding.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
@@ -126,14 +130,14 @@ def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
             name: quantities.render(quantities.parse(limit) - used.get(name, Decimal()))
             for name, limit in sorted(tenant.resource_limits.items())
         },
-        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in HOLDINGS},
+        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in holdings.known()},
     }
 
 
 def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     """What everything of a tenant's needs together, by resource."""
     total: dict[str, Decimal] = {}
-    for holding in HOLDINGS:
+    for holding in holdings.known():
         for name, amount in holding.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total

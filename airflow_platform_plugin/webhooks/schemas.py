@@ -17,6 +17,7 @@ from airflow_platform_plugin.fields import (
     Link,
     Mapping,
     PageQuery,
+    Secret,
     Timestamp,
     Whole,
     order_by,
@@ -159,7 +160,7 @@ class WebhookAnswer(AnswerSchema):
 class NewWebhookAnswer(WebhookAnswer):
     """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
 
-    secret = fields.String()
+    secret = Secret()
 
 
 class WebhookList(AnswerSchema):

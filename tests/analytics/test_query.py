@@ -1,15 +1,22 @@
 """Queries on real databases, over HTTP: DuckDB, SQLite, and PostgreSQL where the tests run on it."""
 
+import hashlib
+import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models.connection import Connection
+from airflow.models.log import Log
+from sqlalchemy import select
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.analytics import engine
-from airflow_platform_plugin.errors import ServiceUnavailable
+from airflow_platform_plugin import seats, settings
+from airflow_platform_plugin.analytics import execution
+from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.errors import ServiceUnavailable, TimedOut
 
 URL = "/api/v1/analytics/query"
 REFERENCE = (
@@ -63,6 +70,12 @@ def test_the_reference_query_answers_in_the_reference_shape(
             "database": "warehouse",
             "schema": "gold",
             "tables_accessed": ["dim_customer"],
+            "columns": [
+                {"name": "customer_segment", "type": "VARCHAR"},
+                {"name": "customer_count", "type": "BIGINT"},
+                {"name": "avg_ltv", "type": "DOUBLE"},
+            ],
+            "warnings": ["The query does not use the parameters end_date, start_date."],
             "bytes_scanned": None,
             "cache_hit": False,
         },
@@ -95,7 +108,14 @@ def test_the_limit_caps_the_rows_and_says_so(
     capped = call("POST", URL, json=query | {"limit": 4}).json
     assert (capped["rows_returned"], capped["truncated"]) == (4, True)
     monkeypatch.setattr(settings, "get", lambda: settings.Settings(query_max_rows=3))
-    assert call("POST", URL, json=query | {"limit": 5}).json["rows_returned"] == 3
+    lowered = call("POST", URL, json=query | {"limit": 5, "timeout_seconds": 1000}).json
+    assert lowered["rows_returned"] == 3
+    assert lowered["metadata"]["warnings"] == [
+        "There are more rows than the limit of 3.",
+        "limit was lowered from 5 to 3, which is the most that [platform] query_max_rows allows.",
+        "timeout_seconds was lowered from 1000 to 100, "  # noqa: ISC004 - one sentence
+        "which is the most that [platform] query_max_timeout allows.",
+    ]
 
 
 @pytest.mark.parametrize(("database", "kind"), [("warehouse", "duckdb"), ("lite", "sqlite")])
@@ -118,7 +138,16 @@ def test_a_query_past_its_time_is_stopped(
         ({}, 400, "/query"),
         ({"query": "SELECT 1", "limit": 0}, 400, "/limit"),
         ({"query": "SELECT 1", "limit": "5"}, 400, "/limit"),
+        ({"query": "SELECT 1", "limit": True}, 400, "/limit"),
         ({"query": "SELECT 1", "timeout_seconds": 0}, 400, "/timeout_seconds"),
+        ({"query": "SELECT 1", "timeout_seconds": 0.01}, 400, "/timeout_seconds"),
+        ({"query": "SELECT 1", "timeout_seconds": 1e300}, 400, "/timeout_seconds"),
+        ({"query": "SELECT 1", "timeout_seconds": "3"}, 400, "/timeout_seconds"),
+        ({"query": "SELECT 1", "timeout_seconds": True}, 400, "/timeout_seconds"),
+        ({"query": "SELECT :a", "parameters": {"a": {"b": 1}}}, 400, "/parameters/a"),
+        ({"query": "SELECT :a", "parameters": {"a": [[1]]}}, 400, "/parameters/a"),
+        ({"query": "SELECT :a", "parameters": {"a": [1] * 1001}}, 400, "/parameters/a"),
+        ({"query": "SELECT 1", "parameters": {f"a{i}": 1 for i in range(101)}}, 400, "/parameters"),
         ({"query": "SELECT 1", "parameters": []}, 400, "/parameters"),
         ({"query": "SELECT 1", "user": "root"}, 400, "/user"),
     ],
@@ -169,20 +198,6 @@ def test_duckdb_reads_nothing_but_its_own_file(call: Callable[..., Any], warehou
     assert "root" not in answer.text
 
 
-def test_the_database_itself_refuses_to_write(lite: Path) -> None:
-    """Beside the check of the statement: the session is read-only, and attaches no other file."""
-    import sqlite3
-
-    from sqlalchemy.exc import DBAPIError
-
-    opened = engine._engine("lite")
-    with engine._connect(opened, deadline=time.monotonic() + 5) as connection:
-        for sql in ("CREATE TABLE t (a INTEGER)", "ATTACH DATABASE '/tmp/x' AS x"):
-            with pytest.raises(DBAPIError) as refused:
-                connection.exec_driver_sql(sql)
-            assert isinstance(refused.value.orig, sqlite3.DatabaseError)
-
-
 def test_a_kit_that_is_writing_is_waited_for(warehouse: Path) -> None:
     """Up to the query's own time; then the caller is told that the database is away."""
     import subprocess
@@ -194,10 +209,73 @@ def test_a_kit_that_is_writing_is_waited_for(warehouse: Path) -> None:
     )
     assert writer.stdout is not None
     assert writer.stdout.readline() == b"open\n"
-    with pytest.raises(ServiceUnavailable):
-        engine.execute("warehouse", "SELECT 1 AS a", {}, limit=1, timeout=0.3)
+    source = Source(Connection(conn_id="w", conn_type="duckdb", host=str(warehouse)), trusted=True)
+    limits = Limits(rows=2, bytes=1000, seconds=0.5, memory=2**28)
+    with pytest.raises((ServiceUnavailable, TimedOut)):
+        execution.execute(source, "SELECT 1 AS a", {}, limits)
     writer.communicate()
-    assert engine.execute("warehouse", "SELECT 1 AS a", {}, limit=1, timeout=30).rows == [{"a": 1}]
+    assert execution.execute(source, "SELECT 1 AS a", {}, limits._replace(seconds=30)).rows == [[1]]
+
+
+def test_columns_come_in_the_order_of_the_query(call: Callable[..., Any], warehouse: Path) -> None:
+    """In the text of the answer too, as most clients read an object's names in their order."""
+    answer = call("POST", URL, json={"query": "SELECT 1 AS z, 2 AS a, 3 AS m, 4 AS a"})
+    assert list(answer.json["data"][0].items()) == [("z", 1), ("a", 2), ("m", 3), ("a_2", 4)]
+    assert [column["name"] for column in answer.json["metadata"]["columns"]] == ["z", "a", "m", "a_2"]
+
+
+def test_queries_leave_web_workers_free(
+    call: Callable[..., Any], warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four workers two at most run queries; one more query is told when to come again."""
+    monkeypatch.setattr(seats, "AIRFLOW_HOME", str(tmp_path))
+    with seats.query() as first, seats.query() as second:
+        assert (first, second) == (True, True)
+        answer = call("POST", URL, json={"query": "SELECT 1 AS a"})
+        assert (answer.status, answer.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
+        assert answer.headers["Retry-After"] == "5"
+    assert call("POST", URL, json={"query": "SELECT 1 AS a"}).status == 200
+
+
+def test_queries_that_hang_are_counted(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that nothing ends keeps its thread; there is an end to such threads too."""
+    monkeypatch.setattr(execution, "_slots", threading.BoundedSemaphore(1))
+    source = Source(Connection(conn_id="w", conn_type="duckdb", host=str(warehouse)), trusted=True)
+    limits = Limits(rows=2, bytes=1000, seconds=30, memory=2**28)
+    assert execution._slots.acquire()
+    with pytest.raises(ServiceUnavailable, match="not ended"):
+        execution.execute(source, "SELECT 1 AS a", {}, limits)
+    execution._slots.release()
+    assert execution.execute(source, "SELECT 1 AS a", {}, limits).rows == [[1]]
+    assert execution._slots.acquire(timeout=30), "a query that has ended gives its place back"
+
+
+def test_each_query_is_in_the_audit_log(call: Callable[..., Any], warehouse: Path, session: Any) -> None:
+    """Who, which connection, how it ended; of the SQL its tables and a hash, not its literals."""
+    sql = "SELECT customer_segment FROM gold.dim_customer WHERE customer_segment = 'hunter2'"
+    query_id = call("POST", URL, json={"query": sql}).json["query_id"]
+    call("POST", URL, json={"query": "DROP TABLE hunter2"})
+    call("POST", URL, json={"query": "SELECT 'hunter2'", "database": "nowhere"})
+    rows = session.scalars(select(Log).where(Log.event == "platform.execute_query").order_by(Log.id)).all()
+    told = [json.loads(row.extra)["changes"][0] for row in rows]
+    assert {row.owner for row in rows} == {"admin"}
+    assert [(change["id"], change["after"]["queried"]["status"]) for change in told] == [
+        ("warehouse", "completed"),
+        ("warehouse", "VALIDATION_ERROR"),
+        ("nowhere", "RESOURCE_NOT_FOUND"),
+    ]
+    first = told[0]["after"]["queried"]
+    assert (first["query_id"], first["tables"], first["rows"]) == (query_id, ["dim_customer"], 0)
+    assert first["sql_sha256"] == hashlib.sha256(sql.encode()).hexdigest()
+    assert not any("hunter2" in row.extra for row in rows)
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT " + "(" * 40_000, "SELECT 1" + "+1" * 40_000, "SELECT " + "[" * 40_000]
+)
+def test_sql_that_ends_the_stack_is_refused(call: Callable[..., Any], warehouse: Path, sql: str) -> None:
+    answer = call("POST", URL, json={"query": sql})
+    assert (answer.status, answer.json["error"]["details"]["errors"][0]["pointer"]) == (400, "/query")
 
 
 def test_sql_values_become_json(call: Callable[..., Any], warehouse: Path) -> None:
@@ -209,7 +287,7 @@ def test_sql_values_become_json(call: Callable[..., Any], warehouse: Path) -> No
         {
             "d": 1.5,
             "day": "2024-01-02",
-            "nan": None,
+            "nan": "NaN",
             "nothing": None,
             "list": [1, 2],
             "struct": {"a": 1},

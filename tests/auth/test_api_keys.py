@@ -1,16 +1,27 @@
 """API keys over HTTP: made, narrowed, rotated, revoked; and what they are worth afterwards."""
 
+import json
+import logging
+import re
+import shlex
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial, wraps
+from pathlib import Path
 from typing import Any
 
 import pytest
 from calls import client
+from flask.views import MethodView
 from sqlalchemy import delete, event
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.auth import credentials, keys, service
+from airflow_platform_plugin import db, http, settings
+from airflow_platform_plugin.__main__ import _parser
+from airflow_platform_plugin.auth import credentials, keys, manager, refusals, service
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.endpoint import declared
+from airflow_platform_plugin.principal import DagLimit
 
 URL = "/api/v1/platform/api-keys"
 STOCK = "/api/v1/dags"
@@ -78,6 +89,13 @@ def test_every_field_is_kept(call: Call) -> None:
         ({"name": "k", "owner": "nobody"}, "/owner"),
         ({"name": "k", "tenant_id": "nowhere"}, "/tenant_id"),
         ({"name": "k", "colour": "red"}, "/colour"),
+        ({"name": "k", "scopes": ["dags:read"] * 101}, "/scopes"),
+        ({"name": "k", "allowed_dags": {"dag_ids": ["a"] * 101}}, "/allowed_dags/dag_ids"),
+        ({"name": "k", "allowed_dags": {"dag_ids": ["a" * 251]}}, "/allowed_dags/dag_ids/0"),
+        ({"name": "k", "allowed_dags": {"dag_ids": [""]}}, "/allowed_dags/dag_ids/0"),
+        ({"name": "k", "allowed_dags": {"tags": ["a"] * 101}}, "/allowed_dags/tags"),
+        ({"name": "k", "allowed_networks": ["10.0.0.0/8"] * 101}, "/allowed_networks"),
+        ({"name": "k", "allowed_networks": ["1" * 101]}, "/allowed_networks/0"),
     ],
 )
 def test_a_field_that_does_not_fit_is_named(call: Call, fields: dict[str, Any], pointer: str) -> None:
@@ -351,3 +369,205 @@ def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
     assert client(app, {"Authorization": f"Bearer {wrong}"})("GET", STOCK).status == 401
     refresh = keys.generate(keys.REFRESH_TOKEN)
     assert client(app, {"Authorization": f"Bearer {refresh}"})("GET", STOCK).status == 401
+
+
+# --- how many, and how much in one ---
+
+
+def test_a_user_has_so_many_live_keys_and_no_more(
+    call: Call, viewer: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever makes them; those that are revoked or expired do not count, nor do others'."""
+    config = settings.get().model_copy(update={"api_keys_per_user": 3})
+    monkeypatch.setattr(settings, "get", lambda: config)
+    made = [viewer("POST", URL, json={"name": "k"}) for _ in range(2)]
+    assert [answer.status for answer in made] == [201, 201]
+    for refused in (
+        viewer("POST", URL, json={"name": "k"}),
+        call("POST", URL, json={"name": "k", "owner": "viewer"}),
+    ):
+        error = refused.json["error"]
+        assert (refused.status, error["code"]) == (409, "CONFLICT")
+        assert error["details"] == {"owner": "viewer", "api_keys_per_user": 3}
+        assert "revoke one first" in error["message"]
+    assert call("POST", URL, json={"name": "k"}).status == 201
+    assert viewer("POST", f"{URL}/{made[0].json['id']}/rotate", json={}).status == 200
+    assert viewer("DELETE", f"{URL}/{made[0].json['id']}").status == 204
+    ends = {"expires_at": http.timestamp(db.now() + timedelta(minutes=5))}
+    assert viewer("POST", URL, json={"name": "k", **ends}).status == 201
+    assert viewer("POST", URL, json={"name": "k"}).status == 409
+    later = db.now() + timedelta(minutes=6)
+    monkeypatch.setattr(db, "now", lambda: later)
+    assert viewer("POST", URL, json={"name": "k"}).status == 201
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"allowed_dags": {"dag_ids": [f"*{'a*' * 120}{number}" for number in range(100)], "tags": []}},
+        {"allowed_dags": {"dag_ids": [f"z{number:05}" for number in range(90_000)], "tags": []}},
+        {"allowed_dags": {"dag_ids": [f"*z{number:05}*" for number in range(90_000)], "tags": []}},
+        {"allowed_dags": {"dag_ids": [], "tags": [f"t{number}" for number in range(40_000)]}},
+        {"allowed_networks": [f"10.{n >> 8}.{n & 255}.0/24" for n in range(60_000)] + ["127.0.0.0/8"]},
+    ],
+    ids=["maximal", "names", "patterns", "tags", "networks"],
+)
+def test_a_key_with_all_it_can_have_costs_no_more_than_another(
+    app: Any, user_id: Callable[[str], int], limits: dict[str, Any]
+) -> None:
+    """Also one of before its lists were bounded. The bound is for machines that are busy."""
+    # Committed: SQLite would lock out readers while so much is being written.
+    with db.transaction() as own:
+        _, key = service.create(own, name="k", user_id=user_id("admin"), **limits)
+    request = client(app, {"X-API-Key": key})
+    try:
+        status = request("GET", f"{STOCK}?limit=1").status
+        started = time.process_time()
+        for _ in range(5):
+            assert request("GET", f"{STOCK}?limit=1").status == status
+        assert (time.process_time() - started) / 5 < 1
+    finally:
+        with db.transaction() as own:
+            own.execute(delete(ApiKey))
+
+
+def test_a_thousand_dags_are_held_against_the_most_patterns_in_no_time(app: Any) -> None:
+    """With a hundred of the worst patterns for the longest ids, for each request anew."""
+    worst = tuple(f"*{'a*' * 120}{number}" for number in range(100))
+    late = tuple("*" + "a" * 240 + f"b{number}" for number in range(100))
+    dag_ids = [f"{'a' * 240}c{number}" for number in range(1000)]
+    for patterns in (worst[:99] + late[:1], late):
+        limits = [DagLimit(dag_ids=patterns)]
+        with app.test_request_context():
+            manager._allowed(limits, dag_ids[:1])
+            started = time.process_time()
+            manager._allowed(limits, dag_ids)
+            first = time.process_time()
+            manager._allowed(limits, dag_ids)
+        assert first - started < 10  # measured: 0.7 s
+        assert time.process_time() - first < 0.1  # measured: 0.5 ms
+
+
+# --- what is refused, in the log ---
+
+
+def test_what_is_refused_stands_in_the_log_without_its_secret(
+    app: Any, call: Call, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which key, from where, for what; a line a minute for each, and few for all together."""
+    now = [1e6]
+    monkeypatch.setattr(refusals, "_clock", lambda: now[0])
+    caplog.set_level(logging.WARNING, logger=refusals.__name__)
+    made = call("POST", URL, json={"name": "k"}).json
+    call("DELETE", f"{URL}/{made['id']}")
+    for _ in range(3):
+        assert client(app, {"X-API-Key": made["key"]})("GET", STOCK).status == 401
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert f"afp_{made['id']}_" in line
+    assert "127.0.0.1" in line
+    assert keys.parse(made["key"]).secret not in caplog.text  # type: ignore[union-attr]
+    client(app, {"X-API-Key": "forged\nline INFO - admin logged in"})
+    for number in range(100):
+        guess = str(keys.generate())
+        client(app, {"X-API-Key": guess})("GET", f"{STOCK}/a%0AINFO%20forged{number}")
+    assert "\nINFO" not in caplog.text
+    assert len(caplog.records) == refusals.MOST
+    now[0] += refusals.EVERY
+    client(app, {"X-API-Key": "nonsense-secret"})("GET", STOCK)
+    assert [record.getMessage().split()[0] for record in caplog.records[-2:]] == ["Credentials", "Refused"]
+    assert "nonsense-secret" not in caplog.text
+    form = {"grant_type": "refresh_token", "refresh_token": "a-secret", "client_id": "airflow-cli"}
+    assert app.test_client().post("/oauth/token", data=form).status_code == 400
+    assert app.test_client().post("/oauth/token", data=form, auth=("a\nb", "a-secret")).status_code == 401
+    first, second = (record.getMessage() for record in caplog.records[-2:])
+    assert "the OAuth client airflow-cli from" in first
+    assert "an OAuth client from" in second
+    assert "a-secret" not in caplog.text
+
+
+# --- views of others ---
+
+
+class Declared:
+    """What another plugin's view may carry under the name that ours do."""
+
+    scope = None
+
+
+@pytest.mark.parametrize("kind", ["function", "object", "class", "wrapped"])
+def test_a_view_that_has_an_attribute_called_endpoint_is_not_one_of_ours(
+    app: Any, call: Call, kind: str
+) -> None:
+    """A key is held against the table of operations there, which does not know it."""
+
+    def view() -> str:
+        return "let in"
+
+    class Called:
+        endpoint = "something"
+
+        def __init__(self) -> None:
+            self.__name__ = self.__qualname__ = "called"
+
+        def __call__(self) -> str:
+            return "let in"
+
+    class View(MethodView):
+        endpoint = Declared()
+
+        def get(self) -> str:
+            return "let in"
+
+    view.endpoint = Declared()  # type: ignore[attr-defined]
+    made: Any = {
+        "function": view,
+        "object": Called(),
+        "class": View.as_view("v"),
+        "wrapped": wraps(view)(partial(view)),
+    }[kind]
+    if kind == "class":
+        made.endpoint = {"scope": None}
+    name = "platform_rate_limit.get_rate_limit"
+    before = app.view_functions[name]
+    app.view_functions[name] = made
+    try:
+        answer = app.test_client().get("/api/v1/platform/rate-limit", headers={"X-API-Key": _key_of(call)})
+    finally:
+        app.view_functions[name] = before
+    assert answer.status_code == 403
+    assert declared(made) is None
+    assert declared(before) is not None
+
+
+def _key_of(call: Call) -> str:
+    return str(call("POST", URL, json={"name": "k", "scopes": ["dags:read"]}).json["key"])
+
+
+# --- the document's first key ---
+
+
+def test_the_first_key_of_the_document_makes_the_second(
+    app: Any, session: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Command and request as they stand there; and the second key is what the document says it is."""
+    text = (Path(__file__).parents[2] / "docs" / "api-keys.md").read_text()
+    command = re.search(r"\$\(airflow-platform (.*?)\)", text)
+    body = re.search(r"-d '(\{.*?\})'", text, flags=re.DOTALL)
+    assert command is not None
+    assert body is not None
+    arguments = _parser().parse_args(shlex.split(command[1]))
+    assert arguments.run(arguments) == 0
+    first = as_printed(capsys)
+    made = client(app, {"X-API-Key": first})("POST", URL, json=json.loads(body[1]))
+    assert made.status == 201, made.text
+    assert made.json["parent"] == f"api_key:{keys.parse(first).id}"  # type: ignore[union-attr]
+    assert made.json["expires_at"] is not None
+    request = client(app, {"X-API-Key": made.json["key"]})
+    inside = {"environ_base": {"REMOTE_ADDR": "10.1.2.3"}}
+    assert request("GET", "/api/v1/dags/analytics_x/dagRuns", **inside).status == 200
+    assert request("GET", "/api/v1/dags/other/dagRuns", **inside).status == 403
+    assert request("GET", "/api/v1/dags/analytics_x/dagRuns").status == 401
+
+
+def as_printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.strip().splitlines()[-1]

@@ -1,5 +1,6 @@
 """Rows of DAGs that a caller may not read, on every operation of Airflow's API and on its pages."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -155,6 +156,44 @@ def test_a_list_and_its_count_have_ones_own_rows_alone(
 
 
 @pytest.mark.parametrize("name", PEOPLE)
+def test_a_list_of_dags_has_ones_own_or_none(with_key_of: Callable[[str], Any], name: str) -> None:
+    """No DAG yet is no refusal; filters and another list's words change nothing."""
+    for query in ("", "?only_active=false", f"?dag_id_pattern={HIDDEN}", "?tags=theirs", "?limit=1&offset=1"):
+        answer = with_key_of(name)("GET", f"/api/v1/dags{query}")
+        assert answer.status == 200, query
+        assert not told(answer.text)
+        listed = [dag["dag_id"] for dag in answer.json["dags"]]
+        own = name.endswith("member") and query in {"", "?only_active=false"}
+        assert listed == ([MINE] if own else [])
+
+
+def test_a_limited_key_without_a_dag_has_an_empty_list(with_key: Callable[..., Any]) -> None:
+    for limit in ({"allowed_dags": {"dag_ids": ["none_*"], "tags": []}}, {"tenant_id": "nothing-yet"}):
+        answer = with_key(**limit)("GET", "/api/v1/dags")
+        assert (answer.status, answer.json) == (200, {"dags": [], "total_entries": 0})
+
+
+def test_who_has_no_right_at_all_may_not_list_dags(
+    app: Any, people: dict[str, int], with_key_of: Callable[[str], Any]
+) -> None:
+    """Nor does being let list them let one do more."""
+    from airflow.utils.session import create_session
+
+    request = with_key_of("newcomer")
+    for method, path in (("PATCH", "/api/v1/dags?dag_id_pattern=~"), ("GET", f"/api/v1/dags/{HIDDEN}")):
+        assert request(method, path, json={"is_paused": True} if method == "PATCH" else None).status == 403
+    with create_session() as session:
+        user = session.get(type(app.appbuilder.sm.get_user_by_id(people["newcomer"])), people["newcomer"])
+        before, user.roles = user.roles, []
+    try:
+        assert request("GET", "/api/v1/dags").status == 403
+    finally:
+        with create_session() as session:
+            user = session.get(type(user), people["newcomer"])
+            user.roles = [session.merge(role) for role in before]
+
+
+@pytest.mark.parametrize("name", PEOPLE)
 def test_a_password_and_a_session_show_no_more_than_a_key(
     app: Any, browsers: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -284,6 +323,12 @@ def test_a_dag_one_may_not_read_is_as_one_that_does_not_exist(browsers: dict[str
         assert other.status_code == none.status_code
         location = other.headers.get("Location", "").replace(HIDDEN, "no_such_dag")
         assert location == none.headers.get("Location", ""), page
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_a_tenants_people_find_the_platform_in_the_menu(browsers: dict[str, Any], name: str) -> None:
+    home = browsers[name].get("/home").get_data(as_text=True)
+    assert re.search(r'href="/platform/api/"[^>]*>\s*API\s*<', home)
 
 
 def test_ones_own_dag_is_all_there(browsers: dict[str, Any]) -> None:

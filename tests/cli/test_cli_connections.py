@@ -142,8 +142,15 @@ def test_transfer(admin: Run, type_in: Callable[[str], None], tmp_path: Path) ->
     assert "secret-word" not in sealed.read_text() + plain.read_text()
     assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
     assert json.loads(plain.read_text())["c"]["password"] == "***"
-    assert "CONFLICT" in admin("connections", "import", "--file", str(plain)).err
-    dry = admin("connections", "import", "--file", str(plain), "--dry-run", "-o", "json")
+    again = admin("connections", "import", "--file", str(plain), "-o", "json")
+    ((name, result, message),) = [
+        (row["connection_id"], row["result"], row["message"]) for row in json.loads(again.out)
+    ]
+    assert (again.status, name, result) == (0, "c", "skipped")
+    assert "is there already" in message
+    fail = ("--on-conflict", "fail")
+    assert "CONFLICT" in admin("connections", "import", "--file", str(plain), *fail).err
+    dry = admin("connections", "import", "--file", str(plain), *fail, "--dry-run", "-o", "json")
     assert (dry.status, json.loads(dry.out)[0]["result"]) == (1, "failed")
     admin("connections", "delete", "c")
     assert "passphrase" in admin("connections", "import", "--file", str(sealed)).err
@@ -164,6 +171,13 @@ def test_env_file(admin: Run, tmp_path: Path) -> None:
     assert "created" in admin("connections", "import", "--file", str(file)).out
     result = admin("connections", "import", "--file", str(file), "--on-conflict", "overwrite")
     assert "overwritten" in result.out
+
+
+def test_sharing(admin: Run) -> None:
+    """One that is a tenant's, or that Airflow's pages made, is shared with all tenants by a word."""
+    assert answer(admin("connections", "create", "c", "--type", "http", "-o", "json"))["shared"] is True
+    assert answer(admin("connections", "update", "c", "--shared", "-o", "json"))["shared"] is True
+    assert admin("connections", "update", "c", "--shared", "--tenant", "a").status == 2
 
 
 @pytest.mark.parametrize(

@@ -71,11 +71,11 @@ def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
         assert found is not None
         return found.own
 
-    call("PATCH", f"{URL}/from_pages", json={"port": 1})
+    assert call("PATCH", f"{URL}/from_pages", json={"port": 1}).json["shared"] is False
     assert own() is None
     changed = call("PATCH", f"{URL}/from_pages", json={"tenant_id": None}).json
     assert own() is not None
-    assert (changed["created_by"], changed["tenant_id"]) == ("admin", None)
+    assert (changed["created_by"], changed["tenant_id"], changed["shared"]) == ("admin", None, True)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def results(answer: Any) -> dict[str, tuple[str, str | None]]:
 def test_a_name_that_the_environment_has_is_taken(
     tenant_caller: Any, call: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """In whatever case, and whatever it is there. A tenant is told what it is told of another tenant's name."""
+    """In whatever case, and whatever it is there. A tenant gets the error of another tenant's name."""
     monkeypatch.setenv("AIRFLOW_CONN_OPS_DB", value)
     mine = tenant_caller("a")
     tenant_caller("b")("POST", URL, json=BODY | {"connection_id": "theirs"})

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import TimeoutError as SATimeout
 
 from airflow_platform_plugin import db, events
 from airflow_platform_plugin.airflow_compat import DagRun
-from airflow_platform_plugin.datakits import auto_rollback
+from airflow_platform_plugin.datakits import auto_rollback, service
+from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.runs.observe import dag_run_event
 
@@ -139,27 +141,39 @@ def test_who_deploys_meanwhile_is_not_overruled(
     assert call("GET", f"{URL}/deployments/{made['id']}").json["revision"] == 3
 
 
-def test_a_rollback_that_cannot_be_made_keeps_no_other_from_being_made(
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [(KeyError("manifest"), False), (ValueError("old"), False), (TimeoutError(), False), (SATimeout(), True)],
+    ids=["key", "value", "os", "database"],
+)
+def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR0913 - fixtures
     made: Any,
-    run: Callable[..., None],
     deploy: Callable[..., Any],
     session: Any,
     monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    *,
+    stays: bool,
 ) -> None:
-    """It keeps its mark, and is tried again."""
-    deploy(environment="staging", configuration={"batch_size": 1})
-    other = deploy(environment="staging", auto_rollback={"after_failures": 2}).json
-    for dag_id in 2 * [made["dag_id"], other["dag_id"]]:
-        run(dag_id)
-    real = auto_rollback._roll_back_in
+    """Whatever it is; what may be well the next time is tried again, and nothing else is for ever."""
+    other = deploy(environment="staging").json
+    for row in session.scalars(select(Deployment)):
+        row.rollback_from = row.revision
+    session.flush()
+    whole, seen = service.repeat, []
 
-    def roll_back_in(own: Any, deployment_id: str) -> bool:
-        if deployment_id == made["id"]:
-            raise RuntimeError("a defect")
-        return real(own, deployment_id)
+    def repeat(own: Any, deployment: Any, *args: Any) -> Any:
+        seen.append(deployment.id)
+        if deployment.id == made["id"]:
+            raise error
+        return whole(own, deployment, *args)
 
-    monkeypatch.setattr(auto_rollback, "_roll_back_in", roll_back_in)
+    monkeypatch.setattr(service, "repeat", repeat)
+    deploy(environment="staging", reason="so that there is one to go back to")
+    session.get(Deployment, other["id"]).rollback_from = 2
+    session.flush()
     assert auto_rollback.roll_back() == 1
+    assert set(seen) == {made["id"], other["id"]}
     session.expire_all()
-    monkeypatch.setattr(auto_rollback, "_roll_back_in", real)
-    assert auto_rollback.roll_back() == 1
+    assert (session.get(Deployment, made["id"]).rollback_from is not None) is stays
+    assert session.get(Deployment, other["id"]).revision == 3

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.datakits import run_time
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DeploymentRevision
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.errors import PermissionDenied, ValidationFailed
 
 CONNECTIONS = "/api/v1/platform/connections"
 DATAKITS = "/api/v1/datakits"
@@ -119,4 +121,67 @@ def test_one_that_was_given_to_another_tenant_is_not_handed_over(
     as_tenant("other")
     assert call("PATCH", f"{CONNECTIONS}/own", json={"tenant_id": "other"}).status == 200
     with pytest.raises(ValidationFailed):
+        handed(session, made)
+
+
+def test_grants_from_before_are_bound_to_the_rows_of_then(
+    call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], session: Any
+) -> None:
+    """They were names. What has the name at the upgrade is meant, if all share it; and back again."""
+    from importlib import import_module
+
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    as_tenant("other")
+    for name, owner in (("shared", None), ("theirs", "other")):
+        call("POST", CONNECTIONS, json=connection(name, owner))
+    made = deploy_as(None, "shared")
+    row = session.get(DeploymentRevision, (made.json["id"], made.json["revision"]))
+    (id_,) = row.spec["shared_connections"].values()
+    old = {name: value for name, value in row.spec.items() if name != "chosen"}
+    row.spec = old | {"shared_connections": ["shared", "theirs", "gone"]}
+    session.flush()
+    with pytest.raises(ValidationFailed):
+        handed(session, made)
+
+    migration = import_module("airflow_platform_plugin.migrations.versions.0014_grants_of_connections_by_id")
+    with Operations.context(MigrationContext.configure(session.connection())):
+        migration.upgrade()
+        session.refresh(row)
+        assert row.spec == old | {"shared_connections": {"shared": id_}}
+        assert set(handed(session, made)) == {"shared"}
+        row.spec |= {"chosen": ["batch_size"]}
+        session.flush()
+        migration.downgrade()
+    session.refresh(row)
+    assert row.spec == old | {"shared_connections": ["shared"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"conn_type": "sqlite.pysqlite", "schema": "/srv/airflow.db"},
+        {"conn_type": "ssh"},
+        {"host": "169.254.169.254"},
+        {"host": "localhost"},
+        {"extra": '{"service": "operators"}'},
+    ],
+)
+def test_what_a_tenant_could_not_have_written_is_not_handed_over(
+    call: Call, deploy_as: Callable[..., Any], session: Any, change: dict[str, str]
+) -> None:
+    """A row may be older than a rule. A shared one that was granted is not held to it."""
+    call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
+    call("POST", CONNECTIONS, json=connection("everybodys", None))
+    made = deploy_as(None, "own", "everybodys")
+    assert set(handed(session, made)) == {"own", "everybodys"}
+    for name in ("everybodys", "own"):
+        row = session.scalars(select(Connection).where(Connection.conn_id == name)).one()
+        for column, value in change.items():
+            setattr(row, column, value)
+        session.flush()
+        if name == "everybodys":
+            assert set(handed(session, made)) == {"own", "everybodys"}
+    with pytest.raises((PermissionDenied, ValidationFailed)):
         handed(session, made)

@@ -53,6 +53,29 @@ def test_keys_under_gunicorn(server: webserver.Webserver, home: Path) -> None:
     assert headers["X-API-Key"] not in logs.replace(server.api_key, "")
 
 
+@pytest.mark.parametrize("length", [983_040, 983_041, 1_000_000, 1_048_575, 1_048_576, 1_048_577, 3_000_000])
+def test_a_long_body_under_gunicorn(server: webserver.Webserver, length: int) -> None:
+    """Around every limit an answer, its length announced or in chunks, on our endpoints and stock ones."""
+    headers = {"X-API-Key": server.api_key, "Content-Type": "application/json"}
+    body = b'{"name": "' + b"x" * (length - 12) + b'"}'
+    for path in ("/api/v1/platform/tenants", "/api/v1/dags/~/dagRuns/list"):
+        for content in (body, iter([body[:7], body[7:]])):
+            answer = httpx.post(server.url + path, headers=headers, content=content, timeout=30)
+            assert answer.status_code in {400, 413}, answer.text
+            assert answer.json()["error"]["code"] in {"VALIDATION_ERROR", "PAYLOAD_TOO_LARGE"}
+
+
+def test_a_fault_under_gunicorn(server: webserver.Webserver) -> None:
+    """It does not leave Flask as a page of the server's; the log has the traceback by the request's id."""
+    path = f"/api/v1/importErrors/{10**30}"
+    answer = httpx.get(server.url + path, headers={"X-API-Key": server.api_key}, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "X-RateLimit-Limit" in answer.headers
+    log = server.processes.log("webserver").read_text(encoding="utf-8", errors="replace")
+    assert f"Request {answer.headers['X-Request-ID']} failed" in log
+
+
 def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
     """``client_id`` and ``client_secret`` of the API reference, sync and async: tokens come by themselves."""
     with PlatformClient(base_url=server.url, api_key=server.api_key) as admin:

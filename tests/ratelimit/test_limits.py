@@ -5,12 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from calls import client
+from flask import g
 from forms import log_in
 
 from airflow_platform_plugin import settings
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth import keys, service
+from airflow_platform_plugin.principal import Credential, Principal
 from airflow_platform_plugin.ratelimit import classes, tally
 from airflow_platform_plugin.ratelimit.hooks import CountingBackend
+from airflow_platform_plugin.ratelimit.service import Subject
 from airflow_platform_plugin.rates import Rate
 
 STOCK, OURS = "/api/v1/version", "/api/v1/platform/tenants"
@@ -246,7 +250,7 @@ def test_nobody_uses_up_anothers_limit_by_naming_them(basic: Call, limit: Limit)
     limit(read="2/minute")
     strangers = {"environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
     guesses = [basic("admin", "wrong", "/api/v1/pools", **strangers) for _ in range(4)]
-    assert [guess.status for guess in guesses] == [403, 403, 429, 429]
+    assert [guess.status for guess in guesses] == [401, 401, 429, 429]
     assert left(basic("admin", "admin", "/api/v1/pools")) == 1
 
 
@@ -291,7 +295,7 @@ def test_browsers_are_exempt(browser: Any, limit: Limit) -> None:
         assert answer.status_code == 200
         assert "X-RateLimit-Limit" not in answer.headers
     own = browser.get(OWN).get_json()
-    assert own == {"enforced": False, "counted_by": None, "id": "admin", "limits": []}
+    assert own == {"enforced": False, "counted_by": None, "id": "admin", "limits": [], "user_limits": []}
 
 
 def test_browsers_are_limited_where_the_settings_say_so(
@@ -337,6 +341,10 @@ def test_everybody_sees_their_own_state_and_that_costs_nothing(
         "reset": 1_800_000_060,
     }
     assert [entry["class"] for entry in own.json["limits"]] == ["read", "write", "delete", "query", "bulk"]
+    assert [(entry["class"], entry["limit"]) for entry in own.json["user_limits"]] == [
+        ("query", 500),
+        ("bulk", 50),
+    ]
 
 
 def test_a_users_state_is_the_users(basic: Call, limit: Limit) -> None:
@@ -379,3 +387,162 @@ def test_a_fault_of_the_limiter_lets_requests_pass(
     monkeypatch.setattr(tally, step, fail)
     assert call("GET", STOCK).status == 200
     assert call_anonymously("GET", STOCK).status == 200
+
+
+# --- a user with many credentials ---
+
+
+def test_a_users_keys_and_browser_share_the_users_own_limit(
+    app: Any, committed_key: Callable[[str], str], browser: Any, limit: Limit
+) -> None:
+    """For queries and bulk requests alone, whatever each key has left; the browser counts too."""
+    limit(user={"bulk": "3/minute", "query": "2/minute"})
+    body = {"is_paused": True}
+    programs = [client(app, {"X-API-Key": committed_key("admin")}) for _ in range(3)]
+    path = "/api/v1/dags?dag_id_pattern=nothing-like-it"
+    answers = [program("PATCH", path, json=body) for program in programs]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert [left(answer) for answer in answers] == [2, 1, 0]
+    refused = programs[0]("PATCH", path, json=body)
+    assert (refused.status, refused.json["error"]["details"]["class"]) == (429, "user-bulk")
+    assert browser.patch(path, json=body).status_code == 429
+    assert client(app, {"X-API-Key": committed_key("viewer")})("PATCH", path, json=body).status != 429
+    assert [program("GET", "/api/v1/pools").status for program in programs] == [200] * 3
+
+
+def test_a_browser_counts_for_queries_though_it_is_exempt_otherwise(browser: Any, limit: Limit) -> None:
+    limit(user={"query": "2/minute"}, read="1/minute")
+    query = "/api/v1/analytics/query"
+    assert [browser.post(query, json={}).status_code for _ in range(3)] == [400, 400, 429]
+    assert [browser.get("/api/v1/pools").status_code for _ in range(2)] == [200, 200]
+
+
+def test_a_key_with_a_limit_of_its_own_has_that_instead_of_the_users(
+    app: Any, session: Any, user_id: Callable[[str], int], limit: Limit
+) -> None:
+    """An administrator has set it."""
+    limit(user={"query": "1/minute"})
+    own = {"query": "3/minute"}
+    _, key = service.create(session, name="k", user_id=user_id("admin"), rate_limits=own)
+    program = client(app, {"X-API-Key": key})
+    statuses = [program("POST", "/api/v1/analytics/query", json={}).status for _ in range(4)]
+    assert statuses == [400, 400, 400, 429]
+
+
+def test_the_users_limit_leaves_each_keys_as_the_reference_has_it(call: Call, limit: Limit) -> None:
+    """One key alone meets its own limit first, and is told that."""
+    limit()
+    answers = [call("POST", "/api/v1/analytics/query", json={}) for _ in range(101)]
+    assert [answer.status for answer in answers] == [400] * 100 + [429]
+    assert (answers[0].headers["X-RateLimit-Limit"], answers[-1].json["error"]["details"]["class"]) == (
+        "100",
+        "query",
+    )
+
+
+def test_a_user_whose_name_is_a_keys_id_shares_nothing_with_it(app: Any) -> None:
+    """Subjects are of a kind, and an id ends where it ends."""
+    principal = Principal("bob", None, Credential("x"))
+    with app.test_request_context():
+        g.platform_principal = principal
+        assert tally.credential() == ("credential", "x/bob")
+    assert len({Subject("user", "x/bob"), Subject("address", "x/bob"), Subject("credential", "x/bob")}) == 3
+
+
+# --- wrong keys and passwords ---
+
+
+def test_wrong_passwords_are_few_and_right_ones_pass_if_they_are_known_there(
+    basic: Call, limit: Limit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing one takes half a second; whoever has just been let in from the address still is."""
+    from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
+
+    limit(failed="2/minute")
+    pools = "/api/v1/pools"
+    assert basic("viewer", "viewer", pools).status == 200
+    guesses = [basic("admin", "wrong", pools).status for _ in range(3)]
+    assert guesses[2] == 429
+    assert 429 not in guesses[:2]
+    looked_at = []
+    original = FabAirflowSecurityManagerOverride.auth_user_db
+    monkeypatch.setattr(
+        FabAirflowSecurityManagerOverride,
+        "auth_user_db",
+        lambda *asked: looked_at.append(asked[1]) or original(*asked),
+    )
+    assert basic("viewer", "viewer", pools).status == 200
+    refused = basic("admin", "admin", pools)
+    assert (refused.status, refused.json["error"]["details"]["class"]) == (429, "failed")
+    assert basic("viewer", "wrong", pools).status == 429
+    assert basic("admin", "admin", pools, environ_base={"REMOTE_ADDR": "192.0.2.7"}).status == 200
+    assert looked_at == ["viewer", "admin"]
+
+
+def test_wrong_keys_are_few_and_right_ones_always_pass(
+    call_anonymously: Call, call: Call, limit: Limit
+) -> None:
+    limit(failed="2/minute")
+    for _ in range(2):
+        assert call_anonymously("GET", STOCK, headers={"X-API-Key": str(keys.generate())}).status == 401
+    assert call_anonymously("GET", STOCK, headers={"X-API-Key": "nonsense"}).status == 429
+    bearer = {"Authorization": f"Bearer {keys.generate(keys.ACCESS_TOKEN)}"}
+    assert call_anonymously("GET", OURS, headers=bearer).status == 429
+    assert [call("GET", STOCK).status for _ in range(3)] == [200] * 3
+
+
+def test_whoever_shows_nothing_has_failed_at_nothing(call_anonymously: Call, limit: Limit) -> None:
+    """Nor whoever shows something where nobody asks for it."""
+    limit(failed="1/minute")
+    for _ in range(3):
+        assert call_anonymously("GET", OURS).status == 401
+        assert call_anonymously("GET", "/api/v1/version", headers={"Authorization": "x y"}).status == 200
+
+
+# --- /oauth ---
+
+
+@pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+def test_wrong_secrets_of_clients_are_few(app: Any, limit: Limit, path: str) -> None:
+    """By address, whatever client they name; in the protocol's shape."""
+    limit(failed="2/minute")
+
+    def guess(name: str, address: str = "127.0.0.1") -> Any:
+        return app.test_client().post(
+            f"/oauth/{path}",
+            data={"grant_type": "client_credentials", "token": "x"},
+            auth=(name, "wrong"),
+            environ_base={"REMOTE_ADDR": address},
+        )
+
+    answers = [guess(f"client{number}") for number in range(4)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429, 429]
+    assert answers[2].get_json()["error"] == "temporarily_unavailable"
+    assert int(answers[2].headers["Retry-After"]) > 0
+    assert answers[2].headers["Cache-Control"] == "no-store"
+    assert guess("client1", "192.0.2.1").status_code == 401
+
+
+def test_an_oauth_client_counts_at_each_address_by_itself(app: Any, limit: Limit) -> None:
+    """Its name is no secret: strangers cannot use up what it has elsewhere."""
+    limit(write="2/minute")
+
+    def ask(name: str, address: str) -> int:
+        form = {"client_id": name, "token": "unknown"}
+        answer = app.test_client().post("/oauth/revoke", data=form, environ_base={"REMOTE_ADDR": address})
+        return int(answer.status_code)
+
+    assert [ask("airflow-cli", "192.0.2.1") for _ in range(3)] == [200, 200, 429]
+    assert ask("airflow-cli", "192.0.2.2") == 200
+
+
+def test_a_client_that_was_right_at_an_address_is_not_locked_out_there(app: Any, limit: Limit) -> None:
+    limit(failed="1/minute")
+
+    def revoke(name: str) -> int:
+        return int(
+            app.test_client().post("/oauth/revoke", data={"client_id": name, "token": "x"}).status_code
+        )
+
+    assert [revoke("airflow-cli"), revoke("a"), revoke("b"), revoke("c")] == [200, 400, 429, 429]
+    assert revoke("airflow-cli") == 200

@@ -390,6 +390,8 @@ def test_new_things_are_of_ones_own_tenant(
     assert (other.status, none.status) == (400, 400)
     assert other.json["error"]["message"].replace("'b'", "'x'") == none.json["error"]["message"]
     assert request("POST", deploy, json={**place, "namespace": "a"}).status == 201
+    # Whoever reaches one tenant alone need not say which.
+    assert request("POST", deploy, json={"environment": "staging"}).json["namespace"] == "a"
     assert len(session.scalars(select(Deployment).where(Deployment.tenant_id == "team-b")).all()) == 1
     assert session.scalars(select(PlatformConnection)).all()
 
@@ -448,6 +450,25 @@ def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: 
     session.expire_all()
     role = session.scalars(select(Role).where(Role.name == roles.admin_role("t"))).unique().one()
     assert [member.username for member in role.user] == ["late"]
+
+
+def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> None:
+    """What else was taken from a role stays taken."""
+    from airflow.providers.fab.auth_manager.models import Role
+
+    from airflow_platform_plugin import airflow_compat
+
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "old"})
+    names = {roles.admin_role("old"), roles.member_role("old")}
+    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
+        role.permissions = []
+    session.flush()
+    roles.keep_up()
+    session.expire_all()
+    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
+        assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
+    for permission in roles.MENU:
+        assert names <= airflow_compat.roles_with(session, permission)
 
 
 def test_a_tenant_that_owns_something_is_not_deleted(call: Call, tenants: dict[str, Own]) -> None:

@@ -78,13 +78,12 @@ def _new(call: Call, client: Client, secret: str | None) -> dict[str, Any]:
 
 
 def _with_acting_users(session: Session, clients: Sequence[Client]) -> list[dict[str, Any]]:
-    names = service.acting_users(session, clients)
     columns = Client.__table__.columns.keys()
     return [
         {
             **{name: getattr(row, name) for name in columns},
             "public": row.public,
-            "acting_user": names.get(row.user_id),
+            "acting_user": name,
         }
-        for row in clients
+        for row, name in zip(clients, service.acting_users(session, clients), strict=True)
     ]

@@ -10,6 +10,7 @@ from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Integer, String
 
 from airflow_platform_plugin import crypto, db, scopes
+from airflow_platform_plugin.auth.models import Owned
 from airflow_platform_plugin.auth.oauth import redirects
 
 # RFC 7009's and RFC 7662's words for the two kinds of token.
@@ -17,7 +18,7 @@ ACCESS, REFRESH = "access_token", "refresh_token"
 GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 
 
-class Client(db.Base):
+class Client(Owned, db.Base):
     """A program that asks for tokens. A public one, such as a command-line program, has no secret."""
 
     __tablename__ = "platform_oauth_client"
@@ -29,8 +30,11 @@ class Client(db.Base):
     grant_types = Column(JSON, nullable=False)
     # What its tokens may be for at the most; null is every scope, those of later versions too.
     scopes = Column(JSON(none_as_null=True))
-    # As whom it acts by its own credentials. No foreign key: users may live elsewhere.
+    # As whom it acts by its own credentials.
     user_id = Column(Integer)
+    # The credential that made it, as of API keys, and when it ends for that reason.
+    parent = Column(String(48))
+    expires_at = Column(UtcDateTime)
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     created_by = Column(String(256))  # null for the one that comes with the platform
 
@@ -84,7 +88,7 @@ class Client(db.Base):
         return grant_type in self.grant_types
 
 
-class AuthorizationCode(db.Base):
+class AuthorizationCode(Owned, db.Base):
     """A user's consent on its way to the client (RFC 6749 §4.1.2), kept as a hash."""
 
     __tablename__ = "platform_oauth_code"
@@ -115,7 +119,7 @@ class AuthorizationCode(db.Base):
         return " ".join(self.scopes)
 
 
-class Token(db.Base):
+class Token(Owned, db.Base):
     """An access or a refresh token. Only a hash of its secret is stored, as of an API key's."""
 
     __tablename__ = "platform_oauth_token"

@@ -8,6 +8,7 @@ MAX_LENGTH = 2000
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 # RFC 3986's characters without the fragment's "#".
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
 # On loopback, only an IP address has a free port (RFC 8252 §7.3): "localhost" may be another machine.
 _LOOPBACK_IP = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?([/?].*)?")
 
@@ -34,6 +35,8 @@ def problem(uri: str, *, public: bool) -> str | None:
 
 def match(registered: Iterable[str], uri: str) -> bool:
     """Whether ``uri`` is one of those registered: the same text, but for the port of a loopback IP."""
+    if len(uri) > MAX_LENGTH or _parts(uri) is None:
+        return False
     return any(uri == known or _portless(uri) == _portless(known) for known in registered)
 
 
@@ -47,7 +50,9 @@ def _parts(uri: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(uri)
-        _ = parts.hostname, parts.port  # read when asked for, and wrong as late as that
+        # Read when asked for, and wrong as late as that.
+        wrong = parts.port == 0 or (parts.hostname is None and parts.netloc != "")
+        wrong = wrong or ("[" in parts.netloc and not _IPV6.fullmatch(parts.netloc))
     except ValueError:
         return None
-    return parts
+    return None if wrong else parts

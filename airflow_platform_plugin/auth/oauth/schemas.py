@@ -15,6 +15,7 @@ from airflow_platform_plugin.fields import (
     Items,
     Line,
     PageQuery,
+    Secret,
     Timestamp,
     order_by,
 )
@@ -49,13 +50,12 @@ class ClientChange(InputSchema):
 
 
 class ClientInput(ClientChange):
-    """A client as it is asked for."""
+    """A client as it is asked for; without ``scopes`` its tokens may be for every scope, as an API key is."""
 
     name = _name(required=True)
     public = Flag(load_default=False)
     redirect_uris = _uris(load_default=list)
     grant_types = _grant_types(load_default=lambda: ["authorization_code", "refresh_token"])
-    scopes = _scopes(required=True)
 
 
 class ClientQuery(PageQuery):
@@ -76,12 +76,14 @@ class ClientAnswer(AnswerSchema):
     acting_user = fields.String(allow_none=True)
     created_at = Timestamp()
     created_by = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
+    expires_at = Timestamp(allow_none=True)
 
 
 class NewClientAnswer(ClientAnswer):
     """A client as its maker sees it, once; a public one has no secret."""
 
-    client_secret = fields.String(allow_none=True)
+    client_secret = Secret(allow_none=True)
 
 
 class ClientList(AnswerSchema):

@@ -27,8 +27,8 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db, settings
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.auth import credentials, keys
 from airflow_platform_plugin.auth.oauth import grants, tokens
 from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
 from airflow_platform_plugin.scopes import SCOPES
@@ -42,8 +42,17 @@ _PLAIN = (
 
 
 def issuer() -> str:
-    """This server's name: where the client reached it, with the path below which Airflow is mounted."""
-    return flask.request.url_root.rstrip("/")
+    """This server's name: ``[webserver] base_url``, or where that is not set, what the request called it.
+
+    A client trusts what it finds here, and whoever sends the request may write any Host into it.
+    """
+    return airflow_compat.base_url() or flask.request.url_root.rstrip("/")
+
+
+def url_of(endpoint: str) -> str:
+    """Where clients reach an endpoint."""
+    path = flask.url_for(endpoint).removeprefix(flask.request.script_root)
+    return issuer() + path
 
 
 class Parameters(FlaskOAuth2Payload):
@@ -109,7 +118,7 @@ class Server(AuthorizationServer):
             BearerTokenGenerator(
                 lambda **_: str(keys.generate(keys.ACCESS_TOKEN)),
                 lambda **_: str(keys.generate(keys.REFRESH_TOKEN)),
-                lambda *_: settings.get().oauth_access_token_seconds,
+                lambda client, *_: int(tokens.lifetime(ACCESS, client).total_seconds()),
             ),
         )
         self.register_grant(grants.AuthorizationCodeGrant, [grants.Pkce()])
@@ -132,7 +141,8 @@ class Server(AuthorizationServer):
 
     def query_client(self, client_id: str) -> Client | None:
         """Asked by authlib, with what a stranger sent."""
-        return self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
+        client = self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
+        return client if client is not None and credentials.client_counts(self.session, client) else None
 
     def generate_token(self, grant_type: str, client: Client, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - authlib's
         """Asked by authlib; where no scope was asked for, the client's default is granted (RFC 6749 §3.3).
@@ -167,7 +177,9 @@ class Server(AuthorizationServer):
         if source is not None and not tokens.use_up(self.session, source):
             raise InvalidGrantError
         family = db.new_id("oaf") if source is None else str(source.family)
-        granted = tokens.Granted(request.client, request.user.id, token["scope"].split())
+        granted = tokens.Granted(
+            request.client, airflow_compat.account_of(request.user), token["scope"].split()
+        )
         for text in (token["access_token"], token.get("refresh_token")):
             if text is not None:
                 tokens.issue(self.session, text, granted, family=family)
@@ -209,12 +221,12 @@ class Introspection(IntrospectionEndpoint):
 
     def check_permission(self, token: Token, client: Client, request: Request) -> bool:
         """Asked by authlib: of others' tokens, and of those whose user is not active, nothing is told."""
-        request.user = airflow_compat.active_user(token.user_id)
+        request.user = airflow_compat.active_user(token.account)
         return token.check_client(client) and request.user is not None
 
     def introspect_token(self, token: Token) -> dict[str, Any]:
         """Asked by authlib for a live token."""
-        user = airflow_compat.active_user(token.user_id)
+        user = airflow_compat.active_user(token.account)
         about = {
             "client_id": token.client_id,
             "username": user.username,

@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, paging
+from airflow_platform_plugin import crypto, paging
+from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.auth import lineage
 from airflow_platform_plugin.auth import service as keys_service
 from airflow_platform_plugin.auth.oauth import redirects, tokens
 from airflow_platform_plugin.auth.oauth.models import Client
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.principal import Principal
 
 
@@ -24,13 +26,17 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> tuple[
     """
     secret = None if fields.pop("public") else _new_secret()
     acting_user = fields.pop("acting_user", None)
+    mine = by.credential
+    fields.setdefault("scopes", None if mine is None or mine.scopes is None else sorted(mine.scopes))
     client = Client(
         **fields,
-        user_id=_acting_user_id(session, acting_user, by),
+        account=_acting_account(session, acting_user, by),
+        parent=lineage.parent_of_new(session, by),
+        expires_at=None if mine is None else mine.expires_at,
         secret_hash=None if secret is None else crypto.digest(secret),
         created_by=by.username,
     )
-    keys_service.require_within(by, client.scopes, None)
+    _require_within(by, client)
     _require_consistent(client)
     session.add(client)
     session.flush()
@@ -63,10 +69,10 @@ def change(session: Session, client_id: str, fields: dict[str, Any], *, by: Prin
     """
     client = _changeable(session, client_id, by)
     if "acting_user" in fields:
-        client.user_id = _acting_user_id(session, fields.pop("acting_user"), by)
+        client.account = _acting_account(session, fields.pop("acting_user"), by)
     for name, value in fields.items():
         setattr(client, name, value)
-    keys_service.require_within(by, client.scopes, None)
+    _require_within(by, client)
     _require_consistent(client)
     return client
 
@@ -81,6 +87,7 @@ def rotate_secret(session: Session, client_id: str, *, by: Principal) -> tuple[C
     client = _changeable(session, client_id, by)
     if client.public:
         raise Conflict(f"OAuth client '{client_id}' is public and has no secret", client_id=client_id)
+    lineage.adopt(session, client, by)
     secret = _new_secret()
     client.secret_hash = crypto.digest(secret)
     return client, secret
@@ -97,9 +104,9 @@ def delete(session: Session, client_id: str) -> None:
     session.delete(client)
 
 
-def acting_users(session: Session, clients: Sequence[Client]) -> dict[int, str]:
-    """The names of the clients' acting users, by id."""
-    return airflow_compat.usernames(session, {row.user_id for row in clients if row.user_id is not None})
+def acting_users(session: Session, clients: Sequence[Client]) -> list[str | None]:
+    """The names of the clients' acting users, in order; None where there is none, or none any more."""
+    return keys_service.owner_names(session, clients)
 
 
 def _new_secret() -> str:
@@ -108,22 +115,21 @@ def _new_secret() -> str:
 
 def _changeable(session: Session, client_id: str, by: Principal) -> Client:
     client = get(session, client_id)
-    keys_service.require_within(by, client.scopes, None)
-    if client.user_id not in (None, by.user.id):
+    _require_within(by, client)
+    if client.account not in {None, by.account}:
         keys_service.require_others(by)
     return client
 
 
-def _acting_user_id(session: Session, name: str | None, by: Principal) -> int | None:
-    if name is None:
-        return None
-    if name == by.username:
-        return int(by.user.id)
-    keys_service.require_others(by)
-    found = airflow_compat.user_ids(session, [name])
-    if name not in found:
-        raise ValidationFailed.of("acting_user", message=f"there is no user {name!r}")
-    return found[name]
+def _require_within(by: Principal, client: Client) -> None:
+    """Tokens have no rate limits of their own: what is limited so makes no client."""
+    keys_service.require_within(by, keys_service.Asked(client.scopes, None, client.expires_at))
+    if by.credential is not None and by.credential.own_limits:
+        raise PermissionDenied("A key with rate limits of its own cannot make or change OAuth clients.")
+
+
+def _acting_account(session: Session, name: str | None, by: Principal) -> Account | None:
+    return None if name is None else keys_service.owner(session, name, by=by, field="acting_user")
 
 
 def _require_consistent(client: Client) -> None:
@@ -141,7 +147,7 @@ def _require_consistent(client: Client) -> None:
     if "client_credentials" in grants:
         if client.public:
             errors.append(FieldError.at(["grant_types"], "client_credentials is not for public clients"))
-        if client.user_id is None:
+        if client.account is None:
             errors.append(FieldError.at(["acting_user"], "client_credentials needs one"))
     if errors:
         raise ValidationFailed(errors)

@@ -7,13 +7,15 @@ token for the second time shows that it was stolen, from this or from the first 
 
 import hmac
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import crypto, db, settings
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.auth import keys, lineage
+from airflow_platform_plugin.auth.models import TOKEN
 from airflow_platform_plugin.auth.oauth.models import ACCESS, REFRESH, AuthorizationCode, Client, Token
 
 CODE_LIFETIME = timedelta(seconds=60)
@@ -28,12 +30,12 @@ class Granted(NamedTuple):
 
     Attributes:
         client: who may use it.
-        user_id: as whom it acts.
+        account: as whom it acts.
         scopes: what it is for.
     """
 
     client: Client
-    user_id: int
+    account: Account
     scopes: list[str]
 
 
@@ -45,7 +47,7 @@ def issue_code(
         AuthorizationCode(
             code_hash=crypto.digest(text),
             client_id=granted.client.client_id,
-            user_id=granted.user_id,
+            account=granted.account,
             redirect_uri=redirect_uri,
             scopes=granted.scopes,
             code_challenge=code_challenge,
@@ -65,6 +67,17 @@ def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCo
     return row if db.now() < row.expires_at else None
 
 
+def lifetime(kind: str, client: Client) -> timedelta:
+    """How long a new token of the client's counts: not longer than the client."""
+    given = settings.get()
+    usual = (
+        timedelta(seconds=given.oauth_access_token_seconds)
+        if kind == ACCESS
+        else timedelta(days=given.oauth_refresh_token_days)
+    )
+    return usual if client.expires_at is None else min(usual, client.expires_at - db.now())
+
+
 def issue(session: Session, text: str, granted: Granted, *, family: str) -> None:
     """Store what ``text``, a new token, stands for.
 
@@ -74,12 +87,7 @@ def issue(session: Session, text: str, granted: Granted, *, family: str) -> None
     parsed = keys.parse(text)
     if parsed is None:
         raise ValueError("not a token")
-    kind, given = _KINDS[parsed.prefix], settings.get()
-    lifetime = (
-        timedelta(seconds=given.oauth_access_token_seconds)
-        if kind == ACCESS
-        else timedelta(days=given.oauth_refresh_token_days)
-    )
+    kind = _KINDS[parsed.prefix]
     session.add(
         Token(
             id=parsed.id,
@@ -87,9 +95,9 @@ def issue(session: Session, text: str, granted: Granted, *, family: str) -> None
             secret_hash=crypto.digest(parsed.secret),
             family=family,
             client_id=granted.client.client_id,
-            user_id=granted.user_id,
+            account=granted.account,
             scopes=granted.scopes,
-            expires_at=db.now() + lifetime,
+            expires_at=db.now() + lifetime(kind, granted.client),
         )
     )
 
@@ -104,6 +112,13 @@ def find(session: Session, parsed: keys.KeyText) -> tuple[Token, Client] | None:
     if found is None or not same or found.Token.kind != _KINDS.get(parsed.prefix):
         return None
     return found.Token, found.Client
+
+
+def of_id(session: Session, token_id: str) -> tuple[Token, Client] | None:
+    """The access token of that id, dead or alive, and its client."""
+    wanted = select(Token, Client).join(Client, Client.client_id == Token.client_id)
+    found = session.execute(wanted.where(Token.id == token_id, Token.kind == ACCESS)).first()
+    return None if found is None else (found.Token, found.Client)
 
 
 def find_text(session: Session, text: str) -> Token | None:
@@ -140,6 +155,7 @@ def revoke(session: Session, token: Token) -> None:
         revoke_family(session, str(token.family))
     else:
         token.revoked_at = token.revoked_at or db.now()
+        lineage.revoke_below(session, [f"{TOKEN}:{token.id}"])
 
 
 def revoke_family(session: Session, family: str) -> None:
@@ -149,10 +165,18 @@ def revoke_family(session: Session, family: str) -> None:
     # The first may wait for a request that is refreshing; the second then sees what that one has made.
     session.execute(end)
     session.execute(end)
+    _revoke_below(session, Token.family == family)
+
+
+def _revoke_below(session: Session, which: Any) -> None:  # noqa: ANN401 - a condition
+    """Revoke the keys that were made with those access tokens."""
+    ids = session.scalars(select(Token.id).where(which, Token.kind == ACCESS))
+    lineage.revoke_below(session, [f"{TOKEN}:{token_id}" for token_id in ids])
 
 
 def delete_all(session: Session, client_id: str) -> None:
-    """Delete every code and token of a client's."""
+    """Delete every code and token of a client's, and revoke the keys that were made with them."""
+    _revoke_below(session, Token.client_id == client_id)
     for model in (Token, AuthorizationCode):
         session.execute(
             delete(model).where(model.client_id == client_id).execution_options(synchronize_session=False)

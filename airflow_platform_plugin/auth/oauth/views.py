@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, request
 
 from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.auth import refusals
 from airflow_platform_plugin.auth.oauth import consent, server
 from airflow_platform_plugin.auth.oauth.server import Server
 from airflow_platform_plugin.endpoint import public_error
 
+# What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
+_WRONG = ("invalid_client", "invalid_grant")
 View = Callable[..., Response]
 
 # Under Airflow's protection against forged forms.
@@ -112,7 +115,7 @@ def _program(view: View) -> View:
         try:
             with db.transaction() as session:
                 # An error that authlib answers is committed: a stolen code or token has revoked others.
-                return view(Server(session, request.form))
+                return _noted(view(Server(session, request.form)))
         except OAuth2Error as error:
             status, body, headers = error()
             return _json(body, status, dict(headers))
@@ -124,6 +127,14 @@ def _program(view: View) -> View:
             return _json({"error": name, "error_description": public.message}, public.status)
 
     return for_program
+
+
+def _noted(response: Response) -> Response:
+    """The answer; if it refuses a client, the log knows."""
+    if (response.get_json(silent=True) or {}).get("error") in _WRONG:
+        basic = request.authorization.username if request.authorization else None
+        refusals.note_client(basic or request.form.get("client_id", ""))
+    return response
 
 
 def _json(body: Any, status: int, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
@@ -159,9 +170,9 @@ def metadata() -> Response:
     """Tell clients where everything is (RFC 8414)."""
     return jsonify(
         server.metadata(
-            authorize=url_for("platform_oauth_pages.ask", _external=True),
-            token=url_for("platform_oauth.token", _external=True),
-            revoke=url_for("platform_oauth.revoke", _external=True),
-            introspect=url_for("platform_oauth.introspect", _external=True),
+            authorize=server.url_of("platform_oauth_pages.ask"),
+            token=server.url_of("platform_oauth.token"),
+            revoke=server.url_of("platform_oauth.revoke"),
+            introspect=server.url_of("platform_oauth.introspect"),
         )
     )

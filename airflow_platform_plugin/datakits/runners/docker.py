@@ -22,6 +22,7 @@ from airflow_platform_plugin.datakits.runners.contract import (
     last_line,
 )
 from airflow_platform_plugin.datakits.runners.runner import Runner
+from airflow_platform_plugin.names import DEFAULT_NAMESPACE
 
 _FOLDER, _FILE = "datakit", "result.json"
 _RESULT = f"/{_FOLDER}/{_FILE}"
@@ -111,7 +112,7 @@ def _container(job: Job) -> _Container:
         image=job.spec.manifest.image,
         docker_url=chosen.docker_url,
         docker_conn_id=chosen.docker_connection,
-        network_mode=chosen.docker_network,
+        network_mode=chosen.docker_network or _network(job),
         environment=job.environment | {RESULT_FILE: _RESULT},
         private_environment=job.private,
         labels=_whose(job) | {"datakit.try_number": job.environment["DATAKIT_TRY_NUMBER"]},
@@ -123,6 +124,15 @@ def _container(job: Job) -> _Container:
         mount_tmp_dir=False,
         auto_remove="never",  # not before the result is read
     )
+
+
+def _network(job: Job) -> str | None:
+    """The network where the operator names none.
+
+    From the engine's own a tenant's image would reach what the engine's host does: Airflow's database, and a
+    cloud's metadata with the host's credentials.
+    """
+    return None if job.spec.namespace == DEFAULT_NAMESPACE else "none"
 
 
 def _whose(job: Job) -> dict[str, str]:

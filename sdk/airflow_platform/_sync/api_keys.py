@@ -40,7 +40,7 @@ class ApiKeys(Resource):
             scopes: Such as ``["dags:read"]``; by default all that the caller may.
             allowed_dags: ``{"dag_ids": ["sales_*"], "tags": ["sales"]}``; by default every DAG.
             allowed_networks: Such as ``["10.0.0.0/8"]``; by default it is good from everywhere.
-            expires_at: When it ends, with a zone; by default never.
+            expires_at: When it ends, with a zone; by default when the key or token of this client does.
             tenant_id: For which tenant it is.
         """
         body = {

@@ -18,6 +18,7 @@ class ApiKey(Model):
     key: str | None = Field(default=None, repr=False)
     created_at: Moment | None = None
     created_by: str | None = None
+    parent: str | None = None
     expires_at: Moment | None = None
     last_used_at: Moment | None = None
     previous_expires_at: Moment | None = None

@@ -18,3 +18,5 @@ class OAuthClient(Model):
     client_secret: str | None = Field(default=None, repr=False)
     created_at: Moment | None = None
     created_by: str | None = None
+    parent: str | None = None
+    expires_at: Moment | None = None

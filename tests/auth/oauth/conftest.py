@@ -87,6 +87,7 @@ def get(app: Any, forget: Callable[[], None]) -> Callable[..., int]:
 @pytest.fixture
 def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
     """The code of a user who has agreed."""
+    from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth import keys
     from airflow_platform_plugin.auth.oauth import tokens
     from airflow_platform_plugin.auth.oauth.models import Client
@@ -94,7 +95,9 @@ def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
     def make(client: Registered, user: str = "admin", challenge: str | None = CHALLENGE) -> str:
         code = f"code-{keys.generate()}"
         row = session.get(Client, client.client_id)
-        granted = tokens.Granted(row, user_id(user), ["dags:read", "pools:write"])
+        granted = tokens.Granted(
+            row, airflow_compat.account(session, user_id(user)), ["dags:read", "pools:write"]
+        )
         tokens.issue_code(session, code, granted, redirect_uri=REDIRECT, code_challenge=challenge)
         session.flush()
         return code

@@ -27,6 +27,7 @@ class Registered(NamedTuple):
 
 def register(session: Any, user_id: int, **fields: Any) -> Registered:
     """Make a client of the administrator's; everything that is not given is as an app has it."""
+    from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth.oauth import service
     from airflow_platform_plugin.principal import Principal
 
@@ -37,6 +38,8 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
         "grant_types": ["authorization_code", "refresh_token"],
         "scopes": ["dags:read", "pools:write"],
     }
-    by = Principal("admin", SimpleNamespace(id=user_id))
+    found = airflow_compat.account(session, user_id)
+    user = SimpleNamespace(id=found.id, username=found.name, created_on=found.created_on)
+    by = Principal("admin", user)
     client, secret = service.create(session, given | fields, by=by)
     return Registered(str(client.client_id), secret)

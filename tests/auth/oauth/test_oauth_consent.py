@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from airflow_platform_plugin import db
+from airflow_platform_plugin.auth.oauth import server
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode
 
 URL = "/oauth/authorize"
@@ -293,6 +294,44 @@ def test_a_failure_inside_is_a_page_too(browser: Any, monkeypatch: pytest.Monkey
     assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
     assert "does not answer" in answer.get_data(as_text=True)
     assert "example.com" not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "redirect_uri",
+    [
+        "http://127.0.0.1:99999/callback",
+        "http://127.0.0.1:65536/callback",
+        "http://127.0.0.1:0/callback",
+        "http://[::1/callback",
+        "http://[::1]:99999/callback",
+        "http://[::gg]/callback",
+        "http://127.0.0.1:\u0661/callback",
+        "http://127.0.0.1:8000/" + "a" * 3000,
+    ],
+)
+def test_a_redirect_uri_that_is_none_is_refused(
+    browser: Any, cli: str, request_of: Callable[..., Any], redirect_uri: str
+) -> None:
+    """As a request that does not fit, on a page, and nobody is sent there."""
+    answer = browser.get(URL, query_string=request_of(cli, redirect_uri=redirect_uri) | PKCE)
+    assert (answer.status_code, "Location" in answer.headers) == (400, False)
+
+
+def test_the_servers_name_is_the_operators_and_not_the_requests(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes another Host into a request learns nothing else, and no cache learns it from them."""
+    monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "https://airflow.example.com/airflow/")
+    path = "/.well-known/oauth-authorization-server"
+    for base in ("http://evil.example/airflow", "http://10.0.0.1:8080"):
+        told = app.test_client().get(path, base_url=base).get_json()
+        assert told["issuer"] == "https://airflow.example.com/airflow"
+        for name in ("authorization", "token", "revocation", "introspection"):
+            assert told[f"{name}_endpoint"].startswith("https://airflow.example.com/airflow/oauth/")
+        with app.test_request_context(base_url=base):
+            assert server.Issuer().get_issuer() == told["issuer"]
+    monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "http://localhost:8080")
+    assert app.test_client().get(path, base_url="http://10.0.0.1").get_json()["issuer"] == "http://10.0.0.1"
 
 
 @pytest.mark.parametrize("base", ["https://airflow.example.com", "http://airflow:8080"])

@@ -1,32 +1,194 @@
-"""The runner ``process`` alone: what is left of a task that was killed."""
+"""The runner ``process`` alone: what is left of a task that was killed, and how much it reads."""
 
 import subprocess
 import sys
+import textwrap
 import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
-RUN = """
-from types import SimpleNamespace
 from airflow_platform_plugin.datakits.runners.contract import Job
 from airflow_platform_plugin.datakits.runners.process import ProcessRunner
+
+RUN = """
+import sys
+from types import SimpleNamespace
+from airflow_platform_plugin.datakits.runners import process
+from airflow_platform_plugin.datakits.runners.contract import Job
+process.GRACE = 1
 spec = SimpleNamespace(manifest=SimpleNamespace(image="registry.localhost/kit:1.0.0"))
-ProcessRunner().run(Job(spec, {}, {"DATAKIT_CONFIGURATION": '{"mode": "sleep"}'}), None)
+process.ProcessRunner().run(Job(spec, {}, {}), None)
 """
+# Each writes the ids of its processes before it waits for ever.
+WAIT = """
+    def note(name):
+        path = os.path.join(os.environ["KIT_NOTES"], name)
+        with open(path + ".new", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(path + ".new", path)
+
+    def wait(name):
+        note(name)
+        while True:
+            time.sleep(60)
+"""
+KITS = {
+    "ordinary": """
+        wait("kit")
+    """,
+    "deaf": """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        wait("kit")
+    """,
+    "deaf family": """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    wait("far")
+                wait("session")
+            wait("child")
+        wait("kit")
+    """,
+}
+MEMBERS = {"ordinary": ["kit"], "deaf": ["kit"], "deaf family": ["kit", "child", "session", "far"]}
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="Only Linux tells a process that its parent is gone."
+)
 
 
-@pytest.mark.usefixtures("process_place")
-@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux tells a process that its parent is gone.")
-def test_a_kit_ends_with_a_task_that_is_killed_without_a_word() -> None:
-    """As by a worker that is out of memory: nobody is left to end the kit."""
-    task = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], stdout=subprocess.DEVNULL)
-    kits: list[psutil.Process] = []
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Install a kit of that code beside Airflow; returns the folder of its notes."""
+
+    def make(code: str) -> Path:
+        folder, notes = tmp_path / "site", tmp_path / "notes"
+        metadata = folder / "one_kit-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        notes.mkdir()
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: one-kit\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text("[airflow_platform.datakits]\nkit = one_kit:main\n")
+        body = textwrap.indent(textwrap.dedent(WAIT) + textwrap.dedent(code), "    ")
+        (folder / "one_kit.py").write_text(f"import os, signal, sys, time\ndef main():\n{body}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.setenv("PYTHONPATH", str(folder))
+        monkeypatch.setenv("KIT_NOTES", str(notes))
+        return notes
+
+    return make
+
+
+def until(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 120
-    while not any("sleep" in kit.name() for kit in kits):
+    while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.1)
-        kits = psutil.Process(task.pid).children(recursive=True)
-    task.kill()
+        time.sleep(0.05)
+
+
+def processes(notes: Path, names: list[str]) -> list[psutil.Process]:
+    until(lambda: all((notes / name).exists() for name in names))
+    return [psutil.Process(int((notes / name).read_text())) for name in names]
+
+
+@linux
+@pytest.mark.parametrize("kind", KITS)
+@pytest.mark.parametrize("how", ["killed", "ended"])
+def test_a_kit_ends_with_its_task_and_with_all_that_it_has_started(
+    install: Callable[[str], Path], kind: str, how: str
+) -> None:
+    """Also one that does not listen, and what has left its session; also if nobody is left to end it."""
+    notes = install(KITS[kind])
+    if how == "ended":
+        code = RUN.rpartition("process.ProcessRunner()")[0] + textwrap.dedent("""
+            import signal
+            runner = process.ProcessRunner()
+            signal.signal(signal.SIGTERM, lambda *_: runner.kill())
+            runner.run(Job(spec, {}, {}), None)
+        """)
+    else:
+        code = RUN
+    task = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.DEVNULL)
+    left = processes(notes, MEMBERS[kind])
+    if how == "ended":
+        task.terminate()
+    else:
+        task.kill()
     task.wait()
-    assert psutil.wait_procs(kits, timeout=60)[1] == []
+    assert psutil.wait_procs(left, timeout=60)[1] == []
+
+
+@linux
+def test_a_kit_ends_with_the_process_that_watches_it(install: Callable[[str], Path]) -> None:
+    """As where the machine is out of memory: then it is Linux itself that ends the kit."""
+    notes = install(KITS["deaf"])
+    task = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], stdout=subprocess.DEVNULL)
+    (kit,) = processes(notes, ["kit"])
+    parent = kit.parent()
+    assert parent is not None
+    assert parent.pid != task.pid
+    parent.kill()
+    assert psutil.wait_procs([kit], timeout=60)[1] == []
+    task.wait(60)
+
+
+def run() -> Any:
+    spec: Any = SimpleNamespace(manifest=SimpleNamespace(image="registry.localhost/kit:1.0.0"))
+    return ProcessRunner().run(Job(spec, {}, {}), None)
+
+
+@linux
+def test_what_a_kit_leaves_running_ends_with_it(install: Callable[[str], Path]) -> None:
+    """As in a container: its end is the end of all, and the task does not wait for the rest."""
+    notes = install("""
+        if os.fork() == 0:
+            os.setsid()
+            wait("daemon")
+        while not os.path.exists(os.path.join(os.environ["KIT_NOTES"], "daemon")):
+            time.sleep(0.01)
+        return 7
+    """)
+    assert run().status == 7
+    (left,) = [int((notes / "daemon").read_text())]
+    until(lambda: not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("return 0", 0),
+        ("return 65", 65),
+        ("sys.exit('no')", 1),
+        ("raise ValueError('no')", 1),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137),
+        ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 143),
+    ],
+)
+def test_a_kits_end_is_told_as_a_shell_has_it(install: Callable[[str], Path], code: str, status: int) -> None:
+    install(f"    {code}")
+    assert run().status == status
+
+
+def test_one_line_is_not_kept_whole(install: Callable[[str], Path], printed: list[str]) -> None:
+    """A kit may print a file; the log has the beginning, without half a secret at its end."""
+    from airflow_platform_plugin import airflow_compat
+
+    secret = "hunter2" * 10
+    airflow_compat.mask_secrets([secret])
+    install(f"""
+        sys.stdout.write("x" * {64 * 1024 - 30} + {secret!r} + "y" * 50_000_000)
+        print()
+        print("the end")
+    """)
+    before = psutil.Process().memory_info().rss
+    done = run()
+    assert done.note == "Its last line: the end"
+    long = next(line for line in printed if line.startswith("xxx"))
+    assert len(long) < 66_000
+    assert "hunter2" not in long
+    assert psutil.Process().memory_info().rss - before < 20 * 1024 * 1024

@@ -1,0 +1,137 @@
+"""Any other database, by Airflow's hook or SQLAlchemy: for the operator alone.
+
+Nothing is known of whether such a driver takes several statements. So the text that goes there is the one
+that the guard has made from what it understood, and the transaction is undone.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from airflow.exceptions import AirflowException
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection as DatabaseConnection
+from sqlalchemy.engine import Engine as DatabaseEngine
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from airflow_platform_plugin.analytics.engines.base import (
+    Engine,
+    Limits,
+    Parameters,
+    Refused,
+    Source,
+    Style,
+    Unreachable,
+    Unsupported,
+    bind,
+)
+from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.values import Column, Value
+from airflow_platform_plugin.connections import dialects, trial
+
+# sqlglot's names, where SQLAlchemy's differ.
+_SQLGLOT = {
+    "postgresql": "postgres",
+    "cockroachdb": "postgres",
+    "mssql": "tsql",
+    "awsathena": "athena",
+    "mariadb": "mysql",
+}
+_READ_ONLY = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+    "oracle": "SET TRANSACTION READ ONLY",
+}
+
+
+class Other(Engine):
+    """A query through SQLAlchemy."""
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        super().__init__(source, limits)
+        self._engine = self._make_engine()
+        self.dialect = _sqlglot_dialect(self._engine.dialect.name)
+        self._session: DatabaseConnection | None = None
+        self._result: Any = None  # SQLAlchemy's
+
+    def open(self) -> None:
+        """Do as ``Engine`` says."""
+        try:
+            session = self._engine.connect()
+            if self._engine.dialect.name in _READ_ONLY:
+                session.exec_driver_sql(_READ_ONLY[self._engine.dialect.name])
+        except (SQLAlchemyError, OSError) as error:
+            raise Unreachable(str(getattr(error, "orig", error))) from error
+        self._session = session
+
+    def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
+        """Do as ``Engine`` says."""
+        if self._session is None:
+            raise RuntimeError("The engine is not open.")
+        bound = bind(statement, parameters, Style(lambda name: f":{name}", _escaped, regenerated=True))
+        sql = bound.sql if statement.names else _escaped(bound.sql)
+        streamed = self._session.execution_options(stream_results=True)
+        try:
+            self._result = streamed.execute(text(sql), bound.values)
+            described = self._result.cursor.description or ()
+        except DBAPIError as error:
+            raise Refused(str(error.orig)) from error
+        return [Column(str(column[0]), _type_name(column[1])) for column in described]
+
+    def rows(self) -> Iterator[Sequence[Value]]:
+        """Do as ``Engine`` says."""
+        try:
+            while (row := self._result.fetchone()) is not None:
+                yield tuple(row)
+        except DBAPIError as error:
+            raise Refused(str(error.orig)) from error
+
+    def cancel(self) -> None:
+        """Do as ``Engine`` says; closing is what every driver has, where it has nothing better."""
+        if self._session is None:
+            return
+        with suppress(Exception):
+            driver: Any = self._session.connection.connection
+            stop = next((s for s in ("cancel", "interrupt") if callable(getattr(driver, s, None))), "close")
+            getattr(driver, stop)()
+
+    def close(self) -> None:
+        """Do as ``Engine`` says."""
+        with suppress(Exception):
+            if self._session is not None:
+                self._session.close()
+        self._engine.dispose()
+
+    def _make_engine(self) -> DatabaseEngine:
+        options: dict[str, Any] = {"poolclass": NullPool, **dialects.options(self.connection)}
+        try:
+            # Not Connection.get_hook(), whose hook looks the connection's name up again.
+            hook = trial.hook_of(self.connection)
+            if isinstance(hook, DbApiHook):
+                engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
+                return engine
+            if hook is None:
+                return create_engine(dialects.url(self.connection), **options)
+        except (AirflowException, ArgumentError, NoSuchModuleError, NotImplementedError, ImportError):
+            pass
+        raise Unsupported("it is not a connection for SQL")
+
+
+def _sqlglot_dialect(name: str) -> str | None:
+    from sqlglot.dialects.dialect import Dialect
+
+    name = _SQLGLOT.get(name, name)
+    return name if Dialect.get(name) else None
+
+
+def _escaped(sql: str) -> str:
+    """Text as ``text()`` takes it: a colon that starts no placeholder is escaped."""
+    return sql.replace(":", "\\:")
+
+
+def _type_name(code: object) -> str | None:
+    return code.lower() if isinstance(code, str) else None

@@ -1,0 +1,326 @@
+"""A credential belongs to one account: not to whoever is given its id, or its name, later."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from calls import client
+from sqlalchemy import delete, select, text, update
+
+from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin.auth import credentials, follow, keys, service
+from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.auth.oauth import service as clients
+from airflow_platform_plugin.auth.oauth import tokens
+from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Client, Token
+from airflow_platform_plugin.principal import Principal
+
+STOCK = "/api/v1/pools"
+KEYS = "/api/v1/platform/api-keys"
+Call = Callable[..., Any]
+
+
+class Someone:
+    """A user outside of any test's transaction, and what programs of theirs hold."""
+
+    def __init__(self, app: Any, name: str, role: str = "Op", user_id: int | None = None) -> None:
+        self.app, self.name = app, name
+        with app.app_context():
+            manager = app.appbuilder.sm
+            made = manager.add_user(name, "S", "O", f"{name}@example.com", manager.find_role(role), "x")
+            self.id = made.id
+        if user_id is not None and user_id != self.id:
+            self._take(user_id)
+
+    def _take(self, user_id: int) -> None:
+        """Get the id that somebody had: SQLite gives it out by itself, other databases after a reset."""
+        own = {"old": self.id, "new": user_id}
+        with db.transaction() as session:
+            session.execute(text("UPDATE ab_user_role SET user_id = NULL WHERE user_id = :old"), own)
+            session.execute(text("UPDATE ab_user SET id = :new WHERE id = :old"), own)
+            session.execute(text("UPDATE ab_user_role SET user_id = :new WHERE user_id IS NULL"), own)
+        self.id = user_id
+
+    def key(self, **limits: Any) -> str:
+        """A new key of theirs."""
+        with db.transaction() as session:
+            return service.create(session, name="k", user_id=self.id, **limits)[1]
+
+    def token(self, kind: str = keys.ACCESS_TOKEN) -> str:
+        """A new token of theirs."""
+        made = str(keys.generate(kind))
+        with db.transaction() as session:
+            account = airflow_compat.account(session, self.id)
+            assert account is not None
+            granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["pools:read"])
+            tokens.issue(session, made, granted, family="f")
+        return made
+
+    def delete(self) -> None:
+        """As Airflow's own API does, and its pages."""
+        with self.app.app_context():
+            manager = self.app.appbuilder.sm
+            user = manager.find_user(self.name)
+            user.roles = []
+            manager.get_session.delete(user)
+            manager.get_session.commit()
+
+    def delete_by_api(self) -> None:
+        """By another's request."""
+        boss = Someone(self.app, "the-boss", role="Admin")
+        answer = client(self.app, {"X-API-Key": boss.key()})("DELETE", f"/auth/fab/v1/users/{self.name}")
+        assert answer.status == 204
+        boss.delete_with_sql()
+
+    def delete_with_sql(self) -> None:
+        """Past Airflow, so that no hook of ours sees it."""
+        with db.transaction() as session:
+            session.execute(text("DELETE FROM ab_user_role WHERE user_id = :id"), {"id": self.id})
+            session.execute(text("DELETE FROM ab_user WHERE id = :id"), {"id": self.id})
+
+
+@pytest.fixture
+def someone(app: Any) -> Iterator[Callable[..., Someone]]:
+    made: list[Someone] = []
+
+    def make(name: str, **options: Any) -> Someone:
+        made.append(Someone(app, name, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.delete_with_sql()
+    credentials.forget()
+    with db.transaction() as session:
+        for model in (ApiKey, Token, AuthorizationCode):
+            session.execute(delete(model))
+        session.execute(delete(Client).where(Client.client_id != "airflow-cli"))
+
+
+def status(app: Any, shown: str, path: str = STOCK) -> int:
+    credentials.forget()
+    return int(client(app, {"Authorization": f"Bearer {shown}"})("GET", path).status)
+
+
+# --- whoever comes after ---
+
+
+@pytest.mark.parametrize("way", ["delete", "delete_by_api", "delete_with_sql"])
+@pytest.mark.parametrize("name", ["successor", "leaver"])
+def test_whoever_gets_a_deleted_users_id_gets_none_of_their_credentials(
+    app: Any, someone: Callable[..., Someone], way: str, name: str
+) -> None:
+    """Neither a key nor a token, whatever the next user is called and may, and however the first one went."""
+    former = someone("leaver")
+    shown = [former.key(), former.token()]
+    assert [status(app, each) for each in shown] == [200, 200]
+    getattr(former, way)()
+    assert [status(app, each) for each in shown] == [401, 401]
+    successor = someone(name, role="Admin", user_id=former.id)
+    assert successor.id == former.id
+    assert [status(app, each) for each in shown] == [401, 401]
+    assert status(app, successor.key()) == 200
+
+
+def test_a_worker_that_remembers_a_key_notices_at_once_whose_id_it_is_now(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    """What is remembered for a second is the credential; its user is looked at in each request."""
+    former = someone("leaver")
+    request = client(app, {"X-API-Key": former.key()})
+    assert request("GET", STOCK).status == 200
+    former.delete_with_sql()
+    someone("successor", role="Admin", user_id=former.id)
+    assert request("GET", STOCK).status == 401
+
+
+def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    former = someone("leaver")
+    refresh = former.token(keys.REFRESH_TOKEN)
+    with db.transaction() as session:
+        account = airflow_compat.account(session, former.id)
+        assert account is not None
+        fields = {"name": "s", "public": False, "redirect_uris": [], "grant_types": ["client_credentials"]}
+        by = Principal("leaver", airflow_compat.user_model()(id=1, username="leaver"))
+        by.user.created_on = account.created_on
+        by.user.id = account.id
+        service_client, secret = clients.create(
+            session, fields | {"scopes": ["pools:read"], "acting_user": "leaver"}, by=by
+        )
+        acting = (str(service_client.client_id), str(secret))
+        cli = session.get(Client, "airflow-cli")
+        granted = tokens.Granted(cli, account, ["pools:read"])
+        challenge = "x" * 43
+        tokens.issue_code(session, "the-code", granted, redirect_uri=None, code_challenge=challenge)
+    former.delete_with_sql()
+    someone("successor", role="Admin", user_id=former.id)
+
+    def post(auth: tuple[str, str] | None = None, **form: str) -> tuple[int, str]:
+        answer = app.test_client().post("/oauth/token", data=form, auth=auth)
+        return answer.status_code, answer.get_json()["error"]
+
+    assert post(grant_type="refresh_token", refresh_token=refresh, client_id="airflow-cli")[0] == 400
+    assert post(grant_type="client_credentials", auth=acting) == (400, "unauthorized_client")
+    redeemed = post(
+        grant_type="authorization_code", code="the-code", client_id="airflow-cli", code_verifier="y" * 43
+    )
+    assert redeemed[0] == 400
+
+
+def test_nobody_sees_or_changes_the_keys_of_who_had_their_id(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    """A list shows no owner for them, rather than the new one."""
+    former = someone("leaver")
+    left = keys.parse(former.key())
+    assert left is not None
+    former.delete_with_sql()
+    successor = someone("successor", role="Viewer", user_id=former.id)
+    request = client(app, {"X-API-Key": successor.key()})
+    assert request("GET", KEYS).json["total_entries"] == 1
+    path = f"{KEYS}/{left.id}"
+    assert [request("GET", path).status, request("POST", f"{path}/rotate", json={}).status] == [404, 404]
+    admin = someone("another-admin", role="Admin")
+    shown = client(app, {"X-API-Key": admin.key()})("GET", path)
+    assert (shown.status, shown.json["owner"]) == (200, None)
+
+
+# --- those who stay ---
+
+
+def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[..., Someone]) -> None:
+    renamed = someone("before")
+    shown = [renamed.key(), renamed.token()]
+    admin = client(app, {"X-API-Key": someone("boss", role="Admin").key()})
+    person = {"first_name": "S", "last_name": "O", "email": "before@example.com", "roles": [{"name": "Op"}]}
+    answer = admin("PATCH", "/auth/fab/v1/users/before", json=person | {"username": "after"})
+    assert answer.status == 200
+    assert [status(app, each) for each in shown] == [200, 200]
+    assert [status(app, each) for each in shown] == [200, 200]
+    listed = client(app, {"X-API-Key": shown[0]})("GET", KEYS).json
+    assert [key["owner"] for key in listed["api_keys"]] == ["after"]
+
+
+@pytest.mark.parametrize(("created_on", "expected"), [(None, 200), (datetime(2020, 1, 1), 401)])  # noqa: DTZ001 - Airflow's are naive
+def test_without_a_moment_of_creation_the_name_must_agree(
+    app: Any, someone: Callable[..., Someone], created_on: datetime | None, expected: int
+) -> None:
+    user = airflow_compat.user_model()
+    old = someone("old")
+    with db.transaction() as session:
+        session.execute(update(user).where(user.id == old.id).values(created_on=None))
+    shown = old.key()
+    assert status(app, shown) == 200
+    with db.transaction() as session:
+        session.execute(update(user).where(user.id == old.id).values(created_on=created_on))
+    assert status(app, shown) == expected
+    with db.transaction() as session:
+        session.execute(update(user).where(user.id == old.id).values(created_on=None, username="other"))
+    assert status(app, shown) == 401
+
+
+# --- what a deletion leaves ---
+
+
+def test_a_deletion_ends_what_the_user_held_and_all_that_was_made_with_it(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    """In the same transaction: tokens are gone, keys revoked, in all generations and whoever they act as."""
+    admin, other = someone("boss", role="Admin"), someone("robot")
+    made = client(app, {"X-API-Key": admin.key()})("POST", KEYS, json={"name": "c", "owner": "robot"}).json
+    refresh = admin.token(keys.REFRESH_TOKEN)
+    assert status(app, made["key"]) == 200
+    admin.delete()
+    with db.transaction() as session:
+        assert session.get(ApiKey, made["id"]).revoked_at is not None
+        assert session.scalars(select(Token.id)).all() == []
+    assert status(app, made["key"]) == 401
+    assert status(app, refresh) == 401
+    assert status(app, other.key()) == 200
+
+
+def test_a_key_ends_with_the_maker_of_its_maker_also_where_no_hook_saw_the_deletion(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    admin = someone("boss", role="Admin")
+    someone("robot")
+    made = client(app, {"X-API-Key": admin.key()})("POST", KEYS, json={"name": "c", "owner": "robot"}).json
+    assert status(app, made["key"]) == 200
+    admin.delete_with_sql()
+    assert status(app, made["key"]) == 401
+
+
+def test_a_failure_of_ours_keeps_nobody_from_being_deleted_or_renamed(
+    app: Any, someone: Callable[..., Someone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is left behind does not count."""
+    from sqlalchemy.exc import OperationalError
+
+    def fail(*_: Any) -> None:
+        raise OperationalError("UPDATE", {}, Exception("no such table"))
+
+    monkeypatch.setattr(follow, "_end", fail)
+    leaver = someone("leaver")
+    shown = leaver.key()
+    leaver.delete()
+    assert status(app, shown) == 401
+    with db.transaction() as session:
+        assert airflow_compat.account(session, leaver.id) is None
+
+
+def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable[..., Someone]) -> None:
+    """``airflow users delete`` is a process without an API; the plugin is there all the same."""
+    import subprocess
+    import sys
+
+    leaver = someone("leaver")
+    shown = leaver.key()
+    parsed = keys.parse(shown)
+    assert parsed is not None
+    request = client(app, {"X-API-Key": shown})
+    assert request("GET", STOCK).status == 200
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "airflow", "users", "delete", "--username", "leaver"],
+        check=True,
+        capture_output=True,
+    )
+    assert request("GET", STOCK).status == 401  # at once, though this process remembers the key
+    with db.transaction() as session:
+        assert session.get(ApiKey, parsed.id).revoked_at is not None
+
+
+# --- what there was before ---
+
+
+def test_what_there_was_before_is_bound_by_the_migration(app: Any, someone: Callable[..., Someone]) -> None:
+    """To its user; what has none, or one who was made later than itself, ends."""
+    import importlib
+
+    migration = importlib.import_module(
+        "airflow_platform_plugin.migrations.versions.0011_credentials_of_accounts"
+    )
+    user = someone("here")
+    kept, orphan, elder = (keys.parse(user.key()) for _ in range(3))
+    assert kept is not None
+    assert orphan is not None
+    assert elder is not None
+    token = keys.parse(user.token())
+    assert token is not None
+    unbound = {"user_name": None, "user_created_on": None}
+    with db.transaction() as session:
+        session.execute(update(ApiKey).values(**unbound), execution_options={"synchronize_session": False})
+        session.execute(update(Token).values(**unbound), execution_options={"synchronize_session": False})
+        session.get(ApiKey, orphan.id).user_id = 987654
+        session.get(ApiKey, elder.id).created_at = db.now() - timedelta(days=3)
+        session.flush()
+        migration._fill(session.connection())
+    with db.transaction() as session:
+        rows = {row.id: row for row in session.scalars(select(ApiKey))}
+        assert rows[kept.id].account == airflow_compat.account(session, user.id)
+        assert rows[kept.id].revoked_at is None
+        assert rows[orphan.id].revoked_at is not None
+        assert rows[elder.id].revoked_at is not None
+        assert session.get(Token, token.id).account == rows[kept.id].account

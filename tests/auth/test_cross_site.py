@@ -1,0 +1,95 @@
+"""Pages of other sites, and what they cannot do with a browser's session."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from forms import log_in
+
+# They take no body, or none that a browser would ask leave for; nothing of these names exists.
+POSTS = [
+    ("POST", "/api/v1/datakits/deployments/none/pause"),
+    ("POST", "/api/v1/datakits/deployments/none/retire"),
+    ("POST", "/api/v1/platform/oauth-clients/none/rotate-secret"),
+    ("POST", "/api/v1/platform/backfills/none/cancel"),
+    ("DELETE", "/api/v1/platform/api-keys/none"),
+    ("POST", "/api/v1/platform/connections/none/test"),
+    ("POST", "/api/v1/dags/none/dagRuns"),
+    ("PUT", "/api/v1/parseDagFile/none"),
+    ("POST", "/auth/fab/v1/roles"),
+]
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "://localhost"},
+    {"Origin": "http://localhost@evil.example"},
+    {"Origin": "https://evil.example", "X-Forwarded-Host": ""},
+    {"Origin": "http://localhost:9999"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://other.localhost", "Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "http://["},
+]
+OWN = [
+    {},
+    {"Origin": "http://localhost"},
+    {"Origin": "http://localhost:80"},
+    {"Origin": "http://LOCALHOST", "Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "none"},
+    {"Origin": "https://airflow.example", "X-Forwarded-Host": "airflow.example"},
+    {"Origin": "https://airflow.example", "X-Forwarded-Host": "Airflow.example:443, 10.0.0.1"},
+    {"Origin": "http://localhost:8443", "X-Forwarded-Port": "8443"},
+    {"Origin": "http://localhost:8080"},  # [webserver] base_url
+    {"Origin": "https://anything.example", "Sec-Fetch-Site": "same-origin"},
+]
+
+
+@pytest.fixture(scope="module")
+def browser(app: Any) -> Any:
+    """A client that is logged in as an administrator."""
+    return log_in(app, "admin")
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_another_sites_page_changes_nothing(browser: Any, headers: dict[str, str]) -> None:
+    """Whatever its form's type, on our endpoints and stock ones."""
+    for method, path in POSTS:
+        for kind in (None, "application/x-www-form-urlencoded", "text/plain", "application/json"):
+            answer = browser.open(path, method=method, headers=headers, content_type=kind)
+            assert answer.status_code == 403, path
+            assert answer.json["error"]["message"].startswith("A page of another site")
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+def test_ones_own_page_goes_on(browser: Any, headers: dict[str, str]) -> None:
+    """Also behind a proxy."""
+    for method, path in POSTS[:5]:
+        assert browser.open(path, method=method, headers=headers).status_code == 404, path
+
+
+def test_another_sites_page_may_look(browser: Any) -> None:
+    """It does not see the answer."""
+    assert browser.get("/api/v1/datakits", headers={"Origin": "https://evil.example"}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+def test_keys_and_tokens_come_from_anywhere(
+    app: Any, make_key: Callable[[str], str], headers: dict[str, str], header: str
+) -> None:
+    """No page can make a browser send them without leave; also with cookies."""
+    key = make_key("admin")
+    client = app.test_client()
+    client.set_cookie("session", "something")
+    shown = {header: key if header == "X-API-Key" else f"Bearer {key}"}
+    for method, path in POSTS[:5]:
+        assert client.open(path, method=method, headers=headers | shown).status_code == 404, path
+
+
+def test_whoever_is_nobody_is_asked_to_authenticate(app: Any) -> None:
+    method, path = POSTS[0]
+    answer = app.test_client().open(path, method=method, headers=FOREIGN[0])
+    assert answer.status_code == 401

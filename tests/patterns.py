@@ -1,0 +1,305 @@
+"""Every regular expression of the product, found in its sources, and texts that would make it slow.
+
+A pattern is found where it is compiled, or where a function of ``re`` is given one. It is tried with texts
+that are made from its own letters: a start, a part that comes again and again, and an end that does not fit.
+That is how patterns become slow: each of many beginnings is tried up to the end.
+"""
+
+import ast
+import contextlib
+import heapq
+import importlib
+import itertools
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import airflow_platform
+import airflow_platform_cli
+from marshmallow.validate import Regexp
+
+import airflow_platform_plugin
+from airflow_platform_plugin import quantities, rates, strict_json
+from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth.oauth import redirects
+from airflow_platform_plugin.connections import formats, hosts, outcomes, usage
+from airflow_platform_plugin.datakits import manifest, schedules
+
+ROOTS = {
+    package.__name__: Path(str(package.__file__)).parent
+    for package in (airflow_platform_plugin, airflow_platform, airflow_platform_cli)
+}
+METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer"}
+_STAGES = (
+    12,
+    18,
+    24,
+    32,
+    100,
+    1000,
+)  # how often a part comes again; of exponential patterns a few are enough
+_SUSPICIOUS = 0.005  # seconds at such a length, where a linear pattern needs a hundredth
+_LONG = 5_000  # characters
+_NOTHING = 0.02  # seconds for four times as many, of which nobody need know how they grow
+_HOPELESS = 0.1  # seconds for the long text itself
+_MOST_GROWTH = 8  # four times as many take four times as long, or sixteen times where the time is quadratic
+_ENDS = ("!", "\n")
+_ALWAYS = "a1 .-_/:@,=\n"
+_MOST_LETTERS, _MOST_WORDS, _MOST_STARTS = 18, 60, 3
+_CANDIDATES = 3
+
+Run = Callable[[str], object]
+Attack = Callable[[int], str]
+
+
+class Pattern(NamedTuple):
+    """A use of a regular expression: where, and what is done with a text there."""
+
+    where: str
+    source: str
+    run: Run
+
+
+class Unclear(NamedTuple):
+    """A use whose pattern is made while the program runs; the table of parsers has a way to call it."""
+
+    where: str
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the product, without the half of the SDK that is generated, and migrations."""
+    for package, root in ROOTS.items():
+        for path in sorted(root.rglob("*.py")):
+            inner = path.relative_to(root).with_suffix("").parts
+            if "_sync" in inner or "versions" in inner:
+                continue
+            name = ".".join([package, *(part for part in inner if part != "__init__")])
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def found() -> Iterator[Pattern | Unclear]:
+    """Every use of a regular expression."""
+    for name, tree in sources():
+        for node, owner in _calls(tree, ()):
+            kind = _kind(node)
+            if kind is None or not node.args:
+                continue
+            where, module = f"{name}:{'.'.join(owner)}", importlib.import_module(name)
+            compiled = list(_patterns(node, owner, module))
+            if not compiled:
+                yield Unclear(where)
+            for number, pattern in enumerate(compiled):
+                for method in _methods(kind, owner, tree):
+                    nth = f" {number}" if len(compiled) > 1 else ""
+                    yield Pattern(f"{where}{nth} {method}", pattern.pattern, _run(pattern, method))
+
+
+def _calls(node: ast.AST, owner: tuple[str, ...]) -> Iterator[tuple[ast.Call, tuple[str, ...]]]:
+    for child in ast.iter_child_nodes(node):
+        below = owner
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            below = (*owner, child.name)
+        elif isinstance(child, (ast.Assign, ast.AnnAssign)) and not owner:
+            target = child.targets[0] if isinstance(child, ast.Assign) else child.target
+            below = (ast.unparse(target),)
+        if isinstance(child, ast.Call):
+            yield child, below
+        yield from _calls(child, below)
+
+
+def _kind(node: ast.Call) -> str | None:
+    """``compile``, ``Regexp`` or the function of ``re`` that is called, if one is."""
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="re"), attr=attr) if attr in METHODS | {"compile"}:
+            return attr
+        case ast.Attribute(attr="Regexp") | ast.Name(id="Regexp"):
+            return "Regexp"
+    return None
+
+
+def _patterns(node: ast.Call, owner: tuple[str, ...], module: Any) -> Iterator[re.Pattern[str]]:
+    """What is compiled there, as far as the module itself says."""
+    named = vars(module).get(owner[0]) if len(owner) == 1 else None
+    for value in named.values() if isinstance(named, dict) else [named]:
+        if isinstance(value, (re.Pattern, Regexp)):
+            yield value.regex if isinstance(value, Regexp) else value
+    if named is None or (callable(named) and not isinstance(named, Regexp)):
+        flags = [
+            each
+            for each in [*node.args[1:], *(word.value for word in node.keywords)]
+            if "re." in ast.unparse(each)
+        ]
+        with contextlib.suppress(NameError):  # of a local variable
+            source = _evaluate(node.args[0], module)
+            yield re.compile(source, sum(_evaluate(each, module) for each in flags))
+
+
+def _evaluate(expression: ast.expr, module: Any) -> Any:
+    return eval(compile(ast.Expression(expression), "pattern", "eval"), vars(module))  # noqa: S307 - our own source
+
+
+def _methods(kind: str, owner: tuple[str, ...], tree: ast.Module) -> set[str]:
+    """What is done with the pattern: of a compiled one, what is called on its name."""
+    if kind in METHODS:
+        return {kind}
+    if kind == "Regexp":
+        return {"match"}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in METHODS
+        and owner
+        and isinstance(node.value, ast.Name)
+        and node.value.id == owner[0]
+    }
+    return used or {"search"}
+
+
+def _run(compiled: re.Pattern[str], method: str) -> Callable[[str], object]:
+    function = getattr(compiled, method)
+    if method in ("sub", "subn"):
+        return lambda text: function("", text)
+    if method == "finditer":
+        return lambda text: list(function(text))
+    run: Run = function
+    return run
+
+
+def attacks(source: str) -> Iterator[Attack]:
+    """Texts that may make a pattern slow, each with a part that comes so many times."""
+    plain = re.sub(r"\\[a-zA-Z]|[\\^$*+?(){}|\[\]]", "", source)
+    letters = [*dict.fromkeys(plain)][: _MOST_LETTERS - len(_ALWAYS)]
+    letters = list(dict.fromkeys([*letters, *_ALWAYS]))
+    words = list(dict.fromkeys(re.findall(r"[A-Za-z:/_.]{2,12}", source)))[:_MOST_WORDS]
+    pumps = [
+        *letters,
+        *words,
+        *(f"{word} " for word in words),
+        *("".join(pair) for pair in itertools.permutations(letters, 2)),
+    ]
+    starts = ["", *words[:_MOST_STARTS], letters[0]]
+    for start, pump in itertools.product(starts, pumps):
+        for end in _ENDS:
+            yield partial(_text, start, pump, end)
+
+
+def _text(start: str, pump: str, end: str, times: int) -> str:
+    return start + pump * times + end
+
+
+def worst(run: Run, tried: Iterable[Attack]) -> tuple[Attack, float, float]:
+    """Of the attacks the one that grows worst, and the seconds for a long text and one four times as long.
+
+    The second time is infinite where the first shows enough.
+    """
+    spent = []
+    for attack in tried:
+        seconds = 0.0
+        for text in (attack(length // _step(attack)) for length in _STAGES):
+            seconds = _once(run, text)
+            if seconds > _SUSPICIOUS and (seconds := _least(run, text)) > _SUSPICIOUS:
+                return attack, seconds, math.inf
+        spent.append((seconds, attack))
+    slowest = heapq.nlargest(_CANDIDATES, spent, key=lambda pair: pair[0])
+    return max(
+        ((attack, *growth(run, attack)) for _, attack in slowest), key=lambda found: found[2] / found[1]
+    )
+
+
+def growth(run: Run, attack: Attack, length: int = _LONG) -> tuple[float, float]:
+    """The seconds for a text of that length, and for one four times as long.
+
+    The latter is infinite where the first is enough to see.
+    """
+    times = length // _step(attack)
+    once = _least(run, attack(times))
+    return once, math.inf if once > _HOPELESS else _least(run, attack(4 * times))
+
+
+def _step(attack: Attack) -> int:
+    return len(attack(2)) - len(attack(1))
+
+
+def is_linear(once: float, four_times: float) -> bool:
+    """Whether the time grows as the text does."""
+    return four_times < _NOTHING or four_times / once < _MOST_GROWTH
+
+
+def _once(run: Run, text: str) -> float:
+    started = time.process_time()
+    run(text)
+    return time.process_time() - started
+
+
+def _least(run: Run, text: str) -> float:
+    """Of three times, for other things happen meanwhile; never nothing."""
+    first = _once(run, text)
+    return max(1e-9, first if first > _HOPELESS else min(first, _once(run, text), _once(run, text)))
+
+
+def _quiet(run: Run) -> Run:
+    """What is asked is how long it takes, not what it says."""
+
+    def wrapped(text: str) -> None:
+        with contextlib.suppress(Exception):
+            run(text)
+
+    return wrapped
+
+
+def _pumps(*parts: str, start: str = "", end: str = "!") -> list[Attack]:
+    return [partial(_text, start, part, end) for part in parts]
+
+
+def _manifest(name: str) -> Run:
+    return _quiet(lambda text: manifest.Registration.model_validate({name: text}))
+
+
+# What reads strangers' text by hand, and the texts that it may find hard.
+PARSERS: dict[str, tuple[Run, list[Attack]]] = {
+    "strict_json.parse": (
+        _quiet(lambda text: strict_json.parse(text.encode())),
+        [*_pumps("[", '{"a":', "1", "1e1", "\\u0041", " "), *_pumps("a", "\\n", start='"', end='"')],
+    ),
+    "quantities.parse": (_quiet(quantities.parse), _pumps("1", "1.", ".1", "e1", "9", "0", end="")),
+    "rates.parse": (_quiet(rates.parse), _pumps("1/minute;", "1 per 2 ", " ", "1", "a")),
+    "schedules.require_valid": (
+        _quiet(schedules.require_valid),
+        _pumps("1,", "0-59/1,", "*/", "1 ", " ", "mon,", end=" * * * *"),
+    ),
+    "manifest version": (_manifest("version"), _pumps("1", ".1", "-", ".a", start="1.0.0-")),
+    "manifest image": (_manifest("image"), _pumps("a", "a.", "a/", "-", "_", "__", "a-", ":1", "@a")),
+    "manifest cpu": (
+        _quiet(lambda text: manifest.Registration.model_validate({"requirements": {"cpu": text}})),
+        _pumps("1", "1."),
+    ),
+    "redirects.problem": (
+        _quiet(lambda text: redirects.problem(text, public=True)),
+        _pumps("a", "/", ":", "@", "[", "%", start="http://127.0.0.1"),
+    ),
+    "redirects.match": (
+        _quiet(lambda text: redirects.match([text], text)),
+        _pumps("1", ":1", "/", "?", start="http://127.0.0.1:1"),
+    ),
+    "keys.parse": (_quiet(keys.parse), _pumps("a", "_", "a_", start="afp_")),
+    "hosts.outside": (
+        _quiet(lambda text: list(hosts.outside({"host": text}, "*.internal"))),
+        _pumps("a", "a.", ",", ":", "[", "//", "@", " ", "-"),
+    ),
+    "usage._names": (
+        _quiet(lambda text: usage._names(text, "warehouse")),
+        _pumps("conn.", "conn.get(", " ", "conn.warehouse_", start="conn.get("),
+    ),
+    "outcomes.classify": (_quiet(outcomes.classify), _pumps("role ", "database ", "unknown ", "a", " ")),
+    "formats.parse json": (_quiet(lambda text: formats.parse(text, "json")), _pumps("[", '{"a":', "1")),
+    "formats.parse env": (_quiet(lambda text: formats.parse(text, "env")), _pumps("a=b\n", "=", "a", "#\n")),
+}
+# Where a pattern is made while the program runs, the parser that has it.
+MADE = {
+    "airflow_platform_plugin.connections.usage:_names": "usage._names",
+}
