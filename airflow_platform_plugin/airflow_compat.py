@@ -58,17 +58,6 @@ __all__ = [
 _Redactable = TypeVar("_Redactable", dict[str, Any], str)
 
 
-def task_session() -> Any:  # noqa: ANN401 - a Session, or None
-    """The session in which a task process is about to store its task's state; None elsewhere.
-
-    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
-    """
-    from airflow.utils import task_instance_session as module
-
-    session = getattr(module, "__current_task_instance_session", None)
-    return None if session is None or session.get_bind().dialect.name == "sqlite" else session
-
-
 class Account(NamedTuple):
     """One user of Airflow's, and nobody who is given the same id or name later.
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +15,8 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, declarative_base
+
+from airflow_platform_plugin.at_once import begin
 
 VERSION_TABLE = "platform_alembic_version"
 
@@ -42,17 +44,6 @@ def transaction() -> Iterator[Session]:
     """
     with Session(airflow_settings.engine, future=True) as session, session.begin():
         yield session
-
-
-def begin(connection: Connection) -> None:
-    """Begin the transaction before a SAVEPOINT, where that has not happened yet.
-
-    SQLite's driver begins a transaction with the first write, and a SAVEPOINT before that would be one of its
-    own, committed at its end. And one that reads before it writes is refused at once while others write, and
-    goes on refusing whatever comes after it in the transaction. Begun here it waits for them.
-    """
-    if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
@@ -95,133 +86,6 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
         case other:
             raise NotImplementedError(f"The platform does not know the database {other}.")
     connection.execute(statement, rows)
-
-
-# --- writing on a connection of Airflow's ---
-
-# Milliseconds that a statement of ours may wait for a lock there. MySQL knows whole seconds only.
-_PATIENCE = 100
-_SAVEPOINT = "platform_at_once"
-# What SQLAlchemy's own statements would take five round trips for is one with psycopg2. ``SET LOCAL`` holds
-# beyond the RELEASE of a savepoint, so what was there before is set again by hand; a ROLLBACK TO undoes it.
-_POSTGRESQL_BEFORE = (
-    f"SAVEPOINT {_SAVEPOINT}",
-    "SELECT set_config('platform.lock_timeout', current_setting('lock_timeout'), true)",
-    f"SET LOCAL lock_timeout = {_PATIENCE}",
-)
-_POSTGRESQL_AFTER = (
-    "SELECT set_config('lock_timeout', current_setting('platform.lock_timeout'), true)",
-    f"RELEASE SAVEPOINT {_SAVEPOINT}",
-)
-# How long MySQL waits for a table and for a row: settings of a session, which no SAVEPOINT sets back.
-_MYSQL_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
-
-
-def insert_at_once(
-    connection: Connection,
-    into: Any,  # noqa: ANN401 - Table
-    row: dict[str, Any],
-    *,
-    where_any: Sequence[str],
-) -> None:
-    """Insert a row that may be there already, on a connection whose transaction is Airflow's.
-
-    What goes wrong undoes itself alone and is raised: Airflow's transaction goes on as if nothing had been
-    tried. No lock is waited for longer than a moment.
-
-    Args:
-        connection: Airflow's.
-        into: the table.
-        row: values by column.
-        where_any: names of tables; where all are empty, nothing is inserted.
-
-    Raises:
-        LostTransaction: the database has undone the whole transaction, which its owner must learn.
-    """
-    insert, values = _insert_at_once(connection.dialect, into, row, where_any)
-    match connection.dialect.name:
-        case "postgresql":
-            _at_once_on_postgresql(connection, insert, values)
-        case "mysql":
-            _at_once_on_mysql(connection, insert, values)
-        case _:
-            _at_once_on_sqlite(connection, insert, values)
-
-
-class LostTransaction(Exception):
-    """MySQL has undone a whole transaction to resolve a deadlock: its owner must begin it again."""
-
-
-def _insert_at_once(
-    dialect: Any,  # noqa: ANN401 - SQLAlchemy's Dialect
-    into: Any,  # noqa: ANN401 - Table
-    row: dict[str, Any],
-    where_any: Sequence[str],
-) -> tuple[str, tuple[Any, ...]]:
-    """The statement and its values as the driver takes them: SQLAlchemy would compile it for milliseconds."""
-    mark, mysql_ = ("?" if dialect.name == "sqlite" else "%s"), dialect.name == "mysql"
-    wanted = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in where_any)  # noqa: S608 - names of ours
-    key = f"{into.name}.{next(iter(into.primary_key)).name}"
-    columns, marks = ", ".join(row), ", ".join([mark] * len(row))
-    parts = (
-        f"INSERT INTO {into.name} ({columns}) SELECT {marks}",
-        "FROM DUAL" if mysql_ else "",
-        f"WHERE {wanted}",
-        f"ON DUPLICATE KEY UPDATE {key} = {key}" if mysql_ else "ON CONFLICT DO NOTHING",
-    )
-    values = []
-    for name, value in row.items():
-        process = into.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-        values.append(process(value) if process else value)
-    return " ".join(parts), tuple(values)
-
-
-def _at_once_on_postgresql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
-    statements = [*_POSTGRESQL_BEFORE, insert, *_POSTGRESQL_AFTER]
-    try:
-        if connection.dialect.driver == "psycopg2":
-            connection.exec_driver_sql("; ".join(statements), values)
-        else:
-            for statement in statements:
-                connection.exec_driver_sql(statement, values if statement is insert else ())
-    except Exception:
-        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        connection.exec_driver_sql(f"RELEASE SAVEPOINT {_SAVEPOINT}")
-        raise
-
-
-def _at_once_on_mysql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
-    waits = [f"SESSION {name}" for name in _MYSQL_WAITS]
-    connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
-    try:
-        if connection.dialect.is_mariadb:
-            limits = ", ".join(f"{name} = 0" for name in _MYSQL_WAITS)
-            connection.exec_driver_sql(f"SET STATEMENT {limits} FOR {insert}", values)
-            return
-        before = [f"@platform_{name} = @@{name}" for name in _MYSQL_WAITS]
-        connection.exec_driver_sql(f"SET {', '.join([*before, *(f'{wait} = 1' for wait in waits)])}")
-        try:
-            connection.exec_driver_sql(insert, values)
-        finally:
-            after = [f"SESSION {name} = @platform_{name}" for name in _MYSQL_WAITS]
-            connection.exec_driver_sql(f"SET {', '.join(after)}")
-    except DBAPIError as error:
-        try:
-            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        except DBAPIError:
-            raise LostTransaction from error
-        raise
-
-
-def _at_once_on_sqlite(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
-    before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(_PATIENCE, before or 0)}")
-    try:
-        begin(connection)
-        with connection.begin_nested():
-            connection.exec_driver_sql(insert, values)
-    finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {before}")
 
 
 # --- migrations ---

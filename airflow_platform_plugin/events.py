@@ -5,11 +5,8 @@ transition write one row between them.
 """
 
 import logging
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
@@ -19,6 +16,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import cursors, db
+from airflow_platform_plugin.happening import MARGIN, NewEvent, retention, row
+
+__all__ = ["TYPES", "Event", "NewEvent", "record", "row"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ TYPES = {
     "datakit.rolled_back": "A deployment is at an earlier revision's content again, by hand or by itself.",
 }
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airflow-platform-plugin")
 _BATCH = 500
 _EXPIRED_AT_ONCE = 100
 
@@ -56,25 +55,6 @@ class Event(db.Base):
         Index(None, "fanned_out_at", "occurred_at"),
         Index(None, "occurred_at"),
     )
-
-
-@dataclass(frozen=True)
-class NewEvent:
-    """An event that may not be stored yet.
-
-    Attributes:
-        identity: what makes this happening differ from every other; two equal ones are one event.
-    """
-
-    type: str
-    identity: tuple[str, ...]
-    occurred_at: datetime
-    data: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """The event's id, the same wherever the happening is seen."""
-        return str(uuid.uuid5(_NAMESPACE, "\x1f".join((self.type, *self.identity))))
 
 
 def absent(connection: Connection, new: Iterable[NewEvent]) -> list[NewEvent]:
@@ -98,46 +78,10 @@ def record(connection: Connection, new: list[NewEvent]) -> int:
     return len(rows)
 
 
-def row(event: NewEvent) -> dict[str, Any]:
-    """The event's row."""
-    return {"id": event.id, "type": event.type, "occurred_at": event.occurred_at, "data": event.data}
-
-
-# Tables that are empty where no event is wanted: webhooks, mails and rollbacks of deployments.
-_SUBSCRIBERS = ("platform_webhook", "platform_deployment")
-
-
-def record_now(connection: Connection, event: NewEvent) -> None:
-    """Store an event on a connection of Airflow's, in its transaction, without ever waiting for a lock.
-
-    Nothing is written where nobody could want it: the sweep makes up for whoever subscribes meanwhile.
-    """
-    db.insert_at_once(connection, Event.__table__, row(event), where_any=_SUBSCRIBERS)
-
-
 # --- what is told at all ---
 
 FIRST_START = "first-start"
 EXPIRED = "expired-until"
-# Events go this much later than the last moment at which they would be recorded, whatever hosts' clocks say.
-_MARGIN = timedelta(hours=1)
-_SHORTEST = timedelta(days=1)  # the shortest retention there is
-
-
-def observed(event: NewEvent) -> NewEvent:
-    """An event of what happens right now, whatever its dates say: ``dags test`` begins on the logical date.
-
-    What is older than the horizon would be deleted at once, so it is told as of now.
-    """
-    moment = db.now()
-    age = moment - event.occurred_at + _MARGIN
-    return event if age < _SHORTEST or age < _retention() else replace(event, occurred_at=moment)
-
-
-def _retention() -> timedelta:
-    from airflow_platform_plugin import settings  # not with the module: task processes rarely need it
-
-    return timedelta(days=settings.get().event_retention_days)
 
 
 def horizon(session: Session) -> datetime:
@@ -150,17 +94,17 @@ def horizon(session: Session) -> datetime:
     if started is None:
         started = _first_start(session)
         cursors.write_down(session, FIRST_START, started)
-    moments = [started, db.now() - _retention() + _MARGIN]
+    moments = [started, db.now() - retention() + MARGIN]
     expired = cursors.moment(session, EXPIRED)
     if expired is not None:
-        moments.append(expired + _MARGIN)
+        moments.append(expired + MARGIN)
     return max(moments)
 
 
 def _first_start(session: Session) -> datetime:
     """Now; or when the oldest event was, where a version that did not write this down was here before."""
     oldest: datetime | None = session.scalar(select(func.min(Event.occurred_at)))
-    return db.now() if oldest is None else max(oldest, db.now() - _retention())
+    return db.now() if oldest is None else max(oldest, db.now() - retention())
 
 
 def expire(
@@ -172,7 +116,7 @@ def expire(
         needed: selects of the ids of events that something is still to be done with; those are kept.
         forget: what deletes the rows that refer to events.
     """
-    before = db.now() - _retention()
+    before = db.now() - retention()
     with db.transaction() as session:
         old = select(Event.id).where(Event.occurred_at < before, Event.fanned_out_at.is_not(None))
         for select_needed in needed:

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.orm import object_session
 
-from airflow_platform_plugin import airflow_compat, db, events
-from airflow_platform_plugin.events import NewEvent
+from airflow_platform_plugin import at_once, happening
+from airflow_platform_plugin.happening import NewEvent
 from airflow_platform_plugin.timestamps import timestamp
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def dag_run_changed(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun
     """Store the event of a DAG run's change; a failure is logged, and the sweep makes up for it."""
     try:
         _record(dag_run, dag_run_event(dag_run))
-    except db.LostTransaction as lost:
+    except at_once.LostTransaction as lost:
         raise lost.__cause__ or lost from None  # Airflow's to handle, as any deadlock
     except Exception:
         log.exception("The platform missed a DAG run's change; the sweep will find it")
@@ -140,7 +140,7 @@ def task_instance_changed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow
     try:
         if not getattr(task_instance, "test_mode", False):
             _record(task_instance, task_instance_event(task_instance))
-    except db.LostTransaction as lost:
+    except at_once.LostTransaction as lost:
         raise lost.__cause__ or lost from None  # the same
     except Exception:
         log.exception("The platform missed a task instance's change; the sweep will find it")
@@ -149,10 +149,24 @@ def task_instance_changed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow
 def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Airflow's row object
     if event is None:
         return
-    event = events.observed(event)
-    session = object_session(changed) or airflow_compat.task_session()
+    event = happening.observed(event)
+    session = object_session(changed) or _task_session()
     if session is not None:
-        events.record_now(session.connection(), event)
+        happening.record_now(session.connection(), event)
     else:
+        from airflow_platform_plugin import db  # not with the module: task processes rarely need it
+
         with db.transaction() as own:
-            events.record_now(own.connection(), event)
+            happening.record_now(own.connection(), event)
+
+
+def _task_session() -> Any:  # noqa: ANN401 - a Session, or None
+    """The session in which a task process is about to store its task's state; None elsewhere.
+
+    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
+    Not in ``airflow_compat``, which imports more than a task process should.
+    """
+    from airflow.utils import task_instance_session as module
+
+    session = getattr(module, "__current_task_instance_session", None)
+    return None if session is None or session.get_bind().dialect.name == "sqlite" else session

@@ -21,7 +21,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import db, events
+from airflow_platform_plugin import db, events, happening
 from airflow_platform_plugin.airflow_compat import DagRun, Log, TaskInstance
 from airflow_platform_plugin.cursors import Cursor
 from airflow_platform_plugin.events import NewEvent
@@ -186,7 +186,7 @@ def _run_events(
     for run in runs:
         event = dag_run_event(run, {})
         if event is not None and run.id in witnessed:
-            event = events.observed(event)
+            event = happening.observed(event)
         if event is not None and event.occurred_at >= horizon:
             ids[event.id] = run.id
             found.append(event)

@@ -172,3 +172,49 @@ def test_a_server_that_is_not_there_is_an_outcome(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_MAIL_FROM", "airflow@example.com")
     letter = mail.Letter("e", 1, ["a@example.com"], "s", "b")
     assert isinstance(mail.post(letter), OSError)
+
+
+def test_a_mail_that_cannot_be_written_stops_no_other(
+    end: Callable[..., None], mailbox: Mailbox, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one whose XCom cannot be read: it is tried again later."""
+    end(run="bad")
+    end(run="good")
+    real = mail._letter
+
+    def letter(own: Any, row: Any, event: Any, deployment: Any) -> mail.Letter:
+        if event.data["dag_run_id"] == "bad":
+            raise ImportError("that package is not installed here")
+        return real(own, row, event, deployment)
+
+    monkeypatch.setattr(mail, "_letter", letter)
+    assert mail.send() == 1
+    assert "good" in body(mailbox.received[0][1])
+    ((attempts, moment),) = due(session)
+    assert (attempts, moment > db.now()) == (1, True)
+
+
+def test_a_worker_that_was_killed_leaves_its_mail_to_the_next_soon(
+    end: Callable[..., None], mailbox: Mailbox, session: Any
+) -> None:
+    """It had claimed one, and no others; once Airflow must have sent it, another worker tries."""
+    end(run="a")
+    end(run="b")
+    assert len(mail.claim(session)) == 1
+    assert mail.send() == 1
+    ((attempts, moment),) = due(session)
+    assert attempts == 1
+    assert moment - db.now() <= timedelta(minutes=4)
+    session.execute(update(Mail).values(due_at=db.now()))
+    assert mail.send() == 1
+    assert due(session) == []
+
+
+def test_a_mail_that_no_worker_survives_is_given_up(
+    end: Callable[..., None], mailbox: Mailbox, session: Any
+) -> None:
+    end()
+    session.execute(update(Mail).values(attempts=len(mail.BACKOFF) + 1))
+    session.expire_all()
+    assert mail.send() == 0
+    assert (due(session), mailbox.received) == ([], [])

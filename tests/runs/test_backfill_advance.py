@@ -9,8 +9,10 @@ import pendulum
 import pytest
 from airflow import settings as airflow_settings
 from sqlalchemy import delete, event, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from airflow_platform_plugin import db
 from airflow_platform_plugin.airflow_compat import DagModel, DagRun
@@ -505,3 +507,34 @@ def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) ->
             for model in (BackfillRun, Backfill):
                 own.execute(delete(model))
             own.execute(delete(DagRun).where(DagRun.dag_id == "daily"))
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (OperationalError("SELECT 1", {}, Exception("gone")), "running"),
+        (SQLAlchemyTimeout("QueuePool limit"), "running"),
+        (StaleDataError("changed meanwhile"), "running"),
+        (RuntimeError("a timetable's own"), "failed"),
+    ],
+)
+def test_a_backfill_that_cannot_go_on_keeps_no_other_from_its_turn(  # noqa: PLR0913, PLR0917 - fixtures
+    session: Any, make: Make, runs: Runs, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
+) -> None:
+    """And where the database was busy or away, it is not over itself."""
+    bad, good = make("daily"), make("berlin")
+    real = advance.look
+
+    def look(own: Any, backfill: Backfill) -> Any:
+        if backfill.backfill_id == bad.backfill_id:
+            raise error
+        return real(own, backfill)
+
+    monkeypatch.setattr(advance, "look", look)
+    assert advance.advance() > 0
+    assert len(runs("berlin")) == 2
+    assert (refresh(session, bad).state, refresh(session, good).state) == (state, "running")
+    monkeypatch.setattr(advance, "look", real)
+    if state == "running":
+        advance.advance()
+        assert len(runs("daily")) == 2

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from airflow_platform_plugin import db, events, listener
+from airflow_platform_plugin import at_once, events, listener
 from airflow_platform_plugin.events import Event, NewEvent
 from airflow_platform_plugin.runs import observe
 
@@ -273,8 +273,8 @@ def test_sqlite_s_own_patience_is_kept(tmp_path: Any) -> None:
         other.exec_driver_sql("BEGIN IMMEDIATE")
         started = time.monotonic()
         with pytest.raises(OperationalError):
-            db.insert_at_once(
-                scheduler, Event.__table__, events.row(an_event()), where_any=("platform_webhook",)
+            at_once.insert(
+                scheduler, "platform_event", events.row(an_event()), where_any=("platform_webhook",)
             )
         assert time.monotonic() - started < before / 1000
         assert scheduler.exec_driver_sql("PRAGMA busy_timeout").scalar() == before == 5000

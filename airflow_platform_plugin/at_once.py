@@ -1,0 +1,145 @@
+"""Writing on a connection whose transaction is Airflow's: at once or not at all.
+
+Imported in every task process when its task ends, so it imports next to nothing: no models, no Airflow.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+# Milliseconds that a statement of ours may wait for a lock there. MySQL knows whole seconds only.
+_PATIENCE = 100
+_SAVEPOINT = "platform_at_once"
+# What SQLAlchemy's own statements would take five round trips for is one with psycopg2. ``SET LOCAL`` holds
+# beyond the RELEASE of a savepoint, so what was there before is set again by hand; a ROLLBACK TO undoes it.
+_POSTGRESQL_BEFORE = (
+    f"SAVEPOINT {_SAVEPOINT}",
+    "SELECT set_config('platform.lock_timeout', current_setting('lock_timeout'), true)",
+    f"SET LOCAL lock_timeout = {_PATIENCE}",
+)
+_POSTGRESQL_AFTER = (
+    "SELECT set_config('lock_timeout', current_setting('platform.lock_timeout'), true)",
+    f"RELEASE SAVEPOINT {_SAVEPOINT}",
+)
+# How long MySQL waits for a table and for a row: settings of a session, which no SAVEPOINT sets back.
+_MYSQL_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+
+
+class LostTransaction(Exception):
+    """MySQL has undone a whole transaction to resolve a deadlock: its owner must begin it again."""
+
+
+def begin(connection: Connection) -> None:
+    """Begin the transaction before a SAVEPOINT, where that has not happened yet.
+
+    SQLite's driver begins a transaction with the first write, and a SAVEPOINT before that would be one of its
+    own, committed at its end. And one that reads before it writes is refused at once while others write, and
+    goes on refusing whatever comes after it in the transaction. Begun here it waits for them.
+    """
+    if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def insert(connection: Connection, into: str, row: dict[str, Any], *, where_any: Sequence[str]) -> None:
+    """Insert a row that may be there already.
+
+    What goes wrong undoes itself alone and is raised: Airflow's transaction goes on as if nothing had been
+    tried. No lock is waited for longer than a moment.
+
+    Args:
+        connection: Airflow's.
+        into: the table's name.
+        row: values by column, the primary key first.
+        where_any: names of tables; where all are empty, nothing is inserted.
+
+    Raises:
+        LostTransaction: the database has undone the whole transaction, which its owner must learn.
+    """
+    dialect = connection.dialect.name
+    values = tuple(_bound(dialect, value) for value in row.values())
+    _WAYS.get(dialect, _on_sqlite)(connection, _statement(dialect, into, list(row), where_any), values)
+
+
+def _statement(dialect: str, into: str, columns: Sequence[str], where_any: Sequence[str]) -> str:
+    """The statement as the driver takes it: SQLAlchemy would compile it for milliseconds."""
+    wanted = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in where_any)  # noqa: S608 - names of ours
+    marks = ", ".join(["?" if dialect == "sqlite" else "%s"] * len(columns))
+    on_mysql, key = dialect == "mysql", f"{into}.{columns[0]}"
+    parts = (
+        f"INSERT INTO {into} ({', '.join(columns)}) SELECT {marks}",
+        "FROM DUAL" if on_mysql else "",
+        f"WHERE {wanted}",
+        f"ON DUPLICATE KEY UPDATE {key} = {key}" if on_mysql else "ON CONFLICT DO NOTHING",
+    )
+    return " ".join(parts)
+
+
+def _bound(dialect: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
+    """A value as the driver takes it, which is as SQLAlchemy's types would have made it."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    if isinstance(value, datetime):
+        utc = value.astimezone(timezone.utc)
+        if dialect == "postgresql":
+            return utc
+        plain = utc.replace(tzinfo=None)
+        return plain if dialect == "mysql" else plain.isoformat(" ", "microseconds")
+    return value
+
+
+def _on_postgresql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    statements = [*_POSTGRESQL_BEFORE, insert, *_POSTGRESQL_AFTER]
+    try:
+        if connection.dialect.driver == "psycopg2":
+            connection.exec_driver_sql("; ".join(statements), values)
+        else:
+            for statement in statements:
+                connection.exec_driver_sql(statement, values if statement is insert else ())
+    except Exception:
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        connection.exec_driver_sql(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+        raise
+
+
+def _on_mysql(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    waits = [f"SESSION {name}" for name in _MYSQL_WAITS]
+    connection.exec_driver_sql(f"SAVEPOINT {_SAVEPOINT}")
+    try:
+        if connection.dialect.is_mariadb:
+            limits = ", ".join(f"{name} = 0" for name in _MYSQL_WAITS)
+            connection.exec_driver_sql(f"SET STATEMENT {limits} FOR {insert}", values)
+            return
+        before = [f"@platform_{name} = @@{name}" for name in _MYSQL_WAITS]
+        connection.exec_driver_sql(f"SET {', '.join([*before, *(f'{wait} = 1' for wait in waits)])}")
+        try:
+            connection.exec_driver_sql(insert, values)
+        finally:
+            after = [f"SESSION {name} = @platform_{name}" for name in _MYSQL_WAITS]
+            connection.exec_driver_sql(f"SET {', '.join(after)}")
+    except DBAPIError as error:
+        try:
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        except DBAPIError:
+            raise LostTransaction from error
+        raise
+
+
+def _on_sqlite(connection: Connection, insert: str, values: tuple[Any, ...]) -> None:
+    before = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {min(_PATIENCE, before or 0)}")
+    try:
+        begin(connection)
+        with connection.begin_nested():
+            connection.exec_driver_sql(insert, values)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {before}")
+
+
+_WAYS: dict[str, Callable[[Connection, str, tuple[Any, ...]], None]] = {
+    "postgresql": _on_postgresql,
+    "mysql": _on_mysql,
+}
