@@ -159,8 +159,8 @@ def is_migrating() -> bool:
 
     try:
         context.get_context()
-    except NameError:
-        return False  # Alembic's way to say that there is none
+    except (NameError, AttributeError):
+        return False  # Alembic's ways to say that there is none yet, and none any more
     except Exception:  # noqa: BLE001 - and that there is one, which is not configured yet
         return True
     return True

@@ -50,7 +50,7 @@ LANES: dict[str, tuple[str, ...]] = {
     "deliveries": (DELIVER,),
     "mails": ("send-mail",),
     "backfills": ("advance-backfills",),
-    "rollbacks": ("roll-back",),
+    "deployments": ("roll-back", "keep-deployments"),
     "expiry": ("expire-events", "expire-idempotency-keys", "expire-tokens"),
 }
 
