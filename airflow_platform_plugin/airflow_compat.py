@@ -94,15 +94,15 @@ def request_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
 
 
 def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user of this moment, who may be anonymous; Flask-Login's proxy is looked through.
+    """The user of this moment, who may be anonymous; Flask-Login's proxy is looked through."""
+    user = auth_manager().get_user()
+    return user._get_current_object() if hasattr(user, "_get_current_object") else user  # noqa: SLF001 - Werkzeug's API
 
-    Read again where stock code has meanwhile closed the session that the user was read in.
-    """
+
+def refreshed(user: Any) -> Any:  # noqa: ANN401 - the auth manager's own user class
+    """The user, read again where stock code has meanwhile closed the session that it was read in."""
     from sqlalchemy import inspect
 
-    user = auth_manager().get_user()
-    if hasattr(user, "_get_current_object"):
-        user = user._get_current_object()  # noqa: SLF001 - Werkzeug's API
     row = inspect(user, raiseerr=False)
     if row is not None and row.detached and row.expired_attributes:
         user = user_by_id(row.identity[0])

@@ -157,13 +157,9 @@ def is_migrating() -> bool:
     """Whether this process is in the midst of migrations, such as Airflow's; Alembic takes one at a time."""
     from alembic import context
 
-    try:
-        context.get_context()
-    except (NameError, AttributeError):
-        return False  # Alembic's ways to say that there is none yet, and none any more
-    except Exception:  # noqa: BLE001 - and that there is one, which is not configured yet
-        return True
-    return True
+    # What stands behind the module's functions; none after a migration's end, when they fail in another way
+    # than before the first.
+    return getattr(context, "_proxy", None) is not None
 
 
 def upgrade() -> None:

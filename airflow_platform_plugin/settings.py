@@ -172,7 +172,8 @@ class Settings(BaseModel):
     query_functions: str = Field(
         default="",
         description="Functions, separated by commas, that analytics queries may call in addition to those "
-        "that are known to have no effects: your own, of all databases.",
+        "that are known to have no effects: your own, by name, with a schema, or by a pattern such as "
+        "`st_*`.",
     )
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
         default=3600, description="Seconds that an OAuth access token counts."

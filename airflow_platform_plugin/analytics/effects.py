@@ -88,7 +88,7 @@ _CLAUSES: dict[_Words, str] = {
 }
 _SETTING_HINTS = ("set_var", "resource_group")
 _STRINGS_NAME_TABLES = frozenset({"sqlite", "duckdb"})
-_BEFORE_TABLES = ("from", "join", "in", "describe", "summarize", "show", "pivot", "unpivot")
+_BEFORE_TABLES = ("from", "join", "in", "table", "describe", "summarize", "show", "pivot", "unpivot")
 # DuckDB's functions with FROM or IN between their arguments.
 _WITH_FROM = frozenset({"extract", "overlay", "position", "substring", "trim"})
 

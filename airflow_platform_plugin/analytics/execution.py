@@ -48,7 +48,7 @@ _LONGEST_MESSAGE = 400
 # What a database's message may tell of its server.
 _PATH = re.compile(r"(?<![\w.])(?:/[\w.@+~-]+){2,}/?|\b[A-Za-z]:\\[^\s'\"]+")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9A-Fa-f:]{3,}\](?::\d+)?")
-_URI = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_URI = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s'\"]+")
 
 
 class Result(NamedTuple):

@@ -39,6 +39,9 @@ _FORBIDDEN = tuple(found for name in _FORBIDDEN_NAMES.split() if (found := getat
 # What a parser's token has that the lexer calls a string or a quoted name: where its quote starts.
 _QUOTE = re.compile(r"""[^'"`]*['"`]|(?=\$.)|(?=\[.)""", re.DOTALL)
 
+# What sqlglot raises where it expects something else, such as a second argument.
+_CONFUSED = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, AssertionError)
+
 _MARK = "\x00"  # no text that is read has it
 
 
@@ -96,8 +99,8 @@ class Statement:
             raise refused("cannot be run on this database: write it as SELECT")
         try:
             text = self._tree.sql(dialect=_dialect(self._dialect), comments=False)
-        except (SqlglotError, RecursionError) as error:
-            raise refused("is too long or nested too deeply for this database") from error
+        except (SqlglotError, RecursionError, *_CONFUSED) as error:
+            raise refused("cannot be written for this database: write it in a simpler way") from error
         literals_and_names = text.split(_MARK)
         return tuple(
             Placeholder(part) if index % 2 else part for index, part in enumerate(literals_and_names)
@@ -262,8 +265,8 @@ def _parse(sql: str, text: str, kept: Sequence[Token], dialect: Dialect) -> exp.
                 "write it as a part of FROM, such as `FROM t PIVOT (sum(x) FOR y IN (1, 2))`"
             ) from error
         raise _unparsed(sql, text, error) from error
-    except SqlglotError as error:
-        raise refused("cannot be read as SQL of this database") from error
+    except (SqlglotError, *_CONFUSED) as error:
+        raise refused("cannot be understood as SQL of this database") from error
     except RecursionError as error:
         raise refused(
             "is nested too deeply: write it with fewer brackets, operators or subqueries in a row"

@@ -57,8 +57,9 @@ _CONTROL = re.compile(
 
 # Alternatives of one regular expression, in order; each fails or ends in time linear in the text.
 _SPACE = r"(?P<SPACE>(?:[ \t\n]|\r\n)+)"
-_COMMENT = r"(?P<COMMENT>--[^\n]*|/\*(?![!/+]|M!)(?:(?!/\*|\*/).)*\*/)"
-_HINT = r"(?P<HINT>/\*\+(?:(?!/\*|\*/).)*\*/)"
+_COMMENT = r"(?P<COMMENT>--[^\n]*|/\*(?![!/]|M!)(?:(?!/\*|\*/).)*\*/)"
+# Without quotes and operators, which MySQL reads there by rules of their own.
+_HINT = r"(?P<HINT>/\*\+[\w\s(),.@]*\*/)"
 # Not after what has the colon for its own: a slice, a struct's key, a cast.
 _PLACEHOLDER = r"""(?P<PLACEHOLDER>(?<![\w\])'"`:$}]):[A-Za-z_][A-Za-z0-9_]*(?![\w$'"`]))"""
 _WORD = r"""(?P<WORD>(?![uU]&['"])[^\W\d]\w*(?![\w$'"`]))"""
@@ -138,6 +139,7 @@ BLANK = frozenset({Kind.SPACE, Kind.COMMENT})
 
 # Why a text cannot be read where it starts with this, the first that fits.
 _REASONS = (
+    (r"/\*\+[^*]*\*/", "a hint may have names, numbers and brackets only"),
     (r"/\*(?:!|M!)", "comments that some engines execute are not allowed"),
     (r"/\*(?:(?!\*/).)*/\*", "a comment has another one in it, which engines read differently: leave it out"),
     (r"/\*", "a comment is not closed"),
@@ -195,7 +197,7 @@ def _pattern(dialect: str | None, strings: tuple[str, ...] = ()) -> re.Pattern[s
             (
                 _SPACE,
                 _MYSQL_COMMENT if dialect in _MYSQL_LIKE else _COMMENT,
-                _HINT,
+                *([_HINT] if dialect == "mysql" else []),
                 f"(?P<STRING>{'|'.join((*strings, *syntax.strings))})",
                 f"(?P<NAME>{'|'.join(syntax.names)})",
                 _PLACEHOLDER,

@@ -12,7 +12,7 @@ from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
 from airflow_platform_plugin.connections import access, reach
-from airflow_platform_plugin.connections.found import Found, detached, find
+from airflow_platform_plugin.connections.found import Found, detached, find, known_of
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.principal import Principal
@@ -124,7 +124,7 @@ def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
     if connection.id is None:
         return connection, None
     with db.transaction() as session:
-        known = session.get(PlatformConnection, connection.id)
+        known = known_of(session, connection)
         if known is not None:
             session.expunge(known)
         return connection, known

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 MAX_SAFE_INTEGER = 2**53 - 1
 _MAX_DIGITS = 15
-# A document nested deeper than this is answered as its text: writing it would end the interpreter's stack.
+# A document is cut below this depth: writing it would end the interpreter's stack.
 _MAX_DEPTH = 100
 
 _MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d)?(.*)", re.DOTALL)

@@ -81,11 +81,20 @@ def _credential_text() -> str | None:
 
 
 def _principal(text: str) -> Principal:
-    found = credentials.recognise(text, request.remote_addr)
-    user = None if found is None else airflow_compat.active_user(found.account)
+    found, user = _found(text)
+    if found is not None and user is None:
+        # What is remembered may be of before the user was renamed.
+        credentials.forget_one(text)
+        found, user = _found(text)
     if found is None or user is None:
         raise AuthenticationFailed("The API key or token is not valid.")
     return Principal(username=user.username, user=user, credential=found.credential)
+
+
+def _found(text: str) -> tuple[credentials.Found | None, Any]:
+    """The credential, and the user as whom it acts."""
+    found = credentials.recognise(text, request.remote_addr)
+    return found, None if found is None else airflow_compat.active_user(found.account)
 
 
 def _authorise_stock(principal: Principal) -> None:

@@ -123,6 +123,11 @@ def forget() -> None:
     _memory.noted.clear()
 
 
+def forget_one(text: str) -> None:
+    """Look this credential up again when it is next shown."""
+    _memory.found.pop(crypto.digest(text), None)
+
+
 def recognise(text: str, address: str | None) -> Found | None:
     """What ``text`` is, if it is a live credential that counts for a client at ``address``."""
     parsed = keys.parse(text)

@@ -10,7 +10,6 @@ a session.
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
@@ -64,11 +63,17 @@ class LimitedToDags:
         return bool(everything or some)
 
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
-        """Those of the user's DAGs that the credential is for."""
+        """Those of the user's DAGs that the credential is for; in a stock view the database is read once."""
         limits = _limits()
-        with _unlimited():
-            ids: set[str] = super().get_permitted_dag_ids(**asked)  # type: ignore[misc]
-        return _allowed(limits, ids)
+        current: _Filter | None = g.get("platform_row_filter") if has_request_context() else None
+        known = current.permitted if current is not None else {}
+        user = asked.get("user") or airflow_compat.current_user()
+        question = (user.get_id(), frozenset(asked.get("methods") or ("GET", "PUT")))
+        if question not in known:
+            with _unlimited():
+                ids: set[str] = super().get_permitted_dag_ids(**asked)  # type: ignore[misc]
+            known[question] = _allowed(limits, ids)
+        return set(known[question])
 
 
 def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
@@ -135,41 +140,59 @@ def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
 # --- rows ---
 
 
-@dataclass
 class _Filter:
     """The filter of one request, made for whoever turns out to call.
 
     Attributes:
-        user: for whom ``rules`` were made; basic authentication recognises the caller in mid-request.
-        rules: by model what its rows must fulfil; none where the caller may read all DAGs.
-        options: the same by model, for SQLAlchemy, as far as they have been needed.
         asking: whether the auth manager is being asked, whose own queries see everything.
+        permitted: what the auth manager has answered so far, by the user and the methods it was asked about.
     """
 
-    user: Any = None
-    rules: dict[Any, Any] = field(default_factory=dict)
-    options: dict[Any, Any] = field(default_factory=dict)
-    asking: bool = False
+    def __init__(self) -> None:
+        self.asking = False
+        self.permitted: dict[tuple[Any, frozenset[str]], set[str]] = {}
+        self._user: Any = None  # basic authentication recognises the caller in mid-request
+        self._everything = False  # the caller may read all DAGs
+        self._limited = False  # the credential is limited, or the caller belongs to a tenant
+        self._options: dict[Any, Any] = {}
+        self._rules: dict[Any, Any] = {}
 
-    def narrow(self, statement: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's
-        """The statement for this moment's caller."""
-        models = airflow_compat.models_of(statement, _filtered_models())
-        if not models:
-            return statement
+    def narrow(self, state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteState
+        """Let a query find the rows of this moment's caller."""
         self.asking = True
         try:
-            user = airflow_compat.current_user()
-            if user is not self.user:
-                self.rules, self.options = _rules(user), {}
-                self.user = user
+            if self._everything and airflow_compat.current_user() is self._user:
+                return
+            models = airflow_compat.models_of(state.statement, _filtered_models())
+            if models:
+                self._look_at(airflow_compat.refreshed(airflow_compat.current_user()))
+            if models and not self._everything:
+                state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.asking = False
-        return statement.options(*(self._option(model) for model in models if model in self.rules))
 
-    def _option(self, model: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's
-        if model not in self.options:
-            self.options[model] = with_loader_criteria(model, self.rules[model], include_aliases=True)
-        return self.options[model]
+    def _look_at(self, user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
+        if user is self._user:
+            return
+        manager = airflow_compat.auth_manager()
+        self._everything = any(manager.is_authorized_dag(method=each, user=user) for each in ("GET", "PUT"))
+        self._limited = bool(_limits()) or in_any_tenant(user)
+        self._rules, self._options = {}, {}
+        self._user = user
+
+    def _options_for(self, models: set[Any], state: Any) -> list[Any]:  # noqa: ANN401 - as above
+        if not self._limited:
+            # To others, Airflow shows datasets, and what hangs on them, by the permission to read datasets.
+            models = set() if state.is_relationship_load else models - {*airflow_compat.models_of_datasets()}
+        if models and not self._rules:
+            manager = airflow_compat.auth_manager()
+            dag_ids = airflow_compat.with_subdags(manager.get_permitted_dag_ids(user=self._user))
+            self._rules = _rules(dag_ids, limited=self._limited)
+        for model in models - set(self._options):
+            if model in self._rules:
+                rule = with_loader_criteria(model, self._rules[model], include_aliases=True)
+                self._options[model] = rule
+        return [self._options[model] for model in models if model in self._options]
 
 
 def filter_rows() -> Response | None:
@@ -202,7 +225,7 @@ def _filter_rows(state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteS
     if state.is_select and not state.is_column_load and has_request_context():
         current: _Filter | None = g.get("platform_row_filter")
         if current is not None and not current.asking:
-            state.statement = current.narrow(state.statement)
+            current.narrow(state)
 
 
 @cache
@@ -213,12 +236,8 @@ def _filtered_models() -> dict[Any, tuple[Any, ...]]:
     return {model.__table__: (model,) for model in single} | {model.__table__: datasets for model in datasets}
 
 
-def _rules(user: Any) -> dict[Any, Any]:  # noqa: ANN401 - the auth manager's own user class
-    manager = airflow_compat.auth_manager()
-    if any(manager.is_authorized_dag(method=method, user=user) for method in ("GET", "PUT")):
-        return {}
-    dag_ids = airflow_compat.with_subdags(manager.get_permitted_dag_ids(user=user))
-    limited = bool(_limits()) or in_any_tenant(user)
+def _rules(dag_ids: Collection[str], *, limited: bool) -> dict[Any, Any]:
+    """By model, what rows must fulfil for somebody who may read those DAGs."""
     rows = _of_dags(dag_ids)
     if limited or dag_ids:
         # Somebody who may read the audit log, and no DAG at all, is an auditor of the whole.

@@ -1,8 +1,10 @@
 """Connections of types without a hook, which are taken for the names of SQLAlchemy dialects."""
 
+import re
 from typing import Any
 
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
 
 from airflow_platform_plugin.airflow_compat import Connection
 
@@ -18,6 +20,8 @@ DUCKDB_CONFIG = {
     "threads": "2",
     "lock_configuration": "true",
 }
+# With a plus before the driver; SQLAlchemy takes a dot for one, and what compares types does not.
+_DIALECT = re.compile(r"[a-z0-9_]+(?:\+[a-z0-9_]+)?")
 _DUCKDB = {"read_only": True, "config": DUCKDB_CONFIG}
 
 
@@ -27,6 +31,8 @@ def url(connection: Connection) -> URL:
     Raises:
         sqlalchemy.exc.ArgumentError: the type is no dialect's name.
     """
+    if not _DIALECT.fullmatch(str(connection.conn_type)):
+        raise ArgumentError("not the name of a dialect")
     if connection.schema or connection.port or connection.login:
         return URL.create(
             connection.conn_type,
@@ -42,4 +48,5 @@ def url(connection: Connection) -> URL:
 
 def options(connection: Connection) -> dict[str, Any]:
     """What an engine for the connection takes beside, with or without a hook."""
-    return {"connect_args": _DUCKDB} if connection.conn_type == "duckdb" else {}
+    is_duckdb = str(connection.conn_type).partition("+")[0] == "duckdb"
+    return {"connect_args": _DUCKDB} if is_duckdb else {}

@@ -1,12 +1,13 @@
-"""What is deleted in Airflow's own pages or by its API leaves nothing of ours behind.
+"""What happens to a connection in Airflow's own pages or by its API happens to what the platform knows of it.
 
-PostgreSQL and MySQL never give out an id again; SQLite does, and a tenant would own what is somebody else's.
+Airflow's command line is another process, without this. So ``found.known_of`` asks for id and name: on SQLite
+the next connection gets the id of a deleted one, and a tenant would own what is somebody else's.
 """
 
 import logging
 from typing import Any
 
-from sqlalchemy import delete, event
+from sqlalchemy import delete, event, inspect, update
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,16 +18,28 @@ log = logging.getLogger(__name__)
 
 
 def install() -> None:
-    """Delete our row with Airflow's, in the same transaction, wherever this process does that."""
-    if not event.contains(Connection, "after_delete", _follow):
-        event.listen(Connection, "after_delete", _follow)
+    """Delete and rename our row with Airflow's, in the same transaction, wherever this process does that."""
+    for name, follow in (("after_delete", _deleted), ("after_update", _changed)):
+        if not event.contains(Connection, name, follow):
+            event.listen(Connection, name, follow)
 
 
-def _follow(_mapper: object, database: DatabaseConnection, row: Any) -> None:  # noqa: ANN401 - Airflow's row
+def _deleted(_mapper: object, database: DatabaseConnection, row: Any) -> None:  # noqa: ANN401 - Airflow's row
     table = PlatformConnection.__table__
+    _execute(database, row, delete(table).where(table.c.id == row.id))
+
+
+def _changed(_mapper: object, database: DatabaseConnection, row: Any) -> None:  # noqa: ANN401 - Airflow's row
+    table = PlatformConnection.__table__
+    for before in inspect(row).attrs.conn_id.history.deleted or ():
+        mine = (table.c.id == row.id) & (table.c.connection_id == before)
+        _execute(database, row, update(table).where(mine).values(connection_id=row.conn_id))
+
+
+def _execute(database: DatabaseConnection, row: Any, statement: Any) -> None:  # noqa: ANN401 - SQLAlchemy's
     try:
         # A SAVEPOINT: what fails here must not fail what Airflow does.
         with database.begin_nested():
-            database.execute(delete(table).where(table.c.id == row.id))
+            database.execute(statement)
     except SQLAlchemyError:
         log.exception("What the platform knows of the connection %r is left behind", row.conn_id)

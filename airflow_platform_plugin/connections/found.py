@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.exceptions import AirflowException
 from cryptography.fernet import InvalidToken
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import strict_json
@@ -149,14 +149,34 @@ def find(session: Session, connection_id: str, *, lock: bool = False) -> Found |
     """The connection of that name, whosesoever it is; ``lock`` keeps others from changing it meanwhile."""
     wanted = select(Connection).where(Connection.conn_id == connection_id)
     row = session.scalar(wanted.with_for_update() if lock else wanted)
-    return None if row is None else Found(row, session.get(PlatformConnection, row.id))
+    return None if row is None else Found(row, known_of(session, row))
+
+
+def known_of(session: Session, row: Connection) -> PlatformConnection | None:
+    """What the platform knows of a connection: of that id and that name.
+
+    One that is known by the id alone is another connection, which was deleted where nobody told us: on SQLite
+    the next one gets its id, and must not get its tenant.
+    """
+    known: PlatformConnection | None = session.get(PlatformConnection, row.id) if row.id is not None else None
+    return known if known is not None and known.connection_id == row.conn_id else None
 
 
 def with_own(session: Session, rows: list[Connection]) -> list[Found]:
     """Airflow's rows, each with ours."""
     wanted = select(PlatformConnection).where(PlatformConnection.id.in_([row.id for row in rows]))
     known = {item.id: item for item in session.scalars(wanted)}
-    return [Found(row, known.get(row.id)) for row in rows]
+    return [
+        Found(row, own if (own := known.get(row.id)) and own.connection_id == row.conn_id else None)
+        for row in rows
+    ]
+
+
+def is_known() -> Any:  # noqa: ANN401 - a condition
+    """The condition of ``known_of``, for a query that joins Airflow's rows with ours."""
+    return and_(
+        PlatformConnection.id == Connection.id, PlatformConnection.connection_id == Connection.conn_id
+    )
 
 
 def _parse(row: Connection) -> dict[str, Any] | None:

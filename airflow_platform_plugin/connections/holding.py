@@ -1,18 +1,20 @@
 """A tenant's connections, as its end sees them."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import service
-from airflow_platform_plugin.connections.found import Found, with_own
+from airflow_platform_plugin.connections.found import Found, is_known, with_own
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.tenants.holdings import Holding
 
 
 def _found(session: Session, tenant_id: str) -> list[Found]:
-    owned = select(PlatformConnection.id).where(PlatformConnection.tenant_id == tenant_id)
-    rows = session.scalars(select(Connection).where(Connection.id.in_(owned)).order_by(Connection.conn_id))
+    owned = select(Connection).join(PlatformConnection, is_known())
+    rows = session.scalars(
+        owned.where(PlatformConnection.tenant_id == tenant_id).order_by(Connection.conn_id)
+    )
     return with_own(session, rows.all())
 
 
@@ -23,6 +25,8 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 def _delete(session: Session, tenant_id: str) -> None:
     for found in _found(session, tenant_id):
         service.delete(session, found)
+    # What is left is of connections that were deleted where nobody told us.
+    session.execute(delete(PlatformConnection).where(PlatformConnection.tenant_id == tenant_id))
 
 
 HOLDING = Holding("connections", ids=_ids, delete=_delete)

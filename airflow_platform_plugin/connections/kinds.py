@@ -1,4 +1,4 @@
-"""The types of connections that tenants may have, and what each takes besides its host. Pure.
+"""The types of connections that tenants may have, and what each takes besides its host.
 
 An allow-list: a type, or a field of extra, that is not here could read a file of the server, run a program
 there, borrow an identity of the server's, or lead somewhere else than its host says. The operator can add

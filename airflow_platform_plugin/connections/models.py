@@ -11,9 +11,10 @@ class PlatformConnection(db.Base):
 
     __tablename__ = "platform_connection"
 
-    # Airflow's own id rather than its name: renamed in Airflow's pages a connection stays its tenant's, and
-    # another one that gets the name of a deleted one does not become so.
+    # Airflow's own id and the name: another connection may get the name of a deleted one, and on SQLite its
+    # id. Where Airflow's pages rename one, ``follow`` keeps the name.
     id = Column(Integer, primary_key=True, autoincrement=False)
+    connection_id = Column(String(250), nullable=False)
     # None is everybody's.
     tenant_id = Column(String(63), index=True)
     row_version = Column(Integer, nullable=False)

@@ -45,9 +45,8 @@ def services() -> list[Service]:
         for service in _read(part)
     ]
     if cluster := os.environ.get("KUBERNETES_SERVICE_HOST"):
-        found.append(
-            Service(addresses.normal(cluster), int(os.environ.get("KUBERNETES_SERVICE_PORT") or 443))
-        )
+        port = os.environ.get("KUBERNETES_SERVICE_PORT", "")
+        found.append(Service(addresses.normal(cluster), int(port) if port.isdecimal() else None))
     return found
 
 

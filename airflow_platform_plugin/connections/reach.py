@@ -13,10 +13,9 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import db, settings
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import addresses, direct, hosts, kinds, names, own, references
-from airflow_platform_plugin.connections.found import detached, fields_of
+from airflow_platform_plugin.connections.found import detached, fields_of, known_of
 from airflow_platform_plugin.connections.hosts import Named
 from airflow_platform_plugin.connections.kinds import Problem
-from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import FieldError, PermissionDenied, ServiceUnavailable, ValidationFailed
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -70,7 +69,7 @@ def require_reachable(connection: Connection, tenant_id: str | None, *, look_up:
     if tenant_id is None:
         return Reached()
     with db.transaction() as session:
-        known = session.get(PlatformConnection, connection.id) if connection.id is not None else None
+        known = known_of(session, connection)
         standing = standing_of(session, tenant_id, approved=bool(known and known.approved))
         fields = fields_of(connection)
         if not standing.approved:

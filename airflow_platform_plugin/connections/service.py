@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import audit, crypto, db, paging
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import access, kept, masking, names, reach
-from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, with_own
+from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, is_known, with_own
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import FieldError, NotFound, ValidationFailed
 from airflow_platform_plugin.principal import Principal
@@ -43,8 +43,10 @@ def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
     session.add(row)
     session.flush()
     now = db.now()
+    _forget(session, row)
     known = PlatformConnection(
         id=row.id,
+        connection_id=row.conn_id,
         tenant_id=fields["tenant_id"],
         approved=fields.get("approved", False),
         created_at=now,
@@ -131,7 +133,7 @@ def change(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
 
 def update(session: Session, found: Found, fields: dict[str, Any], *, by: Principal) -> Found:
     """Write a change, of which everything has been looked at."""
-    known = found.known or PlatformConnection(id=found.row.id)
+    known = found.known or _new(session, found.row)
     before = _snapshot(found)
     set_fields(found.row, fields)
     known.updated_at = db.now()
@@ -217,7 +219,7 @@ def require_secrets_again(found: Found, given: dict[str, Any], after: dict[str, 
 
 
 def _seen(by: Principal, scope: str = access.READ) -> Any:  # noqa: ANN401 - a Select
-    joined = select(Connection).outerjoin(PlatformConnection, PlatformConnection.id == Connection.id)
+    joined = select(Connection).outerjoin(PlatformConnection, is_known())
     return joined.where(access.visible(by, scope)).order_by(Connection.conn_id)
 
 
@@ -255,6 +257,19 @@ def _approves(found: Found, given: dict[str, Any], after: dict[str, Any], tenant
         return True
     extra = given.get("extra") or {}
     return all(path[0] in given and (len(path) == 1 or path[1] in extra) for path in reach.unapproved(after))
+
+
+def _new(session: Session, row: Connection) -> PlatformConnection:
+    _forget(session, row)
+    return PlatformConnection(id=row.id, connection_id=row.conn_id)
+
+
+def _forget(session: Session, row: Connection) -> None:
+    """Delete what is known of another connection that had this id."""
+    other = session.get(PlatformConnection, row.id)
+    if other is not None:
+        session.delete(other)
+        session.flush()
 
 
 def _snapshot(found: Found) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
@@ -44,7 +45,7 @@ def test_stored(connection_id: str, *, by: Principal, timeout: float) -> Outcome
     with db.transaction() as session:
         found_again = find(session, connection.conn_id)
         if found_again is not None and found_again.row.id == connection.id:
-            _keep(session, connection.id, outcome)
+            _keep(session, connection, outcome)
         _tell(session, connection, outcome, by, "test_connection")
     return outcome
 
@@ -143,13 +144,16 @@ def _hidden(connection: Connection) -> Iterator[str]:
     yield from masking.secrets(extra, masking.mask(extra))
 
 
-def _keep(session: Session, row_id: int, outcome: Outcome) -> None:
+def _keep(session: Session, row: Connection, outcome: Outcome) -> None:
     # Past the row's version: whoever changes the connection at this moment has nothing to do with its test.
     table = PlatformConnection.__table__
-    db.insert_absent(session.connection(), table, [{"id": row_id, "row_version": 1}])
+    mine = (table.c.id == row.id) & (table.c.connection_id == row.conn_id)
+    new = {"id": row.id, "connection_id": row.conn_id, "row_version": 1}
+    session.execute(sql_delete(table).where(table.c.id == row.id, table.c.connection_id != row.conn_id))
+    db.insert_absent(session.connection(), table, [new])
     session.execute(
         sql_update(table)
-        .where(table.c.id == row_id)
+        .where(mine)
         .values(
             last_tested_at=db.now(),
             last_test_status=outcome.status,

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import airflow_compat, seats
 from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import dialects, direct
+from airflow_platform_plugin.connections import dialects, direct, kinds
 from airflow_platform_plugin.connections.outcomes import (
     FAILED,
     SUCCESS,
@@ -110,8 +110,8 @@ def _run(prepare: Callable[[], Prepared], timeout: float) -> Outcome:
 
 def _try(prepared: Prepared, timeout: float) -> Outcome:
     connection = prepared.connection
-    if connection.conn_type == "sqlite" and not Path(connection.host or "").is_file():
-        return failure("no such file")  # the hook would make one
+    if _would_make_file(connection):
+        return failure("no such file")
     hook = hook_of(
         _with_deadline(connection, timeout),
         known=prepared.known,
@@ -126,6 +126,15 @@ def _try(prepared: Prepared, timeout: float) -> Outcome:
     if test is None:
         return Outcome(UNSUPPORTED, f"Connections of type {connection.conn_type} have no test.")
     return _measure(test)
+
+
+def _would_make_file(connection: Connection) -> bool:
+    """Whether SQLite would make the file that it is to open, by its hook or as a dialect."""
+    dialect = str(connection.conn_type).partition("+")[0]
+    if dialect != "sqlite":
+        return False
+    path = connection.host if connection.conn_type == dialect else dialects.url(connection).database
+    return not Path(path or "").is_file()
 
 
 def _without_error(work: Callable[..., Any], *arguments: Any) -> tuple[bool, str]:  # noqa: ANN401 - of work
@@ -188,10 +197,19 @@ def _with_deadline(connection: Connection, timeout: float) -> Connection:
     return connection
 
 
+def _options(connection: Connection) -> dict[str, Any]:
+    """What an engine takes besides the URL; for libpq also what a tenant's connection is held to."""
+    kind = kinds.of(str(connection.conn_type))
+    extra = connection.extra_dejson
+    if kind is None or kind.dialect != "postgresql" or "hostaddr" not in extra:
+        return dialects.options(connection)
+    return {"connect_args": {name: value for name, value in extra.items() if name != "cursor"}}
+
+
 def _try_dialect(connection: Connection) -> Outcome:
     """The test of a type without a hook, which queries take for the name of a SQLAlchemy dialect."""
     try:
-        engine = create_engine(dialects.url(connection), poolclass=NullPool, **dialects.options(connection))
+        engine = create_engine(dialects.url(connection), poolclass=NullPool, **_options(connection))
     except (ArgumentError, NoSuchModuleError):
         return Outcome(UNSUPPORTED, f"There is no hook for connections of type {connection.conn_type}.")
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, scopes
 from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.connections.found import is_known
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.errors import FieldError, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.principal import Principal
@@ -91,7 +92,7 @@ def _found(
         return {}
     wanted = (
         select(Connection, PlatformConnection.tenant_id)
-        .outerjoin(PlatformConnection, PlatformConnection.id == Connection.id)
+        .outerjoin(PlatformConnection, is_known())
         .where(Connection.conn_id.in_(names))
     )
     found = {

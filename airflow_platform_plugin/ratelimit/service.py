@@ -118,6 +118,10 @@ class Limiter:
         """The same without counting; ``exceeded`` says whether one more request would be too many."""
         return self._ask(subject, self._each(rate, overrides or {}), amount=0)
 
+    def counts_users(self, rate: Rate) -> bool:
+        """Whether there is a limit of users with all their credentials for the class."""
+        return rate in self._limits.user
+
     def hit_user(self, subject: Subject, rate: Rate) -> list[State]:
         """Count a request of a user's against what all their credentials have together."""
         return self._ask(subject, self._of_user(rate), amount=1)

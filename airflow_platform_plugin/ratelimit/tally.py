@@ -70,7 +70,7 @@ class Tally:
         Raises:
             RateLimitExceeded: it is one too many.
         """
-        if self.free or self.rate.value in overrides():
+        if self.free or not self.limiter.counts_users(self.rate) or self.rate.value in overrides():
             return
         if (subject := user()) is not None:
             self.states = self.states + self.limiter.hit_user(subject, self.rate)

@@ -245,7 +245,9 @@ def test_connecting_is_within_the_time(dialect: str) -> None:
         connection = Connection(conn_id="c", conn_type=dialect, host="127.0.0.1", port=port, login="me")
         started = time.monotonic()
         with pytest.raises(TimedOut):
-            execution.execute(Source(connection, trusted=True), "SELECT 1", {}, LIMITS._replace(seconds=0.5))
+            execution.execute(
+                Source(connection, trusted=True, for_all=True), "SELECT 1", {}, LIMITS._replace(seconds=0.5)
+            )
         assert time.monotonic() - started < 10
 
 
@@ -556,7 +558,7 @@ def test_another_dialect_is_the_operators(postgres: Database, monkeypatch: pytes
     monkeypatch.setattr(engines, "_ENGINES", {})
     monkeypatch.setattr(Connection, "get_connection_from_secrets", None)
     connection = postgres.connection
-    assert type(engines.of(Source(connection, trusted=True), LIMITS)) is Other
+    assert type(engines.of(Source(connection, trusted=True, for_all=True), LIMITS)) is Other
     result = query(postgres, "SELECT id, :x AS x FROM orders WHERE status <> ':no' ORDER BY id", x="y")
     assert result.rows[:2] == [[1, "y"], [2, "y"]]
     with pytest.raises(TimedOut):

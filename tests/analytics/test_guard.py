@@ -239,6 +239,18 @@ def test_no_nesting_is_too_much(unit: str, dialect: str) -> None:
         refusal(f"SELECT {unit * amount}1{closing * amount}", dialect)
 
 
+@pytest.mark.parametrize(
+    ("sql", "dialect"),
+    [
+        ("SELECT map('a' 1) AS m, v('a', 1)['a'] AS m", "clickhouse"),
+        ("SELECT DATE_SUB(NOW), INTERVAL :n DAY) FROM t", "mysql"),
+    ],
+)
+def test_where_sqlglot_breaks_down_the_answer_is_a_refusal(sql: str, dialect: str) -> None:
+    """It raises IndexError and AttributeError for these."""
+    assert "cannot be understood" in refusal(sql, dialect)
+
+
 def test_sqlglot_logs_nothing_of_the_text(caplog: pytest.LogCaptureFixture) -> None:
     """A caller could write lines of the log."""
     with caplog.at_level(logging.DEBUG):

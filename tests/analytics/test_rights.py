@@ -40,7 +40,9 @@ def store(session: Any, files: Callable[[str], Path]) -> Callable[..., None]:
         session.flush()
         if own:
             session.add(
-                PlatformConnection(id=row.id, tenant_id=tenant_id, approved=True, created_at=db.now())
+                PlatformConnection(
+                    id=row.id, connection_id=name, tenant_id=tenant_id, approved=True, created_at=db.now()
+                )
             )
         session.flush()
 
@@ -126,7 +128,7 @@ def test_a_tenants_connection_leads_to_no_other_one(
     row = Connection(conn_id="mine", conn_type="postgres", host="localhost", extra=extra)
     session.add(row)
     session.flush()
-    session.add(PlatformConnection(id=row.id, tenant_id="a", created_at=db.now()))
+    session.add(PlatformConnection(id=row.id, connection_id=row.conn_id, tenant_id="a", created_at=db.now()))
     session.flush()
     answer = member("POST", URL, json=WHO | {"database": "mine"})
     assert answer.status == 400
@@ -152,7 +154,9 @@ def test_a_tenants_connection_has_a_tenants_rights_for_everybody(
         row = Connection(conn_id=f"c{len(session.new)}{hash(str(fields))}", **fields)
         session.add(row)
         session.flush()
-        session.add(PlatformConnection(id=row.id, tenant_id="a", created_at=db.now()))
+        session.add(
+            PlatformConnection(id=row.id, connection_id=row.conn_id, tenant_id="a", created_at=db.now())
+        )
         session.flush()
         monkeypatch.setattr(Connection, "get_connection_from_secrets", lambda _, row=row: row)
         answer = call("POST", URL, json={"query": "SELECT 1 AS a", "database": row.conn_id})

@@ -195,9 +195,12 @@ def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[
     renamed = someone("before")
     shown = [renamed.key(), renamed.token()]
     admin = client(app, {"X-API-Key": someone("boss", role="Admin").key()})
+    remembered = client(app, {"X-API-Key": shown[0]})
+    assert remembered("GET", STOCK).status == 200
     person = {"first_name": "S", "last_name": "O", "email": "before@example.com", "roles": [{"name": "Op"}]}
     answer = admin("PATCH", "/auth/fab/v1/users/before", json=person | {"username": "after"})
     assert answer.status == 200
+    assert remembered("GET", STOCK).status == 200  # also by a process that remembers the key
     assert [status(app, each) for each in shown] == [200, 200]
     assert [status(app, each) for each in shown] == [200, 200]
     listed = client(app, {"X-API-Key": shown[0]})("GET", KEYS).json

@@ -199,3 +199,17 @@ def test_a_limit_of_the_key_adds_nothing_to_the_roles(
         f"/api/v1/dags/{MINE}", json={"is_paused": True}, headers={"X-API-Key": key}
     )
     assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("run_id", ["x y", "a/b", "ä"])
+def test_a_run_id_that_airflow_refuses_is_the_callers_fault(
+    app: Any, with_key: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run_id: str
+) -> None:
+    """Not the server's; the field is named, and no run is made."""
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", value=False)
+    request = with_key()
+    runs = request("GET", f"/api/v1/dags/{MINE}/dagRuns").json["total_entries"]
+    answer = request("POST", f"/api/v1/dags/{MINE}/dagRuns", json={"dag_run_id": run_id})
+    assert (answer.status, answer.json["error"]["code"]) == (400, "VALIDATION_ERROR"), answer.text
+    assert answer.json["error"]["details"]["errors"][0]["pointer"] == "/dag_run_id"
+    assert request("GET", f"/api/v1/dags/{MINE}/dagRuns").json["total_entries"] == runs

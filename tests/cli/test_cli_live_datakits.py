@@ -98,3 +98,14 @@ def test_a_manifest_is_held_against_the_published_schema(live: Run) -> None:
     ):
         assert complaint in result.err
     assert answer(live, *LIST) == []
+
+
+def test_what_a_deploy_warns_of_is_said(live: Run, manifest: dict[str, Any]) -> None:
+    """On standard error, so that the answer stays JSON; here of a kit that is not installed."""
+    Path("datakit.yaml").write_text(yaml.safe_dump(manifest | {"image": "x/not-here:1.0.0"}))
+    answer(live, "datakits", "register", "--file", "datakit.yaml")
+    deploy = ("datakits", "deploy", manifest["name"], "--environment", "production")
+    result = live("-o", "json", *deploy)
+    assert result.status == 0
+    assert "No kit 'not-here' is installed here" in result.err
+    assert json.loads(result.out)["warnings"] == [" ".join(result.err.split())]

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from calls import client
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.auth import service as keys
+from airflow_platform_plugin.connections import sealed
 from airflow_platform_plugin.connections.models import PlatformConnection
 
 URL = "/api/v1/platform/connections"
@@ -167,3 +168,50 @@ def test_a_tenants_end_takes_its_connections_and_no_others(
     left = session.scalars(select(Connection.conn_id).order_by(Connection.conn_id)).all()
     assert left == ["shared", "theirs"]
     assert session.query(PlatformConnection).count() == 2
+
+
+def test_who_gets_a_freed_id_does_not_get_its_tenant(
+    tenant_caller: Any, call: Any, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's command line deletes where nobody tells us, and SQLite gives a freed id out again.
+
+    The connection that the operator makes then is nobody's yet: no tenant queries, changes or exports it, and
+    the platform can go on with it, or with another of that id.
+    """
+    mine = tenant_caller("a")
+    mine("POST", URL, json=INSIDE | {"password": "mine"})
+    old = session.scalars(select(Connection).where(Connection.conn_id == "c")).one()
+    freed = old.id
+    session.expunge(old)
+
+    def again(name: str) -> None:
+        session.execute(delete(Connection).where(Connection.id == freed))
+        session.expire_all()
+        row = Connection(conn_id=name, conn_type="postgres", host="ops", password="secret")
+        row.id = freed
+        session.add(row)
+        session.flush()
+
+    again("ops")
+    for caller in (mine, call):
+        shown = caller("GET", f"{URL}/ops").json
+        assert (shown["tenant_id"], shown["shared"], shown["created_at"]) == (None, False, None)
+    assert mine("GET", f"{URL}?tenant_id=a").json["total_entries"] == 0
+    assert mine("PATCH", f"{URL}/ops", json={"description": "x"}).status == 403
+    assert mine("DELETE", f"{URL}/ops").status == 403
+    query = {"database": "ops", "query": "SELECT 1"}
+    assert mine("POST", "/api/v1/analytics/query", json=query).status in {403, 404}
+    envelope = mine("POST", f"{URL}/export", json={"passphrase": "a long passphrase"}).json
+    assert sealed.unseal(envelope, "a long passphrase") == {}
+    assert call("GET", "/api/v1/platform/tenants/a/usage").json["owned"]["connections"] == 0
+    monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
+    session.execute(update(Connection).where(Connection.id == freed).values(conn_type="generic"))
+    assert call("POST", f"{URL}/ops/test").status == 200
+    assert call("GET", f"{URL}/ops").json["last_test"]["status"] == "unsupported"
+    assert call("PATCH", f"{URL}/ops", json={"tenant_id": None}).json["shared"] is True
+    again("other")
+    assert call("GET", f"{URL}/other").json["shared"] is False
+    assert call("PATCH", f"{URL}/other", json={"description": "x"}).status == 200
+    session.execute(delete(Connection).where(Connection.id == freed))
+    session.expire_all()
+    assert mine("POST", URL, json=INSIDE).status == 201

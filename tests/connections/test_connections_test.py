@@ -16,7 +16,7 @@ import servers
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
-from airflow_platform_plugin import seats
+from airflow_platform_plugin import seats, settings
 from airflow_platform_plugin.airflow_compat import Connection, Log
 from airflow_platform_plugin.connections import outcomes, own, trial
 from airflow_platform_plugin.connections.found import find
@@ -220,6 +220,42 @@ def test_a_type_without_a_test_says_so(call: Callable[..., Any], kind: str) -> N
     outcome = outcome_of(call, connection_type=kind, host="x")
     assert (outcome["status"], outcome["latency_ms"]) == ("unsupported", None)
     assert kind in outcome["message"]
+
+
+def test_a_file_that_is_not_there_is_not_made_by_a_dialect(call: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "made.db"
+    for fields in ({"host": str(file)}, {"schema": str(file)}, {"host": __file__, "schema": str(file)}):
+        outcome = outcome_of(call, connection_type="sqlite+pysqlite", **fields)
+        assert outcome["message"] == "The file cannot be opened."
+        assert not file.exists()
+
+
+def test_a_tenants_dialect_of_postgresql_goes_to_the_address_that_was_allowed(
+    tenant_caller: Any, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is not looked up again: nobody here knows it. Nor does libpq take a login of the server's."""
+    changed = settings.get().model_copy(update={"internal_hosts": "db.internal"})
+    monkeypatch.setattr(settings, "get", lambda: changed)
+    monkeypatch.setattr(own, "look_up", lambda _: ("127.0.0.1",))
+    monkeypatch.setattr("airflow_platform_plugin.airflow_compat.own_urls", lambda: ("",))
+    monkeypatch.setenv("PGPASSWORD", "operators")
+    mine = tenant_caller("a")
+    body = {"host": "db.internal", "port": postgresql.port, "login": "platform", "schema": "postgres"}
+    for connection_type in ("postgres", "postgresql", "postgresql+psycopg2"):
+        answer = mine("POST", f"{URL}/test", json=body | {"connection_type": connection_type})
+        assert answer.json["status"] == "success", answer.text
+
+
+@pytest.mark.parametrize("kind", ["sqlite.pysqlite", "sqlite.base", "duckdb.duckdb_engine", "SQLite", "a:b"])
+def test_a_dialect_has_one_spelling(
+    session: Any, call: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    """For administrators too: a file is not made, nor DuckDB's locks left out, by another."""
+    file = tmp_path / "made.db"
+    session.add(Connection(conn_id="x", conn_type=kind, host=str(file)))
+    session.flush()
+    assert call("POST", f"{URL}/x/test").json["status"] == "unsupported"
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("kind", ["http", "postgres", "redis"])

@@ -33,6 +33,8 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from airflow_platform_plugin.analytics import child; child.main()"
 )
+# What the interpreter may need; anything else may be a secret.
+_ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "TZ")
 # A row's text is never longer than this for each byte that it may have in an answer.
 _LONGEST_LINE = 2
 
@@ -60,7 +62,7 @@ class Embedded(Engine):
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={"PATH": os.defpath, "HOME": os.devnull},
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             encoding="utf-8",
             start_new_session=True,  # a signal to the web server's group is not for it
         )

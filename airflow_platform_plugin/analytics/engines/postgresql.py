@@ -95,6 +95,10 @@ class PostgreSQL(Engine):
             self._session = psycopg.connect(**self._arguments(psycopg.pq.version()))
         except psycopg.Error as error:
             raise Unreachable(str(error)) from error
+        # A pooler between may drop the options that the connection asks for.
+        self._session.read_only = True
+        if self._session.info.parameter_status("standard_conforming_strings") != "on":
+            raise Unsupported("its server, or a pooler before it, has standard_conforming_strings turned off")
         _register_loaders(self._session)
         if self._session.info.parameter_status("is_superuser") == "on":
             self.warnings.append(

@@ -140,6 +140,8 @@ def deploy(
             **fields,
             **resets,
         )
+        for sentence in deployment.warnings:
+            note(sentence)
         if wait and not dry_run:
             client.datakits.wait_for_deployment(deployment.id, timeout=timeout, on_progress=_tell)
         show(deployment, output)

@@ -52,6 +52,7 @@ class Deployment(Revision):
     dag_id: str = ""
     bad_versions: list[str] = []
     retired_at: Moment | None = None
+    warnings: list[str] = []  # of a deploy: what was dropped, or is missing
 
 
 class DeploymentStatus(Model):

@@ -58,7 +58,7 @@ def stored(session: Any, tenant_id: str | None, *, approved: bool = False, **col
     row = Connection(conn_id="stored", **columns)
     session.add(row)
     session.flush()
-    session.add(PlatformConnection(id=row.id, tenant_id=tenant_id, approved=approved))
+    session.add(PlatformConnection(id=row.id, connection_id="stored", tenant_id=tenant_id, approved=approved))
     session.flush()
     return row
 
