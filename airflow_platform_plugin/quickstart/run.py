@@ -203,6 +203,8 @@ class Quickstart:
                 f"The connection was refused: {answer.status_code} {answer.text}\n"
                 f"Airflow's log: {self.processes.log('webserver')}"
             )
+        with PlatformClient(base_url=self.base_url, api_key=self.api_key) as client:
+            client.connections.update("warehouse", tenant_id=None)  # tenants may query it, too
 
     def _new_key(self) -> str:
         command = str(self.bin / "airflow-platform"), "api-keys", "create", "--user", "admin"
