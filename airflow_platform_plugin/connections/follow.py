@@ -7,6 +7,8 @@ the next connection gets the id of a deleted one, and a tenant would own what is
 import logging
 from typing import Any
 
+from airflow.exceptions import AirflowException
+from cryptography.fernet import InvalidToken
 from sqlalchemy import delete, event, inspect, update
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +24,28 @@ def install() -> None:
     for name, follow in (("after_delete", _deleted), ("after_update", _changed)):
         if not event.contains(Connection, name, follow):
             event.listen(Connection, name, follow)
+    _load_what_cannot_be_decrypted()
+
+
+def _load_what_cannot_be_decrypted() -> None:
+    """Let a row with a password of a lost Fernet key be loaded, so that it fails no list and can be deleted.
+
+    Airflow decrypts each password when it loads a row, to hide it in logs. Where that fails, there is nothing
+    to hide; whatever uses the password fails then, as before.
+    """
+    mapper = inspect(Connection)
+    hide_in_logs = mapper._reconstructor  # noqa: SLF001 - SQLAlchemy has no public way to get at it
+    if hide_in_logs is None or getattr(hide_in_logs, "platform", False):
+        return
+
+    def load(row: Connection) -> None:
+        try:
+            hide_in_logs(row)
+        except (InvalidToken, AirflowException, ValueError):
+            log.warning("The password of connection %r cannot be decrypted", row.conn_id)
+
+    load.platform = True  # type: ignore[attr-defined]
+    mapper._reconstructor = load  # noqa: SLF001 - the same
 
 
 def _deleted(_mapper: object, database: DatabaseConnection, row: Any) -> None:  # noqa: ANN401 - Airflow's row

@@ -123,8 +123,17 @@ class Found:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """Every field as it is stored."""
-        return {**fields_of(self.row), "password": self.row.password}
+        """Every field as it is stored; no password where it cannot be decrypted."""
+        return {**fields_of(self.row), "password": self.row.password if is_decryptable(self.row) else None}
+
+
+def is_decryptable(row: Connection) -> bool:
+    """Whether the password, if there is one, can be read with the Fernet keys that Airflow has now."""
+    try:
+        row.get_password()
+    except (AirflowException, InvalidToken, ValueError):
+        return False
+    return True
 
 
 def fields_of(row: Connection) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import db, settings
 from airflow_platform_plugin.airflow_compat import Connection
 from airflow_platform_plugin.connections import addresses, direct, hosts, kinds, names, own, references
-from airflow_platform_plugin.connections.found import detached, fields_of, known_of
+from airflow_platform_plugin.connections.found import detached, fields_of, is_decryptable, known_of
 from airflow_platform_plugin.connections.hosts import Named
 from airflow_platform_plugin.connections.kinds import Problem
 from airflow_platform_plugin.errors import FieldError, PermissionDenied, ServiceUnavailable, ValidationFailed
@@ -64,8 +64,14 @@ def require_reachable(connection: Connection, tenant_id: str | None, *, look_up:
     Raises:
         PermissionDenied: the type is not for tenants.
         ValidationFailed: a field leads where the tenant must not go; errors name the fields.
-        ServiceUnavailable: a host's name is not known, or a secrets backend does not answer.
+        ServiceUnavailable: a host's name is not known, a secrets backend does not answer, or the password
+            cannot be decrypted.
     """
+    if not is_decryptable(connection):
+        raise ServiceUnavailable(
+            f"The password of connection '{connection.conn_id}' cannot be decrypted: set it again, or give "
+            "Airflow the Fernet key of before."
+        )
     if tenant_id is None:
         return Reached()
     with db.transaction() as session:

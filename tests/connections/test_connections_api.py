@@ -10,6 +10,8 @@ from sqlalchemy import select, text
 from airflow_platform_plugin.airflow_compat import Connection, Log
 from airflow_platform_plugin.connections.found import find
 from airflow_platform_plugin.connections.models import PlatformConnection
+from airflow_platform_plugin.connections.reach import require_reachable
+from airflow_platform_plugin.errors import ServiceUnavailable
 
 URL = "/api/v1/platform/connections"
 
@@ -320,3 +322,24 @@ def test_the_audit_log_names_fields_and_never_values(
     told = "".join(row.extra for row in rows)
     for value in ("encrypted_password", "other-password", "hunter", "airflow_user", "warehouse.example.com"):
         assert value not in told
+
+
+@pytest.mark.parametrize("stored", ["gAAAAABnonsense", "gAAAAA" + "A" * 80, "not base64 at all"])
+def test_a_password_of_a_lost_key_fails_nothing_else(
+    call: Any, session: Any, connection: dict[str, Any], stored: str
+) -> None:
+    """One row that cannot be decrypted is in the list, and can be given a new password or be deleted."""
+    for name in ("good", "bad", "worse"):
+        call("POST", URL, json=connection | {"connection_id": name})
+    table = Connection.__table__
+    session.execute(table.update().where(table.c.conn_id != "good").values(password=stored))
+    session.expire_all()
+    listed = call("GET", URL)
+    assert listed.status == 200
+    assert {item["connection_id"] for item in listed.json["connections"]} >= {"good", "bad", "worse"}
+    assert call("GET", f"{URL}/bad").json["secrets_set"][0] == "password"
+    row = session.scalars(select(Connection).where(Connection.conn_id == "bad")).one()
+    with pytest.raises(ServiceUnavailable, match="cannot be decrypted"):
+        require_reachable(row, None)
+    assert call("PATCH", f"{URL}/bad", json={"password": "new"}).status == 200
+    assert call("DELETE", f"{URL}/worse").status == 204
