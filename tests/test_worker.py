@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -80,22 +81,27 @@ def test_a_step_that_hangs_holds_up_its_own_lane_alone(session: Any, monkeypatch
         monkeypatch.setitem(worker.STEPS, name, go_on)
     monkeypatch.setitem(worker.STEPS, "send-mail", hang)
     monkeypatch.setattr(delivery, "run", lambda stopping, *_: stopping.wait(30))
+    session.query(Step).delete()  # what other tests have written down
     beats = Beats()
     lanes = [
-        threading.Thread(target=worker._run_lane, args=(names, stopping, 0.01, beats))
+        threading.Thread(target=worker._run_lane, args=(names, stopping, 0.01, beats), daemon=True)
         for names in worker.LANES.values()
     ]
     for lane in lanes:
         lane.start()
-    assert went_on.wait(30)
-    while len(beats._finished) < len(worker.STEPS) - 2:  # all but the mails and the deliveries
-        stopping.wait(0.01)
-    beats.write_down()
-    assert {step.name for step in session.query(Step)} == set(worker.STEPS) - {"send-mail", "deliver"}
-    stopping.set()
-    released.set()
-    for lane in lanes:
-        lane.join(30)
+    try:
+        assert went_on.wait(30)
+        deadline = time.monotonic() + 30
+        while len(beats._finished) < len(worker.STEPS) - 2:  # all but the mails and the deliveries
+            assert time.monotonic() < deadline
+            stopping.wait(0.01)
+        beats.write_down()
+        assert {step.name for step in session.query(Step)} == set(worker.STEPS) - {"send-mail", "deliver"}
+    finally:  # or they would go on beside other tests
+        stopping.set()
+        released.set()
+        for lane in lanes:
+            lane.join(30)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
