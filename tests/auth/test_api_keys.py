@@ -461,6 +461,7 @@ def test_what_is_refused_stands_in_the_log_without_its_secret(
     """Which key, from where, for what; a line a minute for each, and few for all together."""
     now = [1e6]
     monkeypatch.setattr(refusals, "_clock", lambda: now[0])
+    monkeypatch.setattr(refusals, "_memory", refusals._Memory())  # not what other tests were refused
     caplog.set_level(logging.WARNING, logger=refusals.__name__)
     made = call("POST", URL, json={"name": "k"}).json
     call("DELETE", f"{URL}/{made['id']}")
