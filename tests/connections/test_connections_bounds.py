@@ -142,7 +142,7 @@ def test_extra_has_bounds(call: Callable[..., Any], extra: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     "extra",
-    ["[" * 100_000, '{"a": ' * 5_000 + "1" + "}" * 5_000, '{"a": NaN}', '{"a": 1e999}', "[1, 2]", '"x"', "{"],
+    ["[" * 60_000, '{"a": ' * 5_000 + "1" + "}" * 5_000, '{"a": NaN}', '{"a": 1e999}', "[1, 2]", '"x"', "{"],
 )
 def test_one_bad_extra_of_airflows_pages_fails_no_list(
     call: Callable[..., Any], tenant_caller: Any, session: Any, extra: str
