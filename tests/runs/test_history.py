@@ -294,6 +294,8 @@ def test_a_conf_that_cannot_be_told_stops_nobody(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], conf: Any, reason: str
 ) -> None:
     """Its run is told without it, the others as ever."""
+    if reason == "characters" and session.get_bind().dialect.name == "mysql":
+        pytest.skip("MySQL keeps at most 65,535 bytes of a conf, and an event has room for those")
     run = make_run("bad", "running", now())
     session.execute(update(DagRun).where(DagRun.id == run.id).values(conf=conf))
     session.expunge(run)
