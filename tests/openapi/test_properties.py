@@ -55,6 +55,11 @@ def api(
 @schemathesis.pytest.from_fixture("api").parametrize()
 @hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_operation_answers_as_the_document_says(case: schemathesis.Case) -> None:
+    # The document's patterns exclude the words that are paths of their own. schemathesis 4.32 loses that part
+    # of a pattern where there is a maxLength, too.
+    converters = case.operation.app.url_map.converters.values()
+    reserved = {word for converter in converters for word in getattr(converter, "words", ())}
+    hypothesis.assume(reserved.isdisjoint(map(str, (case.path_parameters or {}).values())))
     case.call_and_validate()
 
 
