@@ -380,6 +380,15 @@ def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
     return {name: (slots, bool(deferred)) for name, slots, deferred in session.execute(wanted)}
 
 
+def has_pool(name: Any, slots: int) -> Any:  # noqa: ANN401 - SQL expressions
+    """The condition that there is a pool of that name and size, in which deferred tasks keep their slots."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import select, true
+
+    fits = select(Pool.id).where(Pool.pool == name, Pool.slots == slots, Pool.include_deferred == true())
+    return fits.exists()
+
+
 # Of task instances that have not begun, so that their slots are not taken yet; None is one of them.
 _WAITING = ("scheduled", "up_for_retry", "up_for_reschedule")
 

@@ -26,10 +26,9 @@ def deployments() -> tuple[bool, str]:
 def tenant_pools() -> tuple[bool, str]:
     """Whether each tenant has its pool, and its tasks fit into it."""
     with db.transaction() as session:
-        pools = airflow_compat.pools(session, quota.pool(""))
-        tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id)))
+        wrong = quota.tenants_without_pool(session)
         wide = airflow_compat.too_wide(session, quota.pool(""), quota.POOL_SLOTS)
-    wrong = [tenant_id for tenant_id in tenants if not quota.is_right(pools.get(quota.pool(tenant_id)))]
+        tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
     if wrong:
         named = ", ".join(wrong[:_NAMED])
         return (

@@ -26,7 +26,7 @@ GONE = "The deployment of this DAG was taken away before the run had ended."
 
 def keep() -> int:
     """Do each once, in a transaction of its own; returns how much there was to do."""
-    return _each(_tenants_without_pool, _keep_pool) + _each(_tenants_too_wide, refit) + _end_orphans()
+    return _each(quota.tenants_without_pool, _keep_pool) + _each(_tenants_too_wide, refit) + _end_orphans()
 
 
 def _each(find: Callable[[Session], list[str]], mend: Callable[[Session, Tenant], None]) -> int:
@@ -44,15 +44,6 @@ def _each(find: Callable[[Session], list[str]], mend: Callable[[Session, Tenant]
         except Exception:
             log.exception("What tenant %s runs could not be mended and will be tried again", tenant_id)
     return done
-
-
-def _tenants_without_pool(session: Session) -> list[str]:
-    pools = airflow_compat.pools(session, quota.pool(""))
-    return [
-        tenant_id
-        for tenant_id in session.scalars(select(Tenant.tenant_id))
-        if not quota.is_right(pools.get(quota.pool(tenant_id)))
-    ]
 
 
 def _keep_pool(session: Session, tenant: Tenant) -> None:

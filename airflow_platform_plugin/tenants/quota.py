@@ -9,7 +9,7 @@ al., NSDI 2011.)
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from sqlalchemy import update
+from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat, quantities
@@ -30,6 +30,13 @@ def keep_pool(session: Session, tenant_id: str) -> None:
     airflow_compat.ensure_pool(
         session, pool(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
     )
+
+
+def tenants_without_pool(session: Session) -> list[str]:
+    """Those whose pool is missing or changed, found by the database: the worker asks all the time."""
+    name = literal(pool("")).concat(Tenant.tenant_id)
+    without = select(Tenant.tenant_id).where(~airflow_compat.has_pool(name, POOL_SLOTS))
+    return list(session.scalars(without.order_by(Tenant.tenant_id)))
 
 
 def is_right(pool: tuple[int, bool] | None) -> bool:
