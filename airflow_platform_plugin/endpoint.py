@@ -40,15 +40,12 @@ from airflow_platform_plugin.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from airflow_platform_plugin.fields import Secret
+from airflow_platform_plugin.fields import LONGEST_NAME, Secret
 from airflow_platform_plugin.principal import Principal
 from airflow_platform_plugin.rates import Rate
 from airflow_platform_plugin.scopes import Dags
 
 log = logging.getLogger(__name__)
-
-# Of a name in a path, which no column holds more of, and of the versions in If-Match.
-LONGEST_NAME = 250
 
 Body = type[Schema] | type[BaseModel]
 

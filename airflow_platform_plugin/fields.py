@@ -36,6 +36,7 @@ MOST_MEMBERS = 100
 MOST_NAMES = 1000
 # Of a run's conf: Airflow pickles it, which may make it nearly twice as long, and MySQL keeps 65,535 bytes.
 LONGEST_CONF = 32_768
+# Of a name: a JSON object's, one in a path, which no column holds more of, and a version in If-Match.
 LONGEST_NAME = 250
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")

@@ -33,6 +33,7 @@ PREFIXES = tuple(f"{blueprint}/" for blueprint in STOCK_BLUEPRINTS)  # ours are 
 REQUEST_ID_HEADER = "X-Request-ID"
 _MOST_MATCHES = 10
 _LONGEST_SENTENCE = 500
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 _MOST_COMPARED = 1000
 # Airflow's words where a list is asked for by a state that there is not.

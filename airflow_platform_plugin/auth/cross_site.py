@@ -13,7 +13,6 @@ from flask import Blueprint, Response, request
 from airflow_platform_plugin import http
 from airflow_platform_plugin.errors import PermissionDenied
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
 _OWN_SITES = ("same-origin", "none")  # none: the person has typed the address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a page of another origin cannot make a browser send: it would have to ask first (CORS).
@@ -26,7 +25,7 @@ def install(hooks: Blueprint) -> None:
 
 
 def _refuse_other_sites() -> Response | None:
-    if request.method in _SAFE_METHODS or not http.is_api(request.path):
+    if request.method in http.SAFE_METHODS or not http.is_api(request.path):
         return None
     if any(header in request.headers for header in _CREDENTIALS) or not _is_ambient() or not _is_foreign():
         return None

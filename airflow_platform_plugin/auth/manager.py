@@ -22,8 +22,6 @@ from airflow_platform_plugin.auth import stock
 from airflow_platform_plugin.names import tenant_tag
 from airflow_platform_plugin.principal import DagLimit, in_any_tenant
 
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
-
 # In one query; a key of before lists were limited may have more.
 _MOST_TAGS = 500
 
@@ -242,7 +240,7 @@ def _rules(dag_ids: Collection[str], *, limited: bool) -> dict[Any, Any]:
     if limited or dag_ids:
         # Somebody who may read the audit log, and no DAG at all, is an auditor of the whole.
         rows[airflow_compat.Log] = _among(airflow_compat.Log.dag_id, dag_ids)
-    if limited and request.method in _SAFE_METHODS:
+    if limited and request.method in http.SAFE_METHODS:
         rows |= _of_datasets(dag_ids)
     return rows
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from airflow.configuration import conf
 
 from airflow_platform_plugin import http, idempotency
-from airflow_platform_plugin.endpoint import LONGEST_NAME
 from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.fields import LONGEST_NAME
 from airflow_platform_plugin.openapi.conversion import OpenApi
 from airflow_platform_plugin.scopes import SCOPES
 

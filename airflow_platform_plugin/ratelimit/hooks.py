@@ -30,7 +30,6 @@ _OAUTH = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
 _WRONG = ("invalid_client", "invalid_grant")
 # Airflow answers a wrong password as it does whoever shows none, and that may be either.
 _NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110: they change nothing
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
@@ -132,7 +131,7 @@ def _after(response: Response) -> Response:
                     current.count_failure(tally.address())
             except RateLimitExceeded as error:
                 # What has been done cannot be refused any more.
-                if request.method in _SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
+                if request.method in http.SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
                     response = _refusal(error)
         refused = response.status_code == RateLimitExceeded.status and any(
             state.exceeded for state in current.states
