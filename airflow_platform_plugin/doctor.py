@@ -88,7 +88,7 @@ def _consumers() -> tuple[bool, str]:
     if not rows:
         return True, "Every event has reached webhooks, mails and rollbacks."
     told = ", ".join(f"{consumer}: {amount} ({error})" for consumer, error, amount, _ in sorted(rows))
-    return False, f"Events that could not be dealt with, and are tried again for a day: {told}."
+    return False, f"Events that a consumer could not process, retried for about a day: {told}."
 
 
 def _secrets() -> tuple[bool, str]:

@@ -193,7 +193,7 @@ def _is_nobody() -> bool:
     try:
         return airflow_compat.request_user() is None and not airflow_compat.public_rights()
     except Exception:
-        log.exception("It could not be told who calls")
+        log.exception("The caller of a request could not be determined")
         return False
 
 

@@ -280,7 +280,7 @@ def require_within(by: Principal, asked: Asked) -> None:
         raise PermissionDenied("A key of a tenant makes and changes keys of that tenant alone.")
     if mine.expires_at is not None and (asked.expires_at is None or asked.expires_at > mine.expires_at):
         raise PermissionDenied(
-            f"This lives, or would live, longer than the caller's own credential, which ends at "
+            f"This would outlive the caller's own credential, which ends at "
             f"{http.timestamp(mine.expires_at)}. What is to last longer is made in a browser's session, "
             "or by airflow-platform api-keys create.",
             expires_at=http.timestamp(mine.expires_at),
@@ -288,7 +288,7 @@ def require_within(by: Principal, asked: Asked) -> None:
     for name, text in (asked.rate_limits or {}).items():
         if name in mine.own_limits and not rates.within(text, mine.own_limits[name]):
             raise PermissionDenied(
-                f"This may, or would be allowed to, call more often than the caller's own credential: "
+                f"This would have higher rate limits than the caller's own credential: "
                 f"{mine.own_limits[name]} for the class {name}."
             )
 
