@@ -99,7 +99,7 @@ def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
     return user._get_current_object() if hasattr(user, "_get_current_object") else user  # noqa: SLF001 - Werkzeug's API
 
 
-def refreshed(user: Any) -> Any:  # noqa: ANN401 - the auth manager's own user class
+def refresh_user(user: Any) -> Any:  # noqa: ANN401 - the auth manager's own user class
     """The user, read again where stock code has meanwhile closed the session that it was read in."""
     from sqlalchemy import inspect
 
@@ -486,7 +486,7 @@ def delete_pool(session: "Session", name: str) -> None:
     session.execute(delete(Pool).where(Pool.pool == name), execution_options={"synchronize_session": False})
 
 
-def may_dag(user: Any, method: str, dag_id: str | None, part: str | None = None) -> bool:  # noqa: ANN401 - the auth manager's own user class
+def is_authorized_dag(user: Any, method: str, dag_id: str | None, part: str | None = None) -> bool:  # noqa: ANN401 - the auth manager's own user class
     """Whether the user may do that with a DAG, or all, or a part of it: ``RUN`` or ``TASK_INSTANCE``."""
     from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
@@ -504,7 +504,7 @@ def with_subdags(dag_ids: Collection[str]) -> set[str]:
     """The DAGs and their SubDAGs, which Airflow lets in by the right to their root."""
     from sqlalchemy import select
 
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     if not dag_ids:
         return set()
@@ -578,7 +578,7 @@ def permitted_dag_ids(user: Any, method: str) -> set[str]:  # noqa: ANN401 - the
     return dag_ids
 
 
-def execute_inside(operator: Any, context: Any) -> Any:  # noqa: ANN401 - a BaseOperator, Airflow's Context
+def execute_nested(operator: Any, context: Any) -> Any:  # noqa: ANN401 - a BaseOperator, Airflow's Context
     """Execute an operator as part of another one's task, in the way in which Airflow itself calls it."""
     from airflow.models.base import _sentinel
 
@@ -596,25 +596,25 @@ def current_context() -> Any:  # noqa: ANN401 - Airflow's Context
         return None
 
 
-def a_triggerer_runs() -> bool:
+def triggerer_is_running() -> bool:
     """Whether deferred tasks are watched by somebody."""
     from airflow.jobs.job import most_recent_job
 
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     with db.transaction() as session:
         job = most_recent_job("TriggererJob", session=session)
         return job is not None and job.is_alive()
 
 
-def app_dags() -> Any:  # noqa: ANN401 - Airflow's DagBag
+def webserver_dagbag() -> Any:  # noqa: ANN401 - Airflow's DagBag
     """The webserver's DAGs: ``get_dag(dag_id, session=…)`` reads what the DAG processor has stored."""
     from airflow.utils.airflow_flask_app import get_airflow_app
 
     return get_airflow_app().dag_bag
 
 
-def stored_dags() -> Any:  # noqa: ANN401 - Airflow's DagBag
+def database_dagbag() -> Any:  # noqa: ANN401 - Airflow's DagBag
     """The same for a process without an application; it keeps each DAG that it was asked for."""
     from airflow.models.dagbag import DagBag
 
@@ -650,7 +650,7 @@ def mask_secrets(values: Any) -> None:  # noqa: ANN401 - any JSON
     mask_secret(values)
 
 
-def hook_of(connection_type: str) -> tuple[Any, str]:
+def hook_class(connection_type: str) -> tuple[Any, str]:
     """The class of the type's hook, or None, and its argument that takes a connection's name."""
     from airflow.providers_manager import ProvidersManager
     from airflow.utils.module_loading import import_string
@@ -661,7 +661,7 @@ def hook_of(connection_type: str) -> tuple[Any, str]:
     return import_string(found.hook_class_name), found.connection_id_attribute_name
 
 
-def own_urls() -> tuple[str, ...]:
+def airflow_service_urls() -> tuple[str, ...]:
     """Where Airflow itself keeps things: its database, which comes first, its broker and its results."""
     from airflow import settings
     from airflow.configuration import conf
@@ -740,7 +740,7 @@ def show_in_menu(app: "Flask", names: Collection[str]) -> None:
 
 def request_parsing(session: "Session", fileloc: str) -> None:
     """Ask the DAG processor to parse a file before all others, if nobody has asked for it already."""
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     db.insert_absent(
         session.connection(),
@@ -749,7 +749,7 @@ def request_parsing(session: "Session", fileloc: str) -> None:
     )
 
 
-def let_store(session: "Session", dag_id: str) -> None:
+def force_serialization(session: "Session", dag_id: str) -> None:
     """Let the DAG processor store the DAG for the scheduler at the next parsing.
 
     Unless it is told that the last time was long ago, it does not within

@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from airflow_platform_plugin import crypto, db, settings
-from airflow_platform_plugin.datakits import checks
-from airflow_platform_plugin.datakits.runners import runner
-from airflow_platform_plugin.events import FailedConsumption
-from airflow_platform_plugin.heartbeat import Step
-from airflow_platform_plugin.ratelimit import service as ratelimit
+from airflow_platform_plugin.core import crypto, db, settings
+from airflow_platform_plugin.core.events import FailedConsumption
+from airflow_platform_plugin.core.heartbeat import Step
+from airflow_platform_plugin.deployments import health_checks
+from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.ratelimit import limiter as ratelimit
 
 # A worker writes its steps down once a minute; a slow round is no failure, and a mail server may be slow.
 _SILENT = timedelta(minutes=3)
 _SILENT_OF = {"send-mail": timedelta(minutes=15)}
 _MOST_FILES = 10_000
-_LOADER = b"airflow_platform_plugin.datakits.loader"
+_LOADER = b"airflow_platform_plugin.deployments.execution.loader"
 
 
 class Finding(NamedTuple):
@@ -133,9 +133,9 @@ def _rate_limits() -> tuple[bool, str]:
 
 def _runners() -> tuple[bool, str]:
     try:
-        chosen = runner.parse(settings.get().datakit_runners)
+        chosen = base.parse_setting(settings.get().datakit_runners)
         for name in set(chosen.values()):
-            runner.load(name)
+            base.load(name)
     except (ImportError, ValueError) as error:
         return False, str(error)
     return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."
@@ -149,6 +149,6 @@ CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "loader": _loader,
     "rate-limits": _rate_limits,
     "datakit-runners": _runners,
-    "deployments": checks.deployments,
-    "tenant-pools": checks.tenant_pools,
+    "deployments": health_checks.deployments,
+    "tenant-pools": health_checks.tenant_pools,
 }

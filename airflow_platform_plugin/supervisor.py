@@ -7,7 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from airflow_platform_plugin import airflow_compat, db, settings
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db, settings
 
 log = logging.getLogger(__name__)
 

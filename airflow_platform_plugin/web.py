@@ -4,26 +4,28 @@ import logging
 
 from flask import Blueprint, Flask
 
-from airflow_platform_plugin import airflow_compat, audit, db, http, settings
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.analytics import api as analytics
 from airflow_platform_plugin.auth import api as auth
-from airflow_platform_plugin.auth import backend, cross_site
-from airflow_platform_plugin.auth import follow as auth_follow
+from airflow_platform_plugin.auth import backend, csrf
+from airflow_platform_plugin.auth import cleanup as auth_follow
 from airflow_platform_plugin.auth.oauth import api as oauth_clients
 from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
-from airflow_platform_plugin.connections import follow
+from airflow_platform_plugin.connections import cleanup
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.datakits import api as datakits
-from airflow_platform_plugin.datakits import deployment_api as deployments
-from airflow_platform_plugin.endpoint import Endpoint, declared
+from airflow_platform_plugin.deployments import api as deployments
+from airflow_platform_plugin.http import audit, responses
+from airflow_platform_plugin.http.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
-from airflow_platform_plugin.principal import permission
 from airflow_platform_plugin.ratelimit import api as ratelimit
 from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
 from airflow_platform_plugin.runs.backfill import api as backfill
 from airflow_platform_plugin.runs.bulk import api as bulk
-from airflow_platform_plugin.scopes import Dags
 from airflow_platform_plugin.tenants import api as tenants
 from airflow_platform_plugin.tenants import roles
 from airflow_platform_plugin.webhooks import api as webhooks
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 BLUEPRINTS = [
     auth.blueprint,
     oauth_clients.blueprint,
-    oauth.programs,
+    oauth.token_endpoints,
     ratelimit.blueprint,
     tenants.blueprint,
     connections.blueprint,
@@ -57,20 +59,20 @@ def install(app: Flask) -> None:
         return  # Airflow's own migrations make one, to change permissions
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    http.install(app, hooks)
+    responses.install(app, hooks)
     backend.install(app, hooks)
-    cross_site.install(hooks)
+    csrf.install(hooks)
     audit.install()
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
         airflow_compat.exempt_from_csrf(app, blueprint)
-    app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
+    app.register_blueprint(oauth.browser_pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
-    roles.keep_up()
-    follow.install()
-    airflow_compat.on_login(app, roles.welcome)
+    roles.sync_all()
+    cleanup.install()
+    airflow_compat.on_login(app, roles.assign_on_login)
 
 
 def _migrate() -> None:
@@ -98,4 +100,4 @@ def _create_permissions(app: Flask) -> None:
 
 def _needs_permission(endpoint: Endpoint) -> bool:
     """Not where there is no scope, nor where the right to a DAG's own things decides."""
-    return endpoint.scope is not None and not (endpoint.personal and endpoint.dags is Dags.CHECKED)
+    return endpoint.scope is not None and not (endpoint.personal and endpoint.dags is DagPolicy.CHECKED)

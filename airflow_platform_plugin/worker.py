@@ -12,34 +12,35 @@ import threading
 import time
 from collections.abc import Callable
 
-from airflow_platform_plugin import db, events, idempotency, settings
 from airflow_platform_plugin.auth.oauth import tokens
-from airflow_platform_plugin.datakits import auto_rollback, mail, upkeep
-from airflow_platform_plugin.heartbeat import Beats
+from airflow_platform_plugin.core import db, events, settings
+from airflow_platform_plugin.core.heartbeat import Beats
+from airflow_platform_plugin.deployments import auto_rollback, maintenance, notifications
+from airflow_platform_plugin.http import idempotency
 from airflow_platform_plugin.runs import sweep
-from airflow_platform_plugin.runs.backfill import advance
+from airflow_platform_plugin.runs.backfill import scheduler
 from airflow_platform_plugin.supervisor import WRONG_DATABASE
 from airflow_platform_plugin.webhooks import delivery
 
 log = logging.getLogger(__name__)
 
 _CONSUMERS: dict[str, events.Consumer] = {
-    "webhooks": delivery.prepare,
-    "mails": mail.prepare,
-    "auto-rollback": auto_rollback.notice,
+    "webhooks": delivery.enqueue,
+    "mails": notifications.enqueue,
+    "auto-rollback": auto_rollback.mark_failing,
 }
 
 # Each returns how much it did: a round that did something is followed by another at once.
 STEPS: dict[str, Callable[[], int]] = {
     "sweep": sweep.sweep,
-    "advance-backfills": advance.advance,
+    "advance-backfills": scheduler.advance,
     "fan-out": lambda: events.fan_out(_CONSUMERS),
     "deliver": delivery.deliver,
-    "send-mail": mail.send,
+    "send-mail": notifications.send,
     "roll-back": auto_rollback.roll_back,
-    "keep-deployments": upkeep.keep,
+    "keep-deployments": maintenance.maintain,
     "expire-events": lambda: events.expire(
-        [delivery.undelivered, mail.unsent], [delivery.forget, events.forget_failures]
+        [delivery.undelivered, notifications.unsent], [delivery.forget, events.forget_failures]
     ),
     "expire-idempotency-keys": idempotency.expire,
     "expire-tokens": tokens.expire,

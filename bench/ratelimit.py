@@ -34,8 +34,8 @@ def bare() -> Flask:
 
 def ours(storage: str) -> Flask:
     """The same with our limiter; every request comes with the same key."""
-    from airflow_platform_plugin import settings
-    from airflow_platform_plugin.principal import Credential, Principal
+    from airflow_platform_plugin.core import settings
+    from airflow_platform_plugin.core.principal import Credential, Principal
     from airflow_platform_plugin.ratelimit import hooks
 
     settings.get.cache_clear()

@@ -12,9 +12,9 @@ from marshmallow import fields as plain
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
-from airflow_platform_plugin import endpoint, fields
-from airflow_platform_plugin.errors import ValidationFailed
-from airflow_platform_plugin.fields import InputSchema, QuerySchema
+from airflow_platform_plugin.core.errors import ValidationFailed
+from airflow_platform_plugin.http import endpoint, fields
+from airflow_platform_plugin.http.fields import InputSchema, QuerySchema
 from airflow_platform_plugin.openapi import document
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -44,7 +44,7 @@ def unbounded(field: Any, path: str, *, of_query: bool = False) -> Iterator[str]
             is_bounded = any(each.min is not None and each.max is not None for each in ranges)
             yield from [] if is_bounded else [path]
         case _:
-            yield f"{path}: a {type(field).__name__}, which is no field of airflow_platform_plugin.fields"
+            yield f"{path}: a {type(field).__name__}, which is not a field of http.fields"
 
 
 def unbounded_of(schema: Schema, path: str = "") -> Iterator[str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import errors, events, settings
+from airflow_platform_plugin.core import errors, events, settings
+from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.openapi import document
-from airflow_platform_plugin.rates import Rate
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +56,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 def test_every_operation_of_the_class_bulk_is_documented(app: Any) -> None:
     """A caller meets that limit after ten requests, so it is no surprise."""
     (line,) = [line for line in read("docs/api.md").splitlines() if line.startswith("| `bulk` |")]
-    bulk = [one for one in document.operations(app) if one.declared.rate is Rate.BULK]
+    bulk = [one for one in document.operations(app) if one.declared.rate is RequestClass.BULK]
     assert len(bulk) > 3
     for operation in bulk:
         path = operation.path.removeprefix("/api/v1")

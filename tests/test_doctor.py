@@ -13,8 +13,9 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 
-from airflow_platform_plugin import db, doctor, events, settings, worker
-from airflow_platform_plugin.heartbeat import Beats, Step
+from airflow_platform_plugin import doctor, worker
+from airflow_platform_plugin.core import db, events, settings
+from airflow_platform_plugin.core.heartbeat import Beats, Step
 from airflow_platform_plugin.webhooks.models import Webhook
 
 CHECKS = {
@@ -41,7 +42,8 @@ def loader_file() -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     file = folder / "datakits.py"
     file.write_text(
-        "from airflow_platform_plugin.datakits.loader import load\nglobals().update(load(__file__))\n"
+        "from airflow_platform_plugin.deployments.execution.loader import load\n"
+        "globals().update(load(__file__))\n"
     )
     yield file
     file.unlink(missing_ok=True)
@@ -148,7 +150,7 @@ def test_runners_are_looked_at(monkeypatch: pytest.MonkeyPatch, runners: str, ok
 def test_a_runner_without_its_provider_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = settings.Settings(datakit_runners="docker")
     monkeypatch.setattr(settings, "get", lambda: chosen)
-    monkeypatch.setitem(sys.modules, "airflow_platform_plugin.datakits.runners.docker", None)
+    monkeypatch.setitem(sys.modules, "airflow_platform_plugin.deployments.execution.runners.docker", None)
     passed, message = doctor.CHECKS["datakit-runners"]()
     assert not passed
     assert message.startswith("The runner docker needs airflow-platform-plugin[docker]: ")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import db, supervisor, worker
-from airflow_platform_plugin.heartbeat import Beats, Step
+from airflow_platform_plugin import supervisor, worker
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.heartbeat import Beats, Step
 from airflow_platform_plugin.webhooks import delivery
 
 

@@ -2,7 +2,7 @@
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     AnswerSchema,
     InputSchema,
@@ -12,7 +12,7 @@ from airflow_platform_plugin.fields import (
     Text,
     Whole,
 )
-from airflow_platform_plugin.strict_json import MAX_INTEGER
+from airflow_platform_plugin.http.ijson import MAX_INTEGER
 
 _LONGEST_TIMEOUT = 366 * 86_400  # seconds
 _SHORTEST_TIMEOUT = 0.1

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import paging
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.schemas import (
@@ -20,7 +19,8 @@ from airflow_platform_plugin.auth.schemas import (
     NewApiKeyAnswer,
     RotateInput,
 )
-from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 
 blueprint = Blueprint("platform_api_keys", __name__, url_prefix="/api/v1/platform/api-keys")
 
@@ -35,23 +35,23 @@ blueprint = Blueprint("platform_api_keys", __name__, url_prefix="/api/v1/platfor
     answer=NewApiKeyAnswer,
     status=HTTPStatus.CREATED,
 )
-def create_api_key(call: Call) -> dict[str, Any]:
+def create_api_key(call: RequestContext) -> dict[str, Any]:
     """Make an API key; its text is in this answer and nowhere else."""
     row, text = service.create_for(call.session, call.body, by=call.principal)
     return {**_with_owners(call.session, [row])[0], "key": text}
 
 
 @endpoint(blueprint, "GET", "", scope="api_keys:read", personal=True, query=ApiKeyQuery, answer=ApiKeyList)
-def list_api_keys(call: Call) -> paging.Page:
+def list_api_keys(call: RequestContext) -> pagination.Page:
     """List API keys."""
     page = service.page(call.session, call.query, by=call.principal)
     return page._replace(items=_with_owners(call.session, page.items))
 
 
 @endpoint(blueprint, "GET", "/<key_id>", scope="api_keys:read", personal=True, answer=ApiKeyAnswer)
-def get_api_key(call: Call) -> dict[str, Any]:
+def get_api_key(call: RequestContext) -> dict[str, Any]:
     """Get an API key, without its secret."""
-    row = service.get(call.session, call.path["key_id"], by=call.principal, scope=service.OTHERS_READ)
+    row = service.get(call.session, call.path["key_id"], by=call.principal, scope=service.MANAGE_READ)
     return _with_owners(call.session, [row])[0]
 
 
@@ -64,7 +64,7 @@ def get_api_key(call: Call) -> dict[str, Any]:
     body=ApiKeyChange,
     answer=ApiKeyAnswer,
 )
-def update_api_key(call: Call) -> dict[str, Any]:
+def update_api_key(call: RequestContext) -> dict[str, Any]:
     """Change an API key's name or limits."""
     row = service.change(call.session, call.path["key_id"], call.body, by=call.principal)
     return _with_owners(call.session, [row])[0]
@@ -79,7 +79,7 @@ def update_api_key(call: Call) -> dict[str, Any]:
     body=RotateInput,
     answer=NewApiKeyAnswer,
 )
-def rotate_api_key(call: Call) -> dict[str, Any]:
+def rotate_api_key(call: RequestContext) -> dict[str, Any]:
     """Give an API key a new secret; the old one works on for a while."""
     overlap = timedelta(seconds=call.body["overlap_seconds"])
     row, text = service.rotate(call.session, call.path["key_id"], overlap=overlap, by=call.principal)
@@ -94,7 +94,7 @@ def rotate_api_key(call: Call) -> dict[str, Any]:
     personal=True,
     status=HTTPStatus.NO_CONTENT,
 )
-def revoke_api_key(call: Call) -> None:
+def revoke_api_key(call: RequestContext) -> None:
     """Revoke an API key."""
     service.revoke(call.session, call.path["key_id"], by=call.principal)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     LONGEST_USER,
@@ -26,7 +27,6 @@ from airflow_platform_plugin.fields import (
     Whole,
     order_by,
 )
-from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
 _LONGEST_NETWORK = 64

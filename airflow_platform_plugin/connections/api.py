@@ -5,11 +5,10 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging, routes
-from airflow_platform_plugin.connections import formats, service, testing, transfer
-from airflow_platform_plugin.connections.access import EXPORT, READ, WRITE
-from airflow_platform_plugin.connections.found import Found
-from airflow_platform_plugin.connections.outcomes import Outcome
+from airflow_platform_plugin.connections import service
+from airflow_platform_plugin.connections.authorization import EXPORT, READ, WRITE
+from airflow_platform_plugin.connections.records import ConnectionRecord
+from airflow_platform_plugin.connections.references import usage
 from airflow_platform_plugin.connections.schemas import (
     RESERVED,
     ConnectionAnswer,
@@ -28,14 +27,19 @@ from airflow_platform_plugin.connections.schemas import (
     TestQuery,
     UsageAnswer,
 )
-from airflow_platform_plugin.connections.usage import usage
-from airflow_platform_plugin.endpoint import Call, Text, endpoint
-from airflow_platform_plugin.errors import Conflict
-from airflow_platform_plugin.rates import Rate
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.connections.testing import service as testing
+from airflow_platform_plugin.connections.testing.results import TestResult
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.connections.transfer import service as transfer
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.errors import Conflict
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http import path_converters
+from airflow_platform_plugin.http.endpoint import RequestContext, TextResult, endpoint
 
 blueprint = Blueprint("platform_connections", __name__, url_prefix="/api/v1/platform/connections")
-routes.reserve(blueprint, "connection", RESERVED)
+path_converters.exclude_reserved(blueprint, "connection", RESERVED)
 
 
 @endpoint(
@@ -44,12 +48,12 @@ routes.reserve(blueprint, "connection", RESERVED)
     "",
     scope=WRITE,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     body=ConnectionInput,
     answer=ConnectionAnswer,
     status=HTTPStatus.CREATED,
 )
-def create_connection(call: Call) -> Found:
+def create_connection(call: RequestContext) -> ConnectionRecord:
     """Create a connection."""
     return service.create(call.session, call.body, by=call.principal)
 
@@ -60,11 +64,11 @@ def create_connection(call: Call) -> Found:
     "",
     scope=READ,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=ConnectionQuery,
     answer=ConnectionList,
 )
-def list_connections(call: Call) -> paging.Page:
+def list_connections(call: RequestContext) -> pagination.Page:
     """List connections."""
     return service.page(call.session, call.query, by=call.principal)
 
@@ -75,15 +79,15 @@ def list_connections(call: Call) -> paging.Page:
     "/export",
     scope=READ,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=ExportQuery,
     text=(formats.YAML,),
 )
-def export_connections(call: Call) -> formats.Document | Text:
+def export_connections(call: RequestContext) -> formats.ConnectionDocument | TextResult:
     """Export connections without their secrets, as ``airflow connections export`` writes them."""
     document = transfer.export(call.session, by=call.principal)
     if call.query["format"] == "yaml":
-        return Text(formats.render_yaml(document), formats.YAML)
+        return TextResult(formats.render_yaml(document), formats.YAML)
     return document
 
 
@@ -92,15 +96,15 @@ def export_connections(call: Call) -> formats.Document | Text:
     "POST",
     "/export",
     scope=EXPORT,
-    rate=Rate.BULK,
+    rate=RequestClass.BULK,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=SealedExportQuery,
     body=SealedExportInput,
 )
-def export_connections_with_secrets(call: Call) -> dict[str, Any]:
+def export_connections_with_secrets(call: RequestContext) -> dict[str, Any]:
     """Export connections with their secrets, encrypted with a passphrase."""
-    return transfer.export_sealed(call.session, passphrase=call.body["passphrase"], by=call.principal)
+    return transfer.export_encrypted(call.session, passphrase=call.body["passphrase"], by=call.principal)
 
 
 @endpoint(
@@ -108,13 +112,13 @@ def export_connections_with_secrets(call: Call) -> dict[str, Any]:
     "POST",
     "/import",
     scope=WRITE,
-    rate=Rate.BULK,
+    rate=RequestClass.BULK,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     body=ImportInput,
     answer=ImportAnswer,
 )
-def import_connections(call: Call) -> dict[str, Any]:
+def import_connections(call: RequestContext) -> dict[str, Any]:
     """Import connections, all of a document or none."""
     rows = transfer.import_(call.session, call.body, by=call.principal)
     return {"dry_run": call.body["dry_run"], "connections": rows}
@@ -126,13 +130,13 @@ def import_connections(call: Call) -> dict[str, Any]:
     "/test",
     scope=WRITE,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=TestQuery,
     body=ConnectionTestInput,
     answer=TestAnswer,
     session=False,
 )
-def test_connection_body(call: Call) -> Outcome:
+def test_connection_body(call: RequestContext) -> TestResult:
     """Test a connection without storing it."""
     return testing.test_given(call.body, by=call.principal, timeout=call.query["timeout_seconds"])
 
@@ -143,10 +147,10 @@ def test_connection_body(call: Call) -> Outcome:
     "/<connection:connection_id>",
     scope=READ,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     answer=ConnectionAnswer,
 )
-def get_connection(call: Call) -> Found:
+def get_connection(call: RequestContext) -> ConnectionRecord:
     """Get a connection, without its secrets."""
     return service.get(call.session, call.path["connection_id"], by=call.principal)
 
@@ -157,12 +161,12 @@ def get_connection(call: Call) -> Found:
     "/<connection:connection_id>",
     scope=WRITE,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     body=ConnectionChange,
     answer=ConnectionAnswer,
     also=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_connection(call: Call) -> Found:
+def update_connection(call: RequestContext) -> ConnectionRecord:
     """Change a connection; extra is merged key by key, and null removes."""
     found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
     call.require_match(found)
@@ -175,11 +179,11 @@ def update_connection(call: Call) -> Found:
     "/<connection:connection_id>",
     scope=WRITE,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=DeleteConnectionQuery,
     status=HTTPStatus.NO_CONTENT,
 )
-def delete_connection(call: Call) -> None:
+def delete_connection(call: RequestContext) -> None:
     """Delete a connection that nothing names, or with force any."""
     found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
     used_by = {} if call.query["force"] else usage(call.session, found.connection_id, by=call.principal)
@@ -197,12 +201,12 @@ def delete_connection(call: Call) -> None:
     "/<connection:connection_id>/test",
     scope=READ,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     query=TestQuery,
     answer=TestAnswer,
     session=False,
 )
-def test_connection(call: Call) -> Outcome:
+def test_connection(call: RequestContext) -> TestResult:
     """Test a connection."""
     timeout = call.query["timeout_seconds"]
     return testing.test_stored(call.path["connection_id"], by=call.principal, timeout=timeout)
@@ -214,10 +218,10 @@ def test_connection(call: Call) -> Outcome:
     "/<connection:connection_id>/usage",
     scope=READ,
     tenanted=True,
-    dags=Dags.NONE,
+    dags=DagPolicy.NONE,
     answer=UsageAnswer,
 )
-def get_connection_usage(call: Call) -> dict[str, Any]:
+def get_connection_usage(call: RequestContext) -> dict[str, Any]:
     """Get what names a connection, of what the caller may read."""
     found = service.get(call.session, call.path["connection_id"], by=call.principal)
     return {

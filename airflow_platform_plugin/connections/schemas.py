@@ -4,9 +4,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin import crypto
-from airflow_platform_plugin.connections import formats
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.core import crypto
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     LONGEST_NAME,

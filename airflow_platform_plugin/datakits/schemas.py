@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
     LONGEST_REASON,
     LONGEST_SEARCH,

@@ -4,7 +4,8 @@ from typing import Any
 
 from alembic import context
 
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin import models
+from airflow_platform_plugin.core import db
 
 __all__ = ["models"]  # imported for its effect: every table is in the metadata
 

@@ -14,7 +14,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields, validate
 from pydantic import BaseModel
 
-from airflow_platform_plugin.fields import AnswerSchema, Document, Email, JsonObject, Link, Timestamp
+from airflow_platform_plugin.http.fields import AnswerSchema, Document, Email, JsonObject, Link, Timestamp
 
 OpenApi = dict[str, Any]
 

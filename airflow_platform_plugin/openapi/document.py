@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from apispec import APISpec
 from flask import Flask
 
-from airflow_platform_plugin import __version__, http
-from airflow_platform_plugin.endpoint import Endpoint, declared
-from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin import __version__
+from airflow_platform_plugin.core.errors import CODES
+from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import parts
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
 
@@ -111,7 +112,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
     schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, scheme)
-    spec.components.header(http.REQUEST_ID_HEADER, parts.REQUEST_ID)
+    spec.components.header(responses.REQUEST_ID_HEADER, parts.REQUEST_ID)
     for name, schema in parts.ERRORS.items():
         spec.components.schema(name, schema)
     for status in sorted({status for operation in found for status in operation.failures}):

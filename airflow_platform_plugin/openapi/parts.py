@@ -7,11 +7,11 @@ from pathlib import Path
 
 from airflow.configuration import conf
 
-from airflow_platform_plugin import http, idempotency
-from airflow_platform_plugin.errors import CODES
-from airflow_platform_plugin.fields import LONGEST_NAME
+from airflow_platform_plugin.core.errors import CODES
+from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.http import idempotency, responses
+from airflow_platform_plugin.http.fields import LONGEST_NAME
 from airflow_platform_plugin.openapi.conversion import OpenApi
-from airflow_platform_plugin.scopes import SCOPES
 
 JSON = "application/json"
 EXAMPLES = Path(__file__).parent / "examples"
@@ -27,7 +27,7 @@ REQUEST_ID: OpenApi = {
     "description": "The caller's own id of the request where it sent a plain one, else a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: OpenApi = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
+HEADERS: OpenApi = {responses.REQUEST_ID_HEADER: responses.REQUEST_ID_HEADER}
 
 _FIELD_ERROR: OpenApi = {
     "type": "object",

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from airflow_platform_plugin.fields import AnswerSchema
+from airflow_platform_plugin.http.fields import AnswerSchema
 
 
 class LimitAnswer(AnswerSchema):

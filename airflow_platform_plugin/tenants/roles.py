@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def member_role(tenant_id: str) -> str:
     return f"Tenant {tenant_id} Member"
 
 
-def keep(session: Session, tenant: Tenant) -> None:
+def sync(session: Session, tenant: Tenant) -> None:
     """Make both roles what they should be, and put the tenant's administrators into the first.
 
     Administrators whom Airflow does not know yet get the role when they first log in.
@@ -80,7 +81,7 @@ def keep(session: Session, tenant: Tenant) -> None:
     airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
 
 
-def keep_up() -> None:
+def sync_all() -> None:
     """Give the roles of tenants that are there already what came with this version: the menu."""
     try:
         if not db.is_current():
@@ -124,7 +125,7 @@ def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: 
         log.exception("The tenants still name the deleted user %s", user.id)
 
 
-def welcome(user_id: int, username: str, email: str) -> None:
+def assign_on_login(user_id: int, username: str, email: str) -> None:
     """Give a user who is new here the roles of the tenants that name them; a login never fails for that."""
     try:
         with db.transaction() as session:

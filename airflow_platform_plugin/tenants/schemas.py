@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin import quantities
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.http.fields import (
     DNS_LABEL,
     LONGEST_LABEL,
     LONGEST_SEARCH,
@@ -33,17 +33,17 @@ RESOURCES = ("cpu", "memory", "storage", "gpu")
 
 def _quantity(value: str) -> None:
     try:
-        quantities.amount(value)
+        kubernetes_quantities.amount(value)
     except ValueError as error:
         raise ValidationError(str(error)) from error
 
 
 def _limits(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
     quantity = Line(
-        most=quantities.LONGEST,
+        most=kubernetes_quantities.LONGEST,
         validate=_quantity,
         allow_none=allow_none,
-        metadata={"pattern": quantities.PATTERN},
+        metadata={"pattern": kubernetes_quantities.PATTERN},
     )
     return Mapping(keys=Choice(RESOURCES), values=quantity, most=len(RESOURCES), **options)
 

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, paging, quantities
-from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.names import DEFAULT_NAMESPACE
-from airflow_platform_plugin.tenants import holdings, quota, roles
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import kubernetes_quantities, pagination
+from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
+from airflow_platform_plugin.tenants import quota, resources, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
@@ -52,7 +53,7 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
 
 def keep(session: Session, tenant: Tenant) -> None:
     """Keep in step what Airflow has of a tenant: its roles, and its pool."""
-    roles.keep(session, tenant)
+    roles.sync(session, tenant)
     quota.keep_pool(session, str(tenant.tenant_id))
 
 
@@ -86,7 +87,7 @@ def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
             setattr(tenant, column, value)
     session.flush()
     keep(session, tenant)
-    for holding in holdings.known():
+    for holding in resources.known():
         holding.changed(session, tenant)
 
 
@@ -103,14 +104,14 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         Conflict: it owns something, and ``cascade`` is not set.
     """
     tenant = get(session, tenant_id)
-    owned = {holding.name: holding.ids(session, tenant_id) for holding in holdings.known()}
+    owned = {holding.name: holding.ids(session, tenant_id) for holding in resources.known()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
         raise Conflict(
             f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
             owned=owned,
         )
-    for holding in holdings.known():
+    for holding in resources.known():
         holding.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
@@ -125,25 +126,25 @@ def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
     return {
         "tenant_id": tenant_id,
         "resource_limits": tenant.resource_limits,
-        "used": {name: quantities.render(amount) for name, amount in sorted(used.items())},
+        "used": {name: kubernetes_quantities.render(amount) for name, amount in sorted(used.items())},
         "left": {
-            name: quantities.render(quantities.parse(limit) - used.get(name, Decimal()))
+            name: kubernetes_quantities.render(kubernetes_quantities.parse(limit) - used.get(name, Decimal()))
             for name, limit in sorted(tenant.resource_limits.items())
         },
-        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in holdings.known()},
+        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in resources.known()},
     }
 
 
 def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     """What everything of a tenant's needs together, by resource."""
     total: dict[str, Decimal] = {}
-    for holding in holdings.known():
+    for holding in resources.known():
         for name, amount in holding.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total
 
 
-def of_new(session: Session, tenant_id: str | None, *, reach: frozenset[str] | None) -> str | None:
+def resolve_owner(session: Session, tenant_id: str | None, *, reach: frozenset[str] | None) -> str | None:
     """The tenant of something new: the one that is named, or the caller's own where there is but one.
 
     Raises:
@@ -166,7 +167,7 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
     return tenant
 
 
-def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> paging.Page:
+def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> pagination.Page:
     """The tenants that the caller reaches and that fit what is given, by id."""
     wanted = select(Tenant)
     if reach is not None:
@@ -174,7 +175,7 @@ def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | Non
     if "namespace" in query:
         wanted = wanted.where(Tenant.namespace == query["namespace"])
     if "search" in query:
-        wanted = wanted.where(paging.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
-    return paging.fetch(
+        wanted = wanted.where(pagination.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
+    return pagination.fetch(
         session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
     )

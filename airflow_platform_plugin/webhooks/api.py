@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging
-from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.models import Webhook
 from airflow_platform_plugin.webhooks.schemas import (
@@ -30,13 +30,13 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
     answer=NewWebhookAnswer,
     status=HTTPStatus.CREATED,
 )
-def create_webhook(call: Call) -> Webhook:
+def create_webhook(call: RequestContext) -> Webhook:
     """Subscribe a receiver to events."""
     return service.reveal(service.create(call.session, call.body, by=call.principal), call.principal)
 
 
 @endpoint(blueprint, "GET", "", scope="webhooks:read", tenanted=True, query=WebhookQuery, answer=WebhookList)
-def list_webhooks(call: Call) -> paging.Page:
+def list_webhooks(call: RequestContext) -> pagination.Page:
     """List webhooks."""
     page = service.page(call.session, reach=call.principal.reach("webhooks:read"), **call.query)
     for webhook in page.items:
@@ -45,7 +45,7 @@ def list_webhooks(call: Call) -> paging.Page:
 
 
 @endpoint(blueprint, "GET", "/<webhook_id>", scope="webhooks:read", tenanted=True, answer=WebhookAnswer)
-def get_webhook(call: Call) -> Webhook:
+def get_webhook(call: RequestContext) -> Webhook:
     """Get a webhook."""
     reach = call.principal.reach("webhooks:read")
     return service.reveal(service.get(call.session, call.path["webhook_id"], reach=reach), call.principal)
@@ -61,7 +61,7 @@ def get_webhook(call: Call) -> Webhook:
     answer=WebhookAnswer,
     also=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_webhook(call: Call) -> Webhook:
+def update_webhook(call: RequestContext) -> Webhook:
     """Change a webhook; what is given replaces what was."""
     reach = call.principal.reach("webhooks:write")
     webhook = service.get(call.session, call.path["webhook_id"], reach=reach)
@@ -73,7 +73,7 @@ def update_webhook(call: Call) -> Webhook:
 @endpoint(
     blueprint, "DELETE", "/<webhook_id>", scope="webhooks:write", tenanted=True, status=HTTPStatus.NO_CONTENT
 )
-def delete_webhook(call: Call) -> None:
+def delete_webhook(call: RequestContext) -> None:
     """Delete a webhook."""
     reach = call.principal.reach("webhooks:write")
     service.delete(call.session, service.get(call.session, call.path["webhook_id"], reach=reach))

@@ -24,13 +24,13 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from airflow_platform_plugin import db, settings
-from airflow_platform_plugin.events import Event
-from airflow_platform_plugin.names import tenant_tag
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.events import Event
+from airflow_platform_plugin.core.naming import tenant_tag
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 from airflow_platform_plugin.webhooks.schemas import RetryPolicyInput
-from airflow_platform_plugin.webhooks.sending import Courier, build, is_framing
+from airflow_platform_plugin.webhooks.transport import Courier, build, is_framing
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP
 
 
-def prepare(session: Session, waiting: Sequence[Event]) -> None:
+def enqueue(session: Session, waiting: Sequence[Event]) -> None:
     """Make the deliveries of new events."""
     webhooks = list(session.scalars(select(Webhook)))
     tags = _tags(session, {event.data.get("dag_id") for event in waiting}) if webhooks else {}

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from airflow_platform_plugin import events
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import events
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     MOST_MEMBERS,
@@ -22,7 +22,7 @@ from airflow_platform_plugin.fields import (
     Whole,
     order_by,
 )
-from airflow_platform_plugin.webhooks import sending
+from airflow_platform_plugin.webhooks import transport
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -46,7 +46,7 @@ class _Address(Link):
         url = super()._deserialize(value, *args, **kwargs)
         self._validate(url)  # its length and form, before it is taken apart
         try:
-            sending.check_url(url)
+            transport.check_url(url)
         except ValueError as error:
             raise ValidationError(f"Nothing can be sent there: {error}.") from error
         return url
@@ -70,12 +70,12 @@ class _Headers(Mapping):
 
 
 def _problem(name: str, value: str, seen: set[str]) -> str | None:
-    if sending.is_framing(name):
+    if transport.is_framing(name):
         return "Is not yours to give: it belongs to the connection, or says what is sent."
     if name.lower() in seen:
         return "Is given twice: upper and lower case do not differ."
     try:
-        sending.check_header(name, value)
+        transport.check_header(name, value)
     except ValueError as error:
         return f"Cannot be sent: {error}."
     return None

@@ -10,9 +10,9 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import crypto, paging
-from airflow_platform_plugin.errors import NotFound, ValidationFailed
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.core import crypto, pagination
+from airflow_platform_plugin.core.errors import NotFound, ValidationFailed
+from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import MASKED, Delivery, Webhook
@@ -27,7 +27,9 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Webhoo
     masked = next((name for name, value in fields["headers"].items() if value == MASKED), None)
     if masked is not None:
         raise ValidationFailed.of("headers", masked, message="has no value to be kept: give one")
-    fields["tenant_id"] = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach("webhooks:write"))
+    fields["tenant_id"] = tenants.resolve_owner(
+        session, fields.get("tenant_id"), reach=by.reach("webhooks:write")
+    )
     headers = fields.pop("headers")
     webhook = Webhook(
         **fields,
@@ -105,12 +107,12 @@ def reveal(webhook: Webhook, to: Principal) -> Webhook:
     return webhook
 
 
-def page(session: Session, *, reach: frozenset[str] | None, **wanted: Any) -> paging.Page:  # noqa: ANN401 - as paging.fetch has them
+def page(session: Session, *, reach: frozenset[str] | None, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
     """The webhooks that the caller reaches, the oldest first if nothing else is asked for."""
     rows = select(Webhook).order_by(Webhook.created_at)
     if reach is not None:
         rows = rows.where(Webhook.tenant_id.in_(reach))
-    return paging.fetch(session, rows, **wanted)
+    return pagination.fetch(session, rows, **wanted)
 
 
 def delete(session: Session, webhook: Webhook) -> None:

@@ -13,10 +13,10 @@ from airflow.models.connection import Connection
 from airflow.models.log import Log
 from sqlalchemy import select
 
-from airflow_platform_plugin import seats, settings
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
-from airflow_platform_plugin.errors import ServiceUnavailable, TimedOut
+from airflow_platform_plugin.core import settings, wait_slots
+from airflow_platform_plugin.core.errors import ServiceUnavailable, TimedOut
 
 URL = "/api/v1/analytics/query"
 REFERENCE = (
@@ -228,8 +228,8 @@ def test_queries_leave_web_workers_free(
     call: Callable[..., Any], warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of four workers two at most run queries; one more query is told when to come again."""
-    monkeypatch.setattr(seats, "AIRFLOW_HOME", str(tmp_path))
-    with seats.query() as first, seats.query() as second:
+    monkeypatch.setattr(wait_slots, "AIRFLOW_HOME", str(tmp_path))
+    with wait_slots.query() as first, wait_slots.query() as second:
         assert (first, second) == (True, True)
         answer = call("POST", URL, json={"query": "SELECT 1 AS a"})
         assert (answer.status, answer.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")

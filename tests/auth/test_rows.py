@@ -13,10 +13,11 @@ from sqlalchemy import delete, select
 from stock_data import HIDDEN, MINE, RUN, TASK, two_dags
 from stock_operations import OPERATIONS, send
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
-from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants import roles
 
 SECRET_RUN = "run-nobody-else-knows"

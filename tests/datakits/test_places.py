@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from airflow_platform_plugin import settings
+from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.demo import customer_360
 
 URL = "/api/v1/datakits"
@@ -136,7 +136,7 @@ def test_a_tenants_container_has_a_network_where_the_operator_gives_one(
 ) -> None:
     """The engine's own reaches Airflow's database, and the metadata service with the host's credentials."""
     from airflow_platform_plugin.datakits.manifest import Requirements
-    from airflow_platform_plugin.datakits.runners import docker
+    from airflow_platform_plugin.deployments.execution.runners import docker
 
     chosen(docker_network=option, docker_url="unix:///nowhere")
     manifest = SimpleNamespace(image="x/kit:1", requirements=Requirements())

@@ -11,9 +11,10 @@ from airflow.configuration import conf
 from openapi_schema_validator import OAS30WriteValidator
 from openapi_spec_validator import validate
 
-from airflow_platform_plugin import __version__, scopes
+from airflow_platform_plugin import __version__
 from airflow_platform_plugin.auth import service
-from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.core import scopes
+from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.openapi import document, parts
 
 URL = "/api/v1/platform/openapi.json"

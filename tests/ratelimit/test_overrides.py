@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import credentials, service
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.core import db
 
 KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
 READ = "/api/v1/pools"
@@ -136,12 +137,12 @@ def test_the_limits_come_with_the_key_without_a_query_for_each_request(
         session.flush()
         session.expunge(row)
         statements.clear()
-        found = credentials.recognise(text, None)
+        found = credentials.authenticate(text, None)
         assert found is not None
         assert found.credential.rate_limits == ({"read": "9/minute"} if tenant_id else {})
         assert len([each for each in statements if each.startswith("SELECT")]) == 1
         statements.clear()
-        assert credentials.recognise(text, None) == found
+        assert credentials.authenticate(text, None) == found
         assert statements == []
 
 

@@ -18,9 +18,10 @@ from airflow.operators.empty import EmptyOperator
 from receivers import Receiver
 from sqlalchemy import func, select, update
 
-from airflow_platform_plugin import cursors, db, events, settings, worker
+from airflow_platform_plugin import worker
+from airflow_platform_plugin.core import cursors, db, events, settings
+from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.models import Mail
-from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
 

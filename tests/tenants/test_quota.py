@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.tenants import quota
 
 API = "/api/v1"

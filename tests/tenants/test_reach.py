@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.outcomes import Outcome
+from airflow_platform_plugin.connections.testing.results import TestResult
 from airflow_platform_plugin.datakits.models import Deployment
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.http.endpoint import Endpoint
 from airflow_platform_plugin.tenants import roles
 
 API = "/api/v1"
@@ -274,7 +274,8 @@ def ask(app: Any, session: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """Make the request of a row of the table about somebody's things, and undo what it has done."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     monkeypatch.setattr(
-        "airflow_platform_plugin.connections.trial.run", lambda *_, **__: Outcome("unsupported", "Not here.")
+        "airflow_platform_plugin.connections.testing.runner.run",
+        lambda *_, **__: TestResult("unsupported", "Not here."),
     )
     declared = endpoints(app)
 
@@ -446,7 +447,7 @@ def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: 
     user = User(first_name="L", last_name="T", username="late", email="late@example.com", active=True)
     session.add(user)
     session.flush()
-    roles.welcome(user.id, "late", "late@example.com")
+    roles.assign_on_login(user.id, "late", "late@example.com")
     session.expire_all()
     role = session.scalars(select(Role).where(Role.name == roles.admin_role("t"))).unique().one()
     assert [member.username for member in role.user] == ["late"]
@@ -463,7 +464,7 @@ def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> N
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         role.permissions = []
     session.flush()
-    roles.keep_up()
+    roles.sync_all()
     session.expire_all()
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU

@@ -7,7 +7,8 @@ import pytest
 from flask_login import user_logged_in
 from sqlalchemy import event, select, text
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.tenants import roles, service
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -105,7 +106,7 @@ def test_whoever_gets_the_name_of_a_deleted_user_gets_no_tenant_with_it(
         assert (row.admin_users, row.row_version) == (["bob"], 2)
     with app.app_context():
         user = add()
-        roles.welcome(user.id, "ann", "ann@example.com")
+        roles.assign_on_login(user.id, "ann", "ann@example.com")
     with app.app_context():
         user = manager.find_user("ann")
         assert [role.name for role in user.roles] == ["Viewer"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from airflow_platform_plugin import scopes
+from airflow_platform_plugin.core import scopes
 
 # For each resource, what its scopes allow: to read, and to read and write.
 _WORDS = {

@@ -6,7 +6,8 @@ from marshmallow import fields
 
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.http.fields import (
     LONGEST_USER,
     AnswerSchema,
     Choice,
@@ -19,7 +20,6 @@ from airflow_platform_plugin.fields import (
     Timestamp,
     order_by,
 )
-from airflow_platform_plugin.scopes import SCOPES
 
 
 def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's

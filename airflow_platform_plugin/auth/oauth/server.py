@@ -27,11 +27,12 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.auth import credentials, keys
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import credentials, key_format
 from airflow_platform_plugin.auth.oauth import grants, tokens
 from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
-from airflow_platform_plugin.scopes import SCOPES
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.scopes import SCOPES
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # What authlib repeats in descriptions of errors, where RFC 6749 §5.2 forbids some characters.
@@ -116,8 +117,8 @@ class Server(AuthorizationServer):
         self.register_token_generator(
             "default",
             BearerTokenGenerator(
-                lambda **_: str(keys.generate(keys.ACCESS_TOKEN)),
-                lambda **_: str(keys.generate(keys.REFRESH_TOKEN)),
+                lambda **_: str(key_format.generate(key_format.ACCESS_TOKEN)),
+                lambda **_: str(key_format.generate(key_format.REFRESH_TOKEN)),
                 lambda client, *_: int(tokens.lifetime(ACCESS, client).total_seconds()),
             ),
         )

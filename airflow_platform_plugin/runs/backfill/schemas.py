@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     EARLIEST,
     LATEST,
     LONGEST_CONF,

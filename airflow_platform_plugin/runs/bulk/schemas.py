@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_CONF,
     LONGEST_ID,
     AnswerSchema,

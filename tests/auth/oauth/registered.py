@@ -29,7 +29,7 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
     """Make a client of the administrator's; everything that is not given is as an app has it."""
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth.oauth import service
-    from airflow_platform_plugin.principal import Principal
+    from airflow_platform_plugin.core.principal import Principal
 
     given = {
         "name": "An app",

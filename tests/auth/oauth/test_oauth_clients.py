@@ -9,7 +9,7 @@ import pytest
 from airflow_platform_plugin.auth import service as keys_service
 from airflow_platform_plugin.auth.oauth import consent
 from airflow_platform_plugin.auth.oauth.models import Client
-from airflow_platform_plugin.scopes import RESOURCES, SCOPES
+from airflow_platform_plugin.core.scopes import RESOURCES, SCOPES
 
 URL = "/api/v1/platform/oauth-clients"
 APP = {

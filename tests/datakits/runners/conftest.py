@@ -98,7 +98,7 @@ def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture(params=["process", "docker", "kubernetes"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each runner in turn."""
-    from airflow_platform_plugin import settings
+    from airflow_platform_plugin.core import settings
 
     found: Place = request.getfixturevalue(f"{request.param}_place")
     chosen = settings.Settings(datakit_runners=found.name, **found.options)
@@ -168,7 +168,7 @@ class Run:
 @pytest.fixture
 def kit(call: Callable[..., Any], place: Place, manifest: dict[str, Any]) -> Callable[..., Run]:
     """Deploy the kit, with changes to its manifest, and take the task that runs it: ``kit("report")``."""
-    from airflow_platform_plugin.datakits import loader
+    from airflow_platform_plugin.deployments.execution import loader
 
     def make(mode: str, /, token: str | None = None, **change: Any) -> Run:
         deployment = {name: change.pop(name) for name in ("connections", "timeout") if name in change}

@@ -12,7 +12,7 @@ from docker.errors import APIError
 from places import IMAGE, SCRIPT, Place
 from sqlalchemy import select
 
-from airflow_platform_plugin import settings
+from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.datakits.models import DeploymentRevision
 
 Kit = Callable[..., Any]

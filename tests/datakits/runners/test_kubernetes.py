@@ -20,9 +20,10 @@ from airflow.exceptions import (
 )
 from airflow.utils.module_loading import import_string
 
-from airflow_platform_plugin import airflow_compat, settings
-from airflow_platform_plugin.datakits import loader
-from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
 Kit = Callable[..., Any]
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
 @pytest.fixture
 def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
-    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+    monkeypatch.setattr(airflow_compat, "triggerer_is_running", lambda: True)
 
     def start(run: Any) -> Any:
         with pytest.raises(TaskDeferred) as raised:
@@ -146,7 +147,7 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
     kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the task's time is up just then."""
-    from airflow_platform_plugin.datakits.runners import kubernetes
+    from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def too_late(*_: Any) -> None:
         raise AirflowTaskTimeout
@@ -160,12 +161,12 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
 def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
     kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_platform_plugin.datakits.runners import kubernetes
+    from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no trigger")
 
-    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+    monkeypatch.setattr(airflow_compat, "triggerer_is_running", lambda: True)
     monkeypatch.setattr(kubernetes._Pod, "invoke_defer_method", fail)
     with pytest.raises(RuntimeError, match="no trigger"):
         kit("sleep")()

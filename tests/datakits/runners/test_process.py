@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_platform_plugin.datakits.runners.contract import Job
-from airflow_platform_plugin.datakits.runners.process import ProcessRunner
+from airflow_platform_plugin.deployments.execution.contract import Job
+from airflow_platform_plugin.deployments.execution.runners.process import ProcessRunner
 
 RUN = """
 import sys

@@ -16,7 +16,7 @@ from airflow.exceptions import (
 )
 
 from airflow_platform_plugin.airflow_compat import Dataset
-from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
 Kit = Callable[..., Any]
 
