@@ -14,11 +14,11 @@ from airflow_platform_plugin.auth.oauth import views as oauth
 from airflow_platform_plugin.connections import api as connections
 from airflow_platform_plugin.connections import cleanup
 from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.core.principal import Access, permission
 from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.datakits import api as datakits
 from airflow_platform_plugin.deployments import api as deployments
-from airflow_platform_plugin.http import audit, responses
+from airflow_platform_plugin.http import audit, stock_errors
 from airflow_platform_plugin.http.endpoint import Endpoint, declared
 from airflow_platform_plugin.openapi import api as openapi
 from airflow_platform_plugin.openapi import views as openapi_views
@@ -59,7 +59,7 @@ def install(app: Flask) -> None:
         return  # Airflow's own migrations make one, to change permissions
     _migrate()
     hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    responses.install(app, hooks)
+    stock_errors.install(app, hooks)
     backend.install(app, hooks)
     csrf.install(hooks)
     audit.install()
@@ -100,4 +100,6 @@ def _create_permissions(app: Flask) -> None:
 
 def _needs_permission(endpoint: Endpoint) -> bool:
     """Not where there is no scope, nor where the right to a DAG's own things decides."""
-    return endpoint.scope is not None and not (endpoint.personal and endpoint.dags is DagPolicy.CHECKED)
+    return endpoint.scope is not None and not (
+        endpoint.access is Access.OWN and endpoint.dags is DagPolicy.AUTH_MANAGER
+    )

@@ -17,7 +17,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, g
+from flask import Blueprint, Flask
 
 PROCESSES = 4
 REQUESTS = 4000  # by each process
@@ -36,6 +36,7 @@ def ours(storage: str) -> Flask:
     """The same with our limiter; every request comes with the same key."""
     from airflow_platform_plugin.core import settings
     from airflow_platform_plugin.core.principal import Credential, Principal
+    from airflow_platform_plugin.http import request_state
     from airflow_platform_plugin.ratelimit import hooks
 
     settings.get.cache_clear()
@@ -46,7 +47,7 @@ def ours(storage: str) -> Flask:
     principal = Principal("someone", None, Credential("key"))
 
     def recognise() -> None:
-        g.platform_principal = principal
+        request_state.current().principal = principal
 
     app, blueprint = bare(), Blueprint("hooks", __name__)
     app.api_auth = []  # type: ignore[attr-defined]  # as Airflow's application has it

@@ -46,13 +46,13 @@ def test_a_listeners_first_call_loads_nothing_heavy() -> None:
     """A task's end costs no library of the webserver either."""
     code = (
         "import airflow.models; from airflow_platform_plugin import listener; "
-        "from airflow_platform_plugin.runs import observe; from airflow_platform_plugin import supervisor"
+        "from airflow_platform_plugin.runs import run_events; from airflow_platform_plugin import supervisor"
     )
     assert not loaded_by(code) & set(HEAVY)
 
 
 def test_parsing_the_loader_file_loads_nothing_heavy() -> None:
-    code = "import airflow.models; from airflow_platform_plugin.datakits import dag, loader"
+    code = "import airflow.models; from airflow_platform_plugin.deployments.execution import dag, loader"
     assert not loaded_by(code) & set(HEAVY)
 
 

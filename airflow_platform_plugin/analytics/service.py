@@ -108,7 +108,7 @@ def _authorised(database: str, by: Principal) -> Source:
             not for tenants.
         ValidationFailed: a tenant's leads where the tenant must not go.
     """
-    for_all = by.reach(SCOPE) is None
+    for_all = by.reach(SCOPE).everywhere
     connection, known = _any(database) if for_all else _of_tenants(database, by)
     airflow_compat.end_request_transaction()  # the caller's rights were read in it
     tenant_id = known.tenant_id if known else None
@@ -151,7 +151,7 @@ def _require_shared(found: ConnectionRecord, by: Principal) -> None:
     """
     if found.own is not None:
         return
-    if by.reach(authorization.READ) == frozenset():
+    if not by.reach(authorization.READ):
         raise _no_connection(found.connection_id)  # nor do the lists show it to the caller
     raise PermissionDenied(
         f"Connection '{found.connection_id}' was not shared with tenants yet; an administrator can share it "

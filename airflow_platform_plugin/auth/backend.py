@@ -10,14 +10,16 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app, request
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import airflow_operations, credentials, dag_limit, key_format, rejections
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.http import responses
-from airflow_platform_plugin.http.endpoint import declared, public_error
+from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.endpoint import declared
+from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.request_state import current_principal
 
 HEADER = "X-API-Key"
 BEARER_PREFIXES = (f"{key_format.API_KEY}_", f"{key_format.ACCESS_TOKEN}_", f"{key_format.REFRESH_TOKEN}_")
@@ -41,7 +43,7 @@ def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def decorated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
-        if "platform_principal" not in g:
+        if current_principal() is None:
             return Response("Unauthorized", 401)
         return function(*args, **kwargs)
 
@@ -58,7 +60,7 @@ def _recognise() -> Response | None:
         return None
     try:
         principal = _principal(text)
-        g.platform_principal = principal
+        request_state.current().principal = principal
         airflow_compat.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in

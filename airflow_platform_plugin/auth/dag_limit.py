@@ -10,10 +10,11 @@ a session.
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from flask import Response, current_app, g, has_request_context, redirect, request, url_for
+from flask import Response, current_app, has_request_context, redirect, request, url_for
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import Session, with_loader_criteria
 
@@ -22,7 +23,8 @@ from airflow_platform_plugin.auth import airflow_operations
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.naming import tenant_tag
 from airflow_platform_plugin.core.principal import DagLimit, in_any_tenant
-from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.request_state import current_principal
 
 # In one query; a key of before lists were limited may have more.
 _MOST_TAGS = 500
@@ -65,7 +67,7 @@ class LimitedToDags:
     def get_permitted_dag_ids(self, **asked: Any) -> set[str]:  # noqa: ANN401 - the same
         """Those of the user's DAGs that the credential is for; in a stock view the database is read once."""
         limits = _limits()
-        current: _Filter | None = g.get("platform_row_filter") if has_request_context() else None
+        current = request_state.current().find(_Filter) if has_request_context() else None
         known = current.permitted if current is not None else {}
         user = asked.get("user") or airflow_compat.current_user()
         question = (user.get_id(), frozenset(asked.get("methods") or ("GET", "PUT")))
@@ -85,11 +87,28 @@ def install(manager: Any) -> None:  # noqa: ANN401 - any auth manager
         event.listen(Session, "do_orm_execute", _filter_rows)
 
 
+@dataclass
+class _Lookups:
+    """What one request knows of DAG limits: whether they are suspended, and DAGs by their tags."""
+
+    suspended: bool = False
+    tagged: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+
+
+def _lookups() -> _Lookups:
+    state = request_state.current()
+    found = state.find(_Lookups)
+    if found is None:
+        found = _Lookups()
+        state.put(found)
+    return found
+
+
 def _limits() -> list[DagLimit]:
     """The limits of this request's credential; a DAG must be within each."""
     principal = None
-    if has_request_context() and not g.get("platform_unlimited"):
-        principal = g.get("platform_principal")
+    if has_request_context() and not _lookups().suspended:
+        principal = current_principal()
     credential = principal.credential if principal is not None else None
     if credential is None:
         return []
@@ -105,11 +124,12 @@ def _unlimited() -> Iterator[None]:
     if not has_request_context():
         yield
         return
-    before, g.platform_unlimited = g.get("platform_unlimited", False), True
+    lookups = _lookups()
+    before, lookups.suspended = lookups.suspended, True
     try:
         yield
     finally:
-        g.platform_unlimited = before
+        lookups.suspended = before
 
 
 def _allowed(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
@@ -123,7 +143,7 @@ def _within(limit: DagLimit, dag_id: str) -> bool:
 
 def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     """The DAGs with one of the tags: one query in a request."""
-    known: dict[tuple[str, ...], frozenset[str]] = g.setdefault("platform_tagged_dags", {})
+    known = _lookups().tagged
     if tags not in known:
         tag = airflow_compat.DagTag.__table__.c  # not the class, whose rows are filtered
         with db.transaction() as session:
@@ -197,9 +217,10 @@ class _Filter:
 
 def filter_rows() -> Response | None:
     """From now on in this request, if it is for a stock view, find no rows that its caller may not read."""
-    g.pop("platform_row_filter", None)
+    state = request_state.current()
+    state.remove(_Filter)
     if request.blueprint in _filtered_blueprints():
-        g.platform_row_filter = _Filter()
+        state.put(_Filter())
         if request.endpoint == "Airflow.graph":
             return _instead_of_graph(str((request.view_args or {}).get("dag_id")))
     return None
@@ -223,7 +244,7 @@ def _filtered_blueprints() -> frozenset[str]:
 
 def _filter_rows(state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteState
     if state.is_select and not state.is_column_load and has_request_context():
-        current: _Filter | None = g.get("platform_row_filter")
+        current = request_state.current().find(_Filter)
         if current is not None and not current.asking:
             current.narrow(state)
 

@@ -13,7 +13,6 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
     LONGEST_USER,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
@@ -22,6 +21,7 @@ from airflow_platform_plugin.http.fields import (
     Moment,
     PageQuery,
     RateLimits,
+    ResponseSchema,
     Secret,
     Timestamp,
     Whole,
@@ -93,7 +93,7 @@ class ApiKeyQuery(PageQuery):
     order_by = order_by("id", "name", "tenant_id", "created_at", "expires_at", "last_used_at")
 
 
-class ApiKeyAnswer(AnswerSchema):
+class ApiKeyResponse(ResponseSchema):
     """A key without its secret; what scanners find in code begins with ``afp_`` and this id."""
 
     id = fields.String()
@@ -113,14 +113,14 @@ class ApiKeyAnswer(AnswerSchema):
     revoked_at = Timestamp(allow_none=True)
 
 
-class NewApiKeyAnswer(ApiKeyAnswer):
+class NewApiKeyResponse(ApiKeyResponse):
     """A key as its maker sees it, once."""
 
     key = Secret()
 
 
-class ApiKeyList(AnswerSchema):
+class ApiKeyList(ResponseSchema):
     """A page of keys."""
 
-    api_keys = fields.List(fields.Nested(ApiKeyAnswer), attribute="items")
+    api_keys = fields.List(fields.Nested(ApiKeyResponse), attribute="items")
     total_entries = fields.Integer()

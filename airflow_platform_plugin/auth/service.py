@@ -220,12 +220,12 @@ def owner_names(session: Session, rows: Sequence[Owned]) -> list[str | None]:
 def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
     """The caller's own keys, and those of the tenants in which the caller holds ``scope``, or all."""
     reach = by.reach(scope)
-    if reach is None:
+    if reach.everywhere:
         return true()
     own = ApiKey.owned_by(by.account)
     if by.credential is not None and by.credential.tenant_id is not None:
         own = and_(own, ApiKey.tenant_id == by.credential.tenant_id)
-    return or_(own, ApiKey.tenant_id.in_(reach))
+    return or_(own, reach.where(ApiKey.tenant_id))
 
 
 def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:

@@ -11,21 +11,21 @@ from airflow_platform_plugin.connections.records import ConnectionRecord
 from airflow_platform_plugin.connections.references import usage
 from airflow_platform_plugin.connections.schemas import (
     RESERVED,
-    ConnectionAnswer,
     ConnectionChange,
     ConnectionInput,
     ConnectionList,
     ConnectionQuery,
+    ConnectionResponse,
     ConnectionTestInput,
     DeleteConnectionQuery,
     ExportQuery,
-    ImportAnswer,
     ImportInput,
+    ImportResponse,
     SealedExportInput,
     SealedExportQuery,
-    TestAnswer,
     TestQuery,
-    UsageAnswer,
+    TestResponse,
+    UsageResponse,
 )
 from airflow_platform_plugin.connections.testing import service as testing
 from airflow_platform_plugin.connections.testing.results import TestResult
@@ -33,6 +33,7 @@ from airflow_platform_plugin.connections.transfer import formats
 from airflow_platform_plugin.connections.transfer import service as transfer
 from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.errors import Conflict
+from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.http import path_converters
@@ -47,15 +48,15 @@ path_converters.exclude_reserved(blueprint, "connection", RESERVED)
     "POST",
     "",
     scope=WRITE,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionInput,
-    answer=ConnectionAnswer,
+    response=ConnectionResponse,
     status=HTTPStatus.CREATED,
 )
-def create_connection(call: RequestContext) -> ConnectionRecord:
+def create_connection(context: RequestContext) -> ConnectionRecord:
     """Create a connection."""
-    return service.create(call.session, call.body, by=call.principal)
+    return service.create(context.session, context.body, by=context.principal)
 
 
 @endpoint(
@@ -63,14 +64,14 @@ def create_connection(call: RequestContext) -> ConnectionRecord:
     "GET",
     "",
     scope=READ,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=ConnectionQuery,
-    answer=ConnectionList,
+    response=ConnectionList,
 )
-def list_connections(call: RequestContext) -> pagination.Page:
+def list_connections(context: RequestContext) -> pagination.Page:
     """List connections."""
-    return service.page(call.session, call.query, by=call.principal)
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(
@@ -78,15 +79,15 @@ def list_connections(call: RequestContext) -> pagination.Page:
     "GET",
     "/export",
     scope=READ,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=ExportQuery,
-    text=(formats.YAML,),
+    media_types=(formats.YAML,),
 )
-def export_connections(call: RequestContext) -> formats.ConnectionDocument | TextResult:
+def export_connections(context: RequestContext) -> formats.ConnectionDocument | TextResult:
     """Export connections without their secrets, as ``airflow connections export`` writes them."""
-    document = transfer.export(call.session, by=call.principal)
-    if call.query["format"] == "yaml":
+    document = transfer.export(context.session, by=context.principal)
+    if context.query["format"] == "yaml":
         return TextResult(formats.render_yaml(document), formats.YAML)
     return document
 
@@ -96,15 +97,17 @@ def export_connections(call: RequestContext) -> formats.ConnectionDocument | Tex
     "POST",
     "/export",
     scope=EXPORT,
-    rate=RequestClass.BULK,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    request_class=RequestClass.BULK,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=SealedExportQuery,
     body=SealedExportInput,
 )
-def export_connections_with_secrets(call: RequestContext) -> dict[str, Any]:
+def export_connections_with_secrets(context: RequestContext) -> dict[str, Any]:
     """Export connections with their secrets, encrypted with a passphrase."""
-    return transfer.export_encrypted(call.session, passphrase=call.body["passphrase"], by=call.principal)
+    return transfer.export_encrypted(
+        context.session, passphrase=context.body["passphrase"], by=context.principal
+    )
 
 
 @endpoint(
@@ -112,16 +115,16 @@ def export_connections_with_secrets(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/import",
     scope=WRITE,
-    rate=RequestClass.BULK,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    request_class=RequestClass.BULK,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ImportInput,
-    answer=ImportAnswer,
+    response=ImportResponse,
 )
-def import_connections(call: RequestContext) -> dict[str, Any]:
+def import_connections(context: RequestContext) -> dict[str, Any]:
     """Import connections, all of a document or none."""
-    rows = transfer.import_(call.session, call.body, by=call.principal)
-    return {"dry_run": call.body["dry_run"], "connections": rows}
+    rows = transfer.import_(context.session, context.body, by=context.principal)
+    return {"dry_run": context.body["dry_run"], "connections": rows}
 
 
 @endpoint(
@@ -129,16 +132,16 @@ def import_connections(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/test",
     scope=WRITE,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
     body=ConnectionTestInput,
-    answer=TestAnswer,
+    response=TestResponse,
     session=False,
 )
-def test_connection_body(call: RequestContext) -> TestResult:
+def test_connection_body(context: RequestContext) -> TestResult:
     """Test a connection without storing it."""
-    return testing.test_given(call.body, by=call.principal, timeout=call.query["timeout_seconds"])
+    return testing.test_given(context.body, by=context.principal, timeout=context.query["timeout_seconds"])
 
 
 @endpoint(
@@ -146,13 +149,13 @@ def test_connection_body(call: RequestContext) -> TestResult:
     "GET",
     "/<connection:connection_id>",
     scope=READ,
-    tenanted=True,
-    dags=DagPolicy.NONE,
-    answer=ConnectionAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=ConnectionResponse,
 )
-def get_connection(call: RequestContext) -> ConnectionRecord:
+def get_connection(context: RequestContext) -> ConnectionRecord:
     """Get a connection, without its secrets."""
-    return service.get(call.session, call.path["connection_id"], by=call.principal)
+    return service.get(context.session, context.path["connection_id"], by=context.principal)
 
 
 @endpoint(
@@ -160,17 +163,17 @@ def get_connection(call: RequestContext) -> ConnectionRecord:
     "PATCH",
     "/<connection:connection_id>",
     scope=WRITE,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionChange,
-    answer=ConnectionAnswer,
-    also=(HTTPStatus.PRECONDITION_FAILED,),
+    response=ConnectionResponse,
+    extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_connection(call: RequestContext) -> ConnectionRecord:
+def update_connection(context: RequestContext) -> ConnectionRecord:
     """Change a connection; extra is merged key by key, and null removes."""
-    found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
-    call.require_match(found)
-    return service.change(call.session, found, call.body, by=call.principal)
+    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
+    context.require_match(found)
+    return service.change(context.session, found, context.body, by=context.principal)
 
 
 @endpoint(
@@ -178,21 +181,23 @@ def update_connection(call: RequestContext) -> ConnectionRecord:
     "DELETE",
     "/<connection:connection_id>",
     scope=WRITE,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=DeleteConnectionQuery,
     status=HTTPStatus.NO_CONTENT,
 )
-def delete_connection(call: RequestContext) -> None:
+def delete_connection(context: RequestContext) -> None:
     """Delete a connection that nothing names, or with force any."""
-    found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
-    used_by = {} if call.query["force"] else usage(call.session, found.connection_id, by=call.principal)
+    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
+    used_by = (
+        {} if context.query["force"] else usage(context.session, found.connection_id, by=context.principal)
+    )
     if any(used_by.values()):
         raise Conflict(
             f"Connection '{found.connection_id}' is in use; ?force=true deletes it nevertheless.",
             used_by=used_by,
         )
-    service.delete(call.session, found)
+    service.delete(context.session, found)
 
 
 @endpoint(
@@ -200,16 +205,16 @@ def delete_connection(call: RequestContext) -> None:
     "POST",
     "/<connection:connection_id>/test",
     scope=READ,
-    tenanted=True,
-    dags=DagPolicy.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
-    answer=TestAnswer,
+    response=TestResponse,
     session=False,
 )
-def test_connection(call: RequestContext) -> TestResult:
+def test_connection(context: RequestContext) -> TestResult:
     """Test a connection."""
-    timeout = call.query["timeout_seconds"]
-    return testing.test_stored(call.path["connection_id"], by=call.principal, timeout=timeout)
+    timeout = context.query["timeout_seconds"]
+    return testing.test_stored(context.path["connection_id"], by=context.principal, timeout=timeout)
 
 
 @endpoint(
@@ -217,14 +222,14 @@ def test_connection(call: RequestContext) -> TestResult:
     "GET",
     "/<connection:connection_id>/usage",
     scope=READ,
-    tenanted=True,
-    dags=DagPolicy.NONE,
-    answer=UsageAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=UsageResponse,
 )
-def get_connection_usage(call: RequestContext) -> dict[str, Any]:
+def get_connection_usage(context: RequestContext) -> dict[str, Any]:
     """Get what names a connection, of what the caller may read."""
-    found = service.get(call.session, call.path["connection_id"], by=call.principal)
+    found = service.get(context.session, context.path["connection_id"], by=context.principal)
     return {
         "connection_id": found.connection_id,
-        "used_by": usage(call.session, found.connection_id, by=call.principal),
+        "used_by": usage(context.session, found.connection_id, by=context.principal),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import or_, true
+from sqlalchemy import or_
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.connections import extra_references, name_conflicts, reachability
@@ -20,16 +20,13 @@ _TAKEN = "This connection_id is taken"
 
 def may_see(found: ConnectionRecord, by: Principal, scope: str = READ) -> bool:
     """Whether the caller may know of it: of its tenants' and of everybody's."""
-    reach = by.reach(scope)
-    return reach is None or found.tenant_id is None or found.tenant_id in reach
+    return found.tenant_id is None or by.reach(scope).allows(found.tenant_id)
 
 
 def visible(by: Principal, scope: str = READ) -> Any:  # noqa: ANN401 - a condition
     """The same for a query that has an outer join with our rows."""
-    reach = by.reach(scope)
-    if reach is None:
-        return true()
-    return or_(PlatformConnection.tenant_id.is_(None), PlatformConnection.tenant_id.in_(reach))
+    column = PlatformConnection.tenant_id
+    return or_(column.is_(None), by.reach(scope).where(column))
 
 
 def require_changeable(found: ConnectionRecord, by: Principal) -> None:
@@ -38,7 +35,7 @@ def require_changeable(found: ConnectionRecord, by: Principal) -> None:
     Raises:
         PermissionDenied: the caller's right is for some tenants alone.
     """
-    if found.tenant_id is None and by.reach(WRITE) is not None:
+    if found.tenant_id is None and not by.reach(WRITE).everywhere:
         _deny(f"Connection '{found.connection_id}' is shared by all tenants; to change it")
 
 
@@ -50,7 +47,7 @@ def owner(session: Session, tenant_id: str | None, by: Principal) -> str | None:
         PermissionDenied: it would be everybody's, and the caller's right is for some tenants alone.
     """
     reach = by.reach(WRITE)
-    if tenant_id is None and reach is not None:
+    if tenant_id is None and not reach.everywhere:
         _deny("To share a connection with all tenants")
     return None if tenant_id is None else tenants.resolve_owner(session, tenant_id, reach=reach)
 
@@ -69,7 +66,7 @@ def require_unclaimed(connection_id: str, by: Principal) -> None:
 def claimed(connection_id: str, by: Principal) -> Conflict:
     """The error for a name that the environment or a secrets backend has."""
     message = _TAKEN
-    if by.reach(WRITE) is None:
+    if by.reach(WRITE).everywhere:
         message = (
             f"Connection '{connection_id}' is in the environment or a secrets backend, which Airflow asks "
             "before the database; choose another connection_id"
@@ -112,7 +109,7 @@ def require_allowed(
     """
     if tenant_id is None:
         return False
-    approved = approving and by.reach(WRITE) is None and bool(reachability.unapproved(fields))
+    approved = approving and by.reach(WRITE).everywhere and bool(reachability.unapproved(fields))
     standing = reachability.rules_of(session, tenant_id, approved=approved)
     reachability.require_fields(fields, standing)
     extra = fields.get("extra") or {}

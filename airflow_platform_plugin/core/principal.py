@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +11,19 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat import Account
 from airflow_platform_plugin.core import globs, scopes
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
+from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, Reach
 from airflow_platform_plugin.core.scopes import DagPolicy
 
 # What a scope's verb is called among the permissions of Airflow's roles.
 ACTIONS = {"read": "can_read", "write": "can_edit", "export": "can_export"}
+
+
+class Access(Enum):
+    """Where the caller of an endpoint needs its scope."""
+
+    PLATFORM = auto()  # in all tenants
+    TENANT = auto()  # in any tenant; the service narrows what is read and written by ``Principal.reach``
+    OWN = auto()  # roles need none: everybody reaches what is their own. Credentials need the scope
 
 
 @dataclass(frozen=True)
@@ -84,32 +94,28 @@ class Principal:
         """Which user acts, rather than what the user is called."""
         return airflow_compat.account_of(self.user)
 
-    def reach(self, scope: str) -> frozenset[str] | None:
-        """The tenants in which the caller holds ``scope``, by roles and credential alike.
-
-        None is everywhere: in all tenants, and for what belongs to none.
-        """
+    def reach(self, scope: str) -> Reach:
+        """Return the tenants in which the caller holds ``scope``, by roles and credential alike."""
         if not self._granted(scope):
-            return frozenset()
+            return NOWHERE
         action, resource = permission(scope)
         permissions = airflow_compat.permissions(self.user)
-        prefix = f"{resource}:"
-        tenants = None
+        reach = EVERYWHERE
         if (action, resource) not in permissions:
-            tenants = frozenset(
-                name.removeprefix(prefix)
-                for held, name in permissions
-                if held == action and name.startswith(prefix)
+            prefix = f"{resource}:"
+            reach = Reach(
+                frozenset(
+                    name.removeprefix(prefix)
+                    for held, name in permissions
+                    if held == action and name.startswith(prefix)
+                )
             )
         only = self.credential.tenant_id if self.credential else None
-        if only is None:
-            return tenants
-        return frozenset({only}) if tenants is None or only in tenants else frozenset()
+        return reach if only is None else reach.within(only)
 
     def may(self, scope: str, tenant_id: str | None = None) -> bool:
-        """Whether the caller holds ``scope``, such as ``webhooks:write``, in that tenant, or everywhere."""
-        reach = self.reach(scope)
-        return reach is None or tenant_id in reach
+        """Return whether the caller holds ``scope``, such as ``webhooks:write``, in that tenant."""
+        return self.reach(scope).allows(tenant_id)
 
     def knows(self, tenant_id: str) -> bool:
         """Whether the caller may know that there is such a tenant: by any right in it, or as it may read all.
@@ -147,19 +153,25 @@ class Principal:
             return None
         return airflow_compat.permitted_dag_ids(self.user, "GET")
 
-    def require(self, scope: str, *, dags: DagPolicy, personal: bool = False, tenanted: bool = False) -> None:
-        """Let through whoever may do what an endpoint of ours declares.
+    def require(self, scope: str, access: Access, *, dags: DagPolicy) -> None:
+        """Check that the caller may use an endpoint.
+
+        Args:
+            scope: the scope that the endpoint declares.
+            access: where the caller needs it.
+            dags: what a credential that is limited to some DAGs may do there.
 
         Raises:
             PermissionDenied: a role or the credential lacks the scope, or the credential is limited to
                 DAGs or a tenant and the endpoint cannot be.
         """
-        if personal:
-            held = self._granted(scope)
-        elif tenanted:
-            held = self.reach(scope) != frozenset()
-        else:
-            held = self.may(scope)
+        match access:
+            case Access.OWN:
+                held = self._granted(scope)
+            case Access.TENANT:
+                held = bool(self.reach(scope))
+            case Access.PLATFORM:
+                held = self.may(scope)
         if not held:
             raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
         if self.credential is not None and self.credential.dags:
@@ -175,7 +187,7 @@ class Principal:
             return
         if not self._granted(scope):
             raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
-        if self.credential.tenant_id is not None and dags in {DagPolicy.NONE, DagPolicy.REFUSED}:
+        if self.credential.tenant_id is not None and dags in {DagPolicy.NOT_APPLICABLE, DagPolicy.FORBIDDEN}:
             raise PermissionDenied(
                 "A key of a tenant cannot do this: Airflow keeps it for all tenants together.", scope=scope
             )
@@ -184,11 +196,15 @@ class Principal:
 
     def _require_dags(self, dags: DagPolicy, scope: str) -> None:
         """Refuse what a credential that is limited to some DAGs cannot be let do."""
-        if dags is DagPolicy.REFUSED:
+        if dags is DagPolicy.FORBIDDEN:
             raise PermissionDenied(
                 "A key that is limited to some DAGs cannot do this: it reaches beyond them.", scope=scope
             )
-        if dags is DagPolicy.NONE and self.credential is not None and self.credential.scopes is None:
+        if (
+            dags is DagPolicy.NOT_APPLICABLE
+            and self.credential is not None
+            and self.credential.scopes is None
+        ):
             raise PermissionDenied(
                 f"A key that is limited to some DAGs needs the scope {scope} by name for this.", scope=scope
             )

@@ -29,14 +29,12 @@ SCOPES = (
 
 
 class DagPolicy(Enum):
-    """What an endpoint has to do with DAGs, and so what a credential that is limited to some may do there."""
+    """What a credential that is limited to some DAGs may do at an endpoint."""
 
-    CHECKED = (
-        auto()
-    )  # whoever reads or writes a DAG's things there asks the auth manager, which knows the limit
-    FILTERED = auto()  # checked, and rows that lead to other DAGs are kept from the stock code's queries
-    NONE = auto()  # nothing there is a DAG's: open where the credential's scopes name it
-    REFUSED = auto()  # cannot be narrowed to some DAGs
+    AUTH_MANAGER = auto()  # the endpoint asks the auth manager about each DAG, which knows the limit
+    ROW_FILTER = auto()  # as above, and rows of other DAGs are filtered out of the stock code's queries
+    NOT_APPLICABLE = auto()  # nothing there belongs to a DAG: allowed where the credential names the scope
+    FORBIDDEN = auto()  # the endpoint cannot be narrowed to some DAGs
 
 
 def covers(granted: Collection[str] | None, scope: str) -> bool:

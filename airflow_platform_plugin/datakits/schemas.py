@@ -8,7 +8,6 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_REASON,
     LONGEST_SEARCH,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     CommaSeparated,
     Document,
@@ -16,6 +15,7 @@ from airflow_platform_plugin.http.fields import (
     InputSchema,
     Line,
     PageQuery,
+    ResponseSchema,
     Text,
     Timestamp,
     order_by,
@@ -39,7 +39,7 @@ class DataKitQuery(PageQuery):
     order_by = order_by("id", "name", "type", "tenant_id", "created_at", "created_by")
 
 
-class DataKitAnswer(AnswerSchema):
+class DataKitResponse(ResponseSchema):
     """A version: its manifest, and what the registry knows of it."""
 
     id = fields.String()
@@ -51,8 +51,8 @@ class DataKitAnswer(AnswerSchema):
     created_by = fields.String()
 
 
-class DataKitList(AnswerSchema):
+class DataKitList(ResponseSchema):
     """A page of kits."""
 
-    datakits = fields.List(fields.Nested(DataKitAnswer), attribute="items")
+    datakits = fields.List(fields.Nested(DataKitResponse), attribute="items")
     total_entries = fields.Integer()

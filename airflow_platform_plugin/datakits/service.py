@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin.core import db, pagination, settings
 from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import Reach
 from airflow_platform_plugin.datakits.manifest import Registration, precedence
 from airflow_platform_plugin.datakits.models import (
     DataKit,
@@ -43,7 +44,7 @@ def register(session: Session, registration: Registration, *, by: Principal) -> 
         session.flush()
     else:
         tenant_id = claim.tenant_id
-        theirs = reach is None or tenant_id in reach
+        theirs = reach.allows(tenant_id)
         if not theirs or registration.tenant_id not in (None, tenant_id):
             raise Conflict(f"The name '{name}' is taken by a DataKit of somebody else.", name=name)
     document = registration.document
@@ -74,14 +75,12 @@ def register(session: Session, registration: Registration, *, by: Principal) -> 
     return kit, True
 
 
-def _readable(statement: Any, reach: frozenset[str] | None) -> Any:  # noqa: ANN401 - a Select
+def _readable(statement: Any, reach: Reach) -> Any:  # noqa: ANN401 - a Select
     """Those that the caller may see: of the tenants that are reached (None for all), and everybody's."""
-    if reach is None:
-        return statement
-    return statement.where(or_(DataKit.tenant_id.is_(None), DataKit.tenant_id.in_(reach)))
+    return statement.where(or_(DataKit.tenant_id.is_(None), reach.where(DataKit.tenant_id)))
 
 
-def get(session: Session, datakit_id: str, *, reach: frozenset[str] | None) -> DataKit:
+def get(session: Session, datakit_id: str, *, reach: Reach) -> DataKit:
     """A kit by its id, by ``name@version``, or by its name: the newest version that is not withdrawn.
 
     Raises:
@@ -109,9 +108,7 @@ def _sorted(session: Session, statement: Any) -> list[tuple[str, bool]]:  # noqa
     return [(row.id, row.withdrawn_at is not None) for row in newest_first]
 
 
-def versions(
-    session: Session, datakit_id: str, *, reach: frozenset[str] | None, limit: int, offset: int
-) -> pagination.Page:
+def versions(session: Session, datakit_id: str, *, reach: Reach, limit: int, offset: int) -> pagination.Page:
     """All versions of a kit, the newest first.
 
     Raises:
@@ -127,7 +124,7 @@ def versions(
 def page(  # noqa: PLR0913 - the list's own parameters
     session: Session,
     *,
-    reach: frozenset[str] | None,
+    reach: Reach,
     limit: int,
     offset: int,
     type: str | None = None,  # noqa: A002 - the parameter's name in the API

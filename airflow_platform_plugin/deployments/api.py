@@ -6,19 +6,20 @@ from typing import Any
 from flask import Blueprint
 
 from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import service, status
 from airflow_platform_plugin.deployments.schemas import (
-    DeployAnswer,
     DeployInput,
-    DeploymentAnswer,
     DeploymentList,
     DeploymentQuery,
+    DeploymentResponse,
+    DeployResponse,
     ReasonInput,
     RevisionList,
     RollbackInput,
-    StatusAnswer,
     StatusQuery,
+    StatusResponse,
 )
 from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
 from airflow_platform_plugin.http.fields import PageQuery
@@ -31,17 +32,17 @@ blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api
     "POST",
     "/<kit:datakit_id>/deploy",
     scope="datakits:write",
-    tenanted=True,
+    access=Access.TENANT,
     body=DeployInput,
-    answer=DeployAnswer,
-    also=(HTTPStatus.CREATED,),
+    response=DeployResponse,
+    extra_statuses=(HTTPStatus.CREATED,),
 )
-def deploy_datakit(call: RequestContext) -> Result:
+def deploy_datakit(context: RequestContext) -> Result:
     """Deploy a DataKit.
 
     With dry_run everything is checked and answered, and nothing is written.
     """
-    made = service.deploy(call.session, call.path["datakit_id"], call.body, by=call.principal)
+    made = service.deploy(context.session, context.path["datakit_id"], context.body, by=context.principal)
     return Result(made.view, HTTPStatus.CREATED if made.is_new else HTTPStatus.OK)
 
 
@@ -50,17 +51,17 @@ def deploy_datakit(call: RequestContext) -> Result:
     "GET",
     "/deployments",
     scope="datakits:read",
-    tenanted=True,
+    access=Access.TENANT,
     query=DeploymentQuery,
-    answer=DeploymentList,
+    response=DeploymentList,
 )
-def list_deployments(call: RequestContext) -> pagination.Page:
+def list_deployments(context: RequestContext) -> pagination.Page:
     """List deployments."""
-    return service.page(call.session, reach=call.principal.reach("datakits:read"), **call.query)
+    return service.page(context.session, reach=context.principal.reach("datakits:read"), **context.query)
 
 
-def _find(call: RequestContext, scope: str = "datakits:write") -> Deployment:
-    return service.get(call.session, call.path["deployment_id"], reach=call.principal.reach(scope))
+def _find(context: RequestContext, scope: str = "datakits:write") -> Deployment:
+    return service.get(context.session, context.path["deployment_id"], reach=context.principal.reach(scope))
 
 
 def _view(deployment: Deployment) -> dict[str, Any]:
@@ -72,12 +73,12 @@ def _view(deployment: Deployment) -> dict[str, Any]:
     "GET",
     "/deployments/<deployment_id>",
     scope="datakits:read",
-    tenanted=True,
-    answer=DeploymentAnswer,
+    access=Access.TENANT,
+    response=DeploymentResponse,
 )
-def get_deployment(call: RequestContext) -> dict[str, Any]:
+def get_deployment(context: RequestContext) -> dict[str, Any]:
     """Get a deployment."""
-    return _view(_find(call, "datakits:read"))
+    return _view(_find(context, "datakits:read"))
 
 
 @endpoint(
@@ -85,13 +86,13 @@ def get_deployment(call: RequestContext) -> dict[str, Any]:
     "GET",
     "/deployments/<deployment_id>/revisions",
     scope="datakits:read",
-    tenanted=True,
+    access=Access.TENANT,
     query=PageQuery,
-    answer=RevisionList,
+    response=RevisionList,
 )
-def list_deployment_revisions(call: RequestContext) -> pagination.Page:
+def list_deployment_revisions(context: RequestContext) -> pagination.Page:
     """List the revisions of a deployment, the newest first."""
-    return service.revisions(call.session, _find(call, "datakits:read"), **call.query)
+    return service.revisions(context.session, _find(context, "datakits:read"), **context.query)
 
 
 @endpoint(
@@ -99,19 +100,19 @@ def list_deployment_revisions(call: RequestContext) -> pagination.Page:
     "GET",
     "/deployments/<deployment_id>/status",
     scope="datakits:read",
-    tenanted=True,
+    access=Access.TENANT,
     query=StatusQuery,
-    answer=StatusAnswer,
+    response=StatusResponse,
     session=False,
 )
-def get_deployment_status(call: RequestContext) -> status.Status:
+def get_deployment_status(context: RequestContext) -> status.Status:
     """Get where a deployment stands in Airflow.
 
     With wait the answer comes as soon as it is no longer pending, or after that many seconds. Few may wait
     at a time; all others are answered at once.
     """
-    reach = call.principal.reach("datakits:read")
-    return status.wait(call.path["deployment_id"], reach=reach, seconds=call.query["wait"])
+    reach = context.principal.reach("datakits:read")
+    return status.wait(context.path["deployment_id"], reach=reach, seconds=context.query["wait"])
 
 
 @endpoint(
@@ -119,13 +120,15 @@ def get_deployment_status(call: RequestContext) -> status.Status:
     "POST",
     "/deployments/<deployment_id>/rollback",
     scope="datakits:write",
-    tenanted=True,
+    access=Access.TENANT,
     body=RollbackInput,
-    answer=DeploymentAnswer,
+    response=DeploymentResponse,
 )
-def rollback_deployment(call: RequestContext) -> dict[str, Any]:
+def rollback_deployment(context: RequestContext) -> dict[str, Any]:
     """Go back to an earlier revision, or to the last one of a version: as a new revision."""
-    return _view(service.rollback(call.session, _find(call), by=call.principal.username, **call.body))
+    return _view(
+        service.rollback(context.session, _find(context), by=context.principal.username, **context.body)
+    )
 
 
 @endpoint(
@@ -133,13 +136,15 @@ def rollback_deployment(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/deployments/<deployment_id>/redeploy",
     scope="datakits:write",
-    tenanted=True,
+    access=Access.TENANT,
     body=ReasonInput,
-    answer=DeploymentAnswer,
+    response=DeploymentResponse,
 )
-def redeploy_deployment(call: RequestContext) -> dict[str, Any]:
+def redeploy_deployment(context: RequestContext) -> dict[str, Any]:
     """Deploy the present revision once more; a retired deployment comes back."""
-    return _view(service.redeploy(call.session, _find(call), by=call.principal.username, **call.body))
+    return _view(
+        service.redeploy(context.session, _find(context), by=context.principal.username, **context.body)
+    )
 
 
 @endpoint(
@@ -147,13 +152,13 @@ def redeploy_deployment(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/deployments/<deployment_id>/pause",
     scope="datakits:write",
-    tenanted=True,
-    answer=DeploymentAnswer,
+    access=Access.TENANT,
+    response=DeploymentResponse,
 )
-def pause_deployment(call: RequestContext) -> dict[str, Any]:
+def pause_deployment(context: RequestContext) -> dict[str, Any]:
     """Schedule no further runs of a deployment."""
-    deployment = _find(call)
-    service.pause(call.session, deployment, paused=True)
+    deployment = _find(context)
+    service.pause(context.session, deployment, paused=True)
     return _view(deployment)
 
 
@@ -162,13 +167,13 @@ def pause_deployment(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/deployments/<deployment_id>/resume",
     scope="datakits:write",
-    tenanted=True,
-    answer=DeploymentAnswer,
+    access=Access.TENANT,
+    response=DeploymentResponse,
 )
-def resume_deployment(call: RequestContext) -> dict[str, Any]:
+def resume_deployment(context: RequestContext) -> dict[str, Any]:
     """Schedule runs of a deployment again."""
-    deployment = _find(call)
-    service.pause(call.session, deployment, paused=False)
+    deployment = _find(context)
+    service.pause(context.session, deployment, paused=False)
     return _view(deployment)
 
 
@@ -177,11 +182,11 @@ def resume_deployment(call: RequestContext) -> dict[str, Any]:
     "POST",
     "/deployments/<deployment_id>/retire",
     scope="datakits:write",
-    tenanted=True,
-    answer=DeploymentAnswer,
+    access=Access.TENANT,
+    response=DeploymentResponse,
 )
-def retire_deployment(call: RequestContext) -> dict[str, Any]:
+def retire_deployment(context: RequestContext) -> dict[str, Any]:
     """Take a deployment's DAG away; its revisions and runs stay."""
-    deployment = _find(call)
-    service.retire(call.session, deployment)
+    deployment = _find(context)
+    service.retire(context.session, deployment)
     return _view(deployment)

@@ -26,9 +26,7 @@ def _find(session: Session, connection_id: str, by: Principal) -> list[dict[str,
         )
         .order_by(Deployment.dag_id)
     )
-    reach = by.reach("datakits:read")
-    if reach is not None:
-        wanted = wanted.where(Deployment.tenant_id.in_(reach))
+    wanted = wanted.where(by.reach("datakits:read").where(Deployment.tenant_id))
     return [
         {"deployment_id": deployment.id, "datakit": deployment.datakit, "dag_id": deployment.dag_id}
         for deployment, spec in session.execute(wanted)

@@ -13,7 +13,6 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
     LONGEST_REASON,
     MOST_MEMBERS,
-    AnswerSchema,
     Email,
     Flag,
     InputSchema,
@@ -24,6 +23,7 @@ from airflow_platform_plugin.http.fields import (
     Number,
     PageQuery,
     QuerySchema,
+    ResponseSchema,
     Text,
     Timestamp,
     Whole,
@@ -109,7 +109,7 @@ class StatusQuery(QuerySchema):
     wait = Whole(least=0, most=LONGEST_WAIT, load_default=0)
 
 
-class Difference(AnswerSchema):
+class Difference(ResponseSchema):
     """A field that differs from the revision before."""
 
     field = fields.String()
@@ -117,7 +117,7 @@ class Difference(AnswerSchema):
     after = fields.Raw(allow_none=True)
 
 
-class RevisionAnswer(AnswerSchema):
+class RevisionResponse(ResponseSchema):
     """A revision: what was deployed, how, by whom and why. Secrets are masked."""
 
     revision = fields.Integer()
@@ -142,14 +142,14 @@ class RevisionAnswer(AnswerSchema):
     created_by = fields.String()
 
 
-class RevisionList(AnswerSchema):
+class RevisionList(ResponseSchema):
     """A page of revisions."""
 
-    revisions = fields.List(fields.Nested(RevisionAnswer), attribute="items")
+    revisions = fields.List(fields.Nested(RevisionResponse), attribute="items")
     total_entries = fields.Integer()
 
 
-class DeploymentAnswer(RevisionAnswer):
+class DeploymentResponse(RevisionResponse):
     """A deployment and the revision in force."""
 
     id = fields.String()
@@ -162,7 +162,7 @@ class DeploymentAnswer(RevisionAnswer):
     retired_at = Timestamp(allow_none=True)
 
 
-class DeployAnswer(DeploymentAnswer):
+class DeployResponse(DeploymentResponse):
     """What was deployed, or would be, and when it runs next; the id is null in a dry run of a new one."""
 
     id = fields.String(allow_none=True)
@@ -170,14 +170,14 @@ class DeployAnswer(DeploymentAnswer):
     warnings = fields.List(fields.String())
 
 
-class DeploymentList(AnswerSchema):
+class DeploymentList(ResponseSchema):
     """A page of deployments."""
 
-    deployments = fields.List(fields.Nested(DeploymentAnswer), attribute="items")
+    deployments = fields.List(fields.Nested(DeploymentResponse), attribute="items")
     total_entries = fields.Integer()
 
 
-class LastRun(AnswerSchema):
+class LastRun(ResponseSchema):
     """A run of a deployment."""
 
     dag_run_id = fields.String(attribute="run_id")
@@ -188,7 +188,7 @@ class LastRun(AnswerSchema):
     end_date = Timestamp(allow_none=True)
 
 
-class StatusAnswer(AnswerSchema):
+class StatusResponse(ResponseSchema):
     """Where a deployment stands in Airflow."""
 
     deployment_id = fields.String()

@@ -11,6 +11,7 @@ from airflow_platform_plugin.core import db, events, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
 from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.datakits import service
 from airflow_platform_plugin.datakits.manifest import Manifest
@@ -183,9 +184,9 @@ def request_parsing(session: Session) -> None:
 def _usual_namespace(session: Session, by: Principal) -> str:
     """Where a caller deploys who does not say: the tenant's, where there is but one, or the platform's."""
     reach = by.reach("datakits:write")
-    if reach is None or len(reach) != 1:
+    if reach.everywhere or len(reach.tenant_ids) != 1:
         return DEFAULT_NAMESPACE
-    return str(tenants.get(session, next(iter(reach))).namespace)
+    return str(tenants.get(session, next(iter(reach.tenant_ids)), reach=reach).namespace)
 
 
 def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
@@ -197,14 +198,14 @@ def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
     return tenant
 
 
-def get(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Deployment:
+def get(session: Session, deployment_id: str, *, reach: Reach) -> Deployment:
     """The deployment of that id, if it is of a tenant that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     deployment: Deployment | None = session.get(Deployment, deployment_id)
-    if deployment is None or not (reach is None or deployment.tenant_id in reach):
+    if deployment is None or not reach.allows(deployment.tenant_id):
         raise NotFound(f"Deployment '{deployment_id}' not found", deployment_id=deployment_id)
     return deployment
 
@@ -212,7 +213,7 @@ def get(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -
 def page(  # noqa: PLR0913 - the list's own parameters
     session: Session,
     *,
-    reach: frozenset[str] | None,
+    reach: Reach,
     limit: int,
     offset: int,
     retired: bool,
@@ -225,8 +226,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
     """
     wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
     wanted = wanted.where(Deployment.retired_at.is_not(None) if retired else Deployment.retired_at.is_(None))
-    if reach is not None:
-        wanted = wanted.where(Deployment.tenant_id.in_(reach))
+    wanted = wanted.where(reach.where(Deployment.tenant_id))
     for column, value in filters.items():
         wanted = wanted.where(getattr(Deployment, column) == value)
     found = pagination.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
@@ -291,7 +291,7 @@ def redeploy_revision(
         ValidationFailed: it may not have one of its connections any more.
         Conflict: its version is withdrawn; and as for ``plan``.
     """
-    kit = service.get(session, f"{deployment.datakit}@{target.version}", reach=None)
+    kit = service.get(session, f"{deployment.datakit}@{target.version}", reach=EVERYWHERE)
     service.require_deployable(kit)
     service.require_image(kit)
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None

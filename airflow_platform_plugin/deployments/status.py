@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, wait_slots
+from airflow_platform_plugin.core.reach import Reach
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import maintenance, service
@@ -37,7 +38,7 @@ class Status(NamedTuple):
     bad_versions: list[str]
 
 
-def find(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Status:
+def find(session: Session, deployment_id: str, *, reach: Reach) -> Status:
     """What Airflow has made of the deployment so far.
 
     Raises:
@@ -104,7 +105,7 @@ def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
     return "pending", None
 
 
-def wait(deployment_id: str, *, reach: frozenset[str] | None, seconds: int) -> Status:
+def wait(deployment_id: str, *, reach: Reach, seconds: int) -> Status:
     """The status once it is no longer pending, or after that many seconds; in many short transactions.
 
     Where too many wait already, the status of now.

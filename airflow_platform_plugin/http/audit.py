@@ -8,7 +8,6 @@ it tells by ``note``; a model of ours that is told so sets ``audited = False``.
 import json
 from typing import Any
 
-from flask import g, has_request_context
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http.request_state import current_principal
 
 _LONGEST_EVENT = 60  # the column's length
 _LONGEST_EXTRA = 32_000  # MySQL keeps 65,535 bytes, which is fewer letters
@@ -145,7 +145,7 @@ def install() -> None:
 
 
 def _name_credential(_mapper: object, _connection: object, row: Any) -> None:  # noqa: ANN401 - Airflow's Log
-    principal = g.get("platform_principal") if has_request_context() else None
+    principal = current_principal()
     if principal is None or principal.credential is None:
         return
     try:

@@ -1,15 +1,14 @@
 """``@endpoint``: a route as a declaration.
 
-    @endpoint(blueprint, "POST", "/tenants", scope="tenants:write", body=TenantSchema, answer=TenantSchema)
-    def create_tenant(call: Call) -> Tenant:
+    @endpoint(blueprint, "POST", "/tenants", scope="tenants:write", body=TenantSchema, response=TenantSchema)
+    def create_tenant(context: RequestContext) -> Tenant:
         \"\"\"Create a tenant.\"\"\"
-        return service.create(call.session, call.body, by=call.principal)
+        return service.create(context.session, context.body, by=context.principal)
 
-authenticates, authorises, validates, opens one transaction, calls the function and serialises what it
-returns. Whatever goes wrong becomes an answer in the API's envelope, and the transaction is undone.
+authenticates, authorizes, validates, opens one transaction, calls the function and serializes its return
+value. Every error becomes a response in the API's envelope, and the transaction is rolled back.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -17,81 +16,62 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, request
+from flask import Blueprint, Response, current_app, request
 from marshmallow import Schema
-from marshmallow import ValidationError as MarshmallowError
-from pydantic import BaseModel
-from pydantic import ValidationError as PydanticError
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.core.errors import (
-    CODES,
-    AuthenticationFailed,
-    Conflict,
-    FieldError,
-    PayloadTooLarge,
-    PlatformError,
-    PreconditionFailed,
-    ServiceUnavailable,
-    UnsupportedMediaType,
-    ValidationFailed,
-)
-from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.errors import AuthenticationFailed, PreconditionFailed, ValidationFailed
+from airflow_platform_plugin.core.principal import Access, Principal
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.core.scopes import DagPolicy
-from airflow_platform_plugin.http import audit, idempotency, ijson, responses
+from airflow_platform_plugin.http import audit, idempotency, responses
+from airflow_platform_plugin.http.body import Body, load_body, load_query, require_names
+from airflow_platform_plugin.http.error_mapping import public_error
 from airflow_platform_plugin.http.fields import LONGEST_NAME, Secret
-
-log = logging.getLogger(__name__)
-
-Body = type[Schema] | type[BaseModel]
+from airflow_platform_plugin.http.request_state import current_principal
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What a route declares, for the wrapper here and for whoever walks over all routes.
+    """The declaration of a route.
 
     Attributes:
-        scope: the right the caller needs, such as ``tenants:write``; None where it is enough to be known.
-        body: what a JSON body must be; a pydantic model where the body is a document kept as it is.
-        query: what the query string must be.
-        answer: how the returned value is serialised; None where it is ready-made JSON or nothing.
+        method: the HTTP method.
+        rule: the path below the blueprint's prefix, as Flask writes it.
+        scope: the scope that the caller needs, such as ``tenants:write``; None if any credentials will do.
+        access: where the caller needs the scope; without one, everywhere.
+        body: the schema of a JSON body; a pydantic model where the body is stored as it is.
+        query: the schema of the query string.
+        response: the schema of the return value; None where that is JSON already, or nothing.
         status: the status of success.
-        session: False where the handler must not sit in a transaction, such as one that runs a user's SQL.
+        session: False where the handler must not run in a transaction, such as one that runs a user's SQL.
         dags: what a credential that is limited to some DAGs may do here; nothing, unless declared.
-        personal: True where everybody may, on what is their own; the handler looks at whose it is. The
-            scope then counts for credentials alone, and roles need no permission.
-        tenanted: True where the scope in any tenant is enough; the handler goes by ``Principal.reach``.
-        text: the media types, beside JSON, of the ``Text`` that a GET may answer with the same in it.
-        also: the statuses that do not follow from all this, for the OpenAPI document: 201 where there may
-            be something new, 404 where the body names what may be missing.
-        rate: what its requests count as against the caller's limits; None for what their method says.
+        media_types: the media types, as well as JSON, of the ``TextResult`` that a GET may return.
+        extra_statuses: the statuses that do not follow from the rest, for the OpenAPI document: 201 where
+            something may be created, 404 where the body names something that may be missing.
+        request_class: the class by which rate limits count it; None for the class of its method.
     """
 
     method: str
     rule: str
     scope: str | None
+    access: Access = Access.PLATFORM
     body: Body | None = None
     query: type[Schema] | None = None
-    answer: type[Schema] | None = None
+    response: type[Schema] | None = None
     status: HTTPStatus = HTTPStatus.OK
     session: bool = True
-    dags: DagPolicy = DagPolicy.REFUSED
-    personal: bool = False
-    tenanted: bool = False
-    text: tuple[str, ...] = ()
-    also: tuple[HTTPStatus, ...] = ()
-    rate: RequestClass | None = None
+    dags: DagPolicy = DagPolicy.FORBIDDEN
+    media_types: tuple[str, ...] = ()
+    extra_statuses: tuple[HTTPStatus, ...] = ()
+    request_class: RequestClass | None = None
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """One request, as a handler sees it."""
+    """One request, as its handler sees it: caller, body, query, path and transaction."""
 
     principal: Principal
     body: Any = None
@@ -101,32 +81,36 @@ class RequestContext:
 
     @property
     def session(self) -> Session:
-        """The request's transaction."""
+        """The request's transaction.
+
+        Raises:
+            RuntimeError: the endpoint declares ``session=False``.
+        """
         if self._session is None:
             raise RuntimeError("This endpoint declares session=False.")
         return self._session
 
     @property
     def has_session(self) -> bool:
-        """Whether there is one."""
+        """Whether the request has a transaction."""
         return self._session is not None
 
     def require_match(self, row: Any) -> None:  # noqa: ANN401 - any model with a row_version
-        """Hold the request's ``If-Match``, if it has one, against the row (RFC 9110, 13.1.1).
+        """Compare the request's ``If-Match``, if it has one, with the row's version (RFC 9110, 13.1.1).
 
         Raises:
-            PreconditionFailed: somebody has changed the row since the caller read it.
-            ValidationFailed: no version that was ever answered is as long.
+            PreconditionFailed: the row was changed since the caller read it.
+            ValidationFailed: the header is too long.
         """
         if len(request.headers.get("If-Match", "")) > LONGEST_NAME:  # before it is taken apart
             raise ValidationFailed.of("If-Match", message=f"is longer than {LONGEST_NAME} characters")
         if request.if_match and not request.if_match.contains(str(row.row_version)):
-            raise PreconditionFailed("It has been changed since you read it; read it again.")
+            raise PreconditionFailed("The resource was changed since you read it; read it again.")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A handler's return value where the status is decided by what happened."""
+    """A handler's return value with its own status."""
 
     value: Any
     status: HTTPStatus
@@ -134,7 +118,7 @@ class Result:
 
 @dataclass(frozen=True)
 class TextResult:
-    """A handler's return value that is no JSON."""
+    """A handler's return value that is text of another media type than JSON."""
 
     content: str
     media_type: str
@@ -159,7 +143,7 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
     @wraps(handler)
     def view(**path: str) -> Response:
         try:
-            return _answer(declaration, handler, path)
+            return _handle(declaration, handler, path)
         except Exception as error:  # noqa: BLE001 - every failure has an answer
             return responses.error_response(public_error(error))
 
@@ -168,27 +152,21 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
 
 
 def declared(view: object) -> Endpoint | None:
-    """What a view was declared with, or None where ``@endpoint`` did not make it.
+    """Return the declaration of a view, or None if ``@endpoint`` did not make the view.
 
-    Views of others may have attributes of any name. Only a declaration of ours says that the view itself
-    holds the caller against the scope.
+    Other views may have attributes of any name, so the type decides. A declared view checks the scope itself.
     """
     found = getattr(view, "endpoint", None)
     return found if isinstance(found, Endpoint) else None
 
 
-def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
+def _handle(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Response:
     principal = authenticate()
     if declaration.scope is not None:
-        principal.require(
-            declaration.scope,
-            dags=declaration.dags,
-            personal=declaration.personal,
-            tenanted=declaration.tenanted,
-        )
-    _require_names(path)
-    body = _load_body(declaration.body) if declaration.body else None
-    query = _load_query(declaration.query) if declaration.query else {}
+        principal.require(declaration.scope, declaration.access, dags=declaration.dags)
+    require_names(path)
+    body = load_body(declaration.body) if declaration.body else None
+    query = load_query(declaration.query) if declaration.query else {}
     if not declaration.session:
         airflow_compat.end_request_transaction()
     with db.transaction() if declaration.session else nullcontext() as session:
@@ -215,21 +193,21 @@ def _answer(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
 
 def _has_secret(declaration: Endpoint, dumped: Any) -> bool:  # noqa: ANN401 - any JSON
     """Whether an answer has a secret in it that is shown this once."""
-    declared = declaration.answer().fields if declaration.answer else {}
+    declared = declaration.response().fields if declaration.response else {}
     return any(isinstance(each, Secret) and dumped.get(name) for name, each in declared.items())
 
 
 def _call(
-    declaration: Endpoint, handler: Handler, call: RequestContext
+    declaration: Endpoint, handler: Handler, context: RequestContext
 ) -> tuple[Any, HTTPStatus, int | None]:
     """What the handler returns, ready for JSON; the status; and the object's version, where it has one."""
-    result, status = handler(call), declaration.status
+    result, status = handler(context), declaration.status
     if isinstance(result, Result):
         result, status = result.value, result.status
-    if call.has_session:
-        call.session.flush()  # a violated constraint must fail here, before an answer is made
+    if context.has_session:
+        context.session.flush()  # a violated constraint must fail here, before an answer is made
     # Inside the transaction: a row's columns may still have to be read.
-    dumped = declaration.answer().dump(result) if declaration.answer else result
+    dumped = declaration.response().dump(result) if declaration.response else result
     return dumped, status, getattr(result, "row_version", None)
 
 
@@ -255,115 +233,11 @@ def authenticate() -> Principal:
     Raises:
         AuthenticationFailed: nobody is recognised. Airflow's public role counts as nobody.
     """
-    if (principal := g.get("platform_principal")) is not None:
-        return principal  # type: ignore[no-any-return]
+    if (principal := current_principal()) is not None:
+        return principal
     for backend in current_app.api_auth:  # type: ignore[attr-defined]
         if backend.requires_authentication(Response)().status_code == HTTPStatus.OK:
             user = airflow_compat.request_user()
             if user is not None:
                 return Principal(username=user.username, user=user)
     raise AuthenticationFailed("Invalid or missing credentials.")
-
-
-def _require_names(path: dict[str, str]) -> None:
-    ijson.require_text(path.items())
-    errors = [
-        FieldError.at((name,), f"is longer than {LONGEST_NAME} characters")
-        for name, value in path.items()
-        if len(value) > LONGEST_NAME
-    ]
-    if errors:
-        raise ValidationFailed(errors)
-
-
-def _load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it
-    if not request.is_json:
-        raise UnsupportedMediaType("The body must be JSON, sent as Content-Type: application/json.")
-    document = ijson.parse(_read_body())
-    if not isinstance(document, dict):
-        raise ValidationFailed.of(message="must be a JSON object")
-    if issubclass(schema, BaseModel):
-        try:
-            return schema.model_validate(document)
-        except PydanticError as error:
-            raise ValidationFailed(
-                [
-                    # pydantic marks what is wrong with a name, rather than with its value, by a last step.
-                    FieldError.at(
-                        [step for step in item["loc"] if step != "[key]"],
-                        item["msg"].removeprefix("Value error, "),
-                    )
-                    for item in error.errors()
-                ]
-            ) from error
-    return load(schema, document)
-
-
-def _read_body() -> bytes:
-    longest = settings.get().max_body_bytes
-    # The announced length first, so that a longer body is not read. Where there is none the body comes in
-    # chunks, and werkzeug ends it at Airflow's own limit without a word.
-    announced = request.content_length
-    if announced is None and request.max_content_length is not None:
-        longest = min(longest, int(request.max_content_length) - 1)
-    if (announced or 0) > longest or len(data := request.get_data()) > longest:
-        raise PayloadTooLarge(f"The body is longer than {longest} bytes.", max_body_bytes=longest)
-    return data
-
-
-def _load_query(schema: type[Schema]) -> dict[str, Any]:
-    ijson.require_text(request.args.items(multi=True))
-    # A repeated parameter is a list; a schema's own field decides whether it wants one.
-    given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
-    return load(schema, given)  # type: ignore[no-any-return]
-
-
-def load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
-    """What the schema makes of a document.
-
-    Raises:
-        ValidationFailed: it does not fit; every field that does not is named.
-    """
-    try:
-        return schema().load(document)
-    except MarshmallowError as error:
-        raise ValidationFailed(list(_flatten(error.messages, ()))) from error
-
-
-def _flatten(messages: Any, path: tuple[str | int, ...]) -> list[FieldError]:  # noqa: ANN401 - marshmallow's tree
-    if isinstance(messages, dict):
-        # marshmallow names errors of the document itself "_schema", of a mapping's entry "key" and "value".
-        return [
-            error
-            for key, inner in messages.items()
-            for error in _flatten(inner, path if key == "_schema" else (*path, key))
-        ]
-    return [FieldError.at(path, str(message)) for message in messages]
-
-
-def public_error(error: Exception) -> PlatformError:
-    """What the caller is told of an error; the log knows the rest."""
-    if isinstance(error, PlatformError):
-        return error
-    if isinstance(error, HTTPException) and error.code in CODES:
-        public = PlatformError(error.description or error.name)
-        public.status = error.code
-        return public
-    if isinstance(error, (IntegrityError, StaleDataError)):
-        # The service has looked first, so somebody else was faster by a moment.
-        return Conflict("Another request has just written the same.")
-    log.error("Request %s failed", responses.request_id(), exc_info=error)
-    if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
-        return ServiceUnavailable(
-            "The platform's tables are missing or of another version: run `airflow-platform db upgrade`."
-        )
-    if isinstance(error, OperationalError):
-        return ServiceUnavailable("The database does not answer.")
-    return PlatformError("Something went wrong on the server; its log has the details under this request id.")
-
-
-def _tables_are_current() -> bool:
-    try:
-        return db.is_current()
-    except DBAPIError:
-        return True  # the database is away: not a question of tables

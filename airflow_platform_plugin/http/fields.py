@@ -304,7 +304,7 @@ class QuerySchema(InputSchema):
     """A query string, whose numbers and flags are text."""
 
 
-class AnswerSchema(Schema):
+class ResponseSchema(Schema):
     """An answer: only dumped."""
 
     class Meta:  # noqa: D106 - marshmallow's own

@@ -29,6 +29,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import crypto, db
 from airflow_platform_plugin.core.errors import Conflict, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import EVERYWHERE
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -166,11 +167,11 @@ def rights(principal: Principal, scope: str | None, *documents: Any) -> dict[str
         scope: what the endpoint needs.
         documents: the request and its answer, for the DAGs that they name.
     """
-    reach = None if scope is None else principal.reach(scope)
+    reach = EVERYWHERE if scope is None else principal.reach(scope)
     named = sorted({dag_id for document in documents for dag_id in _dag_ids(document)})
     return {
-        "everywhere": reach is None,
-        "tenants": sorted(reach or ()),
+        "everywhere": reach.everywhere,
+        "tenants": sorted(reach.tenant_ids),
         "dags": {dag_id: _may(principal, dag_id) for dag_id in named},
     }
 

@@ -17,8 +17,8 @@ from flask import Flask
 
 from airflow_platform_plugin import __version__
 from airflow_platform_plugin.core.errors import CODES
-from airflow_platform_plugin.http import responses
 from airflow_platform_plugin.http.endpoint import Endpoint, declared
+from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi import parts
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
 
@@ -51,7 +51,8 @@ class Operation(NamedTuple):
     @property
     def successes(self) -> list[HTTPStatus]:
         """The statuses of success."""
-        return sorted({self.declared.status, *(status for status in self.declared.also if status < 400)})  # noqa: PLR2004 - HTTP
+        extra = (status for status in self.declared.extra_statuses if status < HTTPStatus.BAD_REQUEST)
+        return sorted({self.declared.status, *extra})
 
     @property
     def failures(self) -> list[int]:
@@ -69,7 +70,7 @@ class Operation(NamedTuple):
             429: True,
             500: True,
             503: True,
-        } | {int(status): True for status in declared.also if status >= 400}  # noqa: PLR2004 - HTTP
+        } | {int(status): True for status in declared.extra_statuses if status >= 400}  # noqa: PLR2004 - HTTP
         return sorted(status for status, meets in possible.items() if meets)
 
 
@@ -112,7 +113,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
     schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, scheme)
-    spec.components.header(responses.REQUEST_ID_HEADER, parts.REQUEST_ID)
+    spec.components.header(REQUEST_ID_HEADER, parts.REQUEST_ID)
     for name, schema in parts.ERRORS.items():
         spec.components.schema(name, schema)
     for status in sorted({status for operation in found for status in operation.failures}):
@@ -144,7 +145,7 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
         described["parameters"].append({"in": "query", "schema": declared.query})
     if declared.method == "POST" and declared.session:
         described["parameters"].append(parts.IDEMPOTENCY_KEY)
-    if HTTPStatus.PRECONDITION_FAILED in declared.also:
+    if HTTPStatus.PRECONDITION_FAILED in declared.extra_statuses:
         described["parameters"].append(parts.IF_MATCH)
     if declared.body:
         content = {"schema": declared.body, **parts.example(operation.id, "request")}
@@ -152,9 +153,9 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
     for status in operation.successes:
         answer: OpenApi = {"description": status.phrase, "headers": parts.HEADERS}
         if status != HTTPStatus.NO_CONTENT:
-            schema = declared.answer or {"type": "object"}
+            schema = declared.response or {"type": "object"}
             answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
-            answer["content"] |= {media: {"schema": schema} for media in declared.text}
+            answer["content"] |= {media: {"schema": schema} for media in declared.media_types}
         if links:
             answer["links"] = links
         described["responses"][str(int(status))] = answer
@@ -164,12 +165,12 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
 
 def _links(operation: Operation, found: list[Operation]) -> OpenApi:
     """What can be done with the thing that a request makes: every operation on a path below its own."""
-    made = operation.declared.answer
+    made = operation.declared.response
     if operation.declared.method == "GET" or made is None:
         return {}
     links = {}
     for item in found:
-        shown = item.declared.answer
+        shown = item.declared.response
         is_one_thing = item.declared.method == "GET" and item.path.endswith("}")
         if not is_one_thing or shown is None or not issubclass(made, shown):
             continue

@@ -9,8 +9,9 @@ from airflow.configuration import conf
 
 from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.core.scopes import SCOPES
-from airflow_platform_plugin.http import idempotency, responses
+from airflow_platform_plugin.http import idempotency
 from airflow_platform_plugin.http.fields import LONGEST_NAME
+from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi.conversion import OpenApi
 
 JSON = "application/json"
@@ -27,7 +28,7 @@ REQUEST_ID: OpenApi = {
     "description": "The caller's own id of the request where it sent a plain one, else a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: OpenApi = {responses.REQUEST_ID_HEADER: responses.REQUEST_ID_HEADER}
+HEADERS: OpenApi = {REQUEST_ID_HEADER: REQUEST_ID_HEADER}
 
 _FIELD_ERROR: OpenApi = {
     "type": "object",

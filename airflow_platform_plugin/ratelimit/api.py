@@ -7,12 +7,20 @@ from flask import Blueprint
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.ratelimit import request_counter
-from airflow_platform_plugin.ratelimit.schemas import RateLimitAnswer
+from airflow_platform_plugin.ratelimit.schemas import RateLimitResponse
 
 blueprint = Blueprint("platform_rate_limit", __name__, url_prefix="/api/v1/platform/rate-limit")
 
 
-@endpoint(blueprint, "GET", "", scope=None, answer=RateLimitAnswer, session=False, rate=RequestClass.FREE)
-def get_rate_limit(call: RequestContext) -> dict[str, Any]:
+@endpoint(
+    blueprint,
+    "GET",
+    "",
+    scope=None,
+    response=RateLimitResponse,
+    session=False,
+    request_class=RequestClass.FREE,
+)
+def get_rate_limit(context: RequestContext) -> dict[str, Any]:
     """Get what the caller has left of its rate limits; this costs nothing."""
-    return request_counter.current_usage(call.principal)
+    return request_counter.current_usage(context.principal)

@@ -15,12 +15,12 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.errors import RateLimitExceeded
-from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.ratelimit import headers, limiter, request_counter
 from airflow_platform_plugin.ratelimit.request_counter import RequestCounter
 
@@ -101,7 +101,7 @@ def _before() -> Response | None:
 
 def _count_user() -> None:
     """Count by the user whom a backend has just recognised, once in a request."""
-    current: RequestCounter | None = g.get("platform_tally")
+    current = request_state.current().find(RequestCounter)
     if current is None or current.exempt or current.subject is not None:
         return
     try:
@@ -125,7 +125,7 @@ def _after(response: Response) -> Response:
         return response
     try:
         # There is none where a key was refused before this module was asked.
-        current = g.get("platform_tally") or RequestCounter.begin(active)
+        current = request_state.current().find(RequestCounter) or RequestCounter.begin(active)
         if _is_oauth():
             response = _after_oauth(current, response)
         elif current.subject is None and not current.exempt:

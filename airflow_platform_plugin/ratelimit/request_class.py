@@ -31,7 +31,7 @@ def of_request() -> RequestClass:
         return by_method
     declaration = declared(current_app.view_functions.get(request.endpoint))
     if declaration is not None:
-        return declaration.rate or by_method
+        return declaration.request_class or by_method
     if request.blueprint in responses.STOCK_BLUEPRINTS:
         return STOCK.get(airflow_operations.operation_id(request.endpoint), by_method)
     return by_method

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from flask import current_app, g, request, session
+from flask import current_app, request, session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core.errors import RateLimitExceeded
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
+from airflow_platform_plugin.http import request_state
+from airflow_platform_plugin.http.request_state import current_principal
 from airflow_platform_plugin.ratelimit import headers, request_class
 from airflow_platform_plugin.ratelimit.limiter import Limiter, LimitStatus, Subject
 
@@ -42,13 +44,13 @@ class RequestCounter:
 
     @classmethod
     def begin(cls, limiter: Limiter) -> "RequestCounter":
-        """The tally of the current request."""
+        """Begin to count the current request."""
         rate = request_class.of_request()
-        tally = (
+        counter = (
             cls(limiter, RequestClass.READ, free=True) if rate is RequestClass.FREE else cls(limiter, rate)
         )
-        g.platform_tally = tally
-        return tally
+        request_state.current().put(counter)
+        return counter
 
     def count(self, subject: Subject) -> None:
         """Count the request against the subject's limits.
@@ -140,13 +142,13 @@ def limiter() -> Limiter | None:
 
 def overrides() -> dict[str, str]:
     """The limits that the request's credential brings along."""
-    principal = g.get("platform_principal")
+    principal = current_principal()
     return {} if principal is None or principal.credential is None else dict(principal.credential.rate_limits)
 
 
 def credential() -> Subject | None:
     """The key or token by which the request was recognised; each user of an OAuth client has an own count."""
-    principal = g.get("platform_principal")
+    principal = current_principal()
     if principal is None or principal.credential is None:
         return None
     counted = principal.credential.counted_as or principal.credential.id
@@ -194,16 +196,16 @@ def claimed_client(subject: Subject) -> Subject:
 
 def current_usage(principal: Principal) -> dict[str, Any]:
     """What the caller has left of every class; no limits where none count."""
-    tally = g.get("platform_tally")
-    subject = None if tally is None else tally.subject
+    counter = request_state.current().find(RequestCounter)
+    subject = None if counter is None else counter.subject
     states: list[LimitStatus] = []
     of_user: list[LimitStatus] = []
-    if subject is not None:
+    if counter is not None and subject is not None:
         person = user()
         for rate in LIMITED:
-            states += tally.limiter.peek(subject, rate, overrides())
+            states += counter.limiter.peek(subject, rate, overrides())
             if person is not None and rate.value not in overrides():
-                of_user += tally.limiter.peek_user(person, rate)
+                of_user += counter.limiter.peek_user(person, rate)
     return {
         "enforced": bool(states),
         "counted_by": None if subject is None else subject.kind,

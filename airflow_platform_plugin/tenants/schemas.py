@@ -11,7 +11,6 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_SEARCH,
     LONGEST_USER,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
@@ -21,6 +20,7 @@ from airflow_platform_plugin.http.fields import (
     PageQuery,
     QuerySchema,
     RateLimits,
+    ResponseSchema,
     Text,
     Timestamp,
     dns_label,
@@ -100,7 +100,7 @@ class DeleteTenantQuery(QuerySchema):
     cascade = Flag(load_default=False)
 
 
-class TenantUsageAnswer(AnswerSchema):
+class TenantUsageResponse(ResponseSchema):
     """What a tenant owns, and what of its limits its active deployments need."""
 
     tenant_id = fields.String()
@@ -110,7 +110,7 @@ class TenantUsageAnswer(AnswerSchema):
     owned = fields.Dict()
 
 
-class TenantAnswer(AnswerSchema):
+class TenantResponse(ResponseSchema):
     """A tenant as it is stored."""
 
     tenant_id = fields.String()
@@ -125,8 +125,8 @@ class TenantAnswer(AnswerSchema):
     updated_at = Timestamp()
 
 
-class TenantList(AnswerSchema):
+class TenantList(ResponseSchema):
     """A page of tenants."""
 
-    tenants = fields.List(fields.Nested(TenantAnswer), attribute="items")
+    tenants = fields.List(fields.Nested(TenantResponse), attribute="items")
     total_entries = fields.Integer()

@@ -10,6 +10,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import kubernetes_quantities, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
+from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
 from airflow_platform_plugin.tenants import quota, resources, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -57,14 +58,14 @@ def keep(session: Session, tenant: Tenant) -> None:
     quota.keep_pool(session, str(tenant.tenant_id))
 
 
-def get(session: Session, tenant_id: str, *, reach: frozenset[str] | None = None) -> Tenant:
+def get(session: Session, tenant_id: str, *, reach: Reach) -> Tenant:
     """The tenant of that id, if it is among those that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     tenant: Tenant | None = session.get(Tenant, tenant_id)
-    if tenant is None or not (reach is None or tenant_id in reach):
+    if tenant is None or not reach.allows(tenant_id):
         raise NotFound(f"Tenant '{tenant_id}' not found", tenant_id=tenant_id)
     return tenant
 
@@ -103,7 +104,7 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         NotFound: there is none.
         Conflict: it owns something, and ``cascade`` is not set.
     """
-    tenant = get(session, tenant_id)
+    tenant = get(session, tenant_id, reach=EVERYWHERE)
     owned = {holding.name: holding.ids(session, tenant_id) for holding in resources.known()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
@@ -144,19 +145,21 @@ def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     return total
 
 
-def resolve_owner(session: Session, tenant_id: str | None, *, reach: frozenset[str] | None) -> str | None:
+def resolve_owner(session: Session, tenant_id: str | None, *, reach: Reach) -> str | None:
     """The tenant of something new: the one that is named, or the caller's own where there is but one.
 
     Raises:
         ValidationFailed: there is no such tenant that the caller reaches, or several and none is named.
     """
     if tenant_id is None:
-        if reach is None:
+        if reach.everywhere:
             return None
-        if len(reach) == 1:
-            return next(iter(reach))
-        raise ValidationFailed.of("tenant_id", message=f"is needed: one of {', '.join(sorted(reach))}")
-    if not (reach is None or tenant_id in reach) or session.get(Tenant, tenant_id) is None:
+        if len(reach.tenant_ids) == 1:
+            return next(iter(reach.tenant_ids))
+        raise ValidationFailed.of(
+            "tenant_id", message=f"is needed: one of {', '.join(sorted(reach.tenant_ids))}"
+        )
+    if not reach.allows(tenant_id) or session.get(Tenant, tenant_id) is None:
         raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
     return tenant_id
 
@@ -167,11 +170,9 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
     return tenant
 
 
-def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> pagination.Page:
+def page(session: Session, query: dict[str, Any], *, reach: Reach) -> pagination.Page:
     """The tenants that the caller reaches and that fit what is given, by id."""
-    wanted = select(Tenant)
-    if reach is not None:
-        wanted = wanted.where(Tenant.tenant_id.in_(reach))
+    wanted = select(Tenant).where(reach.where(Tenant.tenant_id))
     if "namespace" in query:
         wanted = wanted.where(Tenant.namespace == query["namespace"])
     if "search" in query:

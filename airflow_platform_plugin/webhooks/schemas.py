@@ -9,7 +9,6 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     InputSchema,
     Items,
@@ -17,6 +16,7 @@ from airflow_platform_plugin.http.fields import (
     Link,
     Mapping,
     PageQuery,
+    ResponseSchema,
     Secret,
     Timestamp,
     Whole,
@@ -140,7 +140,7 @@ class WebhookQuery(PageQuery):
     order_by = order_by("webhook_id", "name", "url", "created_at", "created_by")
 
 
-class WebhookAnswer(AnswerSchema):
+class WebhookResponse(ResponseSchema):
     """A webhook without its secrets."""
 
     webhook_id = fields.String()
@@ -157,14 +157,14 @@ class WebhookAnswer(AnswerSchema):
     created_by = fields.String()
 
 
-class NewWebhookAnswer(WebhookAnswer):
+class NewWebhookResponse(WebhookResponse):
     """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
 
     secret = Secret()
 
 
-class WebhookList(AnswerSchema):
+class WebhookList(ResponseSchema):
     """A page of webhooks."""
 
-    webhooks = fields.List(fields.Nested(WebhookAnswer), attribute="items")
+    webhooks = fields.List(fields.Nested(WebhookResponse), attribute="items")
     total_entries = fields.Integer()

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin.core import crypto, pagination
 from airflow_platform_plugin.core.errors import NotFound, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import Reach
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import MASKED, Delivery, Webhook
@@ -42,14 +43,14 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Webhoo
     return webhook
 
 
-def get(session: Session, webhook_id: str, *, reach: frozenset[str] | None) -> Webhook:
+def get(session: Session, webhook_id: str, *, reach: Reach) -> Webhook:
     """The webhook of that id, if it is of a tenant that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     webhook: Webhook | None = session.get(Webhook, webhook_id)
-    if webhook is None or not (reach is None or webhook.tenant_id in reach):
+    if webhook is None or not reach.allows(webhook.tenant_id):
         raise NotFound(f"Webhook '{webhook_id}' not found", webhook_id=webhook_id)
     return webhook
 
@@ -107,11 +108,10 @@ def reveal(webhook: Webhook, to: Principal) -> Webhook:
     return webhook
 
 
-def page(session: Session, *, reach: frozenset[str] | None, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
+def page(session: Session, *, reach: Reach, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
     """The webhooks that the caller reaches, the oldest first if nothing else is asked for."""
     rows = select(Webhook).order_by(Webhook.created_at)
-    if reach is not None:
-        rows = rows.where(Webhook.tenant_id.in_(reach))
+    rows = rows.where(reach.where(Webhook.tenant_id))
     return pagination.fetch(session, rows, **wanted)
 
 

@@ -19,8 +19,8 @@ import pytest
 from airflow.models.connection import Connection
 from databases import Database
 
-from airflow_platform_plugin.analytics import engines, execution, guard, values
-from airflow_platform_plugin.analytics.engines import base, child, embedded
+from airflow_platform_plugin.analytics import child, engines, execution, guard, values
+from airflow_platform_plugin.analytics.engines import base, embedded
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.core.errors import PlatformError, TimedOut, ValidationFailed
 

@@ -110,7 +110,7 @@ def test_a_limited_key_never_hears_of_another_dag(
     reachable = {
         name
         for name, operation in airflow_operations.OPERATIONS.items()
-        if operation.dags is not DagPolicy.REFUSED and name.startswith("get_")
+        if operation.dags is not DagPolicy.FORBIDDEN and name.startswith("get_")
     }
     # There is no mapped task, and configuration is not exposed by default.
     unseen = {name for name in reachable if "mapped" in name} | {"get_config", "get_value", "get_log"}
@@ -126,7 +126,7 @@ def test_a_limited_key_deletes_nothing_of_another_dag(with_key: Callable[..., An
         if operation[0] == "DELETE":
             answer = send(request, app, operation, HIDDEN)
             reach = airflow_operations.OPERATIONS[operation[2]].dags
-            if "{dag_id}" in operation[1] or reach is DagPolicy.REFUSED:
+            if "{dag_id}" in operation[1] or reach is DagPolicy.FORBIDDEN:
                 assert answer.status == 403, operation
             assert HIDDEN not in answer.text or answer.status == 403
     with create_session() as session:

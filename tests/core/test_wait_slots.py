@@ -46,8 +46,8 @@ def test_a_seat_counts_for_all_processes_of_a_host(folder: Path) -> None:
     """And is free again when its process is gone."""
     program = (
         f"import airflow.settings\nairflow.settings.AIRFLOW_HOME = {str(folder)!r}\n"
-        "from airflow_platform_plugin import seats\n"
-        "with seats.seat((0,)) as taken:\n"
+        "from airflow_platform_plugin.core import wait_slots\n"
+        "with wait_slots.wait_slot((0,)) as taken:\n"
         "    print(taken, flush=True)\n"
         "    input()\n"
     )

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from calls import client
-from flask import g
 from forms import log_in
 
 from airflow_platform_plugin.auth import key_format, service
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.principal import Credential, Principal
 from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.http import request_state
 from airflow_platform_plugin.ratelimit import request_class, request_counter
 from airflow_platform_plugin.ratelimit.hooks import CountingBackend
 from airflow_platform_plugin.ratelimit.limiter import Subject
@@ -450,7 +450,7 @@ def test_a_user_whose_name_is_a_keys_id_shares_nothing_with_it(app: Any) -> None
     """Subjects are of a kind, and an id ends where it ends."""
     principal = Principal("bob", None, Credential("x"))
     with app.test_request_context():
-        g.platform_principal = principal
+        request_state.current().principal = principal
         assert request_counter.credential() == ("credential", "x/bob")
     assert len({Subject("user", "x/bob"), Subject("address", "x/bob"), Subject("credential", "x/bob")}) == 3
 

@@ -490,7 +490,7 @@ def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) ->
     asked = BackfillInput().load({"start_date": "2024-01-01", "end_date": "2024-01-09", "max_active_runs": 3})
     with app.app_context(), db.transaction() as own:
         backfill_id = service.create(own, app.dag_bag, "daily", asked, by="admin").backfill_id
-    code = "from airflow_platform_plugin.runs.backfill import advance; advance.advance()"
+    code = "from airflow_platform_plugin.runs.backfill import scheduler; scheduler.advance()"
     command = [sys.executable, "-W", "ignore", "-c", code]
     try:
         workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]

@@ -9,13 +9,13 @@ from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
 from airflow_platform_plugin.core.scopes import SCOPES
 from airflow_platform_plugin.http.fields import (
     LONGEST_USER,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
     Items,
     Line,
     PageQuery,
+    ResponseSchema,
     Secret,
     Timestamp,
     order_by,
@@ -64,7 +64,7 @@ class ClientQuery(PageQuery):
     order_by = order_by("client_id", "name", "created_at")
 
 
-class ClientAnswer(AnswerSchema):
+class ClientResponse(ResponseSchema):
     """A client without its secret."""
 
     client_id = fields.String()
@@ -80,14 +80,14 @@ class ClientAnswer(AnswerSchema):
     expires_at = Timestamp(allow_none=True)
 
 
-class NewClientAnswer(ClientAnswer):
+class NewClientResponse(ClientResponse):
     """A client as its maker sees it, once; a public one has no secret."""
 
     client_secret = Secret(allow_none=True)
 
 
-class ClientList(AnswerSchema):
+class ClientList(ResponseSchema):
     """A page of clients."""
 
-    oauth_clients = fields.List(fields.Nested(ClientAnswer), attribute="items")
+    oauth_clients = fields.List(fields.Nested(ClientResponse), attribute="items")
     total_entries = fields.Integer()

@@ -18,7 +18,7 @@ from airflow_platform_plugin.auth import rejections
 from airflow_platform_plugin.auth.oauth import consent, server
 from airflow_platform_plugin.auth.oauth.server import Server
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.http.endpoint import public_error
+from airflow_platform_plugin.http.error_mapping import public_error
 
 # What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
 _WRONG = ("invalid_client", "invalid_grant")

@@ -12,7 +12,7 @@ from airflow_platform_plugin.connections.transfer import encryption, formats
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, FieldError, PlatformError, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.http import audit, endpoint
+from airflow_platform_plugin.http import audit, body
 from airflow_platform_plugin.tenants import service as tenants
 
 MOST = 1000
@@ -199,7 +199,7 @@ def _fields(connection_id: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 -
         raise ValidationFailed.of("conn_id", message="is another than the connection's name")
     if "conn_type" in given:
         given["connection_type"] = given.pop("conn_type")
-    loaded: dict[str, Any] = endpoint.load(ConnectionInput, {**given, "connection_id": connection_id})
+    loaded: dict[str, Any] = body.load(ConnectionInput, {**given, "connection_id": connection_id})
     return loaded
 
 

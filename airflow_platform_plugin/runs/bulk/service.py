@@ -17,7 +17,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import audit, responses
-from airflow_platform_plugin.http.endpoint import public_error
+from airflow_platform_plugin.http.error_mapping import public_error
 from airflow_platform_plugin.runs import actions, dag_lookup
 
 Item = dict[str, Any]
