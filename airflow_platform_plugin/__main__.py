@@ -131,7 +131,7 @@ def _create_key(arguments: argparse.Namespace) -> int:
     days = arguments.expires_in_days
     db.upgrade()
     with db.transaction() as session:
-        user_id = airflow_compat.user_ids(session, [arguments.user]).get(arguments.user)
+        user_id = airflow_compat.users.user_ids(session, [arguments.user]).get(arguments.user)
         if user_id is None:
             print(f"There is no user {arguments.user!r} in this Airflow.", file=sys.stderr)
             return 1

@@ -76,11 +76,11 @@ def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airf
     the moment to wait for; every other Job, such as a task's, costs no more than this.
     """
     try:
-        if not isinstance(component, airflow_compat.Job):
+        if not isinstance(component, airflow_compat.models.Job):
             return
         from sqlalchemy import event
 
-        event.listen(airflow_compat.Job.job_type, "set", _job_type_set)
+        event.listen(airflow_compat.models.Job.job_type, "set", _job_type_set)
     except Exception:
         log.exception("The platform could not look at the starting component")
 

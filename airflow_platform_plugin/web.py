@@ -66,13 +66,13 @@ def install(app: Flask) -> None:
     ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
     for blueprint in [hooks, *BLUEPRINTS]:
         app.register_blueprint(blueprint)
-        airflow_compat.exempt_from_csrf(app, blueprint)
+        airflow_compat.web.exempt_from_csrf(app, blueprint)
     app.register_blueprint(oauth.browser_pages)  # forms of people's browsers, under Airflow's protection
     openapi_views.install(app)
     _create_permissions(app)
     roles.sync_all()
     cleanup.install()
-    airflow_compat.on_login(app, roles.assign_on_login)
+    airflow_compat.roles.on_login(app, roles.assign_on_login)
 
 
 def _migrate() -> None:

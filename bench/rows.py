@@ -43,14 +43,16 @@ def application(home: str) -> Flask:
     own = [f"own_{number}" for number in range(DAGS)]
     others = [f"other_{number}" for number in range(OTHERS)]
     with app.app_context(), db.transaction() as session:
-        model = airflow_compat.DagModel
+        model = airflow_compat.models.DagModel
         session.add_all(
             [model(dag_id=name, is_active=True, fileloc="x.py", owners="x") for name in own + others]
         )
         session.flush()
-        session.add_all([airflow_compat.DagTag(name=f"tag {name}", dag_id=name) for name in own + others])
+        session.add_all(
+            [airflow_compat.models.DagTag(name=f"tag {name}", dag_id=name) for name in own + others]
+        )
         rights = {(action, f"DAG:{name}") for action in ("can_read", "can_edit") for name in own}
-        airflow_compat.ensure_role(session, "member", roles._STOCK | rights)  # noqa: SLF001 - what tenants get
+        airflow_compat.roles.ensure_role(session, "member", roles._STOCK | rights)  # noqa: SLF001 - what tenants get
     with app.app_context():
         manager = app.appbuilder.sm  # type: ignore[attr-defined]  # FAB's
         for name, role in (("admin", "Admin"), ("member", "member")):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import psutil
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import engines, guard, values
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Parameters, Source

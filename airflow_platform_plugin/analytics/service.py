@@ -7,7 +7,7 @@ from typing import Any
 from airflow.exceptions import AirflowNotFoundException
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
@@ -110,7 +110,7 @@ def _authorised(database: str, by: Principal) -> Source:
     """
     for_all = by.reach(SCOPE).everywhere
     connection, known = _any(database) if for_all else _of_tenants(database, by)
-    airflow_compat.end_request_transaction()  # the caller's rights were read in it
+    airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
     tenant_id = known.tenant_id if known else None
     reached = reachability.require_reachable(connection, tenant_id, look_up=False)
     trusted = tenant_id is None or bool(known and known.approved)

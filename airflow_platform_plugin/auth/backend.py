@@ -28,7 +28,7 @@ CLIENT_AUTH = None  # Airflow asks each backend for it
 
 def install(app: Flask, hooks: Blueprint) -> None:
     """Recognise keys before every request, answer first of all backends, lay limits over Airflow's checks."""
-    dag_limit.install(airflow_compat.auth_manager())
+    dag_limit.install(airflow_compat.users.auth_manager())
     hooks.before_app_request(_recognise)
     hooks.before_app_request(dag_limit.filter_rows)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
@@ -61,7 +61,7 @@ def _recognise() -> Response | None:
     try:
         principal = _principal(text)
         request_state.current().principal = principal
-        airflow_compat.set_request_user(principal.user)
+        airflow_compat.users.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
         if isinstance(error, AuthenticationFailed):
@@ -97,7 +97,7 @@ def _principal(text: str) -> Principal:
 def _found(text: str) -> tuple[credentials.StoredCredential | None, Any]:
     """The credential, and the user as whom it acts."""
     found = credentials.authenticate(text, request.remote_addr)
-    return found, None if found is None else airflow_compat.active_user(found.account)
+    return found, None if found is None else airflow_compat.users.active_user(found.account)
 
 
 def _authorise_stock(principal: Principal) -> None:

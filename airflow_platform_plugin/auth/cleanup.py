@@ -24,7 +24,7 @@ _BATCH = 500
 
 def install() -> None:
     """Follow users in the same transaction, wherever this process deletes or renames one."""
-    user = airflow_compat.user_model()
+    user = airflow_compat.users.user_model()
     for name, follow in (("after_delete", _deleted), ("after_update", _updated)):
         if not event.contains(user, name, follow):
             event.listen(user, name, follow)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import key_format, service
 from airflow_platform_plugin.auth.ancestry import MOST_GENERATIONS
 from airflow_platform_plugin.auth.models import API_KEY, TOKEN, ApiKey
@@ -183,7 +183,9 @@ def bounded(session: Session, found: StoredCredential, parent: str | None) -> St
         above.append(loaded[0])
         found, parent = narrowed, loaded[1]
     accounts = {each.account for each in above if each.account != found.account}
-    there = airflow_compat.accounts(session, [account.id for account in accounts if account is not None])
+    there = airflow_compat.users.accounts(
+        session, [account.id for account in accounts if account is not None]
+    )
     return found if all(account in there.values() for account in accounts) else None
 
 

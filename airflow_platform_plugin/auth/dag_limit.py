@@ -56,7 +56,7 @@ class LimitedToDags:
             return False
         if airflow_operations.operation_id(str(request.endpoint)) != "get_dags":
             return False
-        user = airflow_compat.current_user()
+        user = airflow_compat.users.current_user()
         if in_any_tenant(user):
             return True
         with _unlimited():
@@ -69,7 +69,7 @@ class LimitedToDags:
         limits = _limits()
         current = request_state.current().find(_Filter) if has_request_context() else None
         known = current.permitted if current is not None else {}
-        user = asked.get("user") or airflow_compat.current_user()
+        user = asked.get("user") or airflow_compat.users.current_user()
         question = (user.get_id(), frozenset(asked.get("methods") or ("GET", "PUT")))
         if question not in known:
             with _unlimited():
@@ -145,7 +145,7 @@ def _tagged(tags: tuple[str, ...]) -> frozenset[str]:
     """The DAGs with one of the tags: one query in a request."""
     known = _lookups().tagged
     if tags not in known:
-        tag = airflow_compat.DagTag.__table__.c  # not the class, whose rows are filtered
+        tag = airflow_compat.models.DagTag.__table__.c  # not the class, whose rows are filtered
         with db.transaction() as session:
             known[tags] = frozenset(
                 dag_id
@@ -181,11 +181,11 @@ class _Filter:
         """Let a query find the rows of this moment's caller."""
         self.asking = True
         try:
-            if self._everything and airflow_compat.current_user() is self._user:
+            if self._everything and airflow_compat.users.current_user() is self._user:
                 return
-            models = airflow_compat.models_of(state.statement, _filtered_models())
+            models = airflow_compat.authorization.models_of(state.statement, _filtered_models())
             if models:
-                self._look_at(airflow_compat.refresh_user(airflow_compat.current_user()))
+                self._look_at(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
             if models and not self._everything:
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
@@ -194,7 +194,7 @@ class _Filter:
     def _look_at(self, user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
         if user is self._user:
             return
-        manager = airflow_compat.auth_manager()
+        manager = airflow_compat.users.auth_manager()
         self._everything = any(manager.is_authorized_dag(method=each, user=user) for each in ("GET", "PUT"))
         self._limited = bool(_limits()) or in_any_tenant(user)
         self._rules, self._options = {}, {}
@@ -203,10 +203,16 @@ class _Filter:
     def _options_for(self, models: set[Any], state: Any) -> list[Any]:  # noqa: ANN401 - as above
         if not self._limited:
             # To others, Airflow shows datasets, and what hangs on them, by the permission to read datasets.
-            models = set() if state.is_relationship_load else models - {*airflow_compat.models_of_datasets()}
+            models = (
+                set()
+                if state.is_relationship_load
+                else models - {*airflow_compat.authorization.models_of_datasets()}
+            )
         if models and not self._rules:
-            manager = airflow_compat.auth_manager()
-            dag_ids = airflow_compat.with_subdags(manager.get_permitted_dag_ids(user=self._user))
+            manager = airflow_compat.users.auth_manager()
+            dag_ids = airflow_compat.authorization.with_subdags(
+                manager.get_permitted_dag_ids(user=self._user)
+            )
             self._rules = _rules(dag_ids, limited=self._limited)
         for model in models - set(self._options):
             if model in self._rules:
@@ -228,7 +234,7 @@ def filter_rows() -> Response | None:
 
 def _instead_of_graph(dag_id: str) -> Response | None:
     """The page to which Airflow's old one leads, whose check it lacks: it tells which DAGs there are."""
-    if airflow_compat.is_authorized_dag(airflow_compat.current_user(), "GET", dag_id):
+    if airflow_compat.authorization.is_authorized_dag(airflow_compat.users.current_user(), "GET", dag_id):
         return None
     return cast("Response", redirect(url_for("Airflow.grid", dag_id=dag_id, tab="graph")))
 
@@ -237,7 +243,9 @@ def _filtered_blueprints() -> frozenset[str]:
     """The names of Airflow's own blueprints, but for pools, whose numbers count everybody's tasks."""
     known: frozenset[str] | None = current_app.extensions.get("platform_filtered_blueprints")
     if known is None:
-        known = frozenset({*responses.STOCK_BLUEPRINTS, *airflow_compat.stock_views()} - {"PoolModelView"})
+        known = frozenset(
+            {*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()} - {"PoolModelView"}
+        )
         current_app.extensions["platform_filtered_blueprints"] = known
     return known
 
@@ -252,8 +260,12 @@ def _filter_rows(state: Any) -> None:  # noqa: ANN401 - SQLAlchemy's ORMExecuteS
 @cache
 def _filtered_models() -> dict[Any, tuple[Any, ...]]:
     """By table the models to filter; one dataset's rows lead to all others about it."""
-    datasets = airflow_compat.models_of_datasets()
-    single = [*airflow_compat.models_of_dags(), airflow_compat.DagCode, airflow_compat.Log]
+    datasets = airflow_compat.authorization.models_of_datasets()
+    single = [
+        *airflow_compat.authorization.models_of_dags(),
+        airflow_compat.models.DagCode,
+        airflow_compat.models.Log,
+    ]
     return {model.__table__: (model,) for model in single} | {model.__table__: datasets for model in datasets}
 
 
@@ -262,7 +274,7 @@ def _rules(dag_ids: Collection[str], *, limited: bool) -> dict[Any, Any]:
     rows = _of_dags(dag_ids)
     if limited or dag_ids:
         # Somebody who may read the audit log, and no DAG at all, is an auditor of the whole.
-        rows[airflow_compat.Log] = _among(airflow_compat.Log.dag_id, dag_ids)
+        rows[airflow_compat.models.Log] = _among(airflow_compat.models.Log.dag_id, dag_ids)
     if limited and request.method in responses.SAFE_METHODS:
         rows |= _of_datasets(dag_ids)
     return rows
@@ -270,7 +282,7 @@ def _rules(dag_ids: Collection[str], *, limited: bool) -> dict[Any, Any]:
 
 def _among(column: Any, dag_ids: Collection[str]) -> Any:  # noqa: ANN401 - SQLAlchemy's
     """The condition that a column is one of the DAGs, however many there are."""
-    if airflow_compat.dialect() == "sqlite":  # which takes only so many values in a statement
+    if airflow_compat.database.dialect() == "sqlite":  # which takes only so many values in a statement
         values = func.json_each(bindparam("platform_dag_ids", json.dumps(sorted(dag_ids))))
         return column.in_(select(text("value")).select_from(values))
     return column.in_(bindparam("platform_dag_ids", sorted(dag_ids), expanding=True))
@@ -282,18 +294,18 @@ def _of_dags(dag_ids: Collection[str]) -> dict[Any, Any]:
     ``DagModel`` is not among them: stock code asks for all DAGs of a file, to show it to nobody who may not
     read each of them. Nor are the serialised DAGs, which the webserver keeps for all its callers.
     """
-    rows = {model: _among(model.dag_id, dag_ids) for model in airflow_compat.models_of_dags()}
-    dag = airflow_compat.DagModel.__table__.c
-    code = airflow_compat.DagCode
+    rows = {model: _among(model.dag_id, dag_ids) for model in airflow_compat.authorization.models_of_dags()}
+    dag = airflow_compat.models.DagModel.__table__.c
+    code = airflow_compat.models.DagCode
     rows[code] = code.fileloc.in_(select(dag.fileloc).where(_among(dag.dag_id, dag_ids)))
     return rows
 
 
 def _of_datasets(dag_ids: Collection[str]) -> dict[Any, Any]:
     """What rows about datasets must fulfil; visible is a dataset that one of the DAGs reads or writes."""
-    dataset, dataset_event = airflow_compat.DatasetModel, airflow_compat.DatasetEvent
-    consumer = airflow_compat.DagScheduleDatasetReference
-    producer = airflow_compat.TaskOutletDatasetReference
+    dataset, dataset_event = airflow_compat.models.DatasetModel, airflow_compat.models.DatasetEvent
+    consumer = airflow_compat.models.DagScheduleDatasetReference
+    producer = airflow_compat.models.TaskOutletDatasetReference
 
     def visible(dataset_id: Any) -> Any:  # noqa: ANN401 - a column
         tables = (consumer.__table__.c, producer.__table__.c)

@@ -9,7 +9,7 @@ from sqlalchemy import Table, and_, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import ApiKey, Owned
 from airflow_platform_plugin.core import crypto, db, pagination, rate_limits, scopes, settings
@@ -36,7 +36,7 @@ def create(
     """
     text = key_format.generate()
     row = ApiKey(id=text.id, name=name, secret_hash=crypto.digest(text.secret), created_by=by, **limits)
-    row.account, row.user_id = airflow_compat.account(session, user_id), user_id
+    row.account, row.user_id = airflow_compat.users.account(session, user_id), user_id
     session.add(row)
     session.flush()
     return row, str(text)
@@ -78,7 +78,7 @@ def owner(session: Session, name: str, *, by: Principal, field: str) -> Account:
     if name == by.username:
         return by.account
     require_others(by)
-    found = airflow_compat.accounts_by_name(session, [name]).get(name)
+    found = airflow_compat.users.accounts_by_name(session, [name]).get(name)
     if found is None:
         raise ValidationFailed.of(field, message=f"there is no user {name!r}")
     return found
@@ -157,7 +157,7 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paginatio
     """The keys that the caller may see, the newest first; revoked ones if asked for."""
     wanted = select(ApiKey).where(_visible(by, MANAGE_READ)).order_by(ApiKey.created_at.desc())
     if "owner" in query:
-        account = airflow_compat.accounts_by_name(session, [query["owner"]]).get(query["owner"])
+        account = airflow_compat.users.accounts_by_name(session, [query["owner"]]).get(query["owner"])
         wanted = wanted.where(false() if account is None else ApiKey.owned_by(account))
     if "tenant_id" in query:
         wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
@@ -213,7 +213,7 @@ def revoke(session: Session, key_id: str, *, by: Principal) -> None:
 def owner_names(session: Session, rows: Sequence[Owned]) -> list[str | None]:
     """The names of the owners, in order; None where the owner is gone, also if another has the id now."""
     owned = [row.account for row in rows]
-    there = airflow_compat.accounts(session, [account.id for account in owned if account is not None])
+    there = airflow_compat.users.accounts(session, [account.id for account in owned if account is not None])
     return [account.name if account and there.get(account.id) == account else None for account in owned]
 
 

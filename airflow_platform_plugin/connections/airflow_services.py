@@ -42,7 +42,7 @@ def services() -> list[AirflowService]:
     found = [
         service
         for text in (
-            *airflow_compat.airflow_service_urls(),
+            *airflow_compat.connections.airflow_service_urls(),
             config.rate_limit_storage,
             config.docker_url or "",
         )
@@ -109,7 +109,7 @@ def _url(text: str) -> URL | None:
 
 
 def _database_file() -> Path | None:
-    url = _url(airflow_compat.airflow_service_urls()[0])
+    url = _url(airflow_compat.connections.airflow_service_urls()[0])
     if url is None or not url.drivername.startswith("sqlite") or not url.database:
         return None
     return Path(url.database)

@@ -13,7 +13,7 @@ from sqlalchemy import delete, event, inspect, update
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.core.errors import ServiceUnavailable
 
 _AT_ONCE = 500
@@ -22,7 +22,7 @@ def is_claimed(connection_id: str) -> bool:
         ServiceUnavailable: a backend does not answer, so that nothing can be said.
     """
     try:
-        return airflow_compat.is_claimed(connection_id)
+        return airflow_compat.connections.is_claimed(connection_id)
     except Exception as error:  # a backend may raise anything
         raise ServiceUnavailable("A secrets backend of Airflow does not answer.") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import (
     airflow_services,
     connection_types,

@@ -12,7 +12,7 @@ from cryptography.fernet import InvalidToken
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import masking
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.http import ijson

@@ -35,11 +35,11 @@ def usage(session: Session, connection_id: str, *, by: Principal) -> dict[str, l
 
 def _dags(session: Session, connection_id: str, _by: Principal) -> list[dict[str, Any]]:
     """The DAGs that name it, so far as Airflow keeps that of them: fields of tasks that are templates."""
-    dag_ids = sorted(airflow_compat.readable_dag_ids())
+    dag_ids = sorted(airflow_compat.authorization.readable_dag_ids())
     found = []
     for start in range(0, len(dag_ids), _AT_ONCE):
         some = dag_ids[start : start + _AT_ONCE]
-        for dag_id, document in airflow_compat.serialized_dags(session, some, containing=connection_id):
+        for dag_id, document in airflow_compat.dags.serialized_dags(session, some, containing=connection_id):
             tasks = sorted(_tasks(document, connection_id))
             if tasks or _names(document, connection_id):
                 found.append({"dag_id": dag_id, "task_ids": tasks})

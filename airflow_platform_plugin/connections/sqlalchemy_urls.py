@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 
 # DuckDB's SQL can read and write files, load extensions from the network, and read the variables of the
 # program around it. Not from here.

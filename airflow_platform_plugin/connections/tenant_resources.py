@@ -3,7 +3,7 @@
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import service
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import ConnectionRecord, attach_metadata, is_known

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.core import globs, scopes
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, Reach
@@ -92,14 +92,14 @@ class Principal:
     @property
     def account(self) -> Account:
         """Which user acts, rather than what the user is called."""
-        return airflow_compat.account_of(self.user)
+        return airflow_compat.users.account_of(self.user)
 
     def reach(self, scope: str) -> Reach:
         """Return the tenants in which the caller holds ``scope``, by roles and credential alike."""
         if not self._granted(scope):
             return NOWHERE
         action, resource = permission(scope)
-        permissions = airflow_compat.permissions(self.user)
+        permissions = airflow_compat.users.permissions(self.user)
         reach = EVERYWHERE
         if (action, resource) not in permissions:
             prefix = f"{resource}:"
@@ -124,7 +124,7 @@ class Principal:
         """
         if self.credential is not None and self.credential.tenant_id not in {None, tenant_id}:
             return False
-        held = airflow_compat.permissions(self.user)
+        held = airflow_compat.users.permissions(self.user)
         within = any(name.startswith("Platform ") and name.endswith(f":{tenant_id}") for _, name in held)
         return within or permission("tenants:read") in held
 
@@ -140,18 +140,18 @@ class Principal:
             NotFound: the caller may not read the DAG; nothing tells whether there is one.
             PermissionDenied: the caller may read it, but not do this.
         """
-        if not airflow_compat.is_authorized_dag(self.user, "GET", dag_id):
+        if not airflow_compat.authorization.is_authorized_dag(self.user, "GET", dag_id):
             raise NotFound(f"DAG '{dag_id}' not found", dag_id=dag_id)
-        if not airflow_compat.is_authorized_dag(self.user, method, dag_id, part):
+        if not airflow_compat.authorization.is_authorized_dag(self.user, method, dag_id, part):
             raise PermissionDenied(f"You may not do this with DAG '{dag_id}'.", dag_id=dag_id)
 
     def dags_with_runs(self) -> set[str] | None:
         """The DAGs whose runs the caller may read; None is all, also those that are gone."""
-        if not airflow_compat.is_authorized_dag(self.user, "GET", None, "RUN"):
+        if not airflow_compat.authorization.is_authorized_dag(self.user, "GET", None, "RUN"):
             return set()
-        if airflow_compat.is_authorized_dag(self.user, "GET", None):
+        if airflow_compat.authorization.is_authorized_dag(self.user, "GET", None):
             return None
-        return airflow_compat.permitted_dag_ids(self.user, "GET")
+        return airflow_compat.authorization.permitted_dag_ids(self.user, "GET")
 
     def require(self, scope: str, access: Access, *, dags: DagPolicy) -> None:
         """Check that the caller may use an endpoint.
@@ -225,4 +225,6 @@ def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
 
 def in_any_tenant(user: Any) -> bool:  # noqa: ANN401 - the auth manager's own user class
     """Whether the user's roles give any right in some tenant."""
-    return any(name.startswith("Platform ") and ":" in name for _, name in airflow_compat.permissions(user))
+    return any(
+        name.startswith("Platform ") and ":" in name for _, name in airflow_compat.users.permissions(user)
+    )

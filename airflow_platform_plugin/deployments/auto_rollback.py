@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DagRun
+from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.core.events import Event

@@ -15,7 +15,7 @@ from sqlalchemy import false, literal, select, union
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import DAG, DagModel, DagTag, DatasetModel, TaskInstance
+from airflow_platform_plugin.airflow_compat.models import DAG, DagModel, DagTag, DatasetModel, TaskInstance
 from airflow_platform_plugin.core.naming import tenant_tag
 from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE, ON_INPUTS, DeploymentSpec, dataset_uri
 
@@ -120,7 +120,7 @@ def require_storable(dag: DAG) -> None:
     Raises:
         Exception: whatever keeps Airflow from making it.
     """
-    airflow_compat.serialize(dag)
+    airflow_compat.dags.serialize(dag)
 
 
 def keep_distinct_tags(session: Session, dags: Iterable[DAG]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import is_known
 from airflow_platform_plugin.core import scopes
@@ -114,4 +114,4 @@ def _found(
 def _reads_all(by: Principal) -> bool:
     credential = by.credential
     granted = credential is None or (credential.tenant_id is None and scopes.covers(credential.scopes, _READ))
-    return granted and ("can_read", "Connections") in airflow_compat.permissions(by.user)
+    return granted and ("can_read", "Connections") in airflow_compat.users.permissions(by.user)

@@ -58,7 +58,7 @@ def _keep_pool(session: Session, tenant: Tenant) -> None:
 
 def _tenants_too_wide(session: Session) -> list[str]:
     """Those of which a task waits for more slots than there are, though now it would need fewer."""
-    wide = airflow_compat.too_wide(session, quota.pool(""), quota.POOL_SLOTS)
+    wide = airflow_compat.pools.too_wide(session, quota.pool(""), quota.POOL_SLOTS)
     tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if wide else []
     return [
         str(tenant.tenant_id)
@@ -70,12 +70,12 @@ def _tenants_too_wide(session: Session) -> list[str]:
 def reapply_quotas(session: Session, tenant: Tenant) -> None:
     """Let the tenant's waiting tasks take what they need of its limits of now."""
     for dag_id, slots in _wrong(session, tenant).items():
-        airflow_compat.set_waiting_slots(session, quota.pool(str(tenant.tenant_id)), dag_id, slots)
+        airflow_compat.pools.set_waiting_slots(session, quota.pool(str(tenant.tenant_id)), dag_id, slots)
 
 
 def _wrong(session: Session, tenant: Tenant) -> dict[str, int]:
     """The DAGs of which a task waits with other slots than it should have, and how many these are."""
-    waiting = airflow_compat.waiting_slots(session, quota.pool(str(tenant.tenant_id)))
+    waiting = airflow_compat.pools.waiting_slots(session, quota.pool(str(tenant.tenant_id)))
     if not waiting:
         return {}
     wanted = select(Deployment).where(Deployment.dag_id.in_({dag_id for dag_id, _ in waiting}))
@@ -93,14 +93,14 @@ def _end_orphans() -> int:
     with db.transaction() as session:
         gone = _orphans(session)
         if gone:
-            airflow_compat.end_runs(session, gone, GONE)
+            airflow_compat.runs.end_runs(session, gone, GONE)
     return len(gone)
 
 
 def _orphans(session: Session) -> set[str]:
     """The DAGs that a loader file has had and that no deployment is behind any more, with unfinished runs."""
     loaders = registered_loaders(session)
-    found = airflow_compat.unfinished_dags(session, loaders) if loaders else set()
+    found = airflow_compat.runs.unfinished_dags(session, loaders) if loaders else set()
     if not found:
         return set()
     there = select(Deployment.dag_id).where(Deployment.retired_at.is_(None), Deployment.dag_id.in_(found))

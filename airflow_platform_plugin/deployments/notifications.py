@@ -183,13 +183,13 @@ def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
     """What is known of a failure: how often was tried, and what the runner has left of it."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
-    task = airflow_compat.TaskInstance
+    task = airflow_compat.models.TaskInstance
     tries = session.scalar(
         select(task.try_number).where(
             task.dag_id == data["dag_id"], task.run_id == data["dag_run_id"], task.task_id == TASK_ID
         )
     )
-    error = airflow_compat.xcom(session, data["dag_id"], data["dag_run_id"], TASK_ID, ERROR_XCOM)
+    error = airflow_compat.tasks.xcom(session, data["dag_id"], data["dag_run_id"], TASK_ID, ERROR_XCOM)
     return ({"Tries": str(tries)} if tries else {}) | ({"Error": str(error)} if error else {})
 
 

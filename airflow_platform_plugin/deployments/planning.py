@@ -252,7 +252,7 @@ def _start_date(wanted: DesiredState, deployment: Deployment | None) -> datetime
     if wanted.schedule is None or wanted.schedule in (ON_INPUTS, "@once"):
         return now
     # The interval that is under way, so that the first run is at the schedule's next time and not one later.
-    cron = airflow_compat.cron_presets().get(wanted.schedule, wanted.schedule)
+    cron = airflow_compat.dags.cron_presets().get(wanted.schedule, wanted.schedule)
     try:
         last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
     except CroniterBadDateError:  # it begins later than now
@@ -350,7 +350,7 @@ def _next_runs(session: Session, spec: DeploymentSpec, tenant: Tenant | None) ->
         raise ValidationFailed.of(message=f"no DAG can be made of this: {error}") from error
     _require_fit(column_limits.misfits(dag, spec, session.connection().dialect.name))
     try:
-        return airflow_compat.next_runs(session, dag, NEXT_RUNS)
+        return airflow_compat.dags.next_runs(session, dag, NEXT_RUNS)
     except SQLAlchemyError:
         raise
     except Exception as error:

@@ -105,7 +105,7 @@ def apply(session: Session, planned: Plan, note: ChangeCause) -> Deployment:
     session.add(_revision(planned, note))
     session.flush()
     session.refresh(deployment)
-    airflow_compat.force_serialization(session, str(deployment.dag_id))
+    airflow_compat.dags.force_serialization(session, str(deployment.dag_id))
     if planned.tenant is not None:
         # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
         quota.keep_pool(session, str(planned.tenant.tenant_id))
@@ -178,7 +178,7 @@ def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]
 def request_parsing(session: Session) -> None:
     """Have the loader files parsed at once."""
     for fileloc in registered_loaders(session):
-        airflow_compat.request_parsing(session, fileloc)
+        airflow_compat.dags.request_parsing(session, fileloc)
 
 
 def _usual_namespace(session: Session, by: Principal) -> str:
@@ -352,14 +352,14 @@ def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
     if deployment.retired_at is not None:
         raise Conflict("The deployment is retired; redeploy brings it back.")
     deployment.paused = paused
-    airflow_compat.pause_dag(session, deployment.dag_id, paused=paused)
+    airflow_compat.dags.pause_dag(session, deployment.dag_id, paused=paused)
 
 
 def retire(session: Session, deployment: Deployment) -> None:
     """Take the DAG away and end what runs; the deployment's revisions and the history of its runs stay."""
     if deployment.retired_at is None:
         deployment.retired_at = db.now()
-        airflow_compat.end_runs(session, [str(deployment.dag_id)], maintenance.GONE)
+        airflow_compat.runs.end_runs(session, [str(deployment.dag_id)], maintenance.GONE)
         # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
-        airflow_compat.deactivate_dag(session, deployment.dag_id)
+        airflow_compat.dags.deactivate_dag(session, deployment.dag_id)
         request_parsing(session)

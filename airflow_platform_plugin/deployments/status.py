@@ -45,7 +45,7 @@ def find(session: Session, deployment_id: str, *, reach: Reach) -> Status:
         NotFound: as for ``service.get``.
     """
     deployment = service.get(session, deployment_id, reach=reach)
-    known = airflow_compat.dag_row(session, deployment.dag_id)
+    known = airflow_compat.dags.dag_row(session, deployment.dag_id)
     word, message = _state(session, deployment, known)
     scheduled = word in ("parsed", "active") and known is not None
     return Status(
@@ -56,7 +56,7 @@ def find(session: Session, deployment_id: str, *, reach: Reach) -> Status:
         word,
         message,
         known.next_dagrun_create_after if scheduled else None,
-        airflow_compat.last_runs(session, deployment.dag_id, LAST_RUNS),
+        airflow_compat.runs.last_runs(session, deployment.dag_id, LAST_RUNS),
         deployment.current.image_digest,
         deployment.bad_versions,
     )
@@ -77,7 +77,7 @@ def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: boo
     if is_paused:
         return "paused", None
     wanted = revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
-    if airflow_compat.serialized_doc(session, deployment.dag_id).startswith(wanted):
+    if airflow_compat.dags.serialized_doc(session, deployment.dag_id).startswith(wanted):
         return "active", _waits_for(session, deployment)
     return "parsed", "Airflow has read it, and the scheduler has not got it yet."
 
@@ -88,7 +88,7 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
     if tenant is None:
         return None
     pool = quota.pool(str(tenant.tenant_id))
-    if not quota.is_right(airflow_compat.pools(session, pool).get(pool)):
+    if not quota.is_right(airflow_compat.pools.pools(session, pool).get(pool)):
         return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker makes it again."
     if maintenance.share(deployment, tenant) > quota.POOL_SLOTS:
         return "Waiting: a run needs more than the tenant's limits are, so none can begin."
@@ -97,7 +97,7 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
 
 def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
     loaders = registered_loaders(session)
-    broken = airflow_compat.import_error(session, loaders)
+    broken = airflow_compat.dags.import_error(session, loaders)
     if broken is not None:
         return "import_error", broken.strip().splitlines()[-1]
     if not loaders:

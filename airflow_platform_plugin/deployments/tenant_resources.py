@@ -33,10 +33,10 @@ def _delete(session: Session, tenant_id: str) -> None:
             execution_options={"synchronize_session": False},
         )
         rows = session.scalars(select(Deployment).where(Deployment.id.in_(ids))).all()
-        airflow_compat.end_runs(session, [str(row.dag_id) for row in rows], maintenance.GONE)
+        airflow_compat.runs.end_runs(session, [str(row.dag_id) for row in rows], maintenance.GONE)
         for deployment in rows:
             # Airflow finds out by itself, but takes two minutes.
-            airflow_compat.deactivate_dag(session, str(deployment.dag_id))
+            airflow_compat.dags.deactivate_dag(session, str(deployment.dag_id))
             session.delete(deployment)
         service.request_parsing(session)
 

@@ -90,7 +90,7 @@ def record_run_change(
     **extra: Any,  # noqa: ANN401 - any JSON
 ) -> None:
     """Add a row about something of Airflow's own that a request has changed in a run."""
-    told = airflow_compat.redact(extra)
+    told = airflow_compat.masking.redact(extra)
     _add_row(session, principal, name, told, brief={"too_long": True}, dag_id=dag_id, run_id=run_id)
 
 
@@ -109,7 +109,7 @@ def _add_row(  # noqa: PLR0913 - a row's columns
     text = json.dumps({**told, **request}, default=str)
     if len(text) > _LONGEST_EXTRA:
         text = json.dumps({**brief, **request}, default=str)
-    row = airflow_compat.Log(
+    row = airflow_compat.models.Log(
         event=f"platform.{name}"[:_LONGEST_EVENT], task_instance=None, owner=principal.username, extra=text
     )
     row.dag_id, row.run_id = dag_id, run_id
@@ -132,7 +132,7 @@ def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str
                 after[name] = history.added[0] if history.added else None
         else:
             before[name] = after[name] = getattr(row, name)
-    before, after = airflow_compat.redact(before), airflow_compat.redact(after)
+    before, after = airflow_compat.masking.redact(before), airflow_compat.masking.redact(after)
     if row in session.new:
         return None, after
     return before, None if row in session.deleted else after
@@ -140,8 +140,8 @@ def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str
 
 def install() -> None:
     """Let every row of the audit log that a key's request causes name the key, stock endpoints' too."""
-    if not event.contains(airflow_compat.Log, "before_insert", _name_credential):
-        event.listen(airflow_compat.Log, "before_insert", _name_credential)
+    if not event.contains(airflow_compat.models.Log, "before_insert", _name_credential):
+        event.listen(airflow_compat.models.Log, "before_insert", _name_credential)
 
 
 def _name_credential(_mapper: object, _connection: object, row: Any) -> None:  # noqa: ANN401 - Airflow's Log

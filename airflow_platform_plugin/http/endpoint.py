@@ -168,7 +168,7 @@ def _handle(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
     body = load_body(declaration.body) if declaration.body else None
     query = load_query(declaration.query) if declaration.query else {}
     if not declaration.session:
-        airflow_compat.end_request_transaction()
+        airflow_compat.web.end_request_transaction()
     with db.transaction() if declaration.session else nullcontext() as session:
         if session is None:
             return _respond(*_call(declaration, handler, RequestContext(principal, body, query, path)))
@@ -237,7 +237,7 @@ def authenticate() -> Principal:
         return principal
     for backend in current_app.api_auth:  # type: ignore[attr-defined]
         if backend.requires_authentication(Response)().status_code == HTTPStatus.OK:
-            user = airflow_compat.request_user()
+            user = airflow_compat.users.request_user()
             if user is not None:
                 return Principal(username=user.username, user=user)
     raise AuthenticationFailed("Invalid or missing credentials.")

@@ -214,7 +214,7 @@ def _may(principal: Principal, dag_id: str) -> list[str]:
     return [
         f"{method} {part or 'DAG'}"
         for method, part in _ON_DAGS
-        if airflow_compat.is_authorized_dag(principal.user, method, dag_id, part)
+        if airflow_compat.authorization.is_authorized_dag(principal.user, method, dag_id, part)
     ]
 
 

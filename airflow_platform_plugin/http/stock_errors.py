@@ -79,7 +79,7 @@ def _answer_fault(app: Flask, otherwise: Callable[[Exception], Any], error: Exce
 
 def _public(error: Exception) -> PlatformError:
     """What the caller is told of a stock endpoint's fault; some are the caller's own."""
-    if airflow_compat.is_refused_run_id(error) and str(request.endpoint).endswith("post_dag_run"):
+    if airflow_compat.web.is_refused_run_id(error) and str(request.endpoint).endswith("post_dag_run"):
         return ValidationFailed.of("dag_run_id", message=str(error))
     if isinstance(error, ValueError) and _UNKNOWN_STATE.fullmatch(str(error)):
         return ValidationFailed.of("state", message=str(error))
@@ -92,7 +92,7 @@ def _finish(response: Response) -> Response:
         return response
     if response.status_code == HTTPStatus.FORBIDDEN and _is_nobody():
         # As Airflow answers where nobody may be public.
-        _set_problem(response, airflow_compat.unauthenticated_problem())
+        _set_problem(response, airflow_compat.web.unauthenticated_problem())
     response.headers[REQUEST_ID_HEADER] = request_id()
     if isinstance(request.routing_exception, MethodNotAllowed):
         # RFC 9110 wants it with every 405; Airflow's own handler leaves it out.
@@ -139,7 +139,7 @@ def _is_nobody() -> bool:
     if request.blueprint not in STOCK_BLUEPRINTS or current_principal() is not None:
         return False
     try:
-        return airflow_compat.request_user() is None and not airflow_compat.public_rights()
+        return airflow_compat.users.request_user() is None and not airflow_compat.users.public_rights()
     except Exception:
         log.exception("The caller of a request could not be determined")
         return False
@@ -157,7 +157,7 @@ def _of_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
     if status != HTTPStatus.NOT_FOUND or dag_id == "~":
         return None
     try:
-        readable = airflow_compat.readable_dag_ids()
+        readable = airflow_compat.authorization.readable_dag_ids()
     except Exception:
         log.exception("The DAGs like %r could not be found", dag_id)
         return None

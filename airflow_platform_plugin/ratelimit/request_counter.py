@@ -157,7 +157,7 @@ def credential() -> Subject | None:
 
 def user() -> Subject | None:
     """The user whom Airflow has recognised."""
-    found = airflow_compat.request_user()
+    found = airflow_compat.users.request_user()
     return None if found is None else Subject("user", str(found.get_id()))
 
 

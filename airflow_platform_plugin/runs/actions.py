@@ -12,7 +12,7 @@ from airflow.utils.types import DagRunType
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DagRun, TaskInstance
+from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import ValidationFailed
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DagModel
+from airflow_platform_plugin.airflow_compat.models import DagModel
 from airflow_platform_plugin.core.errors import Conflict, NotFound
 
 

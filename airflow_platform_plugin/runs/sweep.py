@@ -21,7 +21,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DagRun, Log, TaskInstance
+from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInstance
 from airflow_platform_plugin.core import db, events, new_events
 from airflow_platform_plugin.core.cursors import Cursor
 from airflow_platform_plugin.core.events import NewEvent

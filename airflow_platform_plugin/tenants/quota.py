@@ -28,7 +28,7 @@ def pool(tenant_id: str) -> str:
 
 def keep_pool(session: Session, tenant_id: str) -> None:
     """Make the tenant's pool, or make it again what it should be."""
-    airflow_compat.ensure_pool(
+    airflow_compat.pools.ensure_pool(
         session, pool(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
     )
 
@@ -36,7 +36,7 @@ def keep_pool(session: Session, tenant_id: str) -> None:
 def tenants_without_pool(session: Session) -> list[str]:
     """Those whose pool is missing or changed, found by the database: the worker asks all the time."""
     name = literal(pool("")).concat(Tenant.tenant_id)
-    without = select(Tenant.tenant_id).where(~airflow_compat.has_pool(name, POOL_SLOTS))
+    without = select(Tenant.tenant_id).where(~airflow_compat.pools.has_pool(name, POOL_SLOTS))
     return list(session.scalars(without.order_by(Tenant.tenant_id)))
 
 

@@ -77,8 +77,8 @@ def sync(session: Session, tenant: Tenant) -> None:
     tenant_id = str(tenant.tenant_id)
     for name, scopes in ((admin_role(tenant_id), _ADMIN), (member_role(tenant_id), _MEMBER)):
         wanted = {permission(scope, tenant_id) for scope in scopes} | _STOCK
-        airflow_compat.ensure_role(session, name, wanted)
-    airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
+        airflow_compat.roles.ensure_role(session, name, wanted)
+    airflow_compat.roles.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
 
 
 def sync_all() -> None:
@@ -87,10 +87,10 @@ def sync_all() -> None:
         if not db.is_current():
             return  # the endpoints say so
         with db.transaction() as session:
-            having = set.intersection(*(airflow_compat.roles_with(session, each) for each in MENU))
+            having = set.intersection(*(airflow_compat.roles.roles_with(session, each) for each in MENU))
             for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
                 for name in {admin_role(tenant_id), member_role(tenant_id)} - having:
-                    airflow_compat.ensure_role(session, name, MENU)
+                    airflow_compat.roles.ensure_role(session, name, MENU)
     except Exception:
         log.exception("The tenants' roles could not be given the menu")
 
@@ -98,12 +98,12 @@ def sync_all() -> None:
 def delete(session: Session, tenant_id: str) -> None:
     """Delete both roles."""
     for name in (admin_role(tenant_id), member_role(tenant_id)):
-        airflow_compat.delete_role(session, name)
+        airflow_compat.roles.delete_role(session, name)
 
 
 def install() -> None:
     """Let a user who is deleted be no tenant's administrator by name, wherever this process does that."""
-    user = airflow_compat.user_model()
+    user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _forget):
         event.listen(user, "after_delete", _forget)
 
@@ -131,6 +131,6 @@ def assign_on_login(user_id: int, username: str, email: str) -> None:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
                 if username in admins or email in admins:
-                    airflow_compat.add_role_member(session, admin_role(tenant_id), user_id)
+                    airflow_compat.roles.add_role_member(session, admin_role(tenant_id), user_id)
     except Exception:
         log.exception("The tenants of %s could not be looked up", username)

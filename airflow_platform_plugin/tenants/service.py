@@ -116,7 +116,7 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         holding.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
-    airflow_compat.delete_pool(session, quota.pool(tenant_id))
+    airflow_compat.pools.delete_pool(session, quota.pool(tenant_id))
     session.delete(tenant)
 
 

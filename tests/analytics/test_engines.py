@@ -536,7 +536,7 @@ def test_a_tenant_reads_no_airflow_database(sqlite: Database, tmp_path: Path, mo
     from airflow_platform_plugin import airflow_compat
 
     own = [f"sqlite:///{sqlite.fields['host']}"]
-    monkeypatch.setattr(airflow_compat, "airflow_service_urls", lambda: own)
+    monkeypatch.setattr(airflow_compat.connections, "airflow_service_urls", lambda: own)
     (tmp_path / "link.db").hardlink_to(sqlite.fields["host"])
     connection = Connection(conn_id="c", conn_type="sqlite", host=str(tmp_path / "link.db"))
     with pytest.raises(ValidationFailed, match="Airflow's own database"):

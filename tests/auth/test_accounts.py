@@ -53,7 +53,7 @@ class Someone:
         """A new token of theirs."""
         made = str(key_format.generate(kind))
         with db.transaction() as session:
-            account = airflow_compat.account(session, self.id)
+            account = airflow_compat.users.account(session, self.id)
             assert account is not None
             granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["pools:read"])
             tokens.issue(session, made, granted, family="f")
@@ -143,10 +143,10 @@ def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
     former = someone("leaver")
     refresh = former.token(key_format.REFRESH_TOKEN)
     with db.transaction() as session:
-        account = airflow_compat.account(session, former.id)
+        account = airflow_compat.users.account(session, former.id)
         assert account is not None
         fields = {"name": "s", "public": False, "redirect_uris": [], "grant_types": ["client_credentials"]}
-        by = Principal("leaver", airflow_compat.user_model()(id=1, username="leaver"))
+        by = Principal("leaver", airflow_compat.users.user_model()(id=1, username="leaver"))
         by.user.created_on = account.created_on
         by.user.id = account.id
         service_client, secret = clients.create(
@@ -213,7 +213,7 @@ def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[
 def test_without_a_moment_of_creation_the_name_must_agree(
     app: Any, someone: Callable[..., Someone], created_on: datetime | None, expected: int
 ) -> None:
-    user = airflow_compat.user_model()
+    user = airflow_compat.users.user_model()
     old = someone("old")
     with db.transaction() as session:
         session.execute(update(user).where(user.id == old.id).values(created_on=None))
@@ -273,7 +273,7 @@ def test_a_failure_of_ours_keeps_nobody_from_being_deleted_or_renamed(
     leaver.delete()
     assert status(app, shown) == 401
     with db.transaction() as session:
-        assert airflow_compat.account(session, leaver.id) is None
+        assert airflow_compat.users.account(session, leaver.id) is None
 
 
 def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable[..., Someone]) -> None:
@@ -324,7 +324,7 @@ def test_what_there_was_before_is_bound_by_the_migration(app: Any, someone: Call
         migration._fill(session.connection())
     with db.transaction() as session:
         rows = {row.id: row for row in session.scalars(select(ApiKey))}
-        assert rows[kept.id].account == airflow_compat.account(session, user.id)
+        assert rows[kept.id].account == airflow_compat.users.account(session, user.id)
         assert rows[kept.id].revoked_at is None
         assert rows[orphan.id].revoked_at is not None
         assert rows[elder.id].revoked_at is not None

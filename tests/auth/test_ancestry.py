@@ -44,7 +44,7 @@ def token(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[...
 
     def program(client_id: str = "airflow-cli", family: str = "f") -> Call:
         text = str(key_format.generate(key_format.ACCESS_TOKEN))
-        account = airflow_compat.account(session, user_id("admin"))
+        account = airflow_compat.users.account(session, user_id("admin"))
         assert account is not None
         scopes = ["api_keys:write", "oauth_clients:write", "pools:read"]
         granted = tokens.Granted(session.get(Client, client_id), account, scopes)

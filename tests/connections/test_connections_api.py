@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from airflow_platform_plugin.airflow_compat import Connection, Log
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.reachability import require_reachable
 from airflow_platform_plugin.connections.records import find

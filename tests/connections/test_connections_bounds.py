@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import connection_types, host_fields, kept_secrets, masking
 from airflow_platform_plugin.connections.testing import results
 from airflow_platform_plugin.connections.transfer import formats

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import airflow_services, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import find
@@ -51,7 +51,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
 
 def lives_on(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     """Let Airflow's own database and broker be there."""
-    monkeypatch.setattr(airflow_compat, "airflow_service_urls", lambda: urls)
+    monkeypatch.setattr(airflow_compat.connections, "airflow_service_urls", lambda: urls)
 
 
 def stored(session: Any, tenant_id: str | None, *, approved: bool = False, **columns: Any) -> Connection:

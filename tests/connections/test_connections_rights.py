@@ -7,7 +7,7 @@ import pytest
 from calls import client
 from sqlalchemy import delete, select, update
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.transfer import encryption

@@ -16,7 +16,7 @@ import servers
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
-from airflow_platform_plugin.airflow_compat import Connection, Log
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections import airflow_services
 from airflow_platform_plugin.connections.records import find
 from airflow_platform_plugin.connections.testing import results, runner
@@ -238,7 +238,9 @@ def test_a_tenants_dialect_of_postgresql_goes_to_the_address_that_was_allowed(
     changed = settings.get().model_copy(update={"internal_hosts": "db.internal"})
     monkeypatch.setattr(settings, "get", lambda: changed)
     monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))
-    monkeypatch.setattr("airflow_platform_plugin.airflow_compat.airflow_service_urls", lambda: ("",))
+    monkeypatch.setattr(
+        "airflow_platform_plugin.airflow_compat.connections.airflow_service_urls", lambda: ("",)
+    )
     monkeypatch.setenv("PGPASSWORD", "operators")
     mine = tenant_caller("a")
     body = {"host": "db.internal", "port": postgresql.port, "login": "platform", "schema": "postgres"}

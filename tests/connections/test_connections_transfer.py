@@ -11,7 +11,7 @@ from airflow.cli.commands.connection_command import _format_connections
 from airflow.secrets.local_filesystem import load_connections_dict
 from sqlalchemy import select
 
-from airflow_platform_plugin.airflow_compat import Connection, Log
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.transfer import encryption, formats
 from airflow_platform_plugin.core.errors import ValidationFailed
 

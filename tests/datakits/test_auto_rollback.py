@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import TimeoutError as SATimeout
 
-from airflow_platform_plugin.airflow_compat import DagRun
+from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.models import Deployment

@@ -7,7 +7,7 @@ import pytest
 from airflow.models.dagbag import DagBag
 from sqlalchemy import event, select
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagTag
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagTag
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
+from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
 from airflow_platform_plugin.deployments.execution import loader
 

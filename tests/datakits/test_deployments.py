@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from airflow_platform_plugin.airflow_compat import DagModel, Log
+from airflow_platform_plugin.airflow_compat.models import DagModel, Log
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision

@@ -291,7 +291,7 @@ def test_a_grant_is_of_the_row_and_not_of_the_name(
     granted: Any, call: Call, deploy: Call, as_member: Call, session: Any
 ) -> None:
     """Another connection that all share, and that has the name since, was not granted."""
-    from airflow_platform_plugin.airflow_compat import Connection
+    from airflow_platform_plugin.airflow_compat.models import Connection
 
     # On SQLite a freed id is given out again: another one takes it.
     call("DELETE", f"{CONNECTIONS}/shared?force=true")

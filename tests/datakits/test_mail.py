@@ -10,7 +10,7 @@ from aiosmtpd.controller import Controller
 from airflow.models.xcom import XCom
 from sqlalchemy import select, update
 
-from airflow_platform_plugin.airflow_compat import DagRun, TaskInstance
+from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import NewEvent
 from airflow_platform_plugin.datakits.models import Mail

@@ -10,7 +10,7 @@ from airflow.models.errors import ParseImportError
 from airflow.models.serialized_dag import SerializedDagModel
 from sqlalchemy import update
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import status

@@ -8,7 +8,7 @@ from airflow.models.pool import Pool
 from sqlalchemy import delete, select, update
 
 from airflow_platform_plugin import doctor, worker
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun, TaskInstance
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
 from airflow_platform_plugin.deployments import maintenance, status

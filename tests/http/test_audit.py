@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from airflow_platform_plugin import models
-from airflow_platform_plugin.airflow_compat import Log
+from airflow_platform_plugin.airflow_compat.models import Log
 from airflow_platform_plugin.auth import key_format
 from airflow_platform_plugin.core import db
 

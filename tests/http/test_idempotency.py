@@ -98,9 +98,9 @@ def test_whoever_has_lost_a_right_is_not_answered_as_before(
     call: Call, app: Any, make_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a tenant, though another one is left; and of all tenants, though one is left."""
-    held = airflow_compat.permissions
+    held = airflow_compat.users.permissions
     mine: set[tuple[str, str]] = set()
-    monkeypatch.setattr(airflow_compat, "permissions", lambda user: mine or held(user))
+    monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: mine or held(user))
     for tenant_id in ("one", "two"):
         call("POST", TENANTS, json={"tenant_id": tenant_id})
     member = client(app, {"X-API-Key": make_key("viewer")})
@@ -132,8 +132,10 @@ def test_whoever_has_lost_a_dag_is_not_answered_as_before(monkeypatch: pytest.Mo
     """What a request or its answer names of DAGs is asked for again."""
     principal = Principal("u", SimpleNamespace(id=1, username="u", created_on=None))
     gone: set[str] = set()
-    monkeypatch.setattr(airflow_compat, "permissions", lambda _user: set())
-    monkeypatch.setattr(airflow_compat, "is_authorized_dag", lambda *asked: asked[2] not in gone)
+    monkeypatch.setattr(airflow_compat.users, "permissions", lambda _user: set())
+    monkeypatch.setattr(
+        airflow_compat.authorization, "is_authorized_dag", lambda *asked: asked[2] not in gone
+    )
     then = idempotency.rights(
         principal, "dag_runs:write", {"runs": [{"dag_id": "a"}]}, [{"x": {"dag_id": "b"}}]
     )
@@ -178,7 +180,7 @@ def test_two_users_of_one_oauth_client_are_two_callers(
     """The same key, path and body: each gets an answer about what is theirs."""
     shown = {}
     for name in ("admin", "viewer"):
-        account = airflow_compat.account(session, user_id(name))
+        account = airflow_compat.users.account(session, user_id(name))
         assert account is not None
         text = str(key_format.generate(key_format.ACCESS_TOKEN))
         granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["api_keys:write"])

@@ -16,7 +16,7 @@ def dags(app: Any) -> Iterator[list[str]]:
     """Some DAGs that are there."""
     from airflow.utils.session import create_session
 
-    model = airflow_compat.DagModel
+    model = airflow_compat.models.DagModel
     names = ["bronze_to_silver", "silver_to_gold", "reports"]
     with create_session() as session:
         session.add_all([model(dag_id=name, is_active=True, fileloc="x.py") for name in names])
@@ -59,7 +59,7 @@ def test_a_look_up_that_fails_leaves_the_stock_answer(
     def fail() -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(airflow_compat, "readable_dag_ids", fail)
+    monkeypatch.setattr(airflow_compat.authorization, "readable_dag_ids", fail)
     answer = call("GET", "/api/v1/dags/none")
     assert (answer.status, answer.json["error"]["details"]) == (404, {})
     assert answer.json["error"]["message"] == answer.json["detail"]

@@ -101,10 +101,10 @@ def test_nobody_sets_how_often_they_themselves_may_call(
 ) -> None:
     """Neither on a key, nor by taking it into a tenant whose keys differ or out of one; the rest they do."""
     held, member = (
-        airflow_compat.permissions,
+        airflow_compat.users.permissions,
         {("can_read", f"Platform Datakits:{t}") for t in ("plain", "busy")},
     )
-    monkeypatch.setattr(airflow_compat, "permissions", lambda user: held(user) | member)
+    monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: held(user) | member)
     call("POST", TENANTS, json={"tenant_id": "plain"})
     call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9000/minute"}})
     fields = {"name": "k", "owner": "viewer", "tenant_id": "busy", "rate_limits": {"read": "1/minute"}}

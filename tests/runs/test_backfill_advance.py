@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.runs import actions

@@ -9,7 +9,7 @@ import pytest
 from calls import client
 from sqlalchemy import select
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun, Log
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, Log
 from airflow_platform_plugin.runs.backfill import scheduler
 from airflow_platform_plugin.runs.backfill.models import Backfill
 

@@ -138,7 +138,7 @@ def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
     pool = session.scalars(select(Pool).where(Pool.pool == task.pool)).one()
     # A kit whose task is deferred runs on, in a pod.
     assert (pool.slots, pool.include_deferred) == (quota.POOL_SLOTS, True)
-    from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
+    from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 
     session.query(DagPriorityParsingRequest).delete()
     call("PATCH", f"{API}/platform/tenants/team", json={"resource_limits": {"cpu": "2500m"}})

@@ -209,7 +209,7 @@ def make_dag(session: Any, name: str) -> str:
     session.add(SerializedDagModel(dag))
     session.flush()
     rights = {(action, f"DAG:{dag.dag_id}") for action in ("can_read", "can_edit")}
-    airflow_compat.ensure_role(session, roles.admin_role(f"team-{name}"), rights)
+    airflow_compat.roles.ensure_role(session, roles.admin_role(f"team-{name}"), rights)
     return str(dag.dag_id)
 
 
@@ -232,15 +232,19 @@ def as_person(
             return user
         return original(user_id)
 
-    original = airflow_compat.user_by_id
-    monkeypatch.setattr(airflow_compat, "user_by_id", user_by_id)
+    original = airflow_compat.users.user_by_id
+    monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
 
     # Airflow would look the users up on a connection of its own.
     def readable(user: Any, _method: str = "GET") -> set[str]:
         return {name.removeprefix("DAG:") for action, name in user.perms if name.startswith("DAG:")}
 
-    monkeypatch.setattr(airflow_compat, "permitted_dag_ids", readable)
-    monkeypatch.setattr(airflow_compat, "readable_dag_ids", lambda: readable(airflow_compat.request_user()))
+    monkeypatch.setattr(airflow_compat.authorization, "permitted_dag_ids", readable)
+    monkeypatch.setattr(
+        airflow_compat.authorization,
+        "readable_dag_ids",
+        lambda: readable(airflow_compat.users.request_user()),
+    )
 
     def make(name: str) -> Call:
         _, key = keys.create(session, name=f"of {name}", user_id=people[name])
@@ -469,7 +473,7 @@ def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> N
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
     for permission in roles.MENU:
-        assert names <= airflow_compat.roles_with(session, permission)
+        assert names <= airflow_compat.roles.roles_with(session, permission)
 
 
 def test_a_tenant_that_owns_something_is_not_deleted(call: Call, tenants: dict[str, Own]) -> None:

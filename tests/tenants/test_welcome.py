@@ -40,7 +40,7 @@ def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
     """Not one query: with some setups there is a login in each request."""
     from airflow import settings
 
-    user = airflow_compat.user_model()(username="u", email="u@example.com", login_count=count)
+    user = airflow_compat.users.user_model()(username="u", email="u@example.com", login_count=count)
     statements: list[str] = []
 
     def note(*told: Any) -> None:
@@ -57,7 +57,7 @@ def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
 
 def test_a_login_that_takes_roles_gives_the_tenants_back(app: Any, welcomed: list[str]) -> None:
     """As LDAP's and OAuth's do where roles are synchronised; in that request alone."""
-    model = airflow_compat.user_model()
+    model = airflow_compat.users.user_model()
     role = model.roles.property.mapper.class_
     user = model(username="u", email="u@example.com", login_count=50)
     user.roles = [role(name="Tenant t Admin"), role(name="Viewer")]

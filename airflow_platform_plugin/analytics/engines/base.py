@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics.guard import Parts, Placeholder, Statement
 from airflow_platform_plugin.analytics.values import Column, Value
 from airflow_platform_plugin.connections.host_fields import Named

@@ -47,7 +47,7 @@ def issuer() -> str:
 
     A client trusts what it finds here, and whoever sends the request may write any Host into it.
     """
-    return airflow_compat.base_url() or flask.request.url_root.rstrip("/")
+    return airflow_compat.web.base_url() or flask.request.url_root.rstrip("/")
 
 
 def url_of(endpoint: str) -> str:
@@ -179,7 +179,7 @@ class Server(AuthorizationServer):
             raise InvalidGrantError
         family = db.new_id("oaf") if source is None else str(source.family)
         granted = tokens.Granted(
-            request.client, airflow_compat.account_of(request.user), token["scope"].split()
+            request.client, airflow_compat.users.account_of(request.user), token["scope"].split()
         )
         for text in (token["access_token"], token.get("refresh_token")):
             if text is not None:
@@ -222,12 +222,12 @@ class Introspection(IntrospectionEndpoint):
 
     def check_permission(self, token: Token, client: Client, request: Request) -> bool:
         """Asked by authlib: of others' tokens, and of those whose user is not active, nothing is told."""
-        request.user = airflow_compat.active_user(token.account)
+        request.user = airflow_compat.users.active_user(token.account)
         return token.check_client(client) and request.user is not None
 
     def introspect_token(self, token: Token) -> dict[str, Any]:
         """Asked by authlib for a live token."""
-        user = airflow_compat.active_user(token.account)
+        user = airflow_compat.users.active_user(token.account)
         about = {
             "client_id": token.client_id,
             "username": user.username,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry
 from airflow_platform_plugin.auth import service as keys_service
 from airflow_platform_plugin.auth.oauth import redirects, tokens

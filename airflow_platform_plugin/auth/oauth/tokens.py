@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import Account
+from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import TOKEN
 from airflow_platform_plugin.auth.oauth.models import ACCESS, REFRESH, AuthorizationCode, Client, Token

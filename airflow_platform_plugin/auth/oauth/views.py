@@ -35,10 +35,10 @@ def _page(view: View) -> View:
 
     @wraps(view)
     def page() -> Response:
-        user = airflow_compat.request_user()
+        user = airflow_compat.users.request_user()
         if user is None:
             # Before anything else is looked at: a stranger's browser is sent nowhere but to the login.
-            return redirect(airflow_compat.login_url(request.script_root + request.full_path))  # type: ignore[return-value]
+            return redirect(airflow_compat.web.login_url(request.script_root + request.full_path))  # type: ignore[return-value]
         try:
             with db.transaction() as session:
                 return view(Server(session, request.args), user)
@@ -57,7 +57,7 @@ def authorize_form(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB'
     """Show who wants to do what (RFC 6749 §4.1.1)."""
     grant = oauth.get_consent_grant(end_user=user)
     return Response(
-        airflow_compat.render_page(
+        airflow_compat.web.render_page(
             "platform/oauth/authorize.html",
             client=grant.client,
             user=user,
@@ -99,7 +99,7 @@ def _refusal(error: OAuth2Error) -> Response:
 
 
 def _error_page(message: str, status: int) -> Response:
-    return Response(airflow_compat.render_page("platform/oauth/error.html", message=message), status)
+    return Response(airflow_compat.web.render_page("platform/oauth/error.html", message=message), status)
 
 
 def _destination(redirect_uri: str) -> str:

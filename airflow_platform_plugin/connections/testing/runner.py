@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import connection_types, sqlalchemy_urls
 from airflow_platform_plugin.connections.testing import pinned_http
 from airflow_platform_plugin.connections.testing.results import (
@@ -172,7 +172,7 @@ def hook_of(
         addresses: those that an HTTP connection may be made to; empty for any.
         strict: whether the hook gets no other connections, from the database, the environment or a backend.
     """
-    hook_class, argument = airflow_compat.hook_class(connection.conn_type)
+    hook_class, argument = airflow_compat.connections.hook_class(connection.conn_type)
     if hook_class is None:
         return None
     found = {**known, connection.conn_id: connection}

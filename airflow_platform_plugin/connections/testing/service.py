@@ -11,7 +11,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import (
     authorization,
     extra_references,
@@ -86,7 +86,7 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Test
 
 
 def _require_switched_on() -> None:
-    if not airflow_compat.may_test_connections():
+    if not airflow_compat.connections.may_test_connections():
         raise PermissionDenied(
             "Testing connections is turned off here; [core] test_connection = Enabled turns it on."
         )
@@ -117,7 +117,7 @@ def _run(
     known: dict[str, Connection],
     timeout: float,
 ) -> TestResult:
-    airflow_compat.end_request_transaction()  # the caller's rights were read in it
+    airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
     secrets = [text for text in (connection.password, *_hidden(connection)) if text]
 
     def prepare() -> runner.Prepared:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from airflow.exceptions import AirflowException
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.core.errors import ValidationFailed
 from airflow_platform_plugin.http import ijson
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import DAG, Dataset
+from airflow_platform_plugin.airflow_compat.models import DAG, Dataset
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
 from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
@@ -64,7 +64,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
 def _timetable(spec: DeploymentSpec) -> Any:  # noqa: ANN401 - a Timetable, or None
     if spec.schedule is None:
         return None
-    return airflow_compat.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
+    return airflow_compat.dags.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
 
 
 def revision_marker(spec: DeploymentSpec) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DAG, get_parsing_context
+from airflow_platform_plugin.airflow_compat.models import DAG, get_parsing_context
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision, LoaderFile

@@ -12,7 +12,7 @@ from airflow.exceptions import (
 )
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import BaseOperator, Dataset
+from airflow_platform_plugin.airflow_compat.models import BaseOperator, Dataset
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, dataset_uri
 
@@ -65,7 +65,7 @@ class DataKitOperator(BaseOperator):
         """End the kit and whatever it has started."""
         if self._runner is not None:
             self._runner.kill()
-        elif (context := airflow_compat.current_context()) and context["ti"].next_method:
+        elif (context := airflow_compat.tasks.current_context()) and context["ti"].next_method:
             # Airflow ends a deferred task whose time is up before it can go on.
             from airflow_platform_plugin.deployments.execution.runners import base
 
@@ -120,7 +120,7 @@ class DataKitOperator(BaseOperator):
         """Leave what went wrong where mails find it, without what is known to be secret."""
         from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
-        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.redact(sentence))
+        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.masking.redact(sentence))
 
 
 def _too_long(spec: DeploymentSpec) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.records import detached
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
@@ -81,7 +81,7 @@ def mask(spec: DeploymentSpec, private: dict[str, str]) -> None:
 def _mask(secrets: dict[str, Any], connections: dict[str, str]) -> None:
     documents = [json.loads(text) for text in connections.values()]
     for form in ((secrets, documents), (_printed(secrets), _printed(documents))):
-        airflow_compat.mask_secrets([*_texts(form[0]), *form[1]])
+        airflow_compat.masking.mask_secrets([*_texts(form[0]), *form[1]])
 
 
 def _printed(value: Any) -> Any:  # noqa: ANN401 - any JSON

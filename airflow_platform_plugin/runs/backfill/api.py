@@ -42,7 +42,7 @@ def create_backfill(context: RequestContext) -> Result:
     """Run a DAG for a range of dates."""
     dag_id = context.path["dag_id"]
     context.principal.require_dag(dag_id, "POST", "RUN")
-    bag, dry_run = airflow_compat.webserver_dagbag(), context.body["dry_run"]
+    bag, dry_run = airflow_compat.dags.webserver_dagbag(), context.body["dry_run"]
     backfill = service.create(context.session, bag, dag_id, context.body, by=context.principal.username)
     return Result(backfill, HTTPStatus.OK if dry_run else HTTPStatus.CREATED)
 

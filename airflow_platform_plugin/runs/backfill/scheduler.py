@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.runs import actions
 from airflow_platform_plugin.runs.backfill import service
@@ -52,7 +52,7 @@ class Decision(NamedTuple):
 
 @cache
 def _bag() -> Any:  # noqa: ANN401 - Airflow's DagBag
-    return airflow_compat.database_dagbag()
+    return airflow_compat.dags.database_dagbag()
 
 
 def advance() -> int:

@@ -9,7 +9,7 @@ import pendulum
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat import DagRun
+from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.runs import actions, dag_lookup

@@ -29,7 +29,7 @@ blueprint = Blueprint("platform_bulk", __name__, url_prefix="/api/v1/platform")
 def trigger_dags(context: RequestContext) -> dict[str, Any]:
     """Trigger many runs; each succeeds or fails by itself."""
     return service.trigger(
-        context.session, airflow_compat.webserver_dagbag(), context.body["runs"], by=context.principal
+        context.session, airflow_compat.dags.webserver_dagbag(), context.body["runs"], by=context.principal
     )
 
 
@@ -49,7 +49,7 @@ def clear_tasks(context: RequestContext) -> dict[str, Any]:
     dry_run = context.body["dry_run"]
     return service.clear(
         context.session,
-        airflow_compat.webserver_dagbag(),
+        airflow_compat.dags.webserver_dagbag(),
         context.body["tasks"],
         dry_run=dry_run,
         by=context.principal,

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import DagRun
+from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
@@ -25,7 +25,7 @@ Item = dict[str, Any]
 
 def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) -> Item:  # noqa: ANN401 - Airflow's DagBag
     """Trigger each of the runs that can be; returns what became of them, in their order."""
-    user_id = airflow_compat.request_user_id()
+    user_id = airflow_compat.users.request_user_id()
 
     def one(index: int, item: Item) -> Item:
         dag_id, conf = item["dag_id"], item["conf"]
@@ -53,7 +53,7 @@ def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) 
         except (ValueError, AirflowException) as error:  # the id, for the conf was looked at
             raise ValidationFailed.of("runs", index, "dag_run_id", message=str(error)) from error
         audit.record_run_change(session, by, "trigger_dags", dag_id=dag_id, run_id=run_id, conf=conf)
-        return {"status": HTTPStatus.CREATED, "dag_run": airflow_compat.dump_run(run)}
+        return {"status": HTTPStatus.CREATED, "dag_run": airflow_compat.runs.dump_run(run)}
 
     return _each(session, runs, one)
 

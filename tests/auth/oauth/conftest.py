@@ -96,7 +96,7 @@ def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
         code = f"code-{key_format.generate()}"
         row = session.get(Client, client.client_id)
         granted = tokens.Granted(
-            row, airflow_compat.account(session, user_id(user)), ["dags:read", "pools:write"]
+            row, airflow_compat.users.account(session, user_id(user)), ["dags:read", "pools:write"]
         )
         tokens.issue_code(session, code, granted, redirect_uri=REDIRECT, code_challenge=challenge)
         session.flush()

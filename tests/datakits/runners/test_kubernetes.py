@@ -33,7 +33,7 @@ pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
 @pytest.fixture
 def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
-    monkeypatch.setattr(airflow_compat, "triggerer_is_running", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
 
     def start(run: Any) -> Any:
         with pytest.raises(TaskDeferred) as raised:
@@ -127,7 +127,7 @@ def test_the_process_that_goes_on_masks_secrets(
     go_on(another_process(run), event)
     (line,) = [line for line in printed if "the token is" in line]
     assert "swordfish" in line
-    assert "swordfish" not in airflow_compat.redact(line)
+    assert "swordfish" not in airflow_compat.masking.redact(line)
 
 
 def test_a_log_whose_secrets_are_not_known_is_not_shown(
@@ -166,7 +166,7 @@ def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no trigger")
 
-    monkeypatch.setattr(airflow_compat, "triggerer_is_running", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
     monkeypatch.setattr(kubernetes._Pod, "invoke_defer_method", fail)
     with pytest.raises(RuntimeError, match="no trigger"):
         kit("sleep")()

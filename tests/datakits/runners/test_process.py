@@ -179,7 +179,7 @@ def test_one_line_is_not_kept_whole(install: Callable[[str], Path], printed: lis
     from airflow_platform_plugin import airflow_compat
 
     secret = "hunter2" * 10
-    airflow_compat.mask_secrets([secret])
+    airflow_compat.masking.mask_secrets([secret])
     install(f"""
         sys.stdout.write("x" * {64 * 1024 - 30} + {secret!r} + "y" * 50_000_000)
         print()

@@ -48,7 +48,7 @@ class DockerRunner(Runner):
         _remove(container, {"label": [f"{name}={value}" for name, value in _whose(job).items()]})
         printed = ""
         try:
-            printed = airflow_compat.execute_nested(container, context) or ""
+            printed = airflow_compat.tasks.execute_nested(container, context) or ""
         except DockerContainerFailedException as error:
             printed = str(error.logs[-1]) if error.logs else ""
         finally:

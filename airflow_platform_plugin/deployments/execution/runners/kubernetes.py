@@ -55,12 +55,12 @@ class KubernetesRunner(Runner):
             TaskDeferred: the triggerer watches it.
             AirflowException: the pod could not be started, or the cluster has ended it.
         """
-        deferrable = airflow_compat.triggerer_is_running()
+        deferrable = airflow_compat.tasks.triggerer_is_running()
         pod = self._pod = _Pod(
             spec=job.spec, secret=job.private, deferrable=deferrable, env_vars=_variables(job)
         )
         try:
-            ended = _ended(pod, lambda: airflow_compat.execute_nested(pod, context))
+            ended = _ended(pod, lambda: airflow_compat.tasks.execute_nested(pod, context))
         except Exception:
             if deferrable:  # the operator cleans up only where it waits itself
                 self.kill()

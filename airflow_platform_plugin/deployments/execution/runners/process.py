@@ -114,7 +114,7 @@ def _log(stream: IO[bytes] | None) -> str:
                 pass
         if len(line) > _LONGEST_LINE:
             # What is secret is made unreadable first: the masker does not know half of it.
-            line = f"{airflow_compat.redact(line)[:_LONGEST_LINE]} … (the line is longer)"
+            line = f"{airflow_compat.masking.redact(line)[:_LONGEST_LINE]} … (the line is longer)"
         log.info("%s", line)
     return line
 
