@@ -60,7 +60,7 @@ with db.transaction() as session:
 """
 
 LOADER = """
-# The DAGs of deployments, like dags/datakits.py.
+# The DAGs of deployments, as dags/datakits.py has them.
 from airflow_platform_plugin.datakits.loader import load
 globals().update(load(__file__))
 """

@@ -33,7 +33,7 @@ def bare() -> Flask:
 
 
 def ours(storage: str) -> Flask:
-    """Return the same with our limiter; every request has the same key."""
+    """The same with our limiter; every request comes with the same key."""
     from airflow_platform_plugin import settings
     from airflow_platform_plugin.principal import Credential, Principal
     from airflow_platform_plugin.ratelimit import hooks

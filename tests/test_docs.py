@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_schema_validator import OAS30WriteValidator
 
 from airflow_platform_plugin import errors, events, settings
 from airflow_platform_plugin.openapi import document
@@ -67,6 +66,8 @@ def test_every_operation_of_the_class_bulk_is_documented(app: Any) -> None:
 
 def test_every_curl_example_with_a_body_fits_the_openapi_document(app: Any) -> None:
     """A reader can copy the examples of the docs."""
+    from openapi_schema_validator import OAS30WriteValidator
+
     whole = document.build(app)
     pattern = r"""(?:-X (\w+) )?"?(?:\$AIRFLOW|http://localhost:8080)/api/v1([^\s"]+).*?-d '(.*?)'"""
     examples = [
