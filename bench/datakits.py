@@ -31,6 +31,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Registration
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.core.feature import load_models
+load_models()
 db.upgrade()
 now = db.now()
 with db.transaction() as session:
@@ -148,6 +149,7 @@ AGAIN = """
 from airflow_platform_plugin.core.feature import load_models
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+load_models()
 with db.transaction() as session:
     deployment = session.get(Deployment, "dep_7")
     before = deployment.current

@@ -67,6 +67,8 @@ def make_runs(dag, count, state):
 
 def subscribe():
     from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.core.feature import load_models
+    load_models()
     from airflow_platform_plugin.webhooks.models import Delivery, Webhook
     with db.transaction() as session:
         session.execute(text("DELETE FROM platform_event"))
