@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import crypto, db, settings
 from airflow_platform_plugin.core.events import FailedConsumption
 from airflow_platform_plugin.core.heartbeat import Step
@@ -105,10 +106,8 @@ def _secrets() -> tuple[bool, str]:
 
 
 def _loader() -> tuple[bool, str]:
-    from airflow.configuration import conf
-
-    folder = conf.get("core", "dags_folder")
-    found = next((path for path in _python_files(Path(folder)) if _LOADER in path.read_bytes()), None)
+    folder = config.dags_folder()
+    found = next((path for path in _python_files(folder) if _LOADER in path.read_bytes()), None)
     if found is not None:
         return True, f"Deployments become DAGs by {found}."
     return False, f"No file in {folder} makes DAGs of deployments: airflow-platform install-loader"

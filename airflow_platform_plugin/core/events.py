@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from airflow_platform_plugin.core import cursors, db
+from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
 
 __all__ = ["TYPES", "Event", "NewEvent", "record", "row"]

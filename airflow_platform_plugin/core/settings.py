@@ -3,8 +3,9 @@
 from functools import cache
 from typing import Annotated
 
-from airflow.configuration import conf
 from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_platform_plugin.airflow_compat import config
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -191,5 +192,5 @@ class Settings(BaseModel):
 @cache
 def get() -> Settings:
     """The settings of this process, read once: Airflow's own configuration does not change either."""
-    given = {name: conf.get("platform", name, fallback=None) for name in Settings.model_fields}
+    given = {name: config.platform_option(name) for name in Settings.model_fields}
     return Settings.model_validate({name: value for name, value in given.items() if value is not None})

@@ -28,7 +28,7 @@ def tenant_pools() -> tuple[bool, str]:
     """Whether each tenant has its pool, and its tasks fit into it."""
     with db.transaction() as session:
         wrong = quota.tenants_without_pool(session)
-        wide = airflow_compat.pools.too_wide(session, quota.pool(""), quota.POOL_SLOTS)
+        wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool(""), quota.POOL_SLOTS)
         tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
     if wrong:
         named = ", ".join(wrong[:_NAMED])

@@ -13,10 +13,10 @@ from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow.configuration import conf
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, validate
 from pydantic import BaseModel
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import rate_limits
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN
 from airflow_platform_plugin.core.timestamps import timestamp
@@ -48,7 +48,7 @@ _PRINTABLE = re.compile(r"[ -~]+")  # else any digits of Unicode, and a line bre
 Validator = Callable[[Any], Any]
 Validators = Validator | Sequence[Validator]
 
-MAX_LIMIT = conf.getint("api", "maximum_page_limit", fallback=100)  # the operator's, for Airflow's own lists
+MAX_LIMIT = config.max_page_size()  # the operator's, for Airflow's own lists
 
 DNS_LABEL = validate.Regexp(
     rf"\A{DNS_LABEL_PATTERN}\Z",

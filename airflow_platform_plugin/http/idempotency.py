@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from flask import request
 from sqlalchemy import Column, Index, Integer, String, Text, and_, delete, func, select, update
 from sqlalchemy.dialects.mysql import LONGTEXT
@@ -27,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.errors import Conflict, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.reach import EVERYWHERE

@@ -3,12 +3,11 @@
 import json
 from typing import Any
 
-from airflow.configuration import conf
 from flask import Flask, current_app, request
-from flask_appbuilder import BaseView, expose
 from jinja2.utils import htmlsafe_json_dumps
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.views import BaseView, expose
 from airflow_platform_plugin.openapi import document
 
 CATEGORY, NAME = "Platform", "API"
@@ -33,6 +32,6 @@ class ApiView(BaseView):
 
 def install(app: Flask) -> None:
     """Add the page, unless the operator wants no Swagger UI; whoever finds Airflow's manual finds it too."""
-    if conf.getboolean("webserver", "enable_swagger_ui", fallback=True):
+    if airflow_compat.config.serves_api_page():
         app.appbuilder.add_view(ApiView, NAME, category=CATEGORY)  # type: ignore[attr-defined]
         airflow_compat.web.show_in_menu(app, [CATEGORY, NAME])
