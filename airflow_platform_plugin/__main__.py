@@ -122,11 +122,14 @@ def _create_key(arguments: argparse.Namespace) -> int:
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth import service
     from airflow_platform_plugin.core import db
-    from airflow_platform_plugin.core.scopes import SCOPES
+    from airflow_platform_plugin.core import scopes as all_scopes
 
     scopes = arguments.scopes.split(",") if arguments.scopes is not None else None
-    if unknown := set(scopes or ()) - set(SCOPES):
-        print(f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(SCOPES)}", file=sys.stderr)
+    if unknown := set(scopes or ()) - set(all_scopes.known()):
+        print(
+            f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(all_scopes.known())}",
+            file=sys.stderr,
+        )
         return 1
     days = arguments.expires_in_days
     db.upgrade()
@@ -178,10 +181,10 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _rotate_fernet_key(_: argparse.Namespace) -> int:
-    from airflow_platform_plugin import models
     from airflow_platform_plugin.core import crypto
+    from airflow_platform_plugin.core.feature import load_models
 
-    assert models  # noqa: S101 - imported for its effect: every table is known
+    load_models()
     try:
         done = crypto.rotate()
     except ValueError as error:

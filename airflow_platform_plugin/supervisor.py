@@ -95,7 +95,7 @@ def _start() -> None:
     try:
         if _supervisor is not None and _supervisor.owner == os.getpid():
             return
-        config = settings.get()
+        config = settings.get(settings.CoreSettings)
         if config.auto_migrate:
             db.upgrade()
         if config.worker:

@@ -27,10 +27,10 @@ PROCESSOR_TIMEOUT = 50
 
 SEED = """
 import sys
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Registration
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin import models
+from airflow_platform_plugin.core.feature import load_models
 db.upgrade()
 now = db.now()
 with db.transaction() as session:
@@ -61,7 +61,7 @@ with db.transaction() as session:
 
 LOADER = """
 # The DAGs of deployments, as dags/datakits.py has them.
-from airflow_platform_plugin.datakits.loader import load
+from airflow_platform_plugin.deployments.execution.loader import load
 globals().update(load(__file__))
 """
 
@@ -95,7 +95,7 @@ import psutil
 from airflow.models import DagBag
 from airflow.operators.bash import BashOperator
 from airflow import DAG, Dataset
-import airflow_platform_plugin.datakits.dag, airflow_platform_plugin.datakits.loader
+import airflow_platform_plugin.deployments.execution.dag, airflow_platform_plugin.deployments.execution.loader
 if "factory" in sys.argv[1]:
     import dagfactory
 process = psutil.Process()
@@ -111,8 +111,8 @@ print(took, (process.memory_info().rss - before) / len(bag.dags) / 1024)
 ONE = """
 import sys, time
 from airflow.utils.dag_parsing_context import _airflow_parsing_context_manager
-from airflow_platform_plugin.datakits import dag, loader
-from airflow_platform_plugin import db
+from airflow_platform_plugin.deployments.execution import dag, loader
+from airflow_platform_plugin.core import db
 from airflow.models import DagModel
 from sqlalchemy import select
 # A task process has asked the database for its task before it parses the file.
@@ -145,8 +145,8 @@ with create_session() as session:
 """
 
 AGAIN = """
-from airflow_platform_plugin import models
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core.feature import load_models
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 with db.transaction() as session:
     deployment = session.get(Deployment, "dep_7")
@@ -164,7 +164,7 @@ from airflow.configuration import conf
 from airflow.dag_processing.processor import DagFileProcessor
 from airflow.models.dag import DagModel
 from airflow.models.serialized_dag import SerializedDagModel
-import airflow_platform_plugin.datakits.dag, airflow_platform_plugin.datakits.loader
+import airflow_platform_plugin.deployments.execution.dag, airflow_platform_plugin.deployments.execution.loader
 logging.disable(logging.INFO)
 started, used = time.perf_counter(), time.process_time()
 processor = DagFileProcessor(dag_ids=[], dag_directory=sys.argv[2], log=logging.getLogger("bench"))

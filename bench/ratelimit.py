@@ -39,7 +39,7 @@ def ours(storage: str) -> Flask:
     from airflow_platform_plugin.http import request_state
     from airflow_platform_plugin.ratelimit import hooks
 
-    settings.get.cache_clear()
+    settings.forget()
     os.environ |= {
         "AIRFLOW__PLATFORM__RATE_LIMIT_STORAGE": storage,
         "AIRFLOW__PLATFORM__RATE_LIMIT_READ": LIMIT,

@@ -65,7 +65,7 @@ def make_runs(dag, count, state):
             )
 
 def subscribe():
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
     from airflow_platform_plugin.webhooks.models import Delivery, Webhook
     with db.transaction() as session:
         session.execute(text("DELETE FROM platform_event"))
@@ -78,7 +78,7 @@ def subscribe():
 """
 
 SETUP = f"""{COMMON}
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin.core import db
 from airflow.models.dag import DagModel
 from airflow.models.dagcode import DagCode
 db.upgrade()

@@ -172,12 +172,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
     """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
-    from airflow_platform_plugin.core import settings
     from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
     from airflow_platform_plugin.ratelimit.limiter import Limiter, Limits
+    from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
     before = app.extensions["platform_ratelimit"]
-    fields = settings.Settings.model_fields
+    fields = RateLimitSettings.model_fields
     table = {rate: fields[f"rate_limit_{rate.value}"].default for rate in LIMITED}
     defaults = {
         rate: fields[f"rate_limit_user_{rate.value}"].default

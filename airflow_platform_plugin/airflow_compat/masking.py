@@ -14,7 +14,7 @@ def redact(value: _Redactable) -> _Redactable:
 
 
 def mask_secrets(values: list[str] | dict[str, Any]) -> None:
-    """Hide values in all logs of this process: each text of a list, or an object's fields with secret names."""
+    """Hide each text of a list, or an object's fields with secret names, in all logs of this process."""
     from airflow.utils.log.secrets_masker import mask_secret
 
     mask_secret(values)

@@ -20,6 +20,7 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import engines, guard, values
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Parameters, Source
+from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.analytics.values import Column, Json
 from airflow_platform_plugin.connections import masking, reachability
 from airflow_platform_plugin.connections.host_fields import Named
@@ -124,7 +125,7 @@ def execute(
 
 def _read(sql: str, dialect: str | None) -> guard.Statement:
     try:
-        return guard.read(sql, dialect, functions=settings.get().query_function_names)
+        return guard.read(sql, dialect, functions=settings.get(AnalyticsSettings).query_function_names)
     except RecursionError as error:
         raise ValidationFailed.of("query", message="is nested too deeply") from error
 

@@ -10,13 +10,13 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
+from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.connections import authorization, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import ConnectionRecord, detached, find, metadata_of
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.core.settings import Settings
 from airflow_platform_plugin.http import audit
 
 SCOPE = "analytics:read"
@@ -37,7 +37,7 @@ def query(
         not the
             caller's to query.
     """
-    config = settings.get()
+    config = settings.get(AnalyticsSettings)
     query_id, database = db.new_id("q"), request.get("database", config.query_database)
     noted = {"query_id": query_id, "sql_sha256": hashlib.sha256(request["query"].encode()).hexdigest()}
     try:
@@ -74,7 +74,7 @@ def query(
     }
 
 
-def _limits(request: dict[str, Any], config: Settings) -> Limits:
+def _limits(request: dict[str, Any], config: AnalyticsSettings) -> Limits:
     return Limits(
         rows=min(request["limit"], config.query_max_rows) + 1,
         bytes=config.query_max_bytes,
@@ -83,7 +83,7 @@ def _limits(request: dict[str, Any], config: Settings) -> Limits:
     )
 
 
-def _warnings(request: dict[str, Any], config: Settings, result: Result) -> list[str]:
+def _warnings(request: dict[str, Any], config: AnalyticsSettings, result: Result) -> list[str]:
     warnings = list(result.warnings)
     if result.truncated and request["limit"] > config.query_max_rows:
         warnings.append(

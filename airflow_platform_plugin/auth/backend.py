@@ -13,7 +13,14 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, request
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.auth import airflow_operations, credentials, dag_limit, key_format, rejections
+from airflow_platform_plugin.auth import (
+    airflow_operations,
+    credentials,
+    csrf,
+    dag_limit,
+    key_format,
+    rejections,
+)
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import request_state, responses
@@ -31,6 +38,7 @@ def install(app: Flask, hooks: Blueprint) -> None:
     dag_limit.install(airflow_compat.users.auth_manager())
     hooks.before_app_request(_recognise)
     hooks.before_app_request(dag_limit.filter_rows)
+    csrf.install(hooks)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
@@ -62,7 +62,7 @@ class ApiKeyChange(InputSchema):
 
     name = _name()
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
-    scopes = Items(Choice(SCOPES), most=len(SCOPES), allow_none=True)
+    scopes = Items(Choice(all_scopes.known()), most=len(all_scopes.known()), allow_none=True)
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
     allowed_networks = Items(
         Line(most=_LONGEST_NETWORK, validate=_network), most=MOST_MEMBERS, allow_none=True

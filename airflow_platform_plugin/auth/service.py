@@ -12,6 +12,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import ApiKey, Owned
+from airflow_platform_plugin.auth.settings import AuthSettings
 from airflow_platform_plugin.core import crypto, db, pagination, rate_limits, scopes, settings
 from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
@@ -86,7 +87,7 @@ def owner(session: Session, name: str, *, by: Principal, field: str) -> Account:
 
 def _require_room(session: Session, account: Account) -> None:
     """Refuse a key beyond what one user may have: each has rate limits for itself."""
-    most = settings.get().api_keys_per_user
+    most = settings.get(AuthSettings).api_keys_per_user
     live = select(ApiKey.id).where(
         ApiKey.owned_by(account),
         ApiKey.revoked_at.is_(None),

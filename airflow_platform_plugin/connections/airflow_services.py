@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.connections import internal_hosts
-from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core.feature import service_urls
 
 _PORTS = {
     "postgresql": 5432, "mysql": 3306, "mariadb": 3306, "redis": 6379, "rediss": 6379, "amqp": 5672,
@@ -37,14 +37,12 @@ class AirflowService:
 
 
 def services() -> list[AirflowService]:
-    """As they are configured."""
-    config = settings.get()
+    """Return them as they are configured."""
     found = [
         service
         for text in (
             *airflow_compat.connections.airflow_service_urls(),
-            config.rate_limit_storage,
-            config.docker_url or "",
+            *service_urls(),
         )
         for part in text.split(";")  # Celery takes several brokers
         for service in _read(part)

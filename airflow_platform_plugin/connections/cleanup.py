@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from flask import Flask
 from sqlalchemy import delete, event, inspect, update
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,7 @@ from airflow_platform_plugin.connections.models import PlatformConnection
 log = logging.getLogger(__name__)
 
 
-def install() -> None:
+def install(_app: Flask) -> None:
     """Delete and rename our row with Airflow's, in the same transaction, wherever this process does that."""
     for name, follow in (("after_delete", _deleted), ("after_update", _changed)):
         if not event.contains(Connection, name, follow):

@@ -22,6 +22,7 @@ from airflow_platform_plugin.connections import (
 from airflow_platform_plugin.connections.connection_types import Problem
 from airflow_platform_plugin.connections.host_fields import Named
 from airflow_platform_plugin.connections.records import detached, fields_of, is_decryptable, metadata_of
+from airflow_platform_plugin.connections.settings import ConnectionSettings
 from airflow_platform_plugin.connections.testing import pinned_http
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import (
@@ -153,7 +154,8 @@ def require_type(connection_type: str) -> None:
     if not _is_for_tenants(connection_type):
         raise PermissionDenied(
             f"Connections of type {connection_type!r} are not for tenants. Those that are: "
-            f"{settings.get().tenant_connection_types}. An administrator can make this one for a tenant.",
+            f"{settings.get(ConnectionSettings).tenant_connection_types}. "
+            "An administrator can make this one for a tenant.",
             connection_type=connection_type,
         )
 
@@ -203,12 +205,14 @@ def pinned(connection: Connection, reached: Reached) -> Connection:
 
 def _is_for_tenants(connection_type: str) -> bool:
     """Whether the operator's list has the type; a type that is a dialect's name must be that dialect's."""
-    if not connection_types.listed(connection_type, settings.get().tenant_connection_types):
+    if not connection_types.listed(connection_type, settings.get(ConnectionSettings).tenant_connection_types):
         return False
     if connection_types.of(connection_type) is not None:
         return True
     dialect = connection_types.dialect_of(connection_type)
-    return dialect is None or connection_types.listed(dialect, settings.get().tenant_connection_types)
+    return dialect is None or connection_types.listed(
+        dialect, settings.get(ConnectionSettings).tenant_connection_types
+    )
 
 
 def _in_extra(fields: dict[str, Any]) -> list[Problem]:
@@ -242,7 +246,7 @@ def _refusal_of_own(
 
 
 def _rules() -> internal_hosts.Rules:
-    return internal_hosts.rules(settings.get().internal_hosts)
+    return internal_hosts.rules(settings.get(ConnectionSettings).internal_hosts)
 
 
 def _refuse(problems: list[Problem]) -> None:

@@ -1,36 +1,21 @@
-"""What names a connection; what else knows that is in ``features``."""
+"""What refers to a connection. Features declare what of theirs does."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core.feature import ReferenceFinder, connection_references
 from airflow_platform_plugin.core.principal import Principal
 
 _AT_ONCE = 100
 
 
-@dataclass(frozen=True)
-class ReferenceFinder:
-    """One kind of thing that may name connections.
-
-    Attributes:
-        name: what it is called in answers, in the plural: ``dags``.
-        find: those that name the connection, of what the caller may read, ready for JSON.
-    """
-
-    name: str
-    find: Callable[[Session, str, Principal], list[dict[str, Any]]]
-
-
 def usage(session: Session, connection_id: str, *, by: Principal) -> dict[str, list[dict[str, Any]]]:
     """What names the connection, by kind."""
-    from airflow_platform_plugin import features
-
-    return {users.name: users.find(session, connection_id, by) for users in features.CONNECTION_USERS}
+    return {finder.name: finder.find(session, connection_id, by) for finder in connection_references()}
 
 
 def _dags(session: Session, connection_id: str, _by: Principal) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import service
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import ConnectionRecord, attach_metadata, is_known
-from airflow_platform_plugin.tenants.resources import TenantResource
+from airflow_platform_plugin.core.feature import TenantResource
 
 
 def _found(session: Session, tenant_id: str) -> list[ConnectionRecord]:
@@ -29,4 +29,4 @@ def _delete(session: Session, tenant_id: str) -> None:
     session.execute(delete(PlatformConnection).where(PlatformConnection.tenant_id == tenant_id))
 
 
-HOLDING = TenantResource("connections", ids=_ids, delete=_delete)
+CONNECTIONS = TenantResource("connections", ids=_ids, delete=_delete)

@@ -7,33 +7,28 @@ transition write one row between them.
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import Select
 
 from airflow_platform_plugin.core import cursors, db
 from airflow_platform_plugin.core.db import UtcDateTime
+from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
 from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
 
-__all__ = ["TYPES", "Event", "NewEvent", "record", "row"]
+__all__ = ["Event", "NewEvent", "record", "row"]
 
 log = logging.getLogger(__name__)
 
-# Every type there is, with what it means; docs/events.md repeats them.
-TYPES = {
-    "dag.running": "A DAG run has started.",
-    "dag.success": "A DAG run has ended in success, or was marked so.",
-    "dag.failure": "A DAG run has failed, or was marked so.",
-    "task.success": "A task instance has ended in success, or was marked so.",
-    "task.failure": "A task instance has failed for good, or was marked so.",
-    "task.retry": "A try of a task instance has failed, and another will follow.",
-    "task.skipped": "A task instance was skipped.",
-    "task.upstream_failed": "A task instance will not run because one before it failed.",
-    "datakit.rolled_back": "A deployment is at an earlier revision's content again, by hand or by itself.",
-}
+
+@cache
+def types() -> dict[str, EventType]:
+    """Return the types of events of all features, by name."""
+    return {each.name: each for feature in features() for each in feature.events}
+
 
 _BATCH = 500
 _EXPIRED_AT_ONCE = 100
@@ -107,25 +102,20 @@ def _first_start(session: Session) -> datetime:
     return db.now() if oldest is None else max(oldest, db.now() - retention())
 
 
-def expire(
-    needed: Iterable[Callable[[], Select]], forget: Iterable[Callable[[Session, list[str]], None]]
-) -> int:
-    """Delete a batch of events past the retention; returns how many.
-
-    Args:
-        needed: selects of the ids of events that something is still to be done with; those are kept.
-        forget: what deletes the rows that refer to events.
-    """
+def expire() -> int:
+    """Delete a batch of events past the retention that no feature needs any more; return how many."""
     before = db.now() - retention()
+    references = event_references()
     with db.transaction() as session:
         old = select(Event.id).where(Event.occurred_at < before, Event.fanned_out_at.is_not(None))
-        for select_needed in needed:
-            old = old.where(Event.id.not_in(select_needed()))
+        for reference in references:
+            old = old.where(Event.id.not_in(reference.needed()))
         ids = list(session.scalars(old.order_by(Event.occurred_at).limit(_EXPIRED_AT_ONCE)))
         if ids:
             cursors.write_down(session, EXPIRED, before)
-            for forget_those in forget:
-                forget_those(session, ids)
+            for reference in references:
+                reference.forget(session, ids)
+            _forget_failures(session, ids)
             session.execute(delete(Event).where(Event.id.in_(ids)))
     return len(ids)
 
@@ -153,16 +143,24 @@ class FailedConsumption(db.Base):
     failed_at = Column(UtcDateTime, nullable=False)
 
 
-def fan_out(consumers: Mapping[str, Consumer] | Sequence[Consumer]) -> int:
+@cache
+def _consumers() -> dict[str, Consumer]:
+    return {
+        name: resolve(reference) for feature in features() for name, reference in feature.consumers.items()
+    }
+
+
+def fan_out(consumers: Mapping[str, Consumer] | None = None) -> int:
     """Give a batch of events that nobody has seen yet to each consumer; returns the number of events.
 
     A consumer that fails undoes its own work alone. It is then given the events one by one, so that one that
     it cannot take holds up neither the other events nor the other consumers.
+
+    Args:
+        consumers: by name; those of all features if not given.
     """
-    if not isinstance(consumers, Mapping):
-        consumers = {
-            f"{consume.__module__.rpartition('.')[2]}.{consume.__name__}": consume for consume in consumers
-        }
+    if consumers is None:
+        consumers = _consumers()
     with db.transaction() as session:
         outbox = select(Event).where(Event.fanned_out_at.is_(None)).order_by(Event.occurred_at)
         waiting = list(session.scalars(outbox.limit(_FANNED_OUT).with_for_update(skip_locked=True)))
@@ -228,6 +226,6 @@ def _give_again(consumers: Mapping[str, Consumer]) -> None:
                 _put_off(failed, error)
 
 
-def forget_failures(session: Session, event_ids: list[str]) -> None:
+def _forget_failures(session: Session, event_ids: list[str]) -> None:
     """Delete what is known of consumers that failed with those events."""
     session.execute(delete(FailedConsumption).where(FailedConsumption.event_id.in_(event_ids)))

@@ -68,4 +68,4 @@ def retention() -> timedelta:
     """How long events are kept."""
     from airflow_platform_plugin.core import settings  # not with the module: task processes rarely need it
 
-    return timedelta(days=settings.get().event_retention_days)
+    return timedelta(days=settings.get(settings.CoreSettings).event_retention_days)

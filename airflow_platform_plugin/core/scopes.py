@@ -1,31 +1,45 @@
-"""Scopes: what a key or a token is for. Pure.
+"""Scopes: what a key or a token is for.
 
-``<resource>:read`` and ``<resource>:write``, the same words for our endpoints and for Airflow's own.
-Whoever may write may read. What neither implies has a verb of its own.
+``<resource>:read`` and ``<resource>:write``, the same for our endpoints and for Airflow's own. To write
+includes to read. What neither includes has its own verb. Features declare their resources.
 """
 
 from collections.abc import Collection
 from enum import Enum, auto
+from functools import cache
 
-RESOURCES = (
-    "dags",
-    "dag_runs",
-    "tasks",
-    "connections",
-    "variables",
-    "pools",
-    "tenants",
-    "datakits",
-    "analytics",
-    "webhooks",
-    "api_keys",
-    "oauth_clients",
-    "admin",
-)
-SCOPES = (
-    *(f"{resource}:{verb}" for resource in RESOURCES for verb in ("read", "write")),
-    "connections:export",  # their secrets
-)
+from airflow_platform_plugin.core.feature import ScopedResource, features
+
+
+@cache
+def resources() -> tuple[ScopedResource, ...]:
+    """Return the resources of all features."""
+    return tuple(resource for feature in features() for resource in feature.resources)
+
+
+@cache
+def known() -> tuple[str, ...]:
+    """Return all scopes."""
+    return (
+        *(f"{resource.name}:{verb}" for resource in resources() for verb in ("read", "write")),
+        *(f"{resource.name}:{verb}" for resource in resources() for verb in resource.verbs),
+    )
+
+
+def describe(granted: Collection[str]) -> list[str]:
+    """Return what scopes allow, in words: a sentence for each resource, and one for each further scope."""
+    sentences = []
+    for resource in resources():
+        if f"{resource.name}:write" in granted:
+            sentences.append(resource.write)
+        elif f"{resource.name}:read" in granted:
+            sentences.append(resource.read)
+    return sentences + [
+        text
+        for resource in resources()
+        for verb, text in resource.verbs.items()
+        if f"{resource.name}:{verb}" in granted
+    ]
 
 
 class DagPolicy(Enum):

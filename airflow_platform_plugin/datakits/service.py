@@ -19,6 +19,7 @@ from airflow_platform_plugin.datakits.models import (
     Deployment,
     DeploymentRevision,
 )
+from airflow_platform_plugin.datakits.settings import DataKitSettings
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -189,7 +190,7 @@ def require_image(kit: DataKit) -> None:
     Raises:
         PermissionDenied: its image is none of these.
     """
-    prefix = settings.get().tenant_images
+    prefix = settings.get(DataKitSettings).tenant_images
     if kit.tenant_id is None or prefix is None:
         return
     wanted = prefix.replace("{tenant_id}", kit.tenant_id)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Text, cast, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.connections.references import ReferenceFinder
+from airflow_platform_plugin.core.feature import ReferenceFinder
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 
@@ -34,4 +34,4 @@ def _find(session: Session, connection_id: str, by: Principal) -> list[dict[str,
     ]
 
 
-USERS = ReferenceFinder("deployments", _find)
+DEPLOYMENTS = ReferenceFinder("deployments", _find)

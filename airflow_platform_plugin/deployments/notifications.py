@@ -20,6 +20,7 @@ from sqlalchemy.sql import Select
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.events import Event
+from airflow_platform_plugin.core.feature import EventReference
 from airflow_platform_plugin.datakits.models import Deployment, Mail
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
@@ -67,7 +68,7 @@ def enqueue(session: Session, events: Sequence[Event]) -> None:
     db.insert_absent(session.connection(), Mail.__table__, rows)
 
 
-def unsent() -> Select:
+def _unsent() -> Select:
     """The ids of the events of which mails are still to be sent."""
     return select(Mail.event_id)
 
@@ -239,3 +240,6 @@ def _due(event_id: str, moment: datetime) -> Any:  # noqa: ANN401 - an Update
 def _gone(event_id: str) -> Any:  # noqa: ANN401 - a Delete
     statement = delete(Mail).where(Mail.event_id == event_id)
     return statement.execution_options(synchronize_session=False)
+
+
+EVENT_REFERENCE = EventReference(needed=_unsent)

@@ -32,6 +32,7 @@ from airflow_platform_plugin.deployments.configuration import MASK, Kept, decryp
 from airflow_platform_plugin.deployments.execution import contract
 from airflow_platform_plugin.deployments.execution.dag import Owner, build
 from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.settings import DeploymentSettings
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -278,7 +279,7 @@ def _missing(manifest: Manifest, runner_name: str) -> list[str]:
     if runner_name != base.PROCESS or process.find(manifest.image) is not None:
         return []
     told = process.missing(manifest.image)
-    if settings.get().require_installed_kits:
+    if settings.get(DeploymentSettings).require_installed_kits:
         raise Conflict(told, image=manifest.image)
     return [f"{told} Unless the workers have it, its runs fail."]
 
@@ -330,7 +331,7 @@ def _require_number(session: Session, tenant: Tenant, deployment: Deployment | N
     active = select(func.count()).where(
         Deployment.tenant_id == tenant.tenant_id, Deployment.retired_at.is_(None)
     )
-    most = settings.get().tenant_max_deployments
+    most = settings.get(DeploymentSettings).tenant_max_deployments
     if session.scalar(active) >= most:
         raise Conflict(
             f"Tenant '{tenant.tenant_id}' has {most} deployments, which is the most that one may have; "

@@ -7,12 +7,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.datakits import service as datakits
+from airflow_platform_plugin.core.feature import TenantResource
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.tenants.models import Tenant
-from airflow_platform_plugin.tenants.resources import TenantResource
 
 
 def _active(tenant_id: str) -> Any:  # noqa: ANN401 - a Select
@@ -41,9 +40,9 @@ def _delete(session: Session, tenant_id: str) -> None:
         service.request_parsing(session)
 
 
-def _limits_changed(session: Session, tenant: Tenant) -> None:
-    """The slots of tasks are shares of the limits: of those to come, and of those that wait."""
-    maintenance.reapply_quotas(session, tenant)
+def _limits_changed(session: Session, tenant_id: str) -> None:
+    """Fit the slots of tasks, which are shares of the limits: of those to come, and of those that wait."""
+    maintenance.reapply_quotas(session, session.get(Tenant, tenant_id))
     service.request_parsing(session)
 
 
@@ -56,18 +55,6 @@ def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     return total
 
 
-def _kit_ids(session: Session, tenant_id: str) -> list[str]:
-    return list(
-        session.scalars(select(DataKit.id).where(DataKit.tenant_id == tenant_id).order_by(DataKit.id))
-    )
-
-
-def _delete_kits(session: Session, tenant_id: str) -> None:
-    """Nobody else deploys them, and the tenant's own deployments go as well."""
-    datakits.forget(session, session.scalars(select(DataKit).where(DataKit.tenant_id == tenant_id)).all())
-
-
-KITS = TenantResource("datakits", ids=_kit_ids, delete=_delete_kits)
 DEPLOYMENTS = TenantResource(
     "deployments",
     ids=_ids,

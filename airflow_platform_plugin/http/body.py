@@ -68,7 +68,7 @@ def load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of i
 
 
 def _read_body() -> bytes:
-    longest = settings.get().max_body_bytes
+    longest = settings.get(settings.CoreSettings).max_body_bytes
     # The announced length first, so that a longer body is not read. Where there is none the body comes in
     # chunks, and werkzeug ends it at Airflow's own limit without a word.
     announced = request.content_length

@@ -17,6 +17,7 @@ from flask import Flask
 
 from airflow_platform_plugin import __version__
 from airflow_platform_plugin.core.errors import CODES
+from airflow_platform_plugin.core.feature import features
 from airflow_platform_plugin.http.endpoint import Endpoint, declared
 from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi import parts
@@ -34,14 +35,13 @@ class Operation(NamedTuple):
     reserved: dict[str, frozenset[str]]
 
     @property
-    def package(self) -> str:
-        """The feature's package."""
-        return self.handler.__module__.rpartition(".")[0]
-
-    @property
     def tag(self) -> str:
-        """The feature's name."""
-        return self.package.rpartition(".")[2]
+        """The tag of its feature."""
+        package = self.handler.__module__.rpartition(".")[0]
+        return next(
+            (each.tag for each in features() if package == f"airflow_platform_plugin.{each.name}"),
+            package.rpartition(".")[2],
+        )
 
     @property
     def parameters(self) -> list[str]:
@@ -100,7 +100,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
         root: the path under which it is served, of ``[webserver] base_url`` or of a proxy; without a last /.
     """
     found = list(operations(app))
-    packages = {operation.tag: operation.package for operation in found}
+    tags = dict.fromkeys(operation.tag for operation in found)
     spec = APISpec(
         title="Airflow platform",
         version=__version__,
@@ -108,7 +108,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
         plugins=[Plugin()],
         info={"description": parts.DESCRIPTION, "contact": parts.CONTACT},
         servers=[{"url": root or "/"}],
-        tags=[{"name": tag, "description": sys.modules[name].__doc__} for tag, name in packages.items()],
+        tags=[{"name": tag, "description": _description(tag)} for tag in tags],
     )
     schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
     for name, scheme in schemes.items():
@@ -123,6 +123,12 @@ def build(app: Flask, root: str = "") -> OpenApi:
         spec.path(operation.path, operations={operation.declared.method.lower(): described})
     document: OpenApi = spec.to_dict()
     return document
+
+
+def _description(tag: str) -> str:
+    """Return the docstring of the feature that gives a tag its name."""
+    names = [each.name for each in features() if each.tag == tag]
+    return str(sys.modules[f"airflow_platform_plugin.{names[0]}"].__doc__) if names else ""
 
 
 def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi:

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from airflow_platform_plugin.airflow_compat import config
+from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.core.errors import CODES
-from airflow_platform_plugin.core.scopes import SCOPES
 from airflow_platform_plugin.http import idempotency
 from airflow_platform_plugin.http.fields import LONGEST_NAME
 from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
@@ -113,7 +113,9 @@ def example(name: str, which: str) -> OpenApi:
 
 def security_schemes(root: str, *, cookie: str) -> OpenApi:
     """How a caller shows who it is: our own ways, and those of the operator's ``[api] auth_backends``."""
-    granted = {scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in SCOPES}
+    granted = {
+        scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in all_scopes.known()
+    }
     token = {"tokenUrl": f"{root}/oauth/token", "scopes": granted}
     schemes: OpenApi = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -23,6 +23,7 @@ from airflow_platform_plugin.core.errors import RateLimitExceeded
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.ratelimit import headers, limiter, request_counter
 from airflow_platform_plugin.ratelimit.request_counter import RequestCounter
+from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def _before() -> Response | None:
             current.refuse_exhausted(request_counter.address())
             if "Authorization" in request.headers:
                 current.refuse_guesses(request_counter.address(), request.headers["Authorization"])
-        elif settings.get().rate_limit_browsers:
+        elif settings.get(RateLimitSettings).rate_limit_browsers:
             current.count(subject)
         else:
             current.exempt = True

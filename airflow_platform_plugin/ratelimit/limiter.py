@@ -16,6 +16,7 @@ from limits.storage import Storage, storage_from_string
 from airflow_platform_plugin.core import rate_limits, settings
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
 from airflow_platform_plugin.ratelimit import file_storage  # noqa: F401 - makes its scheme known to the library
+from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +275,7 @@ def from_settings() -> Limiter | None:
     Raises:
         ValueError: an option does not fit; the message names it.
     """
-    config = settings.get()
+    config = settings.get(RateLimitSettings)
     if not config.rate_limits:
         return None
     each: dict[RequestClass, str] = {rate: getattr(config, f"rate_limit_{rate.value}") for rate in LIMITED}
@@ -289,3 +290,9 @@ def problem() -> str | None:
     except ValueError as error:
         return f"Requests are not limited: {error}"
     return None if limiter is None else limiter.problem()
+
+
+def check() -> tuple[bool, str]:
+    """Check that requests can be counted, for ``doctor``."""
+    found = problem()
+    return found is None, found or "Requests are limited, or need not be."

@@ -8,6 +8,7 @@ give their own permissions to both roles (``DAG(access_control=…)``).
 import logging
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import event, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,21 +16,11 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import role_scopes
 from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
-
-_MEMBER = (
-    "tenants:read",
-    "datakits:read",
-    "datakits:write",
-    "analytics:read",
-    "analytics:write",
-    "connections:read",
-    "webhooks:read",
-)
-_ADMIN = (*_MEMBER, "connections:write", "webhooks:write", "api_keys:read", "api_keys:write")
 
 # What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
 # together with a DAG, or shows only rows of DAGs that the user may read.
@@ -75,8 +66,8 @@ def sync(session: Session, tenant: Tenant) -> None:
     Administrators whom Airflow does not know yet get the role when they first log in.
     """
     tenant_id = str(tenant.tenant_id)
-    for name, scopes in ((admin_role(tenant_id), _ADMIN), (member_role(tenant_id), _MEMBER)):
-        wanted = {permission(scope, tenant_id) for scope in scopes} | _STOCK
+    for name, kind in ((admin_role(tenant_id), "admin"), (member_role(tenant_id), "member")):
+        wanted = {permission(scope, tenant_id) for scope in role_scopes(kind)} | _STOCK
         airflow_compat.roles.ensure_role(session, name, wanted)
     airflow_compat.roles.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
 
@@ -106,6 +97,12 @@ def install() -> None:
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _forget):
         event.listen(user, "after_delete", _forget)
+
+
+def install_in_app(app: Flask) -> None:
+    """Give the roles of existing tenants what came with this version, and roles to users who log in."""
+    sync_all()
+    airflow_compat.roles.on_login(app, assign_on_login)
 
 
 def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: ANN401 - FAB's user

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import kubernetes_quantities, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.core.feature import tenant_resources
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
 from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
-from airflow_platform_plugin.tenants import quota, resources, roles
+from airflow_platform_plugin.tenants import quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
@@ -88,8 +89,8 @@ def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
             setattr(tenant, column, value)
     session.flush()
     keep(session, tenant)
-    for holding in resources.known():
-        holding.changed(session, tenant)
+    for resource in tenant_resources():
+        resource.changed(session, str(tenant.tenant_id))
 
 
 def has_feature(tenant: Tenant, name: str) -> bool:
@@ -105,15 +106,15 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         Conflict: it owns something, and ``cascade`` is not set.
     """
     tenant = get(session, tenant_id, reach=EVERYWHERE)
-    owned = {holding.name: holding.ids(session, tenant_id) for holding in resources.known()}
+    owned = {resource.name: resource.ids(session, tenant_id) for resource in tenant_resources()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
         raise Conflict(
             f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
             owned=owned,
         )
-    for holding in resources.known():
-        holding.delete(session, tenant_id)
+    for resource in tenant_resources():
+        resource.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
     airflow_compat.pools.delete_pool(session, quota.pool(tenant_id))
@@ -132,15 +133,15 @@ def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
             name: kubernetes_quantities.render(kubernetes_quantities.parse(limit) - used.get(name, Decimal()))
             for name, limit in sorted(tenant.resource_limits.items())
         },
-        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in resources.known()},
+        "owned": {resource.name: len(resource.ids(session, tenant_id)) for resource in tenant_resources()},
     }
 
 
 def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     """What everything of a tenant's needs together, by resource."""
     total: dict[str, Decimal] = {}
-    for holding in resources.known():
-        for name, amount in holding.requirements(session, tenant_id).items():
+    for resource in tenant_resources():
+        for name, amount in resource.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total
 

@@ -36,7 +36,7 @@ def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
 
 
 def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
-    return Items(Choice(events.TYPES), least=1, most=len(events.TYPES), **options)
+    return Items(Choice(events.types()), least=1, most=len(events.types()), **options)
 
 
 class _Address(Link):

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.tenants.resources import TenantResource
+from airflow_platform_plugin.core.feature import TenantResource
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.models import Webhook
 
@@ -17,4 +17,4 @@ def _delete(session: Session, tenant_id: str) -> None:
         service.delete(session, webhook)
 
 
-HOLDING = TenantResource("webhooks", ids=_ids, delete=_delete)
+WEBHOOKS = TenantResource("webhooks", ids=_ids, delete=_delete)

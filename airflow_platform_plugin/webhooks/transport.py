@@ -23,6 +23,7 @@ import httpx
 
 from airflow_platform_plugin import __version__
 from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.webhooks.settings import WebhookSettings
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ def _ssl_context() -> ssl.SSLContext:
 
 def _pool() -> httpcore.AsyncConnectionPool:
     """A connection for one attempt alone. Proxies are the operator's to name, not the environment's."""
-    proxy = settings.get().webhook_proxy
+    proxy = settings.get(WebhookSettings).webhook_proxy
     return httpcore.AsyncConnectionPool(
         ssl_context=_ssl_context(),
         proxy=None if proxy is None else _proxy(proxy),

@@ -8,7 +8,8 @@ from stock_data import HIDDEN, MINE, RUN, TASK, two_dags
 from stock_operations import OPERATIONS, send
 
 from airflow_platform_plugin.auth import airflow_operations, service
-from airflow_platform_plugin.core.scopes import SCOPES, DagPolicy
+from airflow_platform_plugin.core import scopes as all_scopes
+from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.http import responses
 
 # What an unlimited key finds HIDDEN in: these would leak, were they not narrowed.
@@ -48,7 +49,9 @@ def test_every_operation_of_airflow_has_a_scope(app: Any) -> None:
     }
     documented = {name for _, _, name in OPERATIONS}
     assert documented <= served == set(airflow_operations.OPERATIONS)
-    assert {operation.scope for operation in airflow_operations.OPERATIONS.values()} - {None} <= set(SCOPES)
+    assert {operation.scope for operation in airflow_operations.OPERATIONS.values()} - {None} <= set(
+        all_scopes.known()
+    )
 
 
 def test_an_operation_without_a_scope_is_refused(
@@ -69,7 +72,7 @@ def test_a_key_without_the_scope_is_refused_by_name(
         assert send(with_key(scopes=[]), app, operation, MINE).status == 200
         return
     resource = needed.split(":")[0]
-    others = [scope for scope in SCOPES if scope not in {needed, f"{resource}:write"}]
+    others = [scope for scope in all_scopes.known() if scope not in {needed, f"{resource}:write"}]
     answer = send(with_key(scopes=others), app, operation, MINE)
     assert answer.status == 403
     assert answer.json["error"]["code"] == "PERMISSION_DENIED"
@@ -93,7 +96,7 @@ def test_a_limited_key_never_hears_of_another_dag(
     with_key: Callable[..., Any], app: Any, limit: dict[str, Any]
 ) -> None:
     """Every operation, about its own DAG, about all and about the other one, with every scope by name."""
-    request = with_key(allowed_dags=limit, scopes=list(SCOPES))
+    request = with_key(allowed_dags=limit, scopes=list(all_scopes.known()))
     succeeded = set()
     for operation in OPERATIONS:
         if operation[0] == "DELETE":
@@ -121,7 +124,7 @@ def test_a_limited_key_deletes_nothing_of_another_dag(with_key: Callable[..., An
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
 
-    request = with_key(allowed_dags={"dag_ids": ["mine_*"], "tags": []}, scopes=list(SCOPES))
+    request = with_key(allowed_dags={"dag_ids": ["mine_*"], "tags": []}, scopes=list(all_scopes.known()))
     for operation in OPERATIONS:
         if operation[0] == "DELETE":
             answer = send(request, app, operation, HIDDEN)
@@ -192,7 +195,7 @@ def test_a_limit_of_the_key_adds_nothing_to_the_roles(
         session,
         name="k",
         user_id=user_id("viewer"),
-        scopes=list(SCOPES),
+        scopes=list(all_scopes.known()),
         allowed_dags={"dag_ids": ["*"], "tags": []},
     )
     refused = app.test_client().patch(

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from calls import client
 from flask.views import MethodView
+from options import set_options
 from sqlalchemy import delete, event
 
 from airflow_platform_plugin.__main__ import _parser
 from airflow_platform_plugin.auth import credentials, dag_limit, key_format, rejections, service
 from airflow_platform_plugin.auth.models import ApiKey
-from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import DagLimit
-from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.http.endpoint import declared
 
 URL = "/api/v1/platform/api-keys"
@@ -379,8 +380,7 @@ def test_a_user_has_so_many_live_keys_and_no_more(
     call: Call, viewer: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever makes them; those that are revoked or expired do not count, nor do others'."""
-    config = settings.get().model_copy(update={"api_keys_per_user": 3})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, api_keys_per_user=3)
     made = [viewer("POST", URL, json={"name": "k"}) for _ in range(2)]
     assert [answer.status for answer in made] == [201, 201]
     for refused in (
@@ -394,7 +394,7 @@ def test_a_user_has_so_many_live_keys_and_no_more(
     assert call("POST", URL, json={"name": "k"}).status == 201
     assert viewer("POST", f"{URL}/{made[0].json['id']}/rotate", json={}).status == 200
     assert viewer("DELETE", f"{URL}/{made[0].json['id']}").status == 204
-    ends = {"expires_at": responses.timestamp(db.now() + timedelta(minutes=5))}
+    ends = {"expires_at": timestamp(db.now() + timedelta(minutes=5))}
     assert viewer("POST", URL, json={"name": "k", **ends}).status == 201
     assert viewer("POST", URL, json={"name": "k"}).status == 409
     later = db.now() + timedelta(minutes=6)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from options import set_options
 from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
@@ -14,7 +15,6 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import airflow_services, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import find
-from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.errors import (
     PermissionDenied,
     PlatformError,
@@ -31,8 +31,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Change the operator's settings."""
 
     def change(**options: Any) -> None:
-        changed = settings.get().model_copy(update=options)
-        monkeypatch.setattr(settings, "get", lambda: changed)
+        set_options(monkeypatch, **options)
 
     return change
 

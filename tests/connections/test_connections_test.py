@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import servers
+from options import set_options
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
@@ -20,7 +21,7 @@ from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections import airflow_services
 from airflow_platform_plugin.connections.records import find
 from airflow_platform_plugin.connections.testing import results, runner
-from airflow_platform_plugin.core import settings, wait_slots
+from airflow_platform_plugin.core import wait_slots
 
 URL = "/api/v1/platform/connections"
 SUCCESS = "Connection successfully tested"
@@ -235,8 +236,7 @@ def test_a_tenants_dialect_of_postgresql_goes_to_the_address_that_was_allowed(
     tenant_caller: Any, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name is not looked up again: nobody here knows it. Nor does libpq take a login of the server's."""
-    changed = settings.get().model_copy(update={"internal_hosts": "db.internal"})
-    monkeypatch.setattr(settings, "get", lambda: changed)
+    set_options(monkeypatch, internal_hosts="db.internal")
     monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))
     monkeypatch.setattr(
         "airflow_platform_plugin.airflow_compat.connections.airflow_service_urls", lambda: ("",)

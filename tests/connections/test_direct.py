@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import requests
+from options import set_options
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.connections import airflow_services
 from airflow_platform_plugin.connections.testing import pinned_http, runner
-from airflow_platform_plugin.core import settings
 
 URL = "/api/v1/platform/connections"
 
@@ -79,8 +79,7 @@ def test_of(
 ) -> Callable[..., dict[str, Any]]:
     """Test a connection of a tenant that may reach this machine, by the name ``site.internal`` too."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
-    changed = settings.get().model_copy(update={"internal_hosts": "127.0.0.0/8, site.internal"})
-    monkeypatch.setattr(settings, "get", lambda: changed)
+    set_options(monkeypatch, internal_hosts="127.0.0.0/8, site.internal")
     monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))  # DNS knows no such name here
     tenant = tenant_caller("a")
 

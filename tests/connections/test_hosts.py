@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from airflow_platform_plugin.connections import connection_types, host_fields, internal_hosts
-from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.connections.settings import ConnectionSettings
 
-DEFAULT = settings.Settings.model_fields["internal_hosts"].default
+DEFAULT = ConnectionSettings.model_fields["internal_hosts"].default
 RULES = internal_hosts.rules(DEFAULT)
 
 
@@ -330,7 +330,7 @@ def test_what_connections_usually_have_is_allowed() -> None:
 
 
 def test_the_types_of_the_default_are_those_that_are_known() -> None:
-    default = settings.Settings.model_fields["tenant_connection_types"].default
+    default = ConnectionSettings.model_fields["tenant_connection_types"].default
     assert [entry.strip() for entry in default.split(",")] == list(connection_types.TYPES)
 
 

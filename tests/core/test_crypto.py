@@ -12,11 +12,11 @@ from airflow.models.crypto import NullFernet
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import select, update
 
-from airflow_platform_plugin import models
 from airflow_platform_plugin.core import crypto
+from airflow_platform_plugin.core.feature import load_models
 from airflow_platform_plugin.webhooks.models import Webhook
 
-assert models  # imported for its effect: every table is known
+load_models()
 OLD, NEW = Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, inspect, text
 
-from airflow_platform_plugin import models
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import load_models
 
-assert models  # imported for its effect: every table is in the metadata
+load_models()
 
 
 @pytest.fixture

@@ -92,6 +92,6 @@ def test_what_failed_goes_with_its_event(session: Any, monkeypatch: pytest.Monke
     happen(session, "bad")
     events.fan_out({"choosy": Consumer("bad")})
     session.execute(update(Event).values(occurred_at=db.now().replace(year=2020)))
-    assert events.expire([], [events.forget_failures]) == 1
+    assert events.expire() == 1
     session.expire_all()
     assert session.scalars(select(FailedConsumption)).all() == []

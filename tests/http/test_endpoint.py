@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from options import set_options
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.http.endpoint import Endpoint
 
 URL = "/api/v1/platform/tenants"
@@ -59,7 +61,7 @@ def test_a_user_without_the_permission_is_refused_by_every_route(
     """The answer names the scope that is missing, and comes before the body is looked at."""
     key = make_key("viewer")
     for method, path, declaration in ours(app):
-        if path in OPEN or (declaration and (declaration.personal or declaration.scope is None)):
+        if path in OPEN or (declaration and (declaration.access is Access.OWN or declaration.scope is None)):
             continue
         answer = app.test_client().open(path, method=method, headers={"X-API-Key": key}, json={})
         error = answer.get_json()["error"]
@@ -131,7 +133,7 @@ def test_a_body_beyond_the_limit_is_refused(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """To the byte, by `[platform] max_body_bytes`; whatever its length is announced to be."""
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(max_body_bytes=limit))
+    set_options(monkeypatch, max_body_bytes=limit)
 
     def send(length: int, **how: Any) -> Any:
         body = b'{"tenant_id": "a", "x": 1}'

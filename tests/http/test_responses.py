@@ -8,7 +8,7 @@ from calls import client
 from sqlalchemy import delete
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http import stock_errors
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def test_the_404_of_a_run_is_not_about_its_dag(dags: list[str], call: Callable[.
 
 def test_among_thousands_at_most_ten_are_named() -> None:
     readable = {f"team_{number}_load" for number in range(5000)} | {"bronze_to_silver"}
-    matches = responses._close_matches("bronze_to_silvr", readable)
+    matches = stock_errors._close_matches("bronze_to_silvr", readable)
     assert matches[0] == "bronze_to_silver"
-    assert len(responses._close_matches("team_1_laod", readable)) == 10
-    assert responses._close_matches("?", readable) == sorted(readable)[:10]
+    assert len(stock_errors._close_matches("team_1_laod", readable)) == 10
+    assert stock_errors._close_matches("?", readable) == sorted(readable)[:10]
 
 
 def test_a_look_up_that_fails_leaves_the_stock_answer(

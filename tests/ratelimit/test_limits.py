@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from calls import client
 from forms import log_in
+from options import set_options
 
 from airflow_platform_plugin.auth import key_format, service
-from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.principal import Credential, Principal
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.http import request_state
 from airflow_platform_plugin.ratelimit import request_class, request_counter
 from airflow_platform_plugin.ratelimit.hooks import CountingBackend
 from airflow_platform_plugin.ratelimit.limiter import Subject
+from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 STOCK, OURS = "/api/v1/version", "/api/v1/platform/tenants"
 OWN = "/api/v1/platform/rate-limit"
@@ -68,7 +69,7 @@ def call_committed(call_anonymously: Call, committed_key: Callable[[str], str], 
 
 
 def test_the_settings_say_what_the_reference_says(app: Any) -> None:
-    fields = settings.Settings.model_fields
+    fields = RateLimitSettings.model_fields
     given = {
         rate.value: fields[f"rate_limit_{rate.value}"].default
         for rate in RequestClass
@@ -308,8 +309,7 @@ def test_browsers_are_limited_where_the_settings_say_so(
     browser: Any, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(read="2/minute")
-    config = settings.get().model_copy(update={"rate_limit_browsers": True})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, rate_limit_browsers=True)
     assert [browser.get(path).status_code for path in (STOCK, OURS, STOCK)] == [200, 200, 429]
 
 

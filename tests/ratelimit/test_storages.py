@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import servers
 from flask import Blueprint, Flask
+from options import set_options
 
-from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
 from airflow_platform_plugin.ratelimit import file_storage, hooks, limiter, request_counter
 from airflow_platform_plugin.ratelimit.limiter import Limiter, Subject
@@ -220,8 +220,7 @@ def test_an_option_that_does_not_fit_is_named_and_airflow_starts_without_limits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str, value: str, message: str
 ) -> None:
     """In the log and for the doctor; a password in an address is in neither."""
-    config = settings.get().model_copy(update={option: value})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, **{option: value})
     app = bare()
     assert app.test_client().get("/api/v1/x").get_data() == b"fine"
     assert message in caplog.text
@@ -230,8 +229,7 @@ def test_an_option_that_does_not_fit_is_named_and_airflow_starts_without_limits(
 
 
 def test_limits_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = settings.get().model_copy(update={"rate_limits": False, "rate_limit_read": "0/minute"})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, rate_limits=False, rate_limit_read="0/minute")
     answer = bare().test_client().get("/api/v1/x")
     assert (answer.status_code, "X-RateLimit-Limit" in answer.headers) == (200, False)
     assert limiter.problem() is None
@@ -253,8 +251,7 @@ def test_the_limiter_works_on_a_bare_application(
 ) -> None:
     """It needs nothing of Airflow's where nobody is recognised."""
     update = {"rate_limit_read": "1/minute", "rate_limit_storage": f"platform-file://{tmp_path}/counters"}
-    config = settings.get().model_copy(update=update)
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, **update)
     visitor = bare().test_client()
     assert [visitor.get("/api/v1/x").status_code for _ in range(2)] == [200, 429]
     assert request_counter.EXTENSION in visitor.application.extensions

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import receivers
+from options import set_options
 from receivers import Receiver
 from sqlalchemy import select, update
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from airflow_platform_plugin.core import db, events, settings
+from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event, NewEvent, record
 from airflow_platform_plugin.webhooks import delivery, service, signing, transport
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
@@ -154,33 +155,32 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
 
 
 def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(event_retention_days=1))
+    set_options(monkeypatch, event_retention_days=1)
     subscribe(session, "http://127.0.0.1:9/")
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
     events.fan_out([delivery.enqueue])
     session.execute(update(Delivery).values(due_at=None))
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 1
+    assert events.expire() == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
     assert session.query(Delivery).count() == 1
 
 
 def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an event that nobody has looked at yet, nor one with a delivery that is due."""
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(event_retention_days=1))
+    set_options(monkeypatch, event_retention_days=1)
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
+    assert events.expire() == 0
     events.fan_out([delivery.enqueue])
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
+    assert events.expire() == 0
 
 
 # --- strangers ---
 
 
 def set_timeout(monkeypatch: pytest.MonkeyPatch, seconds: float, **options: Any) -> None:
-    chosen = settings.Settings(webhook_timeout=seconds, **options)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, webhook_timeout=seconds, **options)
 
 
 def of(session: Any, webhook: Any) -> Any:

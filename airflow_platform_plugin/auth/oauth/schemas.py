@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
-from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.http.fields import (
     LONGEST_USER,
     Choice,
@@ -35,7 +35,9 @@ def _grant_types(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
 
 
 def _scopes(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
-    return Items(Choice(SCOPES), least=1, most=len(SCOPES), allow_none=True, **options)
+    return Items(
+        Choice(all_scopes.known()), least=1, most=len(all_scopes.known()), allow_none=True, **options
+    )
 
 
 class ClientChange(InputSchema):

@@ -32,7 +32,7 @@ from airflow_platform_plugin.auth import credentials, key_format
 from airflow_platform_plugin.auth.oauth import grants, tokens
 from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.scopes import SCOPES
+from airflow_platform_plugin.core import scopes as all_scopes
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # What authlib repeats in descriptions of errors, where RFC 6749 §5.2 forbids some characters.
@@ -256,7 +256,7 @@ def metadata(*, authorize: str, token: str, revoke: str, introspect: str) -> Aut
         token_endpoint=token,
         revocation_endpoint=revoke,
         introspection_endpoint=introspect,
-        scopes_supported=list(SCOPES),
+        scopes_supported=list(all_scopes.known()),
         response_types_supported=["code"],
         grant_types_supported=list(GRANT_TYPES),
         code_challenge_methods_supported=["S256"],

@@ -16,6 +16,7 @@ from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import TOKEN
 from airflow_platform_plugin.auth.oauth.models import ACCESS, REFRESH, AuthorizationCode, Client, Token
+from airflow_platform_plugin.auth.oauth.settings import OAuthSettings
 from airflow_platform_plugin.core import crypto, db, settings
 
 CODE_LIFETIME = timedelta(seconds=60)
@@ -69,7 +70,7 @@ def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCo
 
 def lifetime(kind: str, client: Client) -> timedelta:
     """How long a new token of the client's counts: not longer than the client."""
-    given = settings.get()
+    given = settings.get(OAuthSettings)
     usual = (
         timedelta(seconds=given.oauth_access_token_seconds)
         if kind == ACCESS

@@ -15,9 +15,9 @@ from flask import Blueprint, Response, jsonify, redirect, request
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import rejections
-from airflow_platform_plugin.auth.oauth import consent, server
+from airflow_platform_plugin.auth.oauth import server
 from airflow_platform_plugin.auth.oauth.server import Server
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import db, scopes
 from airflow_platform_plugin.http.error_mapping import public_error
 
 # What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
@@ -61,7 +61,7 @@ def authorize_form(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB'
             "platform/oauth/authorize.html",
             client=grant.client,
             user=user,
-            sentences=consent.sentences(grant.request.scope.split()),
+            sentences=scopes.describe(grant.request.scope.split()),
             destination=_destination(grant.redirect_uri),
         )
     )
@@ -171,7 +171,7 @@ def metadata() -> Response:
     """Tell clients where everything is (RFC 8414)."""
     return jsonify(
         server.metadata(
-            authorize=server.url_of("platform_oauth_pages.ask"),
+            authorize=server.url_of("platform_oauth_pages.authorize_form"),
             token=server.url_of("platform_oauth.token"),
             revoke=server.url_of("platform_oauth.revoke"),
             introspect=server.url_of("platform_oauth.introspect"),

@@ -5,7 +5,7 @@ from pathlib import Path
 NAME = "datakits.py"
 TEXT = '''"""The DAGs of deployed DataKits. Copy this file into your Airflow's DAGs folder."""
 
-from airflow_platform_plugin.datakits.loader import load
+from airflow_platform_plugin.deployments.execution.loader import load
 
 globals().update(load(__file__))
 '''

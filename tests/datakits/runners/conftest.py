@@ -12,6 +12,7 @@ from typing import Any
 import docker_engine
 import pytest
 from kubernetes_emulator import Emulator
+from options import set_options
 from places import IMAGE, SCRIPT, Cluster, Place
 
 URL = "/api/v1/datakits"
@@ -98,11 +99,8 @@ def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture(params=["process", "docker", "kubernetes"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each runner in turn."""
-    from airflow_platform_plugin.core import settings
-
     found: Place = request.getfixturevalue(f"{request.param}_place")
-    chosen = settings.Settings(datakit_runners=found.name, **found.options)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners=found.name, **found.options)
     return found
 
 

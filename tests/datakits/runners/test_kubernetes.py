@@ -19,9 +19,9 @@ from airflow.exceptions import (
     TaskDeferred,
 )
 from airflow.utils.module_loading import import_string
+from options import set_options
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
@@ -221,8 +221,7 @@ def test_what_a_pod_is(
     kit: Kit, place: Any, cluster: Any, deferred: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the deployment, with what it requires and no right on the cluster; secrets are in its Secret."""
-    plain = settings.Settings(datakit_runners="kubernetes")
-    monkeypatch.setattr(settings, "get", lambda: plain)
+    set_options(monkeypatch, datakit_runners="kubernetes")
     run = kit(
         "sleep",
         token="swordfish-1234",
@@ -270,8 +269,7 @@ def test_a_pod_is_made_from_the_operators_template(
     }
     template = tmp_path / "fast.yaml"
     template.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "spec": spec}), encoding="ascii")
-    chosen = settings.Settings(datakit_runners="kubernetes", kubernetes_pod_template=str(template))
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners="kubernetes", kubernetes_pod_template=str(template))
     run = kit("sleep")
     deferred(run)
     (pod,) = cluster.pods()

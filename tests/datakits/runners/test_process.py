@@ -18,8 +18,8 @@ from airflow_platform_plugin.deployments.execution.runners.process import Proces
 RUN = """
 import sys
 from types import SimpleNamespace
-from airflow_platform_plugin.datakits.runners import process
-from airflow_platform_plugin.datakits.runners.contract import Job
+from airflow_platform_plugin.deployments.execution.runners import process
+from airflow_platform_plugin.deployments.execution.contract import Job
 process.GRACE = 1
 spec = SimpleNamespace(manifest=SimpleNamespace(image="registry.localhost/kit:1.0.0"))
 process.ProcessRunner().run(Job(spec, {}, {}), None)

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution.contract import Job, KitExit
+from airflow_platform_plugin.deployments.settings import DeploymentSettings
 
 PROCESS = "process"
 NAMES = (PROCESS, "docker", "kubernetes")
@@ -62,7 +63,7 @@ def runner_for(environment: str) -> str:
     Raises:
         ValueError: as for ``parse``.
     """
-    table = parse_setting(settings.get().datakit_runners)
+    table = parse_setting(settings.get(DeploymentSettings).datakit_runners)
     return table.get(environment, table["*"])
 
 

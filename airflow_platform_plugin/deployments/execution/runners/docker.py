@@ -24,6 +24,7 @@ from airflow_platform_plugin.deployments.execution.contract import (
     last_line,
 )
 from airflow_platform_plugin.deployments.execution.runners.base import Runner
+from airflow_platform_plugin.deployments.settings import DeploymentSettings
 
 _FOLDER, _FILE = "datakit", "result.json"
 _RESULT = f"/{_FOLDER}/{_FILE}"
@@ -106,7 +107,7 @@ class _Client:
 
 
 def _container(job: Job) -> _Container:
-    chosen = settings.get()
+    chosen = settings.get(DeploymentSettings)
     needs = job.spec.manifest.requirements.amounts
     return _Container(
         task_id="container",

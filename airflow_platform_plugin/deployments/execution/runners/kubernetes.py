@@ -31,6 +31,7 @@ from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution import task_services
 from airflow_platform_plugin.deployments.execution.contract import GRACE, RESULT_FILE, Job, KitExit
 from airflow_platform_plugin.deployments.execution.runners.base import Runner
+from airflow_platform_plugin.deployments.settings import DeploymentSettings
 
 # Kubernetes' own default: terminationMessagePath.
 _RESULT = "/dev/termination-log"
@@ -172,7 +173,7 @@ class _Pod(KubernetesPodOperator):
 
 
 def _parameters(spec: DeploymentSpec) -> dict[str, Any]:
-    chosen = settings.get()
+    chosen = settings.get(DeploymentSettings)
     timeout: dict[str, Any] = {}
     if spec.timeout is not None:
         # The cluster ends it even if nobody of Airflow's is left to do so.
