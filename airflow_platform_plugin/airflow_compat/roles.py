@@ -1,7 +1,7 @@
 """Airflow's roles, their permissions and members."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_platform_plugin.airflow_compat.types import Model, User
 from airflow_platform_plugin.airflow_compat.users import user_model
@@ -22,7 +22,7 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
     from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
     from sqlalchemy import select
 
-    def get_or_create(model: Model, **columns: Any) -> Model:  # noqa: ANN401 - a value of any column
+    def get_or_create(model: Model, **columns: object) -> Model:
         row = session.scalars(select(model).filter_by(**columns)).unique().first()
         if row is None:
             row = model(**columns)

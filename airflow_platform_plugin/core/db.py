@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, inspect, select, table, text
+from sqlalchemy import MetaData, Table, inspect, select, table, text
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +16,9 @@ from sqlalchemy.orm import Session, declarative_base
 
 from airflow_platform_plugin.airflow_compat.database import StringID, UtcDateTime, engine, migration_lock
 from airflow_platform_plugin.core.nowait import begin
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 __all__ = [
     "SECRET",
@@ -90,7 +93,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
-def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401 - Table
+def insert_absent(connection: Connection, into: Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose primary or unique key is not there yet, without an error for the others."""
     if not rows:
         return
@@ -111,7 +114,7 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
 # --- migrations ---
 
 
-def _alembic(connection: Connection | None = None) -> Any:  # noqa: ANN401 - alembic.config.Config
+def _alembic(connection: Connection | None = None) -> "Config":
     from alembic.config import Config
 
     config = Config()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, inspect, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement, Select
 
 
 class Page(NamedTuple):
@@ -14,7 +15,9 @@ class Page(NamedTuple):
     total_entries: int
 
 
-def fetch(session: Session, statement: Any, *, limit: int, offset: int, order_by: str | None = None) -> Page:  # noqa: ANN401 - a Select
+def fetch(
+    session: Session, statement: Select, *, limit: int, offset: int, order_by: str | None = None
+) -> Page:
     """The page of a ``select`` of one model's rows.
 
     Args:
@@ -29,13 +32,13 @@ def fetch(session: Session, statement: Any, *, limit: int, offset: int, order_by
     return Page(list(items), int(session.scalar(counted) or 0))
 
 
-def containing(text: str, *columns: Any) -> Any:  # noqa: ANN401 - columns, a condition
+def containing(text: str, *columns: ColumnElement) -> ColumnElement:
     """Rows with ``text`` in one of the columns, whatever the case; ``%`` and ``_`` stand for themselves."""
     pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")
     return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
 
 
-def ordered(statement: Any, order_by: str | None) -> Any:  # noqa: ANN401 - a Select
+def ordered(statement: Select, order_by: str | None) -> Select:
     """The ``select`` in the order of a column, ``-column`` descending, or in its own; ties by primary key.
 
     Rows without a value come last both ways: databases do not agree on where NULL stands.

@@ -1,7 +1,6 @@
 """The page that shows the document: Airflow's own copy of Swagger UI, in Airflow's frame and menu."""
 
 import json
-from typing import Any
 
 from flask import Flask, current_app, request
 from jinja2.utils import htmlsafe_json_dumps
@@ -21,13 +20,14 @@ class ApiView(BaseView):
 
     @expose("/")
     @airflow_compat.web.requires_website_access
-    def index(self) -> Any:  # noqa: ANN401 - a page
+    def index(self) -> str:
         """Show the document. It is part of the page, for not every API backend takes a browser's session."""
         described = document.build(current_app, request.script_root)
         # Not tojson: Airflow's sorts the names.
-        return self.render_template(
+        page: str = self.render_template(
             "platform/openapi/index.html", document=htmlsafe_json_dumps(described, dumps=json.dumps)
         )
+        return page
 
 
 def install(app: Flask) -> None:
