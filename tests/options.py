@@ -10,7 +10,11 @@ from airflow_platform_plugin.core import settings
 def set_options(monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
     """Set options as an operator does, by environment variables, until the test ends."""
     for name, value in options.items():
-        monkeypatch.setenv(f"AIRFLOW__PLATFORM__{name.upper()}", str(value))
+        variable = f"AIRFLOW__PLATFORM__{name.upper()}"
+        if value is None:
+            monkeypatch.delenv(variable, raising=False)
+        else:
+            monkeypatch.setenv(variable, str(value))
     # Without the cache, which would outlive the test.
     monkeypatch.setattr(settings, "_read", getattr(settings._read, "__wrapped__", settings._read))
 

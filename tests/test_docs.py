@@ -1,5 +1,6 @@
 """Documentation cannot drift from what it documents."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,28 @@ def test_every_operation_of_the_class_bulk_is_documented(app: Any) -> None:
     for operation in bulk:
         path = operation.path.removeprefix("/api/v1")
         assert f"`{operation.declared.method} {path}`" in line
+
+
+def test_every_curl_example_with_a_body_fits_the_openapi_document(app: Any) -> None:
+    """A reader can copy the examples of the docs."""
+    from openapi_schema_validator import OAS30WriteValidator
+
+    whole = document.build(app)
+    pattern = r"""(?:-X (\w+) )?"?(?:\$AIRFLOW|http://localhost:8080)/api/v1([^\s"]+).*?-d '(.*?)'"""
+    examples = [
+        (page.name, *example.groups())
+        for page in ROOT.glob("docs/*.md")
+        for command in page.read_text(encoding="utf-8").split("curl ")[1:]
+        if (example := re.search(pattern, command, flags=re.DOTALL))
+    ]
+    assert len(examples) > 5
+    for page, method, path, body in examples:
+        paths = {name: item for name, item in whole["paths"].items() if _fits(name, "/api/v1" + path)}
+        assert paths, f"{page}: {path}"
+        (item,) = paths.values()
+        schema = item[(method or "POST").lower()]["requestBody"]["content"]["application/json"]["schema"]
+        OAS30WriteValidator(schema | {"components": whole["components"]}).validate(json.loads(body))
+
+
+def _fits(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path) is not None

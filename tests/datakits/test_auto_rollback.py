@@ -34,7 +34,7 @@ def run(session: Any) -> Callable[..., None]:
         event = dag_run_event(row)
         assert event is not None
         events.record(session.connection(), [event])
-        events.fan_out([auto_rollback.mark_failing])
+        events.fan_out({"auto-rollback": auto_rollback.mark_failing})
 
     return end
 

@@ -69,7 +69,7 @@ def end(deploy: Callable[..., Any], session: Any) -> Callable[..., None]:
         }  # fmt: skip
         new = NewEvent(type=f"dag.{word}", identity=(dag_id, run), occurred_at=MOMENT, data=data)
         events.record(session.connection(), [new])
-        events.fan_out([notifications.enqueue])
+        events.fan_out({"mails": notifications.enqueue})
 
     return happen
 
@@ -170,7 +170,7 @@ def test_a_server_that_is_not_there_is_an_outcome(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_HOST", "127.0.0.1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_PORT", "1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_MAIL_FROM", "airflow@example.com")
-    letter = notifications.Mail("e", 1, ["a@example.com"], "s", "b")
+    letter = notifications.PreparedMail("e", 1, ["a@example.com"], "s", "b")
     assert isinstance(notifications.post(letter), OSError)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import func, select, update
 from airflow_platform_plugin import worker
 from airflow_platform_plugin.core import cursors, db, events
 from airflow_platform_plugin.core.events import Event
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.datakits.models import Mail
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
@@ -43,7 +44,7 @@ def receiver(session: Any) -> Iterator[Receiver]:
         "name": "w", "url": made.url, "events": EVERYTHING, "filters": {}, "headers": {},
         "retry_policy": {"max_attempts": 3, "backoff_seconds": [10]},
     }  # fmt: skip
-    service.create(session, fields, by=SimpleNamespace(username="admin", reach=lambda _scope: None))
+    service.create(session, fields, by=SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE))
     sweep.sweep()
     cursors.write_down(session, events.FIRST_START, now() - 365 * DAYS)
     yield made

@@ -17,6 +17,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event, NewEvent, record
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.webhooks import delivery, service, signing, transport
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
@@ -39,7 +40,7 @@ def subscribe(session: Any, url: str, **change: Any) -> Any:
         "headers": {},
         "retry_policy": {"max_attempts": 2, "backoff_seconds": [10]},
     }
-    everywhere = SimpleNamespace(username="admin", reach=lambda _scope: None)
+    everywhere = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
     return service.create(session, fields | change, by=everywhere)
 
 
@@ -56,7 +57,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver
         session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
     )
     happen(session, moment=db.now())
-    assert (events.fan_out([delivery.enqueue]), delivery.deliver()) == (1, 1)
+    assert (events.fan_out({"webhooks": delivery.enqueue}), delivery.deliver()) == (1, 1)
     ((headers, body),) = receiver.requests
     verified = Verifier(webhook.secret).verify(body, headers)
     assert set(verified) == {"event", "timestamp", "data"}
@@ -74,16 +75,16 @@ def test_each_event_is_delivered_once_however_often_the_steps_run(session: Any, 
     subscribe(session, receiver.url)
     happen(session)
     for _ in range(3):
-        events.fan_out([delivery.enqueue])
+        events.fan_out({"webhooks": delivery.enqueue})
         delivery.deliver()
     assert len(receiver.requests) == 1
 
 
 def test_a_webhook_made_later_gets_no_old_events(session: Any, receiver: Receiver) -> None:
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     subscribe(session, receiver.url)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 0
 
 
@@ -107,7 +108,7 @@ def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -
     session.flush()
     subscribe(session, "http://127.0.0.1:9/", **change)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert bool(session.query(Delivery).count()) is wanted
 
 
@@ -116,7 +117,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
     receiver.status = 500
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     row = session.query(Delivery).one()
     assert (row.attempts, row.last_status, row.delivered_at) == (1, 500, None)
@@ -134,7 +135,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
 def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
     subscribe(session, "http://127.0.0.1:9/nobody")
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 1
     row = session.query(Delivery).one()
     assert (row.last_status, row.last_error) == (None, "ConnectError")
@@ -144,7 +145,7 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
     """A claim is a lease: it keeps others away while it lasts, and nobody afterwards."""
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
     assert delivery.claim(session, lease=timedelta(seconds=60)) == []
     row = session.query(Delivery).one()
@@ -159,7 +160,7 @@ def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytes
     subscribe(session, "http://127.0.0.1:9/")
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     session.execute(update(Delivery).values(due_at=None))
     assert events.expire() == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
@@ -172,7 +173,7 @@ def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
     assert events.expire() == 0
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert events.expire() == 0
 
 
@@ -227,7 +228,7 @@ def test_an_address_that_nothing_can_be_sent_to_fails_alone(
     good = subscribe(session, receiver.url)
     session.execute(update(Webhook).where(Webhook.webhook_id == bad.webhook_id).values(url=url))
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     for _ in range(3):
         delivery.deliver()
     assert len(receiver.requests) == 1
@@ -244,7 +245,7 @@ def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Recei
     break_(session, bad)
     session.expire_all()
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     assert of(session, good).delivered_at is not None
     if break_ is break_secret:
@@ -264,7 +265,7 @@ def test_framing_headers_that_were_stored_before_are_left_out(session: Any, rece
     }  # fmt: skip
     subscribe(session, receiver.url, headers=headers)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     ((got, body),) = receiver.requests
     assert int(got["content-length"]) == len(body)
@@ -300,7 +301,7 @@ def test_each_receiver_harms_itself_alone(
         bad.append((subscribe(session, f"https://{address}/"), None, "TimeoutError"))
         good = subscribe(session, receiver.url)
         happen(session)
-        events.fan_out([delivery.enqueue])
+        events.fan_out({"webhooks": delivery.enqueue})
         assert delivery.deliver() == len(bad) + 1
     assert of(session, good).delivered_at is not None
     for webhook, status, error in bad:
@@ -324,7 +325,7 @@ def test_an_answer_that_never_ends_is_not_read(session: Any, monkeypatch: pytest
     with receivers.behaving(flood) as address:
         webhook = subscribe(session, f"http://{address}/")
         happen(session)
-        events.fan_out([delivery.enqueue])
+        events.fan_out({"webhooks": delivery.enqueue})
         delivery.deliver()
     assert of(session, webhook).delivered_at is not None  # it has said 200
     assert sent[0] < 32_000_000
@@ -335,7 +336,7 @@ def test_redirects_are_not_followed(session: Any, receiver: Receiver, status: in
     receiver.status = status
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     row = of(session, webhook)
     assert (row.last_status, row.delivered_at, len(receiver.requests)) == (status, None, 1)
@@ -348,14 +349,14 @@ def test_the_environments_proxies_are_not_asked_but_the_operators_is(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     assert len(receiver.requests) == 1
     proxy = receiver.url.removesuffix("/hook")  # which takes the absolute address as any path
     set_timeout(monkeypatch, 5.0, webhook_proxy=proxy.replace("//", "//me:secret@"))
     subscribe(session, "http://nowhere.invalid/hook")
     happen(session, dag_id="other")
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     through = [headers for headers, _ in receiver.requests if headers["host"] == "nowhere.invalid"]
     assert [headers["proxy-authorization"] for headers in through] == ["Basic bWU6c2VjcmV0"]
@@ -371,7 +372,7 @@ def test_a_good_receiver_does_not_wait_for_one_that_hangs(
         bad, good = subscribe(session, f"http://{address}/"), subscribe(session, receiver.url)
         for number in range(20):
             happen(session, dag_id=f"d{number}")
-        events.fan_out([delivery.enqueue])
+        events.fan_out({"webhooks": delivery.enqueue})
         stopping, beats = threading.Event(), []
 
         def beat() -> None:
@@ -406,7 +407,7 @@ def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
         subscribe(session, f"http://{address}/")
         for number in range(3):
             happen(session, dag_id=f"d{number}")
-        events.fan_out([delivery.enqueue])
+        events.fan_out({"webhooks": delivery.enqueue})
         dispatcher = delivery.Dispatcher(courier)
         monkeypatch.setattr(delivery, "_CONCURRENCY_OF_WEBHOOK", 2)
         assert dispatcher.take() == 2
@@ -431,7 +432,7 @@ def test_whatever_is_raised_while_sending_is_an_outcome(
 
     monkeypatch.setattr(transport, "_exchange", exchange)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 2
     assert of(session, good).delivered_at is not None
     assert of(session, bad).last_error in {error.__name__, "RuntimeError"}
@@ -457,14 +458,14 @@ def test_a_loop_that_hangs_is_replaced(
         session, "http://127.0.0.1:9/bad", retry_policy={"max_attempts": 1, "backoff_seconds": [1]}
     )
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     started = time.monotonic()
     delivery.deliver()
     assert time.monotonic() - started < 15
     assert of(session, bad).last_error == "TimeoutError"
     good = subscribe(session, receiver.url)
     happen(session, dag_id="later")
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     session.execute(update(Delivery).where(Delivery.webhook_id == bad.webhook_id).values(due_at=None))
     delivery.deliver()
     released.set()
@@ -475,7 +476,7 @@ def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, recei
     """Its workers were killed, each in the middle of an attempt: the policy counts those attempts."""
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     for _ in range(2):
         assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
         session.execute(update(Delivery).values(due_at=db.now()))
@@ -489,7 +490,7 @@ def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -
     """What becomes of the attempt is nobody's business any more."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     (attempt,) = delivery.claim(session, lease=timedelta(seconds=60))
     service.delete(session, webhook)
     session.flush()
@@ -502,7 +503,7 @@ def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> N
     """An attempt outlived its lease: the next worker's success stands, and so does a late success."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     (first,) = delivery.claim(session, lease=timedelta(seconds=60))
     session.execute(update(Delivery).values(due_at=db.now()))
     (second,) = delivery.claim(session, lease=timedelta(seconds=60))
@@ -519,7 +520,7 @@ def test_an_outcome_that_cannot_be_written_down_waits(
     """One that the database refuses does not keep the others from being written down."""
     bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.enqueue])
+    events.fan_out({"webhooks": delivery.enqueue})
     real, refuse = delivery.record, [True]
 
     def record_(own: Any, outcome: Any) -> None:
