@@ -43,7 +43,7 @@ with db.transaction() as session:
 
 @pytest.mark.end_to_end
 def test_a_container_runs_as_a_dag(tmp_path: Path) -> None:
-    """The kit's report is in XCom and in the dataset event; its secret is in no log, row or rendered field."""
+    """XCom and the dataset event have the kit's report; no log, row or rendered field has its secret."""
     try:
         engine = docker_engine.engine()
     except docker_engine.NoEngine as reason:

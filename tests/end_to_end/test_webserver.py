@@ -77,7 +77,7 @@ def test_an_unexpected_error_gets_the_error_envelope(server: webserver.Webserver
 
 
 def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
-    """With ``client_id`` and ``client_secret`` of the API reference, sync and async, the SDK gets its tokens."""
+    """With ``client_id`` and ``client_secret`` the SDK gets its tokens, sync and async."""
     with PlatformClient(base_url=server.url, api_key=server.api_key) as admin:
         made = admin.oauth_clients.create(
             name="reports",
