@@ -47,4 +47,4 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry without waiting."""
-    monkeypatch.setattr(_http, "FIRST_DELAY", 0.0)
+    monkeypatch.setattr(_http, "INITIAL_DELAY", 0.0)

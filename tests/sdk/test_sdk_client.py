@@ -10,7 +10,7 @@ import airflow_platform
 import pytest
 from airflow_platform import AsyncPlatformClient, PlatformClient, PlatformError
 from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models.dags import readable_schedule
+from airflow_platform.models.dags import format_schedule
 from fake_platform import FakePlatform
 
 DAGS = {"dags": [{"dag_id": "a"}, {"dag_id": "b"}], "total_entries": 5}
@@ -48,7 +48,7 @@ def test_no_key(platform: FakePlatform) -> None:
 @pytest.mark.parametrize("identifier", ["", ".", ".."])
 def test_no_identifier(identifier: str, client: PlatformClient) -> None:
     """An identifier that would lead to another resource is refused before anything is sent."""
-    with pytest.raises(PlatformError, match="is no identifier"):
+    with pytest.raises(PlatformError, match="is not a valid identifier"):
         client.tenants.get(identifier)
 
 
@@ -153,7 +153,7 @@ def test_trigger_sends_dates(client: PlatformClient, platform: FakePlatform) -> 
 )
 def test_schedules_are_readable(schedule: object, printed: object) -> None:
     """Each kind of schedule that Airflow sends can be printed."""
-    assert readable_schedule(schedule) == printed
+    assert format_schedule(schedule) == printed
 
 
 def test_retry_delay_of_a_task(client: PlatformClient, platform: FakePlatform) -> None:

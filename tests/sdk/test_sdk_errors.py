@@ -106,7 +106,7 @@ def test_retry_after(
 def test_retry_after_a_moment_that_has_passed() -> None:
     """A moment of the past is no negative wait."""
     response = httpx.Response(429, headers={"Retry-After": formatdate(time() - 100)})
-    assert _http.retry_after(response) == 0
+    assert _http.parse_retry_after(response) == 0
 
 
 def test_every_httpx_error_is_mapped() -> None:
@@ -122,7 +122,7 @@ def test_every_httpx_error_is_mapped() -> None:
     request = httpx.Request("GET", "https://user:password@airflow.example.com/secret")
     for kind in raised:
         error = kind("why", request=request) if issubclass(kind, httpx.RequestError) else kind("why")
-        ours = _http.connection_error(error)
+        ours = _http.map_transport_error(error)
         timeout = issubclass(kind, httpx.TimeoutException)
         assert type(ours) is (
             exceptions.PlatformTimeoutError if timeout else exceptions.PlatformConnectionError

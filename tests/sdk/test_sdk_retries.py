@@ -221,7 +221,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, responses: list[httpx.Response]) -> l
 
 def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits grow, each by a part that is left to chance, up to some seconds."""
-    monkeypatch.setattr(_http, "FIRST_DELAY", 0.25)
+    monkeypatch.setattr(_http, "INITIAL_DELAY", 0.25)
     failures = [httpx.Response(503) for _ in range(10)]
     slept = waits(monkeypatch, [*failures, httpx.Response(200, json=ANSWER)])
     for attempt, delay in enumerate(slept):
@@ -244,7 +244,7 @@ def test_retry_after_is_waited_for(status: int, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("status", [429, 503])
 def test_long_waits_are_the_callers(status: int, client: PlatformClient, platform: FakePlatform) -> None:
     """The client does not sleep for minutes behind its caller's back."""
-    platform.answer(status, Retry_After=str(int(_http.RETRY_AFTER_LIMIT) + 1))
+    platform.answer(status, Retry_After=str(int(_http.MAX_RETRY_AFTER) + 1))
     with pytest.raises(APIError) as caught:
         client.dags.list()
     assert len(platform.requests) == 1

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from airflow_platform.types import WebhookFilters
 
 from airflow_platform_cli.arguments import identifier, names
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
@@ -32,8 +33,11 @@ def create(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Have an address hear of events; the secret that signs them is shown this once."""
-    given = {"dag_ids": names(dags), "tags": names(tags)}
-    filters = {name: value for name, value in given.items() if value}
+    filters = WebhookFilters()
+    if dag_ids := names(dags):
+        filters["dag_ids"] = dag_ids
+    if tag_names := names(tags):
+        filters["tags"] = tag_names
     with connect() as client:
         show(client.webhooks.create(name, url, names(events) or [], filters=filters or None), output)
 

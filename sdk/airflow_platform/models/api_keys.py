@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class ApiKey(Model):
@@ -16,10 +16,10 @@ class ApiKey(Model):
     allowed_dags: dict[str, list[str]] | None = None
     allowed_networks: list[str] | None = None
     key: str | None = Field(default=None, repr=False)
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     created_by: str | None = None
     parent: str | None = None
-    expires_at: Moment | None = None
-    last_used_at: Moment | None = None
-    previous_expires_at: Moment | None = None
-    revoked_at: Moment | None = None
+    expires_at: Timestamp | None = None
+    last_used_at: Timestamp | None = None
+    previous_expires_at: Timestamp | None = None
+    revoked_at: Timestamp | None = None

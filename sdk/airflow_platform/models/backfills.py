@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 from airflow_platform.models.tasks import TaskInstance
 
 
@@ -29,11 +29,11 @@ class BackfillProgress(Model):
 class FirstRun(Model):
     """What is to be done about a date: ``create`` its run, ``clear`` the one that is there, or ``skip``."""
 
-    logical_date: Moment
+    logical_date: Timestamp
     action: str
     dag_run_id: str | None = None
-    data_interval_start: Moment | None = None
-    data_interval_end: Moment | None = None
+    data_interval_start: Timestamp | None = None
+    data_interval_end: Timestamp | None = None
 
 
 class BackfillFields(Model):
@@ -46,16 +46,16 @@ class BackfillFields(Model):
     dag_id: str
     state: str
     message: str | None = None
-    start_date: Moment | None = None
-    end_date: Moment | None = None
+    start_date: Timestamp | None = None
+    end_date: Timestamp | None = None
     conf: dict[str, Any] = {}
     max_active_runs: int | None = None
     reprocess: str | None = None
     run_backwards: bool | None = None
     progress: BackfillProgress
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     created_by: str | None = None
-    ended_at: Moment | None = None
+    ended_at: Timestamp | None = None
     first_runs: list[FirstRun] = []
 
     @property

@@ -3,7 +3,7 @@
 import warnings
 from typing import Any
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class ConnectionTest(Model):
@@ -12,7 +12,7 @@ class ConnectionTest(Model):
     status: str
     message: str | None = None
     latency_ms: int | None = None
-    tested_at: Moment | None = None
+    tested_at: Timestamp | None = None
 
 
 with warnings.catch_warnings():
@@ -33,9 +33,9 @@ with warnings.catch_warnings():
         secrets_set: list[str] = []
         tenant_id: str | None = None
         shared: bool | None = None
-        created_at: Moment | None = None
+        created_at: Timestamp | None = None
         created_by: str | None = None
-        updated_at: Moment | None = None
+        updated_at: Timestamp | None = None
         last_test: ConnectionTest | None = None
 
 

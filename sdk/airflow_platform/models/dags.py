@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
-def readable_schedule(schedule: Any) -> Any:  # noqa: ANN401 - before validation
+def format_schedule(schedule: Any) -> Any:  # noqa: ANN401 - before validation
     """Airflow's ``{"__type": "CronExpression", "value": …}`` and its kin in a word or two."""
     if not isinstance(schedule, dict):
         return schedule
@@ -43,13 +43,13 @@ class Dag(Model):
     has_import_errors: bool | None = None
     is_active: bool | None = None
     is_paused: bool | None = None
-    last_parsed_time: Moment | None = None
+    last_parsed_time: Timestamp | None = None
     max_active_runs: int | None = None
     max_active_tasks: int | None = None
-    next_dagrun: Moment | None = None
-    next_dagrun_create_after: Moment | None = None
+    next_dagrun: Timestamp | None = None
+    next_dagrun_create_after: Timestamp | None = None
     owners: list[str] = []
-    schedule_interval: Annotated[str | None, BeforeValidator(readable_schedule)] = None
+    schedule_interval: Annotated[str | None, BeforeValidator(format_schedule)] = None
     tags: list[Tag] = []
 
 
@@ -60,13 +60,13 @@ class DagRunFields(Model):
     dag_run_id: str
     state: str
     conf: dict[str, Any] = {}
-    logical_date: Moment | None = None
-    execution_date: Moment | None = None
-    data_interval_start: Moment | None = None
-    data_interval_end: Moment | None = None
-    start_date: Moment | None = None
-    end_date: Moment | None = None
-    last_scheduling_decision: Moment | None = None
+    logical_date: Timestamp | None = None
+    execution_date: Timestamp | None = None
+    data_interval_start: Timestamp | None = None
+    data_interval_end: Timestamp | None = None
+    start_date: Timestamp | None = None
+    end_date: Timestamp | None = None
+    last_scheduling_decision: Timestamp | None = None
     external_trigger: bool | None = None
     run_type: str | None = None
     note: str | None = None

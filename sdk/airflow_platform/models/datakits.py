@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class DataKit(Model):
@@ -20,9 +20,9 @@ class DataKit(Model):
     requirements: dict[str, Any] = {}
     tags: list[str] = []
     tenant_id: str | None = None
-    withdrawn_at: Moment | None = None
+    withdrawn_at: Timestamp | None = None
     withdrawn_reason: str | None = None
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     created_by: str | None = None
 
 
@@ -38,7 +38,7 @@ class Revision(Model):
     reason: str | None = None
     diff: list[dict[str, Any]] = []
     image_digest: str | None = None
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     created_by: str | None = None
 
 
@@ -51,7 +51,7 @@ class Deployment(Revision):
     namespace: str | None = None
     dag_id: str = ""
     bad_versions: list[str] = []
-    retired_at: Moment | None = None
+    retired_at: Timestamp | None = None
     warnings: list[str] = []  # of a deploy: what was dropped, or is missing
 
 
@@ -64,7 +64,7 @@ class DeploymentStatus(Model):
     revision: int | None = None
     version: str | None = None
     message: str | None = None
-    next_run: Moment | None = None
+    next_run: Timestamp | None = None
     last_runs: list[dict[str, Any]] = []
     image_digest: str | None = None
     bad_versions: list[str] = []

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class OAuthClient(Model):
@@ -16,7 +16,7 @@ class OAuthClient(Model):
     public: bool | None = None
     acting_user: str | None = None
     client_secret: str | None = Field(default=None, repr=False)
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     created_by: str | None = None
     parent: str | None = None
-    expires_at: Moment | None = None
+    expires_at: Timestamp | None = None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from airflow_platform.models.base import Duration, Model, Moment
+from airflow_platform.models.base import Duration, Model, Timestamp
 
 
 class Task(Model):
@@ -11,8 +11,8 @@ class Task(Model):
     task_id: str
     owner: str | None = None
     operator_name: str | None = None
-    start_date: Moment | None = None
-    end_date: Moment | None = None
+    start_date: Timestamp | None = None
+    end_date: Timestamp | None = None
     trigger_rule: str | None = None
     depends_on_past: bool | None = None
     is_mapped: bool | None = None
@@ -33,10 +33,10 @@ class TaskInstance(Model):
     dag_run_id: str
     map_index: int = -1
     state: str | None = None
-    execution_date: Moment | None = None
-    start_date: Moment | None = None
-    end_date: Moment | None = None
-    queued_when: Moment | None = None
+    execution_date: Timestamp | None = None
+    start_date: Timestamp | None = None
+    end_date: Timestamp | None = None
+    queued_when: Timestamp | None = None
     duration: float | None = None
     try_number: int | None = None
     max_tries: int | None = None

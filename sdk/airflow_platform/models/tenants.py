@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class Tenant(Model):
@@ -16,8 +16,8 @@ class Tenant(Model):
     admin_users: list[str] = []
     metadata: dict[str, Any] = {}
     rate_limits: dict[str, Any] | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 class TenantUsage(Model):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class Webhook(Model):
@@ -18,4 +18,4 @@ class Webhook(Model):
     headers: dict[str, str] | None = Field(default=None, repr=False)
     retry_policy: dict[str, Any] | None = None
     secret: str | None = Field(default=None, repr=False)
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
