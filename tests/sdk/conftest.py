@@ -1,4 +1,4 @@
-"""What the SDK's tests share."""
+"""Fixtures of the SDK's tests."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,45 +6,45 @@ from typing import Any
 import pytest
 from airflow_platform import PlatformClient, _http
 from fake_platform import FakePlatform, serve
-from live_platform import pipeline, serve_live
+from live_platform import create_pipeline, serve_live
 
 
 @pytest.fixture
 def platform() -> Iterator[FakePlatform]:
-    """A server without an answer yet."""
+    """Return a fake platform without answers."""
     with serve() as platform:
         yield platform
 
 
 @pytest.fixture
 def client(platform: FakePlatform) -> Iterator[PlatformClient]:
-    """A client of that server."""
+    """Return a client of the fake platform."""
     with PlatformClient(base_url=platform.url, api_key="key-of-tests") as client:
         yield client
 
 
 @pytest.fixture
 def live_url(app: Any) -> Iterator[str]:
-    """Where the real application answers."""
+    """Return the URL of the real application."""
     with serve_live(app) as url:
         yield url
 
 
 @pytest.fixture
 def finish(app: Any) -> Iterator[Callable[[], None]]:
-    """The reference's DAG in that application; called, every run of it has finished."""
-    with pipeline() as finish:
+    """Create the DAG of the API reference; return a function that finishes all its runs."""
+    with create_pipeline() as finish:
         yield finish
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of whoever runs the tests holds no credentials."""
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove credentials from the environment."""
     for name in ("BASE_URL", "API_KEY", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.delenv(f"AIRFLOW_PLATFORM_{name}", raising=False)
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry without waiting."""
+def no_retry_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry without delay."""
     monkeypatch.setattr(_http, "INITIAL_DELAY", 0.0)

@@ -1,4 +1,4 @@
-"""``client.api_keys`` against the real application, over HTTP."""
+"""``client.api_keys`` with the real application, over HTTP."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -18,20 +18,20 @@ from airflow_platform_plugin.auth import credentials
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform remembers no key, so that a change counts at once."""
+def no_credential_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn off the platform's cache of credentials, so that changes count at once."""
     monkeypatch.setattr(credentials, "REMEMBERED_SECONDS", 0)
 
 
 @pytest.fixture
 def admin(live_url: str, committed_key: Callable[[str], str]) -> Iterator[PlatformClient]:
-    """An administrator's client."""
+    """Return a client of a platform admin."""
     with PlatformClient(live_url, committed_key("admin")) as client:
         yield client
 
 
-def test_key_and_its_limits(admin: PlatformClient, live_url: str) -> None:
-    """A key is made with its limits, works, tells its text once, and ends when it is revoked."""
+def test_a_key_is_limited_and_revoked(admin: PlatformClient, live_url: str) -> None:
+    """A key has its limits, shows its secret text once, and stops working when it is revoked."""
     end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=1)
     made = admin.api_keys.create(
         name="ci",
@@ -50,7 +50,7 @@ def test_key_and_its_limits(admin: PlatformClient, live_url: str) -> None:
     assert admin.api_keys.get(made.id).key is None
 
     with PlatformClient(live_url, made.key) as viewer:
-        assert viewer.dags.list().dags == []  # none of the DAGs that it is limited to is there
+        assert viewer.dags.list().dags == []  # no DAG matches its limit
         admin.api_keys.update(made.id, allowed_dags=None)
         assert viewer.dags.list().dags == []
         with pytest.raises(PermissionDeniedError) as caught:
@@ -61,8 +61,8 @@ def test_key_and_its_limits(admin: PlatformClient, live_url: str) -> None:
             viewer.dags.list()
 
 
-def test_update(admin: PlatformClient) -> None:
-    """A change sets what is given, removes what is None, and leaves the rest."""
+def test_update_changes_only_what_is_given(admin: PlatformClient) -> None:
+    """Arguments are set, None removes a limit, and the rest stays."""
     made = admin.api_keys.create("n", scopes=["dags:read"], allowed_networks=["127.0.0.0/8"])
     changed = admin.api_keys.update(made.id, name="m", allowed_networks=None)
     assert (changed.name, changed.scopes, changed.allowed_networks) == ("m", ["dags:read"], None)
@@ -72,8 +72,8 @@ def test_update(admin: PlatformClient) -> None:
     assert caught.value.errors[0]["pointer"] == "/scopes/0"
 
 
-def test_rotate(admin: PlatformClient, live_url: str) -> None:
-    """A rotated key has a new text; the old one works for as long as was said."""
+def test_rotate_replaces_the_secret_text(admin: PlatformClient, live_url: str) -> None:
+    """The old text works until the overlap ends."""
     made = admin.api_keys.create("n")
     overlapping = admin.api_keys.rotate(made.id)
     last = admin.api_keys.rotate(made.id, overlap_seconds=0)
@@ -85,8 +85,8 @@ def test_rotate(admin: PlatformClient, live_url: str) -> None:
         client.dags.list()
 
 
-def test_list(admin: PlatformClient) -> None:
-    """Keys are listed by owner, and revoked ones if asked for."""
+def test_list_filters_by_owner_and_revocation(admin: PlatformClient) -> None:
+    """Revoked keys are listed only with ``revoked=True`` and cannot be rotated."""
     made = admin.api_keys.create("n", owner="viewer")
     assert [key.id for key in admin.api_keys.list(owner="viewer")] == [made.id]
     admin.api_keys.revoke(made.id)
@@ -96,8 +96,10 @@ def test_list(admin: PlatformClient) -> None:
         admin.api_keys.rotate(made.id)
 
 
-def test_others(admin: PlatformClient, live_url: str, committed_key: Callable[[str], str]) -> None:
-    """Who has no permission for it sees and makes no keys but the own."""
+def test_a_user_without_permission_has_only_their_own_keys(
+    admin: PlatformClient, live_url: str, committed_key: Callable[[str], str]
+) -> None:
+    """Other users' keys are not listed, not found and not created."""
     key_of_admin = admin.api_keys.create("n")
     with PlatformClient(live_url, committed_key("viewer")) as viewer:
         assert viewer.api_keys.create("own").owner == "viewer"
@@ -109,8 +111,8 @@ def test_others(admin: PlatformClient, live_url: str, committed_key: Callable[[s
     assert caught.value.scope == "api_keys:write"
 
 
-def test_async(live_url: str, committed_key: Callable[[str], str]) -> None:
-    """The asynchronous client does the same."""
+def test_the_asynchronous_client_manages_keys(live_url: str, committed_key: Callable[[str], str]) -> None:
+    """Keys are created, updated, rotated and revoked."""
 
     async def session() -> list[str | None]:
         async with AsyncPlatformClient(live_url, committed_key("admin")) as client:
