@@ -5,17 +5,19 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from textwrap import dedent
-from typing import Any
+from typing import Any, is_typeddict
 
 import airflow_platform
 import pytest
-from airflow_platform import AsyncPlatformClient, PlatformClient, Token, TokenStore, exceptions
+from airflow_platform import AsyncPlatformClient, PlatformClient, Token, TokenStore, exceptions, models, types
 from airflow_platform._async.backfills import AsyncBackfill
 from airflow_platform._async.dag_runs import AsyncDagRun
 from airflow_platform._async.pages import AsyncPage
 from airflow_platform._sync.backfills import Backfill
 from airflow_platform._sync.dag_runs import DagRun
 from airflow_platform._sync.pages import Page
+from airflow_platform.models.base import PageFields
+from pydantic import BaseModel
 
 SECTION = r"^{}:\n((?:(?: .*)?\n)+)"
 CLIENTS = [AsyncPlatformClient(api_key="key"), PlatformClient(api_key="key")]
@@ -135,6 +137,38 @@ def test_every_exported_class_has_a_docstring(name: str) -> None:
     """What ``from airflow_platform import …`` gives is documented."""
     exported = getattr(airflow_platform, name)
     assert not inspect.isclass(exported) or inspect.getdoc(exported)
+
+
+def described_fields(model: type[BaseModel]) -> set[str]:
+    """Return the fields that the docstrings of a model and its base classes describe."""
+    return {name for kind in model.__mro__ for name in entries(kind, "Attributes")}
+
+
+def typed_dicts() -> list[Any]:
+    """Return the TypedDicts of ``airflow_platform.types``."""
+    return [kind for kind in vars(types).values() if is_typeddict(kind) and not kind.__name__.startswith("_")]
+
+
+def every_model() -> list[type[BaseModel]]:
+    """Return the models that the platform's responses become, and Token."""
+
+    def below(kind: type[BaseModel]) -> set[type[BaseModel]]:
+        return {kind}.union(*(below(child) for child in kind.__subclasses__()))
+
+    pages = below(PageFields)
+    return sorted((below(models.Model) | {Token}) - pages, key=lambda kind: (kind.__name__, kind.__module__))
+
+
+@pytest.mark.parametrize("model", every_model(), ids=lambda kind: kind.__name__)
+def test_every_field_of_a_model_is_described(model: type[BaseModel]) -> None:
+    """``Attributes:`` has each field of the model."""
+    assert set(model.model_fields) <= described_fields(model)
+
+
+@pytest.mark.parametrize("kind", typed_dicts(), ids=lambda kind: kind.__name__)
+def test_every_key_of_a_typed_dictionary_is_described(kind: Any) -> None:
+    """``Attributes:`` has exactly the keys of the dictionary."""
+    assert set(entries(kind, "Attributes")) == set(kind.__annotations__)
 
 
 def _indent(text: str) -> str:

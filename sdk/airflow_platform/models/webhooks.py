@@ -1,4 +1,4 @@
-"""Webhooks: addresses that hear of events."""
+"""Webhooks: URLs that receive events."""
 
 from typing import Any
 
@@ -8,7 +8,19 @@ from airflow_platform.models.base import Model, Timestamp
 
 
 class Webhook(Model):
-    """An address and the events it hears of; ``secret`` is there only when it was just created."""
+    """A webhook.
+
+    Attributes:
+        webhook_id: Id of the webhook.
+        name: Name of the webhook.
+        url: URL that receives the events. Parts that may be secret are masked if you may not change it.
+        events: Types of the events, such as ``dag.failure``.
+        filters: DAGs whose events are sent: ``dag_ids`` and ``tags``.
+        headers: HTTP headers of each delivery; ``***`` in place of their values.
+        retry_policy: ``max_attempts`` and ``backoff_seconds`` of failed deliveries.
+        secret: Secret that signs deliveries. Only the response that creates the webhook contains it.
+        created_at: When the webhook was created.
+    """
 
     webhook_id: str
     name: str
