@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 
 def parse_identifier(text: str) -> str:
-    """Return an identifier that can stand in a URL's path."""
+    """Return an identifier that a URL's path can hold."""
     if text in ("", ".", ".."):
         raise typer.BadParameter(f"{text!r} is not a valid name.")
     return text

@@ -21,7 +21,7 @@ PROCESSES = 4
 
 @pytest.fixture
 def oauth(platform: FakePlatform) -> FakeOAuth:
-    """Return a fake OAuth server whose tokens give access to the DAGs."""
+    """Return a fake OAuth server; its tokens give access to the DAGs."""
     oauth = FakeOAuth(platform)
     platform.routes["GET", "/api/v1/dags"] = oauth.protect({"dags": [{"dag_id": "a"}], "total_entries": 1})
     return oauth

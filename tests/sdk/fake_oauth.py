@@ -63,7 +63,7 @@ class FakeOAuth:
         return self.renew()
 
     def renew(self) -> dict[str, Any]:
-        """Return new tokens of the latest login, whose refresh token is then used up."""
+        """Return new tokens of the latest login, which uses up its refresh token."""
         body: dict[str, Any] = self._issue_tokens(self.grants[-1], refresh=True)[2]
         return body
 

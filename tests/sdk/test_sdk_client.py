@@ -95,7 +95,7 @@ def test_values_that_json_cannot_carry_are_refused(
 def test_a_truncated_result_warns(
     limit: int | None, warns: int, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """The warning says why the result is truncated; there is none if ``limit`` rows were returned."""
+    """The warning says why the result is truncated. If ``limit`` rows were returned, there is no warning."""
     metadata = {"columns": [{"name": "b", "type": "INT"}, {"name": "a"}], "warnings": ["limit was lowered."]}
     answer = {"query_id": "q", "status": "completed", "data": [{"b": 1, "a": 2}], "metadata": metadata}
     platform.answer(200, answer | {"truncated": True})

@@ -26,7 +26,7 @@ CONCURRENCY = 8
 
 @pytest.fixture
 def oauth(platform: FakePlatform) -> FakeOAuth:
-    """Return a fake OAuth server whose tokens give access to a DAG."""
+    """Return a fake OAuth server; its tokens give access to a DAG."""
     oauth = FakeOAuth(platform)
     platform.routes["GET", "/api/v1/dags/a"] = oauth.protect(DAG)
     return oauth

@@ -61,7 +61,7 @@ def list_(
     type_: Annotated[str | None, typer.Option("--type", help="Only connections of this type.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only connections of this tenant.")] = None,
     search: Annotated[
-        str | None, typer.Option(help="Only connections whose id or description contains this text.")
+        str | None, typer.Option(help="Only connections with this text in the id or description.")
     ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:

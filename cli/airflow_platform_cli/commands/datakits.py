@@ -35,7 +35,7 @@ def list_(
     kind: Annotated[str | None, typer.Option("--type", help="Only kits of this type.")] = None,
     tags: Annotated[str | None, typer.Option(metavar="A,B", help="Only kits with all of these tags.")] = None,
     search: Annotated[
-        str | None, typer.Option(help="Only kits whose name or description contains this text.")
+        str | None, typer.Option(help="Only kits with this text in the name or description.")
     ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:

@@ -28,9 +28,7 @@ def create(file: FileOption, output: OutputOption = Format.TABLE) -> None:
 @app.command("list")
 def list_(
     namespace: Annotated[str | None, typer.Option(help="Only the tenant with this namespace.")] = None,
-    search: Annotated[
-        str | None, typer.Option(help="Only tenants whose id or name contains this text.")
-    ] = None,
+    search: Annotated[str | None, typer.Option(help="Only tenants with this text in the id or name.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """List tenants."""

@@ -28,11 +28,11 @@ class AsyncBackfill(BackfillFields):
         """Fetch the current state and progress into this object.
 
         Raises:
-            PlatformError: This is a dry run, so there is no backfill to ask for.
+            PlatformError: This is a dry run, which creates no backfill.
             ResourceNotFoundError: The backfill does not exist any more, or you may not see it.
         """
         if self.backfill_id is None:
-            raise PlatformError("A dry run creates no backfill, so there is none to refresh")
+            raise PlatformError("A dry run creates no backfill that you could refresh or wait for")
         path = build_path("platform", "backfills", self.backfill_id)
         for name, value in await self._session.fetch(AsyncBackfill, "GET", path):
             if name != "first_runs":

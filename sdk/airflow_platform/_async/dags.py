@@ -40,7 +40,7 @@ class AsyncDags(AsyncDagRuns):
             tags: Only DAGs with at least one of these tags.
             only_active: Whether to leave out DAGs that Airflow no longer finds; by default true.
             paused: Only paused DAGs (true), or only DAGs that are not paused (false); by default both.
-            dag_id_pattern: Only DAGs whose id contains this text.
+            dag_id_pattern: Only DAGs with this text in the id.
             limit: Maximum number of DAGs over all pages; by default all.
             offset: Number of DAGs to skip; by default 0.
             order_by: Column to sort by, such as ``dag_id``; with ``-`` in front in descending order.

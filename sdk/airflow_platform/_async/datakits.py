@@ -94,7 +94,7 @@ class AsyncDataKits(AsyncDeployments):
         Args:
             type: Only kits of this type: ``transformation``, ``ingestion`` or ``export``.
             tags: Only kits with all of these tags.
-            search: Only kits whose name or description contains this text.
+            search: Only kits with this text in the name or description.
             tenant_id: Only kits of this tenant.
             limit: Maximum number of versions over all pages; by default all.
             offset: Number of versions to skip; by default 0.

@@ -37,8 +37,8 @@ class AsyncWebhooks(AsyncResource):
             name: Name of the webhook.
             url: URL that receives events by POST.
             events: Types of the events, such as ``["dag.success", "dag.failure"]``.
-            filters: DAGs whose events are sent: ``{"dag_ids": […], "tags": […]}``. An event must match each
-                list that is given. By default all DAGs that you may see.
+            filters: Limit to the events of some DAGs: ``{"dag_ids": […], "tags": […]}``. An event must match
+                each list that is given. By default there is no limit.
             headers: HTTP headers to send with each delivery.
             retry_policy: How failed deliveries are retried. By default
                 ``{"max_attempts": 3, "backoff_seconds": [10, 30, 60]}``.

@@ -30,9 +30,9 @@ class PlatformClient:
     public OAuth client and the tokens of a logged-in user. Without such arguments it uses
     ``$AIRFLOW_PLATFORM_API_KEY``, or ``$AIRFLOW_PLATFORM_CLIENT_ID`` and ``$AIRFLOW_PLATFORM_CLIENT_SECRET``.
 
-    Besides the errors that each method lists, any request can raise ``AuthenticationError``,
+    Each method lists its own errors. In addition, any request can raise ``AuthenticationError``,
     ``PermissionDeniedError``, ``RateLimitError``, ``ServerError``, ``PlatformConnectionError`` and
-    ``PlatformTimeoutError`` of ``airflow_platform.exceptions``.
+    ``PlatformTimeoutError``, all of ``airflow_platform.exceptions``.
 
     Args:
         base_url: URL of the platform's webserver; by default ``$AIRFLOW_PLATFORM_BASE_URL``, or else

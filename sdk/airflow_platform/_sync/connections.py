@@ -91,7 +91,7 @@ class Connections(ConnectionTransfer):
         Args:
             connection_type: Only connections of this type.
             tenant_id: Only connections of this tenant.
-            search: Only connections whose id or description contains this text.
+            search: Only connections with this text in the id or description.
             order_by: Column to sort by: ``connection_id``, ``connection_type`` or ``host``; with ``-`` in
                 front in descending order.
             limit: Maximum number of connections over all pages; by default all.

@@ -85,7 +85,7 @@ class Tenants(Resource):
 
         Args:
             namespace: Only the tenant with this namespace.
-            search: Only tenants whose id or name contains this text.
+            search: Only tenants with this text in the id or name.
             order_by: Column to sort by, such as ``created_at``; with ``-`` in front in descending order.
             limit: Maximum number of tenants over all pages; by default all.
             offset: Number of tenants to skip; by default 0.

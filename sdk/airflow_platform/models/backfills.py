@@ -14,7 +14,7 @@ class BackfillProgress(Model):
         total_is_estimate: Whether ``total`` is an estimate.
         created: Number of runs that were created.
         cleared: Number of existing runs that were cleared.
-        skipped: Number of dates whose run was left unchanged.
+        skipped: Number of dates with an existing run that stays unchanged.
         running: Number of runs that are queued or running.
         success: Number of runs that succeeded.
         failed: Number of runs that failed.

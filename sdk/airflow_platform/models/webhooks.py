@@ -15,7 +15,7 @@ class Webhook(Model):
         name: Name of the webhook.
         url: URL that receives the events. Parts that may be secret are masked if you may not change it.
         events: Types of the events, such as ``dag.failure``.
-        filters: DAGs whose events are sent: ``dag_ids`` and ``tags``.
+        filters: Limit to the events of some DAGs: ``dag_ids`` and ``tags``.
         headers: HTTP headers of each delivery; ``***`` in place of their values.
         retry_policy: ``max_attempts`` and ``backoff_seconds`` of failed deliveries.
         secret: Secret that signs deliveries. Only the response that creates the webhook contains it.
