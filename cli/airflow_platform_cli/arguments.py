@@ -106,8 +106,7 @@ def parse_period(text: str) -> Period:
 
 DagArgument = Annotated[str, typer.Argument(metavar="DAG", parser=parse_identifier, help="Id of the DAG.")]
 DataKitArgument = Annotated[
-    str,
-    typer.Argument(metavar="DATAKIT", parser=parse_identifier, help="Name of the DataKit, or NAME@VERSION."),
+    str, typer.Argument(metavar="DATAKIT", parser=parse_identifier, help="Name of the DataKit.")
 ]
 FileOption = Annotated[
     typer.FileText, typer.Option("--file", "-f", encoding="utf-8", help="YAML or JSON file; - for stdin.")

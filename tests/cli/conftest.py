@@ -12,6 +12,7 @@ from command_line import Result, Run
 sys.path.append(str(Path(__file__).parents[1] / "sdk"))  # for fake_platform and live_platform
 from fake_platform import FakePlatform, serve
 from live_platform import create_pipeline, serve_live
+from reference_answers import ROUTES
 
 
 @pytest.fixture
@@ -19,6 +20,12 @@ def platform() -> Iterator[FakePlatform]:
     """Return a fake platform without answers."""
     with serve() as platform:
         yield platform
+
+
+@pytest.fixture
+def reference_routes(platform: FakePlatform) -> None:
+    """Answer all requests of the API reference's commands."""
+    platform.routes = dict(ROUTES)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from airflow_platform.models import Deployment, DeploymentStatus
 from airflow_platform_cli.arguments import (
     DataKitArgument,
     FileOption,
+    parse_identifier,
     parse_json_object,
     read_document,
     split_names,
@@ -102,7 +103,12 @@ RESETTABLE = (
 
 @app.command()
 def deploy(
-    name: DataKitArgument,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATAKIT", parser=parse_identifier, help="Name or NAME@VERSION of the DataKit."
+        ),
+    ],
     *,
     environment: Annotated[str, typer.Option(help="Environment, such as production.")],
     schedule: Annotated[
