@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from airflow_platform import PlatformClient, _http
+from fake_oauth import FakeOAuth
 from fake_platform import FakePlatform, serve
 from live_platform import create_pipeline, serve_live
 
@@ -21,6 +22,14 @@ def client(platform: FakePlatform) -> Iterator[PlatformClient]:
     """Return a client of the fake platform."""
     with PlatformClient(base_url=platform.url, api_key="key-of-tests") as client:
         yield client
+
+
+@pytest.fixture
+def oauth(platform: FakePlatform) -> FakeOAuth:
+    """Return a fake OAuth server; its tokens give access to a DAG."""
+    oauth = FakeOAuth(platform)
+    platform.routes["GET", "/api/v1/dags/a"] = oauth.protect({"dag_id": "a"})
+    return oauth
 
 
 @pytest.fixture
