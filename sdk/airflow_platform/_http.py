@@ -164,7 +164,7 @@ def map_error_response(response: httpx.Response) -> APIError:
     error = body.get("error")
     is_oauth = response.request.url.path.endswith((TOKEN_PATH, REVOKE_PATH))
     if is_oauth and response.is_client_error and kind is not RateLimitError:
-        # The caller asked for a DAG, say: a token endpoint that is "not found" would mislead them.
+        # A caller that asked for a DAG would take "not found" for the DAG, not for the token endpoint.
         kind = AuthenticationError
         if isinstance(error, str):  # RFC 6749, section 5.2
             error = {"code": error, "message": body.get("error_description") or "The platform refuses"}

@@ -106,11 +106,11 @@ def test_a_connection_is_created_updated_tested_and_deleted(
     """No output contains the password."""
     file = tmp_path / "a.db"
     set_stdin("secret-word")
-    made = admin("connections", "create", "c", "--type", "sqlite", "--host", str(file), "--password-stdin")
-    assert made.status == 0
+    created = admin("connections", "create", "c", "--type", "sqlite", "--host", str(file), "--password-stdin")
+    assert created.status == 0
     shown = read_json(admin("connections", "get", "c", "-o", "json"))
     assert shown["secrets_set"] == ["password"]
-    assert "secret-word" not in made.out + str(shown)
+    assert "secret-word" not in created.out + str(shown)
     change = ["--extra", '{"a": 1}', "--description", "d", "--remove", "password", "-o", "json"]
     changed = read_json(admin("connections", "update", "c", *change))
     assert (changed["extra"], changed["description"], changed["secrets_set"]) == ({"a": 1}, "d", [])

@@ -32,28 +32,28 @@ def test_a_key_is_created_updated_rotated_and_revoked(admin: Run) -> None:
     """All options are sent, and limits can be removed."""
     limits = "--scopes dags:read,tasks:read --dags sales_*,x --tags sales --networks 10.0.0.0/8"
     words = ["--name", "ci", "--owner", "viewer", *limits.split(), "--expires-at", "2037-01-01"]
-    made = read_json(admin("api-keys", "create", *words, "-o", "json"))
-    assert made["key"].startswith(f"afp_{made['id']}_")
-    assert (made["owner"], made["scopes"]) == ("viewer", ["dags:read", "tasks:read"])
-    assert made["allowed_dags"] == {"dag_ids": ["sales_*", "x"], "tags": ["sales"]}
-    assert (made["allowed_networks"], made["expires_at"]) == (["10.0.0.0/8"], "2037-01-01T00:00:00Z")
+    created = read_json(admin("api-keys", "create", *words, "-o", "json"))
+    assert created["key"].startswith(f"afp_{created['id']}_")
+    assert (created["owner"], created["scopes"]) == ("viewer", ["dags:read", "tasks:read"])
+    assert created["allowed_dags"] == {"dag_ids": ["sales_*", "x"], "tags": ["sales"]}
+    assert (created["allowed_networks"], created["expires_at"]) == (["10.0.0.0/8"], "2037-01-01T00:00:00Z")
 
     change = ["--name", "cd", "--scopes", "dags:read", "--remove", "allowed_dags", "--remove", "expires_at"]
-    read_json(admin("api-keys", "update", made["id"], *change, "-o", "json"))
-    shown = yaml.safe_load(admin("api-keys", "get", made["id"], "-o", "yaml").out)
+    read_json(admin("api-keys", "update", created["id"], *change, "-o", "json"))
+    shown = yaml.safe_load(admin("api-keys", "get", created["id"], "-o", "yaml").out)
     assert (shown["name"], shown["scopes"], shown["key"]) == ("cd", ["dags:read"], None)
     assert (shown["allowed_dags"], shown["expires_at"]) == (None, None)
     assert shown["allowed_networks"] == ["10.0.0.0/8"]
 
-    rotated = read_json(admin("api-keys", "rotate", made["id"], "--overlap-seconds", "0", "-o", "json"))
-    assert rotated["key"] not in (None, made["key"])
+    rotated = read_json(admin("api-keys", "rotate", created["id"], "--overlap-seconds", "0", "-o", "json"))
+    assert rotated["key"] not in (None, created["key"])
     assert "viewer" in admin("api-keys", "list", "--owner", "viewer").out
-    assert read_json(admin("api-keys", "revoke", made["id"], "-o", "json")) == {
-        "id": made["id"],
+    assert read_json(admin("api-keys", "revoke", created["id"], "-o", "json")) == {
+        "id": created["id"],
         "revoked": True,
     }
-    assert made["id"] not in admin("api-keys", "list", "--owner", "viewer").out
-    assert made["id"] in admin("api-keys", "list", "--owner", "viewer", "--revoked").out
+    assert created["id"] not in admin("api-keys", "list", "--owner", "viewer").out
+    assert created["id"] in admin("api-keys", "list", "--owner", "viewer", "--revoked").out
 
 
 def test_errors_of_the_platform_are_printed(admin: Run) -> None:

@@ -69,12 +69,12 @@ def test_the_backfill_of_the_api_reference_works(live: Run) -> None:
     """The command runs unchanged; the same backfill again is refused while the first is running."""
     (command,) = [command for command in commands() if command[:2] == ["dags", "backfill"]]
     try:
-        made = json.loads(live("-o", "json", *command).out)
-        assert (made["state"], made["progress"]["total"]) == ("running", 31)
+        created = json.loads(live("-o", "json", *command).out)
+        assert (created["state"], created["progress"]["total"]) == ("running", 31)
         again = live(*command)
-        assert (again.status, made["backfill_id"] in again.err) == (1, True)
-        assert made["backfill_id"] in live("backfills", "list", "--dag", DAG_ID).out
-        assert json.loads(live("backfills", "cancel", made["backfill_id"], "-o", "json").out)["ended_at"]
+        assert (again.status, created["backfill_id"] in again.err) == (1, True)
+        assert created["backfill_id"] in live("backfills", "list", "--dag", DAG_ID).out
+        assert json.loads(live("backfills", "cancel", created["backfill_id"], "-o", "json").out)["ended_at"]
     finally:
         with db.transaction() as session:
             session.execute(delete(Backfill))

@@ -106,18 +106,18 @@ def test_a_deployment_from_dry_run_to_retirement(airflow: PlatformClient, manife
     assert kits.schema()["title"] == "DataKit"
     assert [version.version for version in kits.versions(kit.name)] == ["1.2.0"]
     assert kits.deploy(kit.id, "production", dry_run=True, wait=True).id == ""
-    made = kits.deploy(kit.id, "production", schedule="@daily", reason="first", try_timeout=60)
+    created = kits.deploy(kit.id, "production", schedule="@daily", reason="first", try_timeout=60)
     kits.deploy(kit.id, "production", auto_rollback={"after_failures": 3})
-    assert [row.revision for row in kits.revisions(made.id)] == [2, 1]
-    assert kits.rollback(made.id, revision=1).schedule == "@daily"
-    assert kits.redeploy(made.id).revision == 4
-    assert kits.pause(made.id).id == kits.resume(made.id).id == made.id
+    assert [row.revision for row in kits.revisions(created.id)] == [2, 1]
+    assert kits.rollback(created.id, revision=1).schedule == "@daily"
+    assert kits.redeploy(created.id).revision == 4
+    assert kits.pause(created.id).id == kits.resume(created.id).id == created.id
     assert kits.withdraw(kit.id, "old").withdrawn_reason == "old"
-    assert kits.retire(made.id).retired_at is not None
+    assert kits.retire(created.id).retired_at is not None
     assert list(kits.deployments()) == []
-    assert [row.id for row in kits.deployments(retired=True)] == [made.id]
+    assert [row.id for row in kits.deployments(retired=True)] == [created.id]
     with pytest.raises(DeploymentError, match="retired"):
-        kits.wait_for_deployment(made.id)
+        kits.wait_for_deployment(created.id)
     kits.delete(kit.id)
     assert list(kits.list(tenant_id="none")) == []
 

@@ -58,7 +58,7 @@ def test_the_example_of_the_api_reference_works(
 
 def test_a_connection_is_created_updated_and_deleted(admin: PlatformClient) -> None:
     """Arguments are set, ``extra`` is merged, None removes a value, and the rest stays."""
-    made = admin.connections.create(
+    created = admin.connections.create(
         "c",
         "postgres",
         host="h",
@@ -69,7 +69,7 @@ def test_a_connection_is_created_updated_and_deleted(admin: PlatformClient) -> N
         description="d",
         extra={"connect_timeout": 1, "token": "t"},
     )
-    assert (made.schema, made.extra, made.secrets_set) == (
+    assert (created.schema, created.extra, created.secrets_set) == (
         "s",
         {"connect_timeout": 1, "token": "***"},
         ["password", "extra.token"],

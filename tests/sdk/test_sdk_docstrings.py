@@ -32,8 +32,8 @@ def public_methods() -> Iterator[Any]:
     """Yield each public method of the SDK as a parameter of a test."""
     for kind in CLASSES:
         for name, method in inspect.getmembers(kind, inspect.isfunction):
-            ours = method.__module__.startswith("airflow_platform.")
-            if ours and not name.startswith(("_", "model_")):
+            is_own = method.__module__.startswith("airflow_platform.")
+            if is_own and not name.startswith(("_", "model_")):
                 yield pytest.param(method, id=f"{kind.__name__}.{name}")
 
 
@@ -114,9 +114,9 @@ def test_examples_call_methods_that_exist(method: Callable[..., Any]) -> None:
     code = ast.parse(f"async def example():\n{_indent(section(method, 'Example'))}")
     client = CLIENTS[0] if is_async else CLIENTS[1]
     calls = [node for node in ast.walk(code) if isinstance(node, ast.Call)]
-    ours = [call for call in calls if ast.unparse(call.func).startswith("client.")]
-    assert any(ast.unparse(call.func).endswith(f".{method.__name__}") for call in ours)
-    for call in ours:
+    client_calls = [call for call in calls if ast.unparse(call.func).startswith("client.")]
+    assert any(ast.unparse(call.func).endswith(f".{method.__name__}") for call in client_calls)
+    for call in client_calls:
         _, resource, name = ast.unparse(call.func).split(".")
         function = getattr(getattr(client, resource), name)
         keywords = {str(keyword.arg): None for keyword in call.keywords}
