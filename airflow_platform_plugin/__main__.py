@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _db_upgrade(_: argparse.Namespace) -> int:
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     db.upgrade()
     print(f"The platform's tables are at {db.head()}.")
@@ -81,7 +81,7 @@ def _db_upgrade(_: argparse.Namespace) -> int:
 
 
 def _db_downgrade(arguments: argparse.Namespace) -> int:
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     if not arguments.yes and not _agreed(
         f"Taking the platform's tables back to {arguments.to_revision} deletes what later revisions keep, "
@@ -104,7 +104,7 @@ def _agreed(warning: str) -> bool:
 
 
 def _db_check(_: argparse.Namespace) -> int:
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     if db.is_current():
         print(f"The platform's tables are at {db.head()}, as they should be.")
@@ -119,18 +119,22 @@ def _db_check(_: argparse.Namespace) -> int:
 def _create_key(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
-    from airflow_platform_plugin import airflow_compat, db
+    from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth import service
-    from airflow_platform_plugin.scopes import SCOPES
+    from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.core import scopes as all_scopes
 
     scopes = arguments.scopes.split(",") if arguments.scopes is not None else None
-    if unknown := set(scopes or ()) - set(SCOPES):
-        print(f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(SCOPES)}", file=sys.stderr)
+    if unknown := set(scopes or ()) - set(all_scopes.known()):
+        print(
+            f"Unknown scopes: {', '.join(sorted(unknown))}. Known: {', '.join(all_scopes.known())}",
+            file=sys.stderr,
+        )
         return 1
     days = arguments.expires_in_days
     db.upgrade()
     with db.transaction() as session:
-        user_id = airflow_compat.user_ids(session, [arguments.user]).get(arguments.user)
+        user_id = airflow_compat.users.user_ids(session, [arguments.user]).get(arguments.user)
         if user_id is None:
             print(f"There is no user {arguments.user!r} in this Airflow.", file=sys.stderr)
             return 1
@@ -148,7 +152,7 @@ def _create_key(arguments: argparse.Namespace) -> int:
 def _install_loader(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from airflow_platform_plugin.datakits import loader_file
+    from airflow_platform_plugin.deployments.execution import loader_file
 
     folder = arguments.dags_folder
     if folder is None:
@@ -177,9 +181,10 @@ def _worker(arguments: argparse.Namespace) -> int:
 
 
 def _rotate_fernet_key(_: argparse.Namespace) -> int:
-    from airflow_platform_plugin import crypto, models
+    from airflow_platform_plugin.core import crypto
+    from airflow_platform_plugin.core.feature import load_models
 
-    assert models  # noqa: S101 - imported for its effect: every table is known
+    load_models()
     try:
         done = crypto.rotate()
     except ValueError as error:

@@ -1,25 +1,18 @@
-"""``airflow-platform doctor``: what an operator looks at first. A check is a function in ``CHECKS``."""
+"""``airflow-platform doctor``: what an operator looks at first. Features declare their own checks."""
 
-import os
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from airflow_platform_plugin import crypto, db, settings
-from airflow_platform_plugin.datakits import checks
-from airflow_platform_plugin.datakits.runners import runner
-from airflow_platform_plugin.events import FailedConsumption
-from airflow_platform_plugin.heartbeat import Step
-from airflow_platform_plugin.ratelimit import service as ratelimit
+from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core.events import FailedConsumption
+from airflow_platform_plugin.core.feature import WorkerStep, features, load_models, resolve
+from airflow_platform_plugin.core.heartbeat import Step
 
-# A worker writes its steps down once a minute; a slow round is no failure, and a mail server may be slow.
-_SILENT = timedelta(minutes=3)
-_SILENT_OF = {"send-mail": timedelta(minutes=15)}
-_MOST_FILES = 10_000
-_LOADER = b"airflow_platform_plugin.datakits.loader"
+# Returns whether all is well, and a sentence.
+Check = Callable[[], tuple[bool, str]]
 
 
 class Finding(NamedTuple):
@@ -39,7 +32,7 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Make every check; one that cannot be made has failed."""
     findings = []
-    for name, check in CHECKS.items():
+    for name, check in checks().items():
         try:
             ok, message = check()
         except Exception as error:  # noqa: BLE001 - whatever it is, the operator is told
@@ -63,19 +56,22 @@ def _worker() -> tuple[bool, str]:
         if not steps:
             return False, "No worker has run yet; the scheduler starts one, or airflow-platform worker."
         moment = db.now()
-        troubles = [trouble for name in worker.STEPS if (trouble := _trouble(name, steps.get(name), moment))]
-    if len(troubles) == len(worker.STEPS):
+        declared = worker.steps()
+        found = (_trouble(step, steps.get(step.name), moment) for step in declared)
+        troubles = [trouble for trouble in found if trouble]
+    if len(troubles) == len(declared):
         return False, f"No worker has finished a round: {troubles[0]} The other steps neither."
     return not troubles, " ".join(troubles) or "A worker runs, and all its steps advance."
 
 
-def _trouble(name: str, step: Step | None, moment: datetime) -> str | None:
+def _trouble(declared: WorkerStep, step: Step | None, moment: datetime) -> str | None:
+    name = declared.name
     if step is not None and step.error is not None:
         return f"The step {name} fails ({step.error}); the worker's log says why."
     if step is None or step.finished_at is None:
         return f"The step {name} has never come to its end."
     silent = moment - step.finished_at
-    if silent > _SILENT_OF.get(name, _SILENT):
+    if silent > declared.silent_after:
         return f"The step {name} has not come to its end for {int(silent.total_seconds()) // 60} minutes."
     return None
 
@@ -92,9 +88,7 @@ def _consumers() -> tuple[bool, str]:
 
 
 def _secrets() -> tuple[bool, str]:
-    from airflow_platform_plugin import models
-
-    assert models  # noqa: S101 - imported for its effect: every table is known
+    load_models()
     broken = [f"{found.unreadable} in {found.column}" for found in crypto.examine() if found.unreadable]
     if not broken:
         return True, "Everything that is encrypted can be read."
@@ -104,51 +98,17 @@ def _secrets() -> tuple[bool, str]:
     )
 
 
-def _loader() -> tuple[bool, str]:
-    from airflow.configuration import conf
-
-    folder = conf.get("core", "dags_folder")
-    found = next((path for path in _python_files(Path(folder)) if _LOADER in path.read_bytes()), None)
-    if found is not None:
-        return True, f"Deployments become DAGs by {found}."
-    return False, f"No file in {folder} makes DAGs of deployments: airflow-platform install-loader"
-
-
-def _python_files(folder: Path) -> Iterator[Path]:
-    seen = 0
-    for place, _, names in os.walk(folder, followlinks=True):
-        for name in sorted(names):
-            path = Path(place, name)
-            if name.endswith(".py") and path.is_file() and os.access(path, os.R_OK):
-                yield path
-            seen += 1
-            if seen >= _MOST_FILES:
-                return
-
-
-def _rate_limits() -> tuple[bool, str]:
-    problem = ratelimit.problem()
-    return problem is None, problem or "Requests are limited, or need not be."
-
-
-def _runners() -> tuple[bool, str]:
-    try:
-        chosen = runner.parse(settings.get().datakit_runners)
-        for name in set(chosen.values()):
-            runner.load(name)
-    except (ImportError, ValueError) as error:
-        return False, str(error)
-    return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."
-
-
-CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
+# The checks of the core.
+_CHECKS: dict[str, Check] = {
     "tables": _tables,
     "worker": _worker,
     "consumers": _consumers,
     "secrets": _secrets,
-    "loader": _loader,
-    "rate-limits": _rate_limits,
-    "datakit-runners": _runners,
-    "deployments": checks.deployments,
-    "tenant-pools": checks.tenant_pools,
 }
+
+
+def checks() -> dict[str, Check]:
+    """Return all checks by name."""
+    return _CHECKS | {
+        name: resolve(reference) for feature in features() for name, reference in feature.checks.items()
+    }

@@ -1,22 +1,33 @@
-"""What features know of one another without importing each other: each list once, the same in every process.
+"""The features of the platform: the only list of them. Each declares itself in its ``feature.py``."""
 
-It sees all features, so those below it read it lazily, in the function that asks.
-"""
+from airflow_platform_plugin.analytics.feature import FEATURE as ANALYTICS
+from airflow_platform_plugin.auth.feature import FEATURE as AUTH
+from airflow_platform_plugin.auth.oauth.feature import FEATURE as OAUTH
+from airflow_platform_plugin.connections.feature import FEATURE as CONNECTIONS
+from airflow_platform_plugin.core.feature import Feature
+from airflow_platform_plugin.datakits.feature import FEATURE as DATAKITS
+from airflow_platform_plugin.deployments.feature import FEATURE as DEPLOYMENTS
+from airflow_platform_plugin.openapi.feature import FEATURE as OPENAPI
+from airflow_platform_plugin.ratelimit.feature import FEATURE as RATELIMIT
+from airflow_platform_plugin.runs.backfill.feature import FEATURE as BACKFILL
+from airflow_platform_plugin.runs.bulk.feature import FEATURE as BULK
+from airflow_platform_plugin.runs.feature import FEATURE as RUNS
+from airflow_platform_plugin.tenants.feature import FEATURE as TENANTS
+from airflow_platform_plugin.webhooks.feature import FEATURE as WEBHOOKS
 
-from airflow_platform_plugin.connections import holding as connections
-from airflow_platform_plugin.connections import usage
-from airflow_platform_plugin.datakits import holding as datakits
-from airflow_platform_plugin.datakits import usage as datakit_usage
-from airflow_platform_plugin.tenants import holdings
-from airflow_platform_plugin.webhooks import holding as webhooks
-
-# What tenants own, in the order in which it ends with them.
-HOLDINGS: list[holdings.Holding] = [
-    datakits.DEPLOYMENTS,
-    datakits.KITS,
-    webhooks.HOLDING,
-    connections.HOLDING,
-    holdings.API_KEYS,
-]
-# What names connections.
-CONNECTION_USERS: list[usage.Users] = [usage.DAGS, datakit_usage.USERS]
+# Each after those that it is built on. Requests pass through their hooks in this order.
+FEATURES: tuple[Feature, ...] = (
+    AUTH,
+    OAUTH,
+    RATELIMIT,
+    TENANTS,
+    CONNECTIONS,
+    DATAKITS,
+    DEPLOYMENTS,
+    ANALYTICS,
+    WEBHOOKS,
+    RUNS,
+    BACKFILL,
+    BULK,
+    OPENAPI,
+)

@@ -21,34 +21,34 @@ def before_stopping(component: Any) -> None:  # noqa: ANN401, D103
 
 @hookimpl
 def on_dag_run_running(dag_run: Any) -> None:  # noqa: ANN401, D103
-    from airflow_platform_plugin.runs import observe
+    from airflow_platform_plugin.runs import run_events
 
-    observe.dag_run_changed(dag_run)
+    run_events.dag_run_changed(dag_run)
 
 
 @hookimpl
 def on_dag_run_success(dag_run: Any) -> None:  # noqa: ANN401, D103
-    from airflow_platform_plugin.runs import observe
+    from airflow_platform_plugin.runs import run_events
 
-    observe.dag_run_changed(dag_run)
+    run_events.dag_run_changed(dag_run)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any) -> None:  # noqa: ANN401, D103
-    from airflow_platform_plugin.runs import observe
+    from airflow_platform_plugin.runs import run_events
 
-    observe.dag_run_changed(dag_run)
+    run_events.dag_run_changed(dag_run)
 
 
 @hookimpl
 def on_task_instance_success(task_instance: Any) -> None:  # noqa: ANN401, D103
-    from airflow_platform_plugin.runs import observe
+    from airflow_platform_plugin.runs import run_events
 
-    observe.task_instance_changed(task_instance)
+    run_events.task_instance_changed(task_instance)
 
 
 @hookimpl
 def on_task_instance_failed(task_instance: Any) -> None:  # noqa: ANN401, D103
-    from airflow_platform_plugin.runs import observe
+    from airflow_platform_plugin.runs import run_events
 
-    observe.task_instance_changed(task_instance)
+    run_events.task_instance_changed(task_instance)

@@ -7,7 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from airflow_platform_plugin import airflow_compat, db, settings
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db, settings
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,11 @@ def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airf
     the moment to wait for; every other Job, such as a task's, costs no more than this.
     """
     try:
-        if not isinstance(component, airflow_compat.Job):
+        if not isinstance(component, airflow_compat.models.Job):
             return
         from sqlalchemy import event
 
-        event.listen(airflow_compat.Job.job_type, "set", _job_type_set)
+        event.listen(airflow_compat.models.Job.job_type, "set", _job_type_set)
     except Exception:
         log.exception("The platform could not look at the starting component")
 
@@ -94,7 +95,7 @@ def _start() -> None:
     try:
         if _supervisor is not None and _supervisor.owner == os.getpid():
             return
-        config = settings.get()
+        config = settings.get(settings.CoreSettings)
         if config.auto_migrate:
             db.upgrade()
         if config.worker:

@@ -1,91 +1,72 @@
-"""The platform in the webserver: each feature's routes, plugged in once."""
+"""The platform in the webserver: plugs in what the features declare."""
 
 import logging
 
 from flask import Blueprint, Flask
 
-from airflow_platform_plugin import airflow_compat, audit, db, http, settings
-from airflow_platform_plugin.analytics import api as analytics
-from airflow_platform_plugin.auth import api as auth
-from airflow_platform_plugin.auth import backend, cross_site
-from airflow_platform_plugin.auth import follow as auth_follow
-from airflow_platform_plugin.auth.oauth import api as oauth_clients
-from airflow_platform_plugin.auth.oauth import views as oauth
-from airflow_platform_plugin.connections import api as connections
-from airflow_platform_plugin.connections import follow
-from airflow_platform_plugin.datakits import api as datakits
-from airflow_platform_plugin.datakits import deployment_api as deployments
-from airflow_platform_plugin.endpoint import Endpoint, declared
-from airflow_platform_plugin.openapi import api as openapi
-from airflow_platform_plugin.openapi import views as openapi_views
-from airflow_platform_plugin.principal import permission
-from airflow_platform_plugin.ratelimit import api as ratelimit
-from airflow_platform_plugin.ratelimit import hooks as ratelimit_hooks
-from airflow_platform_plugin.runs.backfill import api as backfill
-from airflow_platform_plugin.runs.bulk import api as bulk
-from airflow_platform_plugin.scopes import Dags
-from airflow_platform_plugin.tenants import api as tenants
-from airflow_platform_plugin.tenants import roles
-from airflow_platform_plugin.webhooks import api as webhooks
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.feature import features, resolve
+from airflow_platform_plugin.core.principal import Access, permission
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http import audit, stock_errors
+from airflow_platform_plugin.http.endpoint import Endpoint, declared
 
 log = logging.getLogger(__name__)
-
-BLUEPRINTS = [
-    auth.blueprint,
-    oauth_clients.blueprint,
-    oauth.programs,
-    ratelimit.blueprint,
-    tenants.blueprint,
-    connections.blueprint,
-    datakits.blueprint,
-    deployments.blueprint,
-    analytics.blueprint,
-    webhooks.blueprint,
-    backfill.blueprint,
-    bulk.blueprint,
-    openapi.blueprint,
-]
 
 
 def install(app: Flask) -> None:
     """Plug everything into Airflow's web application."""
-    auth_follow.install()
-    roles.install()
+    for feature in features():
+        if feature.orm_hooks is not None:
+            resolve(feature.orm_hooks)()
     if not hasattr(app, "api_auth"):
         return  # an application without an API: Airflow's command line makes one to manage users
     if db.is_migrating():
         return  # Airflow's own migrations make one, to change permissions
     _migrate()
-    hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
-    http.install(app, hooks)
-    backend.install(app, hooks)
-    cross_site.install(hooks)
-    audit.install()
-    ratelimit_hooks.install(app, hooks)  # after the keys are recognised: it counts by them
-    for blueprint in [hooks, *BLUEPRINTS]:
-        app.register_blueprint(blueprint)
-        airflow_compat.exempt_from_csrf(app, blueprint)
-    app.register_blueprint(oauth.pages)  # forms of people's browsers, under Airflow's protection
-    openapi_views.install(app)
+    _hook_requests(app)
+    _register_blueprints(app)
     _create_permissions(app)
-    roles.keep_up()
-    follow.install()
-    airflow_compat.on_login(app, roles.welcome)
+    for feature in features():
+        if feature.install is not None:
+            resolve(feature.install)(app)
 
 
 def _migrate() -> None:
     """Upgrade the tables, without ever keeping the webserver from starting."""
     try:
-        if settings.get().auto_migrate:
+        if settings.get(settings.CoreSettings).auto_migrate:
             db.upgrade()
     except Exception:
         log.exception("The platform's tables could not be upgraded; its endpoints will say so.")
 
 
-def _create_permissions(app: Flask) -> None:
-    """Make the permissions behind the endpoints' scopes known, so that roles can be given them.
+def _hook_requests(app: Flask) -> None:
+    hooks = Blueprint("platform_hooks", __name__, template_folder="templates")
+    stock_errors.install(app, hooks)
+    audit.install()
+    for feature in features():
+        if feature.request_hooks is not None:
+            resolve(feature.request_hooks)(app, hooks)
+    app.register_blueprint(hooks)
+    airflow_compat.web.exempt_from_csrf(app, hooks)
 
-    Airflow gives the role Admin whatever exists when it synchronises the roles, right after this.
+
+def _register_blueprints(app: Flask) -> None:
+    for feature in features():
+        for reference in feature.blueprints:
+            blueprint = resolve(reference)
+            app.register_blueprint(blueprint)
+            airflow_compat.web.exempt_from_csrf(app, blueprint)
+        for reference in feature.pages:
+            app.register_blueprint(resolve(reference))
+
+
+def _create_permissions(app: Flask) -> None:
+    """Create the permissions behind the endpoints' scopes, so that roles can be given them.
+
+    Airflow gives the role Admin all permissions when it synchronizes the roles, right after this.
     """
     found = [declared(view) for view in app.view_functions.values()]
     needed = [each for each in found if each is not None and _needs_permission(each)]
@@ -97,5 +78,6 @@ def _create_permissions(app: Flask) -> None:
 
 
 def _needs_permission(endpoint: Endpoint) -> bool:
-    """Not where there is no scope, nor where the right to a DAG's own things decides."""
-    return endpoint.scope is not None and not (endpoint.personal and endpoint.dags is Dags.CHECKED)
+    """Return False where there is no scope, or where the right to a DAG decides."""
+    own = endpoint.access is Access.OWN and endpoint.dags is DagPolicy.AUTH_MANAGER
+    return endpoint.scope is not None and not own

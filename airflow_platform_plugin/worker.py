@@ -12,46 +12,37 @@ import threading
 import time
 from collections.abc import Callable
 
-from airflow_platform_plugin import db, events, idempotency, settings
-from airflow_platform_plugin.auth.oauth import tokens
-from airflow_platform_plugin.datakits import auto_rollback, mail, upkeep
-from airflow_platform_plugin.heartbeat import Beats
-from airflow_platform_plugin.runs import sweep
-from airflow_platform_plugin.runs.backfill import advance
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.feature import WorkerStep, features, resolve
+from airflow_platform_plugin.core.heartbeat import Beats
 from airflow_platform_plugin.supervisor import WRONG_DATABASE
-from airflow_platform_plugin.webhooks import delivery
 
 log = logging.getLogger(__name__)
 
-_CONSUMERS: dict[str, events.Consumer] = {
-    "webhooks": delivery.prepare,
-    "mails": mail.prepare,
-    "auto-rollback": auto_rollback.notice,
-}
+# The steps of the core, after those of features in the same lane.
+_CORE_STEPS = (
+    WorkerStep("fan-out", lane="events", run="core.events:fan_out"),
+    WorkerStep("expire-events", lane="expiry", run="core.events:expire"),
+    WorkerStep("expire-idempotency-keys", lane="expiry", run="http.idempotency:expire"),
+)
+# Lanes in the order in which ``run_once`` goes through them.
+_LANES = ("events", "backfills", "deliveries", "mails", "deployments", "expiry")
+
+
+def steps() -> list[WorkerStep]:
+    """Return all steps, lane by lane."""
+    declared = [*(step for feature in features() for step in feature.worker_steps), *_CORE_STEPS]
+    return sorted(declared, key=lambda step: _LANES.index(step.lane))
+
 
 # Each returns how much it did: a round that did something is followed by another at once.
-STEPS: dict[str, Callable[[], int]] = {
-    "sweep": sweep.sweep,
-    "advance-backfills": advance.advance,
-    "fan-out": lambda: events.fan_out(_CONSUMERS),
-    "deliver": delivery.deliver,
-    "send-mail": mail.send,
-    "roll-back": auto_rollback.roll_back,
-    "keep-deployments": upkeep.keep,
-    "expire-events": lambda: events.expire(
-        [delivery.undelivered, mail.unsent], [delivery.forget, events.forget_failures]
-    ),
-    "expire-idempotency-keys": idempotency.expire,
-    "expire-tokens": tokens.expire,
-}
-DELIVER = "deliver"  # a lane of its own kind: what is due goes out while other attempts are under way
+STEPS: dict[str, Callable[[], int]] = {step.name: resolve(step.run) for step in steps()}
 LANES: dict[str, tuple[str, ...]] = {
-    "events": ("sweep", "fan-out"),
-    "deliveries": (DELIVER,),
-    "mails": ("send-mail",),
-    "backfills": ("advance-backfills",),
-    "deployments": ("roll-back", "keep-deployments"),
-    "expiry": ("expire-events", "expire-idempotency-keys", "expire-tokens"),
+    lane: tuple(step.name for step in steps() if step.lane == lane) for lane in _LANES
+}
+# What a lane with one step runs instead of rounds.
+_LOOPS: dict[str, Callable[[threading.Event, float, Callable[[], None]], None]] = {
+    step.name: resolve(step.loop) for step in steps() if step.loop is not None
 }
 
 # Seconds between rounds that fail, at the most: enough to keep the log readable.
@@ -113,7 +104,7 @@ def run(parent: int | None = None, database: str | None = None) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    interval = settings.get().worker_interval
+    interval = settings.get(settings.CoreSettings).worker_interval
     log.info("The platform's worker runs its steps every %s s: %s", interval, ", ".join(STEPS))
     beats = Beats()
     lanes = [
@@ -141,19 +132,19 @@ def run(parent: int | None = None, database: str | None = None) -> int:
 def _run_lane(names: tuple[str, ...], stopping: threading.Event, interval: float, beats: Beats) -> None:
     failures = 0
     while not stopping.is_set():
-        if names == (DELIVER,):
-            done = {DELIVER: _deliver(stopping, interval, beats)}
+        if names[0] in _LOOPS:
+            done = {names[0]: _run_loop(names[0], stopping, interval, beats)}
         else:
             done = {name: _run_step(name, beats) for name in names}
         failures = failures + 1 if None in done.values() else 0
         stopping.wait(pause(done, failures, interval))
 
 
-def _deliver(stopping: threading.Event, interval: float, beats: Beats) -> int | None:
+def _run_loop(name: str, stopping: threading.Event, interval: float, beats: Beats) -> int | None:
     try:
-        delivery.run(stopping, interval, lambda: beats.finished(DELIVER))
+        _LOOPS[name](stopping, interval, lambda: beats.finished(name))
     except Exception as error:
-        log.exception("The worker's step %s failed and will be tried again", DELIVER)
-        beats.failed(DELIVER, error)
+        log.exception("The worker's step %s failed and will be tried again", name)
+        beats.failed(name, error)
         return None
     return 0

@@ -1,6 +1,7 @@
-"""What it costs to say who one is: an API key against Airflow's basic auth and a browser's session.
+"""Measure authentication: an API key against Airflow's basic auth and a browser's session.
 
-One real webserver; the three kinds of request in turn, so that a busy machine slows all of them.
+It uses one real webserver and sends the three kinds of request in turn, so that a busy machine slows all
+of them.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # its webserver is ours too
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for its webserver
 
 import webserver
 
@@ -23,7 +24,7 @@ GOAL_BASIC, GOAL_SESSION = 9.0, 1.1
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     times: dict[str, list[float]] = {"key": [], "basic": [], "session": []}
     with tempfile.TemporaryDirectory() as home, webserver.running(Path(home)) as server:
         clients = {

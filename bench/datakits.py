@@ -1,11 +1,11 @@
-"""Parse 1,000 one-task DAGs with 120 schedules: deployments, beside a hand-written loop and dag-factory.
+"""Measure the parsing of 1,000 one-task DAGs: deployments, a hand-written loop, and dag-factory.
 
-Fresh interpreters that have imported Airflow already, each with a DagBag of one file on the same SQLite
-database. dag-factory is installed into a temporary folder; where it cannot be, its place is null. Its DAGs
-have no Datasets. Memory is what the process has grown by.
+The DAGs have 120 schedules. New interpreters that have imported Airflow each load a DagBag of one file on
+the same SQLite database. dag-factory is installed into a temporary folder; if that fails, its figures are
+null. Its DAGs have no Datasets. Memory is the growth of the process.
 
-And 5,000 deployments, as the DAG processor has them under its own time limits: all that it does with the file
-when it has seen them before and one has been deployed again, from the import to its tables.
+Then measure 5,000 deployments in the DAG processor, under its own time limits: its whole work on a file
+that it has seen before, after one redeploy, from the import to its tables.
 """
 
 import json
@@ -27,10 +27,11 @@ PROCESSOR_TIMEOUT = 50
 
 SEED = """
 import sys
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Registration
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin import models
+from airflow_platform_plugin.core.feature import load_models
+load_models()
 db.upgrade()
 now = db.now()
 with db.transaction() as session:
@@ -61,7 +62,7 @@ with db.transaction() as session:
 
 LOADER = """
 # The DAGs of deployments, as dags/datakits.py has them.
-from airflow_platform_plugin.datakits.loader import load
+from airflow_platform_plugin.deployments.execution.loader import load
 globals().update(load(__file__))
 """
 
@@ -95,7 +96,7 @@ import psutil
 from airflow.models import DagBag
 from airflow.operators.bash import BashOperator
 from airflow import DAG, Dataset
-import airflow_platform_plugin.datakits.dag, airflow_platform_plugin.datakits.loader
+import airflow_platform_plugin.deployments.execution.dag, airflow_platform_plugin.deployments.execution.loader
 if "factory" in sys.argv[1]:
     import dagfactory
 process = psutil.Process()
@@ -111,11 +112,11 @@ print(took, (process.memory_info().rss - before) / len(bag.dags) / 1024)
 ONE = """
 import sys, time
 from airflow.utils.dag_parsing_context import _airflow_parsing_context_manager
-from airflow_platform_plugin.datakits import dag, loader
-from airflow_platform_plugin import db
+from airflow_platform_plugin.deployments.execution import dag, loader
+from airflow_platform_plugin.core import db
 from airflow.models import DagModel
 from sqlalchemy import select
-# A task process has asked the database for its task before it parses the file.
+# A task process has read its task from the database before it parses the file.
 with db.transaction() as session:
     session.scalars(select(DagModel).limit(1)).all()
 with _airflow_parsing_context_manager(dag_id="kit_7", task_id="run"):
@@ -138,16 +139,17 @@ with create_session() as session:
     for dag in bag.dags.values():
         SerializedDagModel.write_dag(dag, processor_subdir=sys.argv[2], session=session)
 with create_session() as session:
-    # Long enough ago for the DAG processor to compare each with what it finds.
+    # So long ago that the DAG processor compares each DAG with the file.
     session.query(SerializedDagModel).update({"last_updated": datetime(2000, 1, 1, tzinfo=timezone.utc)})
 with create_session() as session:
     DAG.bulk_write_to_db(bag.dags.values(), processor_subdir=sys.argv[2], session=session)
 """
 
 AGAIN = """
-from airflow_platform_plugin import models
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core.feature import load_models
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+load_models()
 with db.transaction() as session:
     deployment = session.get(Deployment, "dep_7")
     before = deployment.current
@@ -164,7 +166,7 @@ from airflow.configuration import conf
 from airflow.dag_processing.processor import DagFileProcessor
 from airflow.models.dag import DagModel
 from airflow.models.serialized_dag import SerializedDagModel
-import airflow_platform_plugin.datakits.dag, airflow_platform_plugin.datakits.loader
+import airflow_platform_plugin.deployments.execution.dag, airflow_platform_plugin.deployments.execution.loader
 logging.disable(logging.INFO)
 started, used = time.perf_counter(), time.process_time()
 processor = DagFileProcessor(dag_ids=[], dag_directory=sys.argv[2], log=logging.getLogger("bench"))
@@ -191,7 +193,7 @@ def _parse(file: Path, count: int) -> tuple[float, float]:
 
 
 def _install_factory(folder: Path) -> bool:
-    """Whether dag-factory is there now; Airflow and all else that it needs are there already."""
+    """Install dag-factory without its dependencies, which Airflow has; return whether that worked."""
     command = [
         sys.executable,
         "-m",
@@ -225,7 +227,7 @@ kit_{0}:
 
 
 def main() -> None:
-    """Measure in turn, print medians."""
+    """Measure in turn and print medians."""
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -240,7 +242,7 @@ def main() -> None:
         _python(SEED, 0, COUNT)
         factory = _install_factory(home / "site")
 
-        _parse(home / "kits.py", COUNT)  # notes what it has read, as the first parsing does
+        _parse(home / "kits.py", COUNT)  # the first parsing records what it has read
         rounds: dict[str, list[tuple[float, float]]] = {"kits": [], "hand": [], "factory": []}
         for _ in range(ROUNDS):
             rounds["kits"].append(_parse(home / "kits.py", COUNT))

@@ -1,7 +1,7 @@
-"""What the plugin adds to a process that only loads it: a scheduler, or each task.
+"""Measure what the plugin adds to a process that only loads it: a scheduler, or each task.
 
-Fresh interpreters, with and without the plugin in turn. Both have imported what a task process imports
-before it loads plugins, and both ask Airflow's plugin manager to load all that are installed.
+New interpreters run with and without the plugin in turn. Both first import what a task process imports
+before it loads plugins. Then both ask Airflow's plugin manager to load all installed plugins.
 """
 
 import json
@@ -32,16 +32,16 @@ print(took * 1000)
 
 
 def measure(kind: str) -> float:
-    """Milliseconds that loading all plugins took in a new process."""
+    """Return how long a new process took to load all plugins, in milliseconds."""
     command = [sys.executable, "-W", "ignore", "-c", CODE, kind]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["AIRFLOW_HOME"] = home
-        measure("with")  # compiles, and makes airflow.cfg
+        measure("with")  # compiles, and creates airflow.cfg
         pairs = [(measure("with"), measure("without")) for _ in range(ROUNDS)]
     plugin, peer = (statistics.median(column) for column in zip(*pairs, strict=True))
     print(

@@ -1,8 +1,8 @@
-"""What the limiter adds to a request, with four processes that contend for one counter.
+"""Measure what the limiter adds to a request, with four processes that contend for one counter.
 
-Measured is what runs before and after the view, in a bare Flask application, less what runs there
-without a limiter. Beside ours, with its file and with a Redis, stands Flask-Limiter, with headers as ours
-and with its own memory, which no other process sees, and the same Redis.
+The time is that of the hooks before and after the view in a bare Flask application, minus their time
+without a limiter. Our limiter runs with its file and with Redis. Flask-Limiter, with the same headers,
+runs with its own memory, which each process has for itself, and with the same Redis.
 """
 
 import json
@@ -17,7 +17,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, g
+from flask import Blueprint, Flask
 
 PROCESSES = 4
 REQUESTS = 4000  # by each process
@@ -26,7 +26,7 @@ LIMIT = "1000000000/hour"
 
 
 def bare() -> Flask:
-    """An application with one view below the API's path."""
+    """Return an application with one view below the API's path."""
     app = Flask("bench")
     app.add_url_rule("/api/v1/dags", "dags", lambda: "ok")
     return app
@@ -34,11 +34,12 @@ def bare() -> Flask:
 
 def ours(storage: str) -> Flask:
     """The same with our limiter; every request comes with the same key."""
-    from airflow_platform_plugin import settings
-    from airflow_platform_plugin.principal import Credential, Principal
+    from airflow_platform_plugin.core import settings
+    from airflow_platform_plugin.core.principal import Credential, Principal
+    from airflow_platform_plugin.http import request_state
     from airflow_platform_plugin.ratelimit import hooks
 
-    settings.get.cache_clear()
+    settings.forget()
     os.environ |= {
         "AIRFLOW__PLATFORM__RATE_LIMIT_STORAGE": storage,
         "AIRFLOW__PLATFORM__RATE_LIMIT_READ": LIMIT,
@@ -46,10 +47,10 @@ def ours(storage: str) -> Flask:
     principal = Principal("someone", None, Credential("key"))
 
     def recognise() -> None:
-        g.platform_principal = principal
+        request_state.current().principal = principal
 
     app, blueprint = bare(), Blueprint("hooks", __name__)
-    app.api_auth = []  # type: ignore[attr-defined]  # as Airflow's application has it
+    app.api_auth = []  # type: ignore[attr-defined]  # an attribute of Airflow's application
     blueprint.before_app_request(recognise)
     hooks.install(app, blueprint)
     app.register_blueprint(blueprint)
@@ -57,7 +58,7 @@ def ours(storage: str) -> Flask:
 
 
 def flask_limiter(storage: str) -> Flask:
-    """The same with Flask-Limiter."""
+    """Return the same with Flask-Limiter."""
     from flask_limiter import Limiter
 
     app = bare()
@@ -73,7 +74,7 @@ def flask_limiter(storage: str) -> Flask:
 
 
 def measure(app: Flask) -> list[float]:
-    """Milliseconds of each request around its view."""
+    """Return the milliseconds that each request spent around its view."""
     answer = app.response_class("ok")
     took = []
     for _ in range(REQUESTS):
@@ -88,7 +89,7 @@ def measure(app: Flask) -> list[float]:
 
 
 def work(makers: dict[str, Callable[[], Flask]], barrier: Barrier, results: Any) -> None:  # noqa: ANN401 - a queue
-    """One of the processes: every application in turn, together with the others."""
+    """Measure every application in turn, at the same time as the other processes."""
     for name, make in makers.items():
         app = make()
         barrier.wait()
@@ -96,7 +97,7 @@ def work(makers: dict[str, Callable[[], Flask]], barrier: Barrier, results: Any)
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     import servers
 
@@ -130,7 +131,7 @@ def main() -> None:
 
 
 def report(took: dict[str, list[float]]) -> None:
-    """Print the medians without what is there without a limiter, the tails, and the ratios."""
+    """Print the medians and tails, minus the time without a limiter, and the ratios."""
     base = statistics.median(took["nothing"])
     p50 = {name: statistics.median(values) - base for name, values in took.items() if name != "nothing"}
     p99 = {name: statistics.quantiles(took[name], n=100)[98] - base for name in p50}

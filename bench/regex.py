@@ -1,10 +1,10 @@
-"""What the longest texts cost the regular expressions and parsers that read them, in the worst case known."""
+"""Measure regular expressions and parsers on the longest text that they may get, in the worst known case."""
 
 import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # its table is ours too
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for its table
 
 import patterns
 
@@ -12,7 +12,7 @@ GOAL_GROWTH = 4.0
 
 
 def main() -> None:
-    """Measure each, print."""
+    """Measure each and print."""
     table = {}
     for found in patterns.found():
         if isinstance(found, patterns.Pattern):

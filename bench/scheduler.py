@@ -1,12 +1,13 @@
-"""What the plugin costs Airflow's scheduler and its task processes, beside stock, on PostgreSQL.
+"""Measure what the plugin adds to Airflow's scheduler and task processes, on PostgreSQL.
 
-scheduler   A process of its own loops until new runs of a DAG of EmptyOperators are done: nothing but changes
-            of state, so the worst case. Fresh processes in turn: without the plugin; with it where nobody is
-            subscribed to anything; with it and a webhook.
-task        A process of its own runs one task as ``airflow tasks run --raw`` does, and the hook that Airflow
-            calls at its end is timed, with all that is imported there for the first time.
+scheduler   A separate process loops until new runs of a DAG of EmptyOperators are done. That is the worst
+            case, because nothing but states changes. New processes run in turn: without the plugin; with it
+            and no subscription; with it and a webhook.
+task        A separate process runs one task as ``airflow tasks run --raw`` does. The hook that Airflow
+            calls at its end is timed, with everything that it imports for the first time.
 
-Goals of this stage: the scheduler's loops within 15 %, a task process 5 ms. The times of one line compare.
+Goals: at most 15 % more time for the scheduler's loops, and 5 ms for a task process. Compare only times of
+one line.
 """
 
 import json
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # their servers are ours too
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for their servers
 
 import servers
 
@@ -65,7 +66,9 @@ def make_runs(dag, count, state):
             )
 
 def subscribe():
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.core.feature import load_models
+    load_models()
     from airflow_platform_plugin.webhooks.models import Delivery, Webhook
     with db.transaction() as session:
         session.execute(text("DELETE FROM platform_event"))
@@ -78,7 +81,7 @@ def subscribe():
 """
 
 SETUP = f"""{COMMON}
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin.core import db
 from airflow.models.dag import DagModel
 from airflow.models.dagcode import DagCode
 db.upgrade()
@@ -113,16 +116,16 @@ def loop():
         return time.perf_counter() - wall, time.process_time() - cpu
 
 make_runs(empties, 2, "queued")
-loop()  # what a scheduler imports and compiles once in its life
+loop()  # a scheduler imports and compiles this once
 make_runs(empties, int(sys.argv[2]), "queued")
 wall, cpu = loop()
 print(wall * 1000, cpu * 1000)
 if kind != "without":
     by_type = "SELECT type, count(*) FROM platform_event GROUP BY type ORDER BY type"
     with create_session() as session:
-        told = [tuple(row) for row in session.execute(text(by_type))]
+        stored = [tuple(row) for row in session.execute(text(by_type))]
     count = int(sys.argv[2]) + 2
-    assert told == ([("dag.running", count), ("dag.success", count)] if kind == "webhook" else []), told
+    assert stored == ([("dag.running", count), ("dag.success", count)] if kind == "webhook" else []), stored
 """
 
 TASK = COMMON
@@ -157,7 +160,7 @@ if kind == "webhook":
 
 
 def run(code: str, *arguments: str) -> list[float]:
-    """What a new process prints in its last line."""
+    """Return the numbers in the last line that a new process prints."""
     command = [sys.executable, "-W", "ignore", "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -166,7 +169,7 @@ def run(code: str, *arguments: str) -> list[float]:
 
 
 def medians(code: str, rounds: int, *arguments: str) -> dict[str, list[float]]:
-    """The median of each figure, by kind; the kinds in turn, so that a busy machine slows them alike."""
+    """Return the medians by kind. The kinds run in turn, so that a busy machine slows them alike."""
     figures: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}
     for _ in range(rounds):
         for kind in KINDS:
@@ -178,7 +181,7 @@ def medians(code: str, rounds: int, *arguments: str) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     server = servers.postgresql()
     try:
         with tempfile.TemporaryDirectory() as home:
@@ -187,7 +190,7 @@ def main() -> None:
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.url,
                 "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                 "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-                "AIRFLOW__PLATFORM__WORKER": "False",  # a process of its own, which would share the cores
+                "AIRFLOW__PLATFORM__WORKER": "False",  # a separate process, which would share the cores
             }
             subprocess.run(
                 [sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"],
@@ -202,7 +205,7 @@ def main() -> None:
 
 
 def report(loops: dict[str, list[float]], tasks: dict[str, list[float]]) -> dict[str, object]:
-    """The figures with their goals."""
+    """Return the figures with their goals."""
 
     def percent(kind: str, place: int) -> float:
         return round(100 * (loops[kind][place] / loops["without"][place] - 1), 1)

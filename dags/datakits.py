@@ -1,5 +1,5 @@
 """Load the DAGs of deployed DataKits. Copy this file to the DAGs folder of your Airflow."""
 
-from airflow_platform_plugin.datakits.loader import load
+from airflow_platform_plugin.deployments.execution.loader import load
 
 globals().update(load(__file__))

@@ -6,7 +6,7 @@ from typing import Any
 from openapi_schema_validator import OAS30ReadValidator
 from werkzeug.exceptions import HTTPException
 
-from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.openapi import document
 
 

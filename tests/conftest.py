@@ -73,7 +73,7 @@ def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from sqlalchemy.orm import Session
     from sqlalchemy.pool import NullPool
 
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     engine = create_engine(settings.engine.url, poolclass=NullPool, future=True)
     with engine.connect() as connection, connection.begin() as outer:
@@ -129,9 +129,9 @@ def committed_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[
     """Make an API key outside of any test's transaction, for what writes to Airflow's own tables too."""
     from sqlalchemy import delete
 
-    from airflow_platform_plugin import db
     from airflow_platform_plugin.auth import service
     from airflow_platform_plugin.auth.models import ApiKey
+    from airflow_platform_plugin.core import db
 
     def make(name: str) -> str:
         with db.transaction() as own:
@@ -158,10 +158,10 @@ def call_anonymously(app: Any) -> Callable[..., SimpleNamespace]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Stop the counters' clock at noon; ``clock(seconds)`` moves it."""
-    from airflow_platform_plugin.ratelimit import counters
+    from airflow_platform_plugin.ratelimit import file_storage
 
     now = [1_800_000_000.0]
-    monkeypatch.setattr(counters, "_clock", lambda: now[0])
+    monkeypatch.setattr(file_storage, "_clock", lambda: now[0])
 
     def move(seconds: float) -> None:
         now[0] += seconds
@@ -172,14 +172,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
     """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
-    from airflow_platform_plugin import settings
-    from airflow_platform_plugin.ratelimit.service import Limiter, Limits
-    from airflow_platform_plugin.rates import LIMITED, Rate
+    from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
+    from airflow_platform_plugin.ratelimit.limiter import Limiter, Limits
+    from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
     before = app.extensions["platform_ratelimit"]
-    fields = settings.Settings.model_fields
+    fields = RateLimitSettings.model_fields
     table = {rate: fields[f"rate_limit_{rate.value}"].default for rate in LIMITED}
-    defaults = {rate: fields[f"rate_limit_user_{rate.value}"].default for rate in (Rate.QUERY, Rate.BULK)}
+    defaults = {
+        rate: fields[f"rate_limit_user_{rate.value}"].default
+        for rate in (RequestClass.QUERY, RequestClass.BULK)
+    }
 
     def install(
         storage: str = f"platform-file://{tmp_path}/counters",
@@ -188,8 +191,8 @@ def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any
         failed: str = fields["rate_limit_failed"].default,
         **limits: str,
     ) -> Limiter:
-        of_users = defaults | {Rate(name): text for name, text in (user or {}).items()}
-        each = table | {Rate(name): text for name, text in limits.items()}
+        of_users = defaults | {RequestClass(name): text for name, text in (user or {}).items()}
+        each = table | {RequestClass(name): text for name, text in limits.items()}
         limiter = Limiter(storage, Limits(each, of_users, failed))
         app.extensions["platform_ratelimit"] = limiter
         return limiter

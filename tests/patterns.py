@@ -24,12 +24,16 @@ import airflow_platform_cli
 from marshmallow.validate import Regexp
 
 import airflow_platform_plugin
-from airflow_platform_plugin import quantities, rates, strict_json
 from airflow_platform_plugin.analytics import guard
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth import key_format
 from airflow_platform_plugin.auth.oauth import redirects
-from airflow_platform_plugin.connections import formats, hosts, masking, outcomes, usage
-from airflow_platform_plugin.datakits import manifest, schedules
+from airflow_platform_plugin.connections import host_fields, masking, references
+from airflow_platform_plugin.connections.testing import results
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.core import kubernetes_quantities, rate_limits
+from airflow_platform_plugin.datakits import manifest
+from airflow_platform_plugin.deployments import schedules
+from airflow_platform_plugin.http import ijson
 
 ROOTS = {
     package.__name__: Path(str(package.__file__)).parent
@@ -275,11 +279,14 @@ def _manifest(name: str) -> Run:
 # What reads strangers' text by hand, and the texts that it may find hard.
 PARSERS: dict[str, tuple[Run, list[Attack]]] = {
     "strict_json.parse": (
-        _quiet(lambda text: strict_json.parse(text.encode())),
+        _quiet(lambda text: ijson.parse(text.encode())),
         [*_pumps("[", '{"a":', "1", "1e1", "\\u0041", " "), *_pumps("a", "\\n", start='"', end='"')],
     ),
-    "quantities.parse": (_quiet(quantities.parse), _pumps("1", "1.", ".1", "e1", "9", "0", end="")),
-    "rates.parse": (_quiet(rates.parse), _pumps("1/minute;", "1 per 2 ", " ", "1", "a")),
+    "quantities.parse": (
+        _quiet(kubernetes_quantities.parse),
+        _pumps("1", "1.", ".1", "e1", "9", "0", end=""),
+    ),
+    "rates.parse": (_quiet(rate_limits.parse), _pumps("1/minute;", "1 per 2 ", " ", "1", "a")),
     "schedules.require_valid": (
         _quiet(schedules.require_valid),
         _pumps("1,", "0-59/1,", "*/", "1 ", " ", "mon,", end=" * * * *"),
@@ -298,16 +305,16 @@ PARSERS: dict[str, tuple[Run, list[Attack]]] = {
         _quiet(lambda text: redirects.match([text], text)),
         _pumps("1", ":1", "/", "?", start="http://127.0.0.1:1"),
     ),
-    "keys.parse": (_quiet(keys.parse), _pumps("a", "_", "a_", start="afp_")),
+    "keys.parse": (_quiet(key_format.parse), _pumps("a", "_", "a_", start="afp_")),
     "hosts.outside": (
-        _quiet(lambda text: list(hosts.outside({"host": text}, "*.internal"))),
+        _quiet(lambda text: list(host_fields.outside({"host": text}, "*.internal"))),
         _pumps("a", "a.", ",", ":", "[", "//", "@", " ", "-"),
     ),
     "usage._names": (
-        _quiet(lambda text: usage._names(text, "warehouse")),
+        _quiet(lambda text: references._names(text, "warehouse")),
         _pumps("conn.", "conn.get(", " ", "conn.warehouse_", start="conn.get("),
     ),
-    "outcomes.classify": (_quiet(outcomes.classify), _pumps("role ", "database ", "unknown ", "a", " ")),
+    "outcomes.classify": (_quiet(results.classify), _pumps("role ", "database ", "unknown ", "a", " ")),
     **{
         f"guard.read {dialect}": (
             _quiet(lambda text, dialect=dialect: guard.read(text, dialect)),  # type: ignore[misc]  # bound now
@@ -335,5 +342,5 @@ MADE = {
     "airflow_platform_plugin.analytics.effects:_check_table": "guard.read duckdb",
     "airflow_platform_plugin.analytics.lexer:_pattern": "guard.read postgres",
     "airflow_platform_plugin.analytics.lexer:_why": "guard.read mysql",
-    "airflow_platform_plugin.connections.usage:_names": "usage._names",
+    "airflow_platform_plugin.connections.references:_names": "usage._names",
 }

@@ -19,8 +19,8 @@ def test_a_triggerer_runs_while_its_heart_beats(session: Any, seconds: int | Non
         job.latest_heartbeat = datetime.now(tz=timezone.utc) - timedelta(seconds=seconds)
         session.add(job)
         session.flush()
-    assert airflow_compat.a_triggerer_runs() is runs
+    assert airflow_compat.tasks.triggerer_is_running() is runs
 
 
 def test_outside_of_a_task_there_is_no_context() -> None:
-    assert airflow_compat.current_context() is None
+    assert airflow_compat.tasks.current_context() is None

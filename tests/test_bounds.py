@@ -12,9 +12,10 @@ from marshmallow import fields as plain
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
-from airflow_platform_plugin import endpoint, fields
-from airflow_platform_plugin.errors import ValidationFailed
-from airflow_platform_plugin.fields import InputSchema, QuerySchema
+from airflow_platform_plugin.core.errors import ValidationFailed
+from airflow_platform_plugin.http import fields
+from airflow_platform_plugin.http.body import load
+from airflow_platform_plugin.http.fields import InputSchema, QuerySchema
 from airflow_platform_plugin.openapi import document
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -44,7 +45,7 @@ def unbounded(field: Any, path: str, *, of_query: bool = False) -> Iterator[str]
             is_bounded = any(each.min is not None and each.max is not None for each in ranges)
             yield from [] if is_bounded else [path]
         case _:
-            yield f"{path}: a {type(field).__name__}, which is no field of airflow_platform_plugin.fields"
+            yield f"{path}: a {type(field).__name__}, which is not a field of http.fields"
 
 
 def unbounded_of(schema: Schema, path: str = "") -> Iterator[str]:
@@ -156,7 +157,7 @@ def test_the_walk_finds_what_has_no_bound_in_a_document() -> None:
 def refused_at(body: Any, sent: Any) -> list[str]:
     """The pointers of a body's errors."""
     with pytest.raises((ValidationFailed, PydanticError)) as refused:
-        body.model_validate(sent) if issubclass(body, BaseModel) else endpoint.load(body, sent)
+        body.model_validate(sent) if issubclass(body, BaseModel) else load(body, sent)
     if isinstance(refused.value, PydanticError):
         return ["".join(f"/{step}" for step in item["loc"]) for item in refused.value.errors()]
     return [error["pointer"] for error in refused.value.details["errors"]]
@@ -209,10 +210,10 @@ def test_numbers_and_flags_of_a_query_string_are_plain_text(
     """Digits as every program writes them, not what Python makes a number of."""
     schema = type("Query", (QuerySchema,), {"value": field})
     for value in taken:
-        endpoint.load(schema, {"value": value})
+        load(schema, {"value": value})
     for value in refused:
         with pytest.raises(ValidationFailed):
-            endpoint.load(schema, {"value": value})
+            load(schema, {"value": value})
 
 
 @pytest.mark.parametrize(
@@ -236,9 +237,9 @@ def test_numbers_and_flags_of_a_query_string_are_plain_text(
 )
 def test_a_moment_is_one_that_every_database_stores(value: Any) -> None:
     schema = type("Body", (InputSchema,), {"at": fields.Moment()})
-    assert endpoint.load(schema, {"at": "2024-01-01T00:00:00+01:00"})
+    assert load(schema, {"at": "2024-01-01T00:00:00+01:00"})
     with pytest.raises(ValidationFailed):
-        endpoint.load(schema, {"at": value})
+        load(schema, {"at": value})
 
 
 @pytest.mark.parametrize(
@@ -248,9 +249,9 @@ def test_a_name_is_one_line(text: str) -> None:
     """It steers no terminal and forges no line of a log; letters of any language are welcome."""
     schema = type("Body", (InputSchema,), {"name": fields.Line(most=50)})
     for good in ("Größe 😀", "名前", "e\u0301"):
-        assert endpoint.load(schema, {"name": good}) == {"name": good}
+        assert load(schema, {"name": good}) == {"name": good}
     with pytest.raises(ValidationFailed):
-        endpoint.load(schema, {"name": text})
+        load(schema, {"name": text})
 
 
 def test_a_bound_is_looked_at_before_anything_that_takes_time() -> None:
@@ -271,7 +272,7 @@ def test_a_bound_is_looked_at_before_anything_that_takes_time() -> None:
     many = {"a": "b", "c": "d", "e": "f"}
     sent = {"text": "x" * 6, "list": ["a"] * 3, "mapping": many, "document": many, "parts": "a,b,c"}
     with pytest.raises(ValidationFailed) as refused:
-        endpoint.load(schema, sent)
+        load(schema, sent)
     assert [error["pointer"] for error in refused.value.details["errors"]] == [f"/{name}" for name in sent]
 
 

@@ -1,14 +1,16 @@
 """Documentation cannot drift from what it documents."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from options import defaults
 
-from airflow_platform_plugin import errors, events, settings
+from airflow_platform_plugin.core import errors, events
+from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.openapi import document
-from airflow_platform_plugin.rates import Rate
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,20 +19,20 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("option", settings.Settings.model_fields)
+@pytest.mark.parametrize("option", defaults())
 def test_every_setting_is_documented_with_its_default(option: str) -> None:
-    default = settings.Settings.model_fields[option].default
+    default = defaults()[option]
     assert f"| `{option}` | `{default}` |" in read("docs/settings.md")
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:
     documented = re.findall(r"^\| `(\w+)` \| `", read("docs/settings.md"), flags=re.MULTILINE)
-    assert documented == list(settings.Settings.model_fields)
+    assert sorted(documented) == sorted(defaults())
 
 
 def test_every_event_is_documented_and_no_other() -> None:
     documented = dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", read("docs/events.md"), flags=re.MULTILINE))
-    assert documented == events.TYPES
+    assert documented == {name: each.description for name, each in events.types().items()}
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:
@@ -56,8 +58,33 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 def test_every_operation_of_the_class_bulk_is_documented(app: Any) -> None:
     """A caller meets that limit after ten requests, so it is no surprise."""
     (line,) = [line for line in read("docs/api.md").splitlines() if line.startswith("| `bulk` |")]
-    bulk = [one for one in document.operations(app) if one.declared.rate is Rate.BULK]
+    bulk = [one for one in document.operations(app) if one.declared.request_class is RequestClass.BULK]
     assert len(bulk) > 3
     for operation in bulk:
         path = operation.path.removeprefix("/api/v1")
         assert f"`{operation.declared.method} {path}`" in line
+
+
+def test_every_curl_example_with_a_body_fits_the_openapi_document(app: Any) -> None:
+    """A reader can copy the examples of the docs."""
+    from openapi_schema_validator import OAS30WriteValidator
+
+    whole = document.build(app)
+    pattern = r"""(?:-X (\w+) )?"?(?:\$AIRFLOW|http://localhost:8080)/api/v1([^\s"]+).*?-d '(.*?)'"""
+    examples = [
+        (page.name, *example.groups())
+        for page in ROOT.glob("docs/*.md")
+        for command in page.read_text(encoding="utf-8").split("curl ")[1:]
+        if (example := re.search(pattern, command, flags=re.DOTALL))
+    ]
+    assert len(examples) > 5
+    for page, method, path, body in examples:
+        paths = {name: item for name, item in whole["paths"].items() if _fits(name, "/api/v1" + path)}
+        assert paths, f"{page}: {path}"
+        (item,) = paths.values()
+        schema = item[(method or "POST").lower()]["requestBody"]["content"]["application/json"]["schema"]
+        OAS30WriteValidator(schema | {"components": whole["components"]}).validate(json.loads(body))
+
+
+def _fits(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)), path) is not None

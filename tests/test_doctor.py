@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from options import set_options
 from sqlalchemy import select, update
 
-from airflow_platform_plugin import db, doctor, events, settings, worker
-from airflow_platform_plugin.heartbeat import Beats, Step
+from airflow_platform_plugin import doctor, worker
+from airflow_platform_plugin.core import db, events
+from airflow_platform_plugin.core.heartbeat import Beats, Step
 from airflow_platform_plugin.webhooks.models import Webhook
 
 CHECKS = {
@@ -41,7 +43,8 @@ def loader_file() -> Iterator[Path]:
     folder.mkdir(exist_ok=True)
     file = folder / "datakits.py"
     file.write_text(
-        "from airflow_platform_plugin.datakits.loader import load\nglobals().update(load(__file__))\n"
+        "from airflow_platform_plugin.deployments.execution.loader import load\n"
+        "globals().update(load(__file__))\n"
     )
     yield file
     file.unlink(missing_ok=True)
@@ -139,17 +142,15 @@ def test_a_missing_loader_file_is_noticed(session: Any, loader_file: Path) -> No
     ],
 )
 def test_runners_are_looked_at(monkeypatch: pytest.MonkeyPatch, runners: str, ok: bool, told: str) -> None:  # noqa: FBT001 - a table
-    chosen = settings.Settings(datakit_runners=runners)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
-    passed, message = doctor.CHECKS["datakit-runners"]()
+    set_options(monkeypatch, datakit_runners=runners)
+    passed, message = doctor.checks()["datakit-runners"]()
     assert (passed, message.startswith(told)) == (ok, True)
 
 
 def test_a_runner_without_its_provider_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = settings.Settings(datakit_runners="docker")
-    monkeypatch.setattr(settings, "get", lambda: chosen)
-    monkeypatch.setitem(sys.modules, "airflow_platform_plugin.datakits.runners.docker", None)
-    passed, message = doctor.CHECKS["datakit-runners"]()
+    set_options(monkeypatch, datakit_runners="docker")
+    monkeypatch.setitem(sys.modules, "airflow_platform_plugin.deployments.execution.runners.docker", None)
+    passed, message = doctor.checks()["datakit-runners"]()
     assert not passed
     assert message.startswith("The runner docker needs airflow-platform-plugin[docker]: ")
 
@@ -160,7 +161,7 @@ def test_a_check_that_cannot_be_made_has_failed(session: Any, monkeypatch: pytes
     def fail() -> tuple[bool, str]:
         raise RuntimeError("broken")
 
-    monkeypatch.setitem(doctor.CHECKS, "tables", fail)
+    monkeypatch.setitem(doctor._CHECKS, "tables", fail)
     findings = {finding.name: finding for finding in doctor.examine()}
     assert findings["tables"] == ("tables", False, "RuntimeError: broken")
     assert findings["rate-limits"].ok

@@ -46,19 +46,23 @@ def test_a_listeners_first_call_loads_nothing_heavy() -> None:
     """A task's end costs no library of the webserver either."""
     code = (
         "import airflow.models; from airflow_platform_plugin import listener; "
-        "from airflow_platform_plugin.runs import observe; from airflow_platform_plugin import supervisor"
+        "from airflow_platform_plugin.runs import run_events; from airflow_platform_plugin import supervisor"
     )
     assert not loaded_by(code) & set(HEAVY)
 
 
 def test_parsing_the_loader_file_loads_nothing_heavy() -> None:
-    code = "import airflow.models; from airflow_platform_plugin.datakits import dag, loader"
+    code = "import airflow.models; from airflow_platform_plugin.deployments.execution import dag, loader"
     assert not loaded_by(code) & set(HEAVY)
 
 
 def test_migrating_and_the_worker_need_no_protocol() -> None:
     """OAuth's tables and the end of its tokens are known without the library that serves it."""
-    assert "authlib" not in loaded_by("from airflow_platform_plugin import models, worker")
+    code = (
+        "from airflow_platform_plugin import worker; "
+        "from airflow_platform_plugin.core.feature import load_models; load_models()"
+    )
+    assert "authlib" not in loaded_by(code)
 
 
 def test_a_plugin_that_cannot_be_installed_leaves_airflow_alone(

@@ -52,13 +52,13 @@ def test_two_changes_at_the_same_moment_are_a_conflict(
     """The version that was read stands in the UPDATE itself: the slower one changes no row and fails."""
     from sqlalchemy import text
 
-    from airflow_platform_plugin.endpoint import Call
+    from airflow_platform_plugin.http.endpoint import RequestContext
 
     path, _, change = versioned
 
-    def meanwhile(_: Call, row: Any) -> None:
+    def meanwhile(_: RequestContext, row: Any) -> None:
         session.execute(text(f"UPDATE {row.__tablename__} SET row_version = row_version + 1"))  # noqa: S608
 
-    monkeypatch.setattr(Call, "require_match", meanwhile)
+    monkeypatch.setattr(RequestContext, "require_match", meanwhile)
     answer = call("PATCH", path, json=change)
     assert (answer.status, answer.json["error"]["code"]) == (409, "CONFLICT")

@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import db, supervisor, worker
-from airflow_platform_plugin.heartbeat import Beats, Step
-from airflow_platform_plugin.webhooks import delivery
+from airflow_platform_plugin import supervisor, worker
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.heartbeat import Beats, Step
 
 
 def test_every_step_runs_once(session: Any) -> None:
     """In the order in which an event passes through them."""
     assert session is not None
     assert list(worker.run_once().items())[1:] == [
-        ("advance-backfills", 0),
         ("fan-out", 0),
+        ("advance-backfills", 0),
         ("deliver", 0),
         ("send-mail", 0),
         ("roll-back", 0),
         ("keep-deployments", 0),
+        ("expire-tokens", 0),
         ("expire-events", 0),
         ("expire-idempotency-keys", 0),
-        ("expire-tokens", 0),
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_step_that_hangs_holds_up_its_own_lane_alone(session: Any, monkeypatch
     for name in worker.STEPS:
         monkeypatch.setitem(worker.STEPS, name, go_on)
     monkeypatch.setitem(worker.STEPS, "send-mail", hang)
-    monkeypatch.setattr(delivery, "run", lambda stopping, *_: stopping.wait(30))
+    monkeypatch.setitem(worker._LOOPS, "deliver", lambda stopping, *_: stopping.wait(30))
     session.query(Step).delete()  # what other tests have written down
     beats = Beats()
     lanes = [

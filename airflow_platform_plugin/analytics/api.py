@@ -8,10 +8,11 @@ from typing import Any
 from flask import Blueprint, request
 
 from airflow_platform_plugin.analytics import service
-from airflow_platform_plugin.analytics.schemas import QueryAnswer, QueryInput
-from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.rates import Rate
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.analytics.schemas import QueryInput, QueryResponse
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 
 blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analytics")
 
@@ -21,18 +22,18 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     "POST",
     "/query",
     scope="analytics:read",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=QueryInput,
-    answer=QueryAnswer,
+    response=QueryResponse,
     session=False,
-    also=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT),
-    rate=Rate.QUERY,
+    extra_statuses=(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT),
+    request_class=RequestClass.QUERY,
 )
-def execute_query(call: Call) -> dict[str, Any]:
+def execute_query(context: RequestContext) -> dict[str, Any]:
     """Run a query."""
     client = request.environ.get("gunicorn.socket")
-    return service.query(call.body, by=call.principal, abandoned=lambda: _is_gone(client))
+    return service.query(context.body, by=context.principal, abandoned=lambda: _is_gone(client))
 
 
 def _is_gone(client: object) -> bool:

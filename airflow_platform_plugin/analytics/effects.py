@@ -12,7 +12,7 @@ from functools import cache
 from importlib import resources
 
 from airflow_platform_plugin.analytics.lexer import Kind, Token, refused
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 _POSTGRES = frozenset({"postgres", "redshift", "materialize", "risingwave"})
 

@@ -16,15 +16,17 @@ from typing import NamedTuple
 
 import psutil
 
-from airflow_platform_plugin import seats, settings
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import engines, guard, values
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Parameters, Source
+from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.analytics.values import Column, Json
-from airflow_platform_plugin.connections import masking, outcomes, reach
-from airflow_platform_plugin.connections.hosts import Named
-from airflow_platform_plugin.errors import (
+from airflow_platform_plugin.connections import masking, reachability
+from airflow_platform_plugin.connections.host_fields import Named
+from airflow_platform_plugin.connections.testing import results
+from airflow_platform_plugin.core import settings, wait_slots
+from airflow_platform_plugin.core.errors import (
     FieldError,
     PlatformError,
     ServiceUnavailable,
@@ -103,7 +105,7 @@ def execute(
         raise _unsupported(source.connection, error) from error
     statement = _read(sql, engine.dialect)
     _require_given(statement.names, parameters)
-    with seats.query() as free:
+    with wait_slots.query() as free:
         if not free:
             raise ServiceUnavailable("As many queries run as may at a time; try again in a few seconds.")
         started = time.monotonic()
@@ -123,7 +125,7 @@ def execute(
 
 def _read(sql: str, dialect: str | None) -> guard.Statement:
     try:
-        return guard.read(sql, dialect, functions=settings.get().query_function_names)
+        return guard.read(sql, dialect, functions=settings.get(AnalyticsSettings).query_function_names)
     except RecursionError as error:
         raise ValidationFailed.of("query", message="is nested too deeply") from error
 
@@ -200,8 +202,8 @@ class _Job:
     def _collect(self) -> _Collected:
         engine, limits = self.engine, self.engine.limits
         if self._named:
-            found = reach.look_up_hosts(self._named)
-            engine.connection = reach.pinned(engine.connection, found)
+            found = reachability.look_up_hosts(self._named)
+            engine.connection = reachability.pinned(engine.connection, found)
         engine.open()
         collected = _Collected(warnings=engine.warnings)
         if self._stopped.is_set():
@@ -296,8 +298,8 @@ def _public(error: Exception, engine: Engine) -> Exception:  # noqa: PLR0911 - a
             log.warning(
                 "Connection %r cannot be reached: %s", engine.connection.conn_id, _redacted(error, engine)
             )
-            kind = outcomes.classify(str(error))
-            why = "" if kind == outcomes.UNKNOWN else f" {kind}"
+            kind = results.classify(str(error))
+            why = "" if kind == results.UNKNOWN else f" {kind}"
             return ServiceUnavailable(f"The database of this connection cannot be reached.{why}")
         case base.Expired():
             return _timed_out(engine.limits)

@@ -19,7 +19,7 @@ from sqlglot.parser import Parser
 
 from airflow_platform_plugin.analytics import effects
 from airflow_platform_plugin.analytics.lexer import BLANK, Kind, Token, lex, refused
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 # It logs what it does not know, line breaks and literals included: a caller could forge lines of the log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)

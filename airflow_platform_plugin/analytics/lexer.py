@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 MAX_LENGTH = 100_000  # characters
 # Brackets in brackets, and names with dots between. sqlglot calls itself some 20 times for a bracket,

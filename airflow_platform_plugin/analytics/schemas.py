@@ -2,17 +2,17 @@
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
-    AnswerSchema,
     InputSchema,
     JsonObject,
     Line,
     Number,
+    ResponseSchema,
     Text,
     Whole,
 )
-from airflow_platform_plugin.strict_json import MAX_INTEGER
+from airflow_platform_plugin.http.ijson import MAX_INTEGER
 
 _LONGEST_TIMEOUT = 366 * 86_400  # seconds
 _SHORTEST_TIMEOUT = 0.1
@@ -43,26 +43,26 @@ class QueryInput(InputSchema):
     )
 
 
-class ColumnAnswer(AnswerSchema):
+class ColumnResponse(ResponseSchema):
     """A column, in the order of the query."""
 
     name = fields.String()
     type = fields.String(allow_none=True)
 
 
-class MetadataAnswer(AnswerSchema):
+class MetadataResponse(ResponseSchema):
     """What is known about a query apart from its rows."""
 
     database = fields.String()
     schema = fields.String(allow_none=True)
     tables_accessed = fields.List(fields.String())
-    columns = fields.List(fields.Nested(ColumnAnswer))
+    columns = fields.List(fields.Nested(ColumnResponse))
     warnings = fields.List(fields.String())
     bytes_scanned = fields.Integer(allow_none=True)
     cache_hit = fields.Boolean()
 
 
-class QueryAnswer(AnswerSchema):
+class QueryResponse(ResponseSchema):
     """A query's outcome."""
 
     query_id = fields.String()
@@ -71,4 +71,4 @@ class QueryAnswer(AnswerSchema):
     truncated = fields.Boolean()
     execution_time_ms = fields.Integer()
     data = fields.List(fields.Dict())
-    metadata = fields.Nested(MetadataAnswer)
+    metadata = fields.Nested(MetadataResponse)

@@ -6,17 +6,19 @@ from typing import Any
 
 from airflow.exceptions import AirflowNotFoundException
 
-from airflow_platform_plugin import airflow_compat, audit, db, settings
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
-from airflow_platform_plugin.connections import access, reach
-from airflow_platform_plugin.connections.found import Found, detached, find, known_of
+from airflow_platform_plugin.analytics.settings import AnalyticsSettings
+from airflow_platform_plugin.connections import authorization, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.errors import NotFound, PermissionDenied, PlatformError
-from airflow_platform_plugin.principal import Principal
-from airflow_platform_plugin.settings import Settings
+from airflow_platform_plugin.connections.records import ConnectionRecord, detached, find, metadata_of
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.http import audit
 
 SCOPE = "analytics:read"
 
@@ -36,7 +38,7 @@ def query(
         not the
             caller's to query.
     """
-    config = settings.get()
+    config = settings.get(AnalyticsSettings)
     query_id, database = db.new_id("q"), request.get("database", config.query_database)
     noted = {"query_id": query_id, "sql_sha256": hashlib.sha256(request["query"].encode()).hexdigest()}
     try:
@@ -73,7 +75,7 @@ def query(
     }
 
 
-def _limits(request: dict[str, Any], config: Settings) -> Limits:
+def _limits(request: dict[str, Any], config: AnalyticsSettings) -> Limits:
     return Limits(
         rows=min(request["limit"], config.query_max_rows) + 1,
         bytes=config.query_max_bytes,
@@ -82,7 +84,7 @@ def _limits(request: dict[str, Any], config: Settings) -> Limits:
     )
 
 
-def _warnings(request: dict[str, Any], config: Settings, result: Result) -> list[str]:
+def _warnings(request: dict[str, Any], config: AnalyticsSettings, result: Result) -> list[str]:
     warnings = list(result.warnings)
     if result.truncated and request["limit"] > config.query_max_rows:
         warnings.append(
@@ -106,11 +108,11 @@ def _authorised(database: str, by: Principal) -> Source:
             not for tenants.
         ValidationFailed: a tenant's leads where the tenant must not go.
     """
-    for_all = by.reach(SCOPE) is None
+    for_all = by.reach(SCOPE).everywhere
     connection, known = _any(database) if for_all else _of_tenants(database, by)
-    airflow_compat.end_request_transaction()  # the caller's rights were read in it
+    airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
     tenant_id = known.tenant_id if known else None
-    reached = reach.require_reachable(connection, tenant_id, look_up=False)
+    reached = reachability.require_reachable(connection, tenant_id, look_up=False)
     trusted = tenant_id is None or bool(known and known.approved)
     return Source(connection, trusted, for_all, reached.named)
 
@@ -124,7 +126,7 @@ def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
     if connection.id is None:
         return connection, None
     with db.transaction() as session:
-        known = known_of(session, connection)
+        known = metadata_of(session, connection)
         if known is not None:
             session.expunge(known)
         return connection, known
@@ -134,7 +136,7 @@ def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConne
     """The row of that name, where it is one of the caller's tenants' or was given to all."""
     with db.transaction() as session:
         found = find(session, database)
-        if found is None or not access.may_see(found, by, SCOPE):
+        if found is None or not authorization.may_see(found, by, SCOPE):
             raise _no_connection(database)
         _require_shared(found, by)
         if found.known is not None:
@@ -142,14 +144,14 @@ def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConne
         return detached(found.row), found.known
 
 
-def _require_shared(found: Found, by: Principal) -> None:
+def _require_shared(found: ConnectionRecord, by: Principal) -> None:
     """Let a tenant query, of those that no tenant has, what an administrator has given to all.
 
     One that was made in Airflow's own pages was given to nobody yet: it may lead anywhere.
     """
     if found.own is not None:
         return
-    if by.reach(access.READ) == frozenset():
+    if not by.reach(authorization.READ):
         raise _no_connection(found.connection_id)  # nor do the lists show it to the caller
     raise PermissionDenied(
         f"Connection '{found.connection_id}' was not shared with tenants yet; an administrator can share it "
@@ -167,5 +169,5 @@ def _audit(database: str, noted: dict[str, Any], by: Principal) -> None:
     """Keep who has queried which connection; of the SQL its tables and a hash, as it may hold anything."""
     with db.transaction() as session:
         trail = audit.Trail(session)
-        audit.note(session, "connection", database, before=None, after={"queried": noted})
+        audit.record_change(session, "connection", database, before=None, after={"queried": noted})
         trail.write(by, "execute_query")

@@ -8,19 +8,20 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import paging
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.schemas import (
-    ApiKeyAnswer,
     ApiKeyChange,
     ApiKeyInput,
     ApiKeyList,
     ApiKeyQuery,
-    NewApiKeyAnswer,
+    ApiKeyResponse,
+    NewApiKeyResponse,
     RotateInput,
 )
-from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 
 blueprint = Blueprint("platform_api_keys", __name__, url_prefix="/api/v1/platform/api-keys")
 
@@ -30,29 +31,33 @@ blueprint = Blueprint("platform_api_keys", __name__, url_prefix="/api/v1/platfor
     "POST",
     "",
     scope="api_keys:write",
-    personal=True,
+    access=Access.OWN,
     body=ApiKeyInput,
-    answer=NewApiKeyAnswer,
+    response=NewApiKeyResponse,
     status=HTTPStatus.CREATED,
 )
-def create_api_key(call: Call) -> dict[str, Any]:
+def create_api_key(context: RequestContext) -> dict[str, Any]:
     """Make an API key; its text is in this answer and nowhere else."""
-    row, text = service.create_for(call.session, call.body, by=call.principal)
-    return {**_with_owners(call.session, [row])[0], "key": text}
+    row, text = service.create_for(context.session, context.body, by=context.principal)
+    return {**_with_owners(context.session, [row])[0], "key": text}
 
 
-@endpoint(blueprint, "GET", "", scope="api_keys:read", personal=True, query=ApiKeyQuery, answer=ApiKeyList)
-def list_api_keys(call: Call) -> paging.Page:
+@endpoint(
+    blueprint, "GET", "", scope="api_keys:read", access=Access.OWN, query=ApiKeyQuery, response=ApiKeyList
+)
+def list_api_keys(context: RequestContext) -> pagination.Page:
     """List API keys."""
-    page = service.page(call.session, call.query, by=call.principal)
-    return page._replace(items=_with_owners(call.session, page.items))
+    page = service.page(context.session, context.query, by=context.principal)
+    return page._replace(items=_with_owners(context.session, page.items))
 
 
-@endpoint(blueprint, "GET", "/<key_id>", scope="api_keys:read", personal=True, answer=ApiKeyAnswer)
-def get_api_key(call: Call) -> dict[str, Any]:
+@endpoint(blueprint, "GET", "/<key_id>", scope="api_keys:read", access=Access.OWN, response=ApiKeyResponse)
+def get_api_key(context: RequestContext) -> dict[str, Any]:
     """Get an API key, without its secret."""
-    row = service.get(call.session, call.path["key_id"], by=call.principal, scope=service.OTHERS_READ)
-    return _with_owners(call.session, [row])[0]
+    row = service.get(
+        context.session, context.path["key_id"], by=context.principal, scope=service.MANAGE_READ
+    )
+    return _with_owners(context.session, [row])[0]
 
 
 @endpoint(
@@ -60,14 +65,14 @@ def get_api_key(call: Call) -> dict[str, Any]:
     "PATCH",
     "/<key_id>",
     scope="api_keys:write",
-    personal=True,
+    access=Access.OWN,
     body=ApiKeyChange,
-    answer=ApiKeyAnswer,
+    response=ApiKeyResponse,
 )
-def update_api_key(call: Call) -> dict[str, Any]:
+def update_api_key(context: RequestContext) -> dict[str, Any]:
     """Change an API key's name or limits."""
-    row = service.change(call.session, call.path["key_id"], call.body, by=call.principal)
-    return _with_owners(call.session, [row])[0]
+    row = service.change(context.session, context.path["key_id"], context.body, by=context.principal)
+    return _with_owners(context.session, [row])[0]
 
 
 @endpoint(
@@ -75,15 +80,15 @@ def update_api_key(call: Call) -> dict[str, Any]:
     "POST",
     "/<key_id>/rotate",
     scope="api_keys:write",
-    personal=True,
+    access=Access.OWN,
     body=RotateInput,
-    answer=NewApiKeyAnswer,
+    response=NewApiKeyResponse,
 )
-def rotate_api_key(call: Call) -> dict[str, Any]:
+def rotate_api_key(context: RequestContext) -> dict[str, Any]:
     """Give an API key a new secret; the old one works on for a while."""
-    overlap = timedelta(seconds=call.body["overlap_seconds"])
-    row, text = service.rotate(call.session, call.path["key_id"], overlap=overlap, by=call.principal)
-    return {**_with_owners(call.session, [row])[0], "key": text}
+    overlap = timedelta(seconds=context.body["overlap_seconds"])
+    row, text = service.rotate(context.session, context.path["key_id"], overlap=overlap, by=context.principal)
+    return {**_with_owners(context.session, [row])[0], "key": text}
 
 
 @endpoint(
@@ -91,12 +96,12 @@ def rotate_api_key(call: Call) -> dict[str, Any]:
     "DELETE",
     "/<key_id>",
     scope="api_keys:write",
-    personal=True,
+    access=Access.OWN,
     status=HTTPStatus.NO_CONTENT,
 )
-def revoke_api_key(call: Call) -> None:
+def revoke_api_key(context: RequestContext) -> None:
     """Revoke an API key."""
-    service.revoke(call.session, call.path["key_id"], by=call.principal)
+    service.revoke(context.session, context.path["key_id"], by=context.principal)
 
 
 def _with_owners(session: Session, rows: Sequence[ApiKey]) -> list[dict[str, Any]]:

@@ -10,24 +10,35 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, g, request
+from flask import Blueprint, Flask, Response, current_app, request
 
-from airflow_platform_plugin import airflow_compat, http
-from airflow_platform_plugin.auth import credentials, keys, manager, refusals, stock
-from airflow_platform_plugin.endpoint import declared, public_error
-from airflow_platform_plugin.errors import AuthenticationFailed, PermissionDenied
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import (
+    airflow_operations,
+    credentials,
+    csrf,
+    dag_limit,
+    key_format,
+    rejections,
+)
+from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.endpoint import declared
+from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.request_state import current_principal
 
 HEADER = "X-API-Key"
-BEARER_PREFIXES = (f"{keys.API_KEY}_", f"{keys.ACCESS_TOKEN}_", f"{keys.REFRESH_TOKEN}_")
+BEARER_PREFIXES = (f"{key_format.API_KEY}_", f"{key_format.ACCESS_TOKEN}_", f"{key_format.REFRESH_TOKEN}_")
 CLIENT_AUTH = None  # Airflow asks each backend for it
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
     """Recognise keys before every request, answer first of all backends, lay limits over Airflow's checks."""
-    manager.install(airflow_compat.auth_manager())
+    dag_limit.install(airflow_compat.users.auth_manager())
     hooks.before_app_request(_recognise)
-    hooks.before_app_request(manager.filter_rows)
+    hooks.before_app_request(dag_limit.filter_rows)
+    csrf.install(hooks)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 
 
@@ -40,7 +51,7 @@ def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def decorated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
-        if "platform_principal" not in g:
+        if current_principal() is None:
             return Response("Unauthorized", 401)
         return function(*args, **kwargs)
 
@@ -53,17 +64,17 @@ def _recognise() -> Response | None:
     Otherwise Airflow would go on to its other backends, and to the public role.
     """
     text = _credential_text()
-    if text is None or not http.is_api(request.path):
+    if text is None or not responses.is_api(request.path):
         return None
     try:
         principal = _principal(text)
-        g.platform_principal = principal
-        airflow_compat.set_request_user(principal.user)
+        request_state.current().principal = principal
+        airflow_compat.users.set_request_user(principal.user)
         _authorise_stock(principal)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
         if isinstance(error, AuthenticationFailed):
-            refusals.note(text)
-        response = http.error_response(public_error(error))
+            rejections.note(text)
+        response = responses.error_response(public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
         return response
@@ -91,10 +102,10 @@ def _principal(text: str) -> Principal:
     return Principal(username=user.username, user=user, credential=found.credential)
 
 
-def _found(text: str) -> tuple[credentials.Found | None, Any]:
+def _found(text: str) -> tuple[credentials.StoredCredential | None, Any]:
     """The credential, and the user as whom it acts."""
-    found = credentials.recognise(text, request.remote_addr)
-    return found, None if found is None else airflow_compat.active_user(found.account)
+    found = credentials.authenticate(text, request.remote_addr)
+    return found, None if found is None else airflow_compat.users.active_user(found.account)
 
 
 def _authorise_stock(principal: Principal) -> None:
@@ -102,7 +113,7 @@ def _authorise_stock(principal: Principal) -> None:
     endpoint = request.endpoint
     if endpoint is None or declared(current_app.view_functions[endpoint]) is not None:
         return  # nothing there, or declared by @endpoint
-    operation = stock.OPERATIONS.get(stock.operation_id(endpoint))
-    if request.blueprint not in http.STOCK_BLUEPRINTS or operation is None:
+    operation = airflow_operations.OPERATIONS.get(airflow_operations.operation_id(endpoint))
+    if request.blueprint not in responses.STOCK_BLUEPRINTS or operation is None:
         raise PermissionDenied("Keys and tokens have no scope for this operation.")
     principal.require_grant(operation.scope, dags=operation.dags)

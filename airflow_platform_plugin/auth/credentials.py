@@ -17,14 +17,15 @@ from flask import request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, db, rates, scopes
-from airflow_platform_plugin.airflow_compat import Account
-from airflow_platform_plugin.auth import keys, service
-from airflow_platform_plugin.auth.lineage import MOST_GENERATIONS
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.users import Account
+from airflow_platform_plugin.auth import key_format, service
+from airflow_platform_plugin.auth.ancestry import MOST_GENERATIONS
 from airflow_platform_plugin.auth.models import API_KEY, TOKEN, ApiKey
 from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.auth.oauth.models import Client, Token
-from airflow_platform_plugin.principal import Credential, DagLimit
+from airflow_platform_plugin.core import crypto, db, rate_limits, scopes
+from airflow_platform_plugin.core.principal import Credential, DagLimit
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def _networks(texts: tuple[str, ...]) -> Networks:
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredCredential:
     """A live credential as it is stored.
 
     Attributes:
@@ -86,7 +87,7 @@ class Found:
         client = getattr(client, "ipv4_mapped", None) or client
         return all(client in networks for networks in self.networks)
 
-    def below(self, parent: "Found") -> "Found | None":
+    def below(self, parent: "StoredCredential") -> "StoredCredential | None":
         """The same, as far as the credential that made it allows: never more, and never longer."""
         own, above = self.credential, parent.credential
         if None not in {own.tenant_id, above.tenant_id} and own.tenant_id != above.tenant_id:
@@ -98,8 +99,8 @@ class Found:
             dags=own.dags + above.dags,
             networked=own.networked or above.networked,
             tenant_id=own.tenant_id or above.tenant_id,
-            rate_limits=rates.tightest(own.rate_limits, above.own_limits),
-            own_limits=rates.tightest(own.own_limits, above.own_limits),
+            rate_limits=rate_limits.tightest(own.rate_limits, above.own_limits),
+            own_limits=rate_limits.tightest(own.own_limits, above.own_limits),
             expires_at=min(ends, default=None),
             # They share what the parent has, or it could make itself as many times that as it likes.
             counted_as=above.id if above.own_limits else own.counted_as,
@@ -109,7 +110,7 @@ class Found:
 
 @dataclass
 class _Memory:
-    found: dict[str, tuple[float, Found]] = field(default_factory=dict)
+    found: dict[str, tuple[float, StoredCredential]] = field(default_factory=dict)
     noted: dict[str, float] = field(default_factory=dict)
 
 
@@ -117,7 +118,7 @@ _memory = _Memory()
 _clock = time.monotonic
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Look every credential up again when it is next shown."""
     _memory.found.clear()
     _memory.noted.clear()
@@ -128,10 +129,10 @@ def forget_one(text: str) -> None:
     _memory.found.pop(crypto.digest(text), None)
 
 
-def recognise(text: str, address: str | None) -> Found | None:
+def authenticate(text: str, address: str | None) -> StoredCredential | None:
     """What ``text`` is, if it is a live credential that counts for a client at ``address``."""
-    parsed = keys.parse(text)
-    if parsed is None or parsed.prefix == keys.REFRESH_TOKEN:
+    parsed = key_format.parse(text)
+    if parsed is None or parsed.prefix == key_format.REFRESH_TOKEN:
         return None
     digest, now = crypto.digest(text), _clock()
     until, found = _memory.found.get(digest, (0.0, None))
@@ -143,13 +144,13 @@ def recognise(text: str, address: str | None) -> Found | None:
         _remember(_memory.found, digest, (now + REMEMBERED_SECONDS, found))
     if found is None or not found.counts(address):
         return None
-    if parsed.prefix == keys.API_KEY:
-        _note_use(parsed.id, now)
+    if parsed.prefix == key_format.API_KEY:
+        record_last_used(parsed.id, now)
     return found
 
 
-def _find(session: Session, parsed: keys.KeyText) -> Found | None:
-    if parsed.prefix == keys.ACCESS_TOKEN:
+def _find(session: Session, parsed: key_format.ParsedKey) -> StoredCredential | None:
+    if parsed.prefix == key_format.ACCESS_TOKEN:
         token = tokens.find(session, parsed)
         if token is None or token[0].is_revoked():
             return None
@@ -162,14 +163,14 @@ def _find(session: Session, parsed: keys.KeyText) -> Found | None:
     return bounded(session, found, parent)
 
 
-def bounded(session: Session, found: Found, parent: str | None) -> Found | None:
+def bounded(session: Session, found: StoredCredential, parent: str | None) -> StoredCredential | None:
     """What is left of a credential below all those that it comes from, or None where one has ended.
 
     They are looked at whenever the credential is, rather than ended together with the first of them: so it
     does not matter how one ends, or what it loses later.
     """
     seen = {found.credential.reference}
-    above: list[Found] = []
+    above: list[StoredCredential] = []
     while parent is not None and parent not in seen:
         if len(seen) > MOST_GENERATIONS:
             log.warning("%s comes from too many others and does not count", found.credential.reference)
@@ -182,7 +183,9 @@ def bounded(session: Session, found: Found, parent: str | None) -> Found | None:
         above.append(loaded[0])
         found, parent = narrowed, loaded[1]
     accounts = {each.account for each in above if each.account != found.account}
-    there = airflow_compat.accounts(session, [account.id for account in accounts if account is not None])
+    there = airflow_compat.users.accounts(
+        session, [account.id for account in accounts if account is not None]
+    )
     return found if all(account in there.values() for account in accounts) else None
 
 
@@ -190,12 +193,14 @@ def client_counts(session: Session, client: Client) -> bool:
     """Whether an OAuth client counts: not where what it was made with has ended."""
     if client.expires_at is not None and client.expires_at <= db.now():
         return False
-    made = Found(Credential(id=str(client.client_id), reference=f"client:{client.client_id}"), client.account)
+    made = StoredCredential(
+        Credential(id=str(client.client_id), reference=f"client:{client.client_id}"), client.account
+    )
     left = bounded(session, made, client.parent)
     return left is not None and left.counts(request.remote_addr)
 
 
-def _load(session: Session, reference: str) -> tuple[Found, str | None] | None:
+def _load(session: Session, reference: str) -> tuple[StoredCredential, str | None] | None:
     """The live credential of that reference, and its own parent's."""
     kind, _, name = reference.partition(":")
     if kind == TOKEN:
@@ -207,17 +212,17 @@ def _load(session: Session, reference: str) -> tuple[Found, str | None] | None:
     return None if live is None or live.row.revoked_at is not None else (of_key(*live), live.row.parent)
 
 
-def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> Found:
+def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> StoredCredential:
     """An API key's row in the words of a request; its own rate limits count more than its tenant's."""
     networks, dags = row.allowed_networks, row.allowed_dags
-    return Found(
+    return StoredCredential(
         Credential(
             id=str(row.id),
             scopes=None if row.scopes is None else frozenset(row.scopes),
             dags=() if dags is None else (DagLimit(tuple(dags["dag_ids"]), tuple(dags["tags"])),),
             networked=networks is not None,
             tenant_id=row.tenant_id,
-            rate_limits=rates.merged(row.rate_limits, tenant_rate_limits),
+            rate_limits=rate_limits.merged(row.rate_limits, tenant_rate_limits),
             own_limits=row.rate_limits or {},
             reference=f"{API_KEY}:{row.id}",
             expires_at=row.expires_at,
@@ -227,10 +232,10 @@ def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> Found:
     )
 
 
-def of_token(row: Token, client: Client) -> Found:
+def of_token(row: Token, client: Client) -> StoredCredential:
     """An access token's row in the words of a request; what the client has lost, its tokens have lost."""
     ends = [moment for moment in (row.expires_at, client.expires_at) if moment is not None]
-    return Found(
+    return StoredCredential(
         Credential(
             id=str(client.client_id),
             scopes=frozenset(client.granted(row.scopes)),
@@ -241,7 +246,7 @@ def of_token(row: Token, client: Client) -> Found:
     )
 
 
-def _note_use(key_id: str, now: float) -> None:
+def record_last_used(key_id: str, now: float) -> None:
     """Write down that a key is in use, once a minute; a request never fails for that."""
     if now < _memory.noted.get(key_id, 0.0):
         return

@@ -6,13 +6,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import scopes as all_scopes
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     LONGEST_USER,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
@@ -21,12 +21,12 @@ from airflow_platform_plugin.fields import (
     Moment,
     PageQuery,
     RateLimits,
+    ResponseSchema,
     Secret,
     Timestamp,
     Whole,
     order_by,
 )
-from airflow_platform_plugin.scopes import SCOPES
 
 _LONGEST_OVERLAP = 30 * 86_400
 _LONGEST_NETWORK = 64
@@ -62,7 +62,7 @@ class ApiKeyChange(InputSchema):
 
     name = _name()
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
-    scopes = Items(Choice(SCOPES), most=len(SCOPES), allow_none=True)
+    scopes = Items(Choice(all_scopes.known()), most=len(all_scopes.known()), allow_none=True)
     allowed_dags = fields.Nested(AllowedDags, allow_none=True)
     allowed_networks = Items(
         Line(most=_LONGEST_NETWORK, validate=_network), most=MOST_MEMBERS, allow_none=True
@@ -87,13 +87,15 @@ class RotateInput(InputSchema):
 class ApiKeyQuery(PageQuery):
     """Which keys are wanted."""
 
+    into = None
+
     owner = Line(most=LONGEST_USER)
     tenant_id = Line(most=LONGEST_LABEL)
     revoked = Flag(load_default=False)
     order_by = order_by("id", "name", "tenant_id", "created_at", "expires_at", "last_used_at")
 
 
-class ApiKeyAnswer(AnswerSchema):
+class ApiKeyResponse(ResponseSchema):
     """A key without its secret; what scanners find in code begins with ``afp_`` and this id."""
 
     id = fields.String()
@@ -113,14 +115,14 @@ class ApiKeyAnswer(AnswerSchema):
     revoked_at = Timestamp(allow_none=True)
 
 
-class NewApiKeyAnswer(ApiKeyAnswer):
+class NewApiKeyResponse(ApiKeyResponse):
     """A key as its maker sees it, once."""
 
     key = Secret()
 
 
-class ApiKeyList(AnswerSchema):
+class ApiKeyList(ResponseSchema):
     """A page of keys."""
 
-    api_keys = fields.List(fields.Nested(ApiKeyAnswer), attribute="items")
+    api_keys = fields.List(fields.Nested(ApiKeyResponse), attribute="items")
     total_entries = fields.Integer()

@@ -8,15 +8,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Table, and_, false, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, crypto, db, http, paging, rates, scopes, settings
-from airflow_platform_plugin.airflow_compat import Account
-from airflow_platform_plugin.auth import keys, lineage
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.users import Account
+from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import ApiKey, Owned
-from airflow_platform_plugin.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.auth.settings import AuthSettings
+from airflow_platform_plugin.core import crypto, db, pagination, rate_limits, scopes, settings
+from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.timestamps import timestamp
 
 # The permission to do for others what everybody may for their own keys.
-OTHERS_READ, OTHERS_WRITE = "api_keys:read", "api_keys:write"
+MANAGE_READ, OTHERS_WRITE = "api_keys:read", "api_keys:write"
 
 
 def create(
@@ -32,9 +35,9 @@ def create(
     ``limits`` are the key's columns: scopes, allowed_dags, allowed_networks, rate_limits, expires_at,
     tenant_id, parent. Where there is no such user, the key never counts.
     """
-    text = keys.generate()
+    text = key_format.generate()
     row = ApiKey(id=text.id, name=name, secret_hash=crypto.digest(text.secret), created_by=by, **limits)
-    row.account, row.user_id = airflow_compat.account(session, user_id), user_id
+    row.account, row.user_id = airflow_compat.users.account(session, user_id), user_id
     session.add(row)
     session.flush()
     return row, str(text)
@@ -62,7 +65,7 @@ def create_for(session: Session, fields: dict[str, Any], *, by: Principal) -> tu
     _require_rate_limits_unchanged(session, fields, by)
     _require_room(session, account)
     return create(
-        session, user_id=account.id, by=by.username, parent=lineage.parent_of_new(session, by), **fields
+        session, user_id=account.id, by=by.username, parent=ancestry.parent_of_new(session, by), **fields
     )
 
 
@@ -76,7 +79,7 @@ def owner(session: Session, name: str, *, by: Principal, field: str) -> Account:
     if name == by.username:
         return by.account
     require_others(by)
-    found = airflow_compat.accounts_by_name(session, [name]).get(name)
+    found = airflow_compat.users.accounts_by_name(session, [name]).get(name)
     if found is None:
         raise ValidationFailed.of(field, message=f"there is no user {name!r}")
     return found
@@ -84,7 +87,7 @@ def owner(session: Session, name: str, *, by: Principal, field: str) -> Account:
 
 def _require_room(session: Session, account: Account) -> None:
     """Refuse a key beyond what one user may have: each has rate limits for itself."""
-    most = settings.get().api_keys_per_user
+    most = settings.get(AuthSettings).api_keys_per_user
     live = select(ApiKey.id).where(
         ApiKey.owned_by(account),
         ApiKey.revoked_at.is_(None),
@@ -99,14 +102,14 @@ def _require_room(session: Session, account: Account) -> None:
         )
 
 
-class Live(NamedTuple):
+class ActiveKey(NamedTuple):
     """A key that counts, and how often its tenant's keys may call; None for what the settings say."""
 
     row: ApiKey
     tenant_rate_limits: dict[str, str] | None
 
 
-def find(session: Session, parsed: keys.KeyText) -> Live | None:
+def find(session: Session, parsed: key_format.ParsedKey) -> ActiveKey | None:
     """The live key of those parts, or None; a rotated key is found by its former secret for a while."""
     known = of_id(session, parsed.id)
     row = None if known is None else known.row
@@ -120,12 +123,12 @@ def find(session: Session, parsed: keys.KeyText) -> Live | None:
     return known if current or overlaps else None
 
 
-def of_id(session: Session, key_id: str) -> Live | None:
+def of_id(session: Session, key_id: str) -> ActiveKey | None:
     """The key of that id, dead or alive; in one query."""
     tenant = _tenants()
     wanted = select(ApiKey, tenant.c.rate_limits).outerjoin(tenant, tenant.c.tenant_id == ApiKey.tenant_id)
     found = session.execute(wanted.where(ApiKey.id == key_id)).first()
-    return None if found is None else Live(*found)
+    return None if found is None else ActiveKey(*found)
 
 
 def note_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
@@ -151,18 +154,20 @@ def get(session: Session, key_id: str, *, by: Principal, scope: str) -> ApiKey:
     return row
 
 
-def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
+def page(session: Session, query: dict[str, Any], *, by: Principal) -> pagination.Page:
     """The keys that the caller may see, the newest first; revoked ones if asked for."""
-    wanted = select(ApiKey).where(_visible(by, OTHERS_READ)).order_by(ApiKey.created_at.desc())
+    wanted = select(ApiKey).where(_visible(by, MANAGE_READ)).order_by(ApiKey.created_at.desc())
     if "owner" in query:
-        account = airflow_compat.accounts_by_name(session, [query["owner"]]).get(query["owner"])
+        account = airflow_compat.users.accounts_by_name(session, [query["owner"]]).get(query["owner"])
         wanted = wanted.where(false() if account is None else ApiKey.owned_by(account))
     if "tenant_id" in query:
         wanted = wanted.where(ApiKey.tenant_id == query["tenant_id"])
     if not query["revoked"]:
         wanted = wanted.where(ApiKey.revoked_at.is_(None))
-    return paging.fetch(
-        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+    return pagination.fetch(
+        session,
+        wanted,
+        pagination.Query(limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")),
     )
 
 
@@ -190,8 +195,8 @@ def rotate(session: Session, key_id: str, *, overlap: timedelta, by: Principal) 
         NotFound, PermissionDenied, Conflict: as for ``change``.
     """
     row = _changeable(session, key_id, by)
-    lineage.adopt(session, row, by)
-    text = keys.generate(public_id=str(row.id))
+    ancestry.adopt(session, row, by)
+    text = key_format.generate(public_id=str(row.id))
     row.previous_secret_hash, row.secret_hash = row.secret_hash, crypto.digest(text.secret)
     row.previous_expires_at = db.now() + overlap
     return row, str(text)
@@ -205,25 +210,25 @@ def revoke(session: Session, key_id: str, *, by: Principal) -> None:
     """
     row = get(session, key_id, by=by, scope=OTHERS_WRITE)
     row.revoked_at = row.revoked_at or db.now()
-    lineage.revoke_below(session, [lineage.of_key(row)])
+    ancestry.revoke_below(session, [ancestry.of_key(row)])
 
 
 def owner_names(session: Session, rows: Sequence[Owned]) -> list[str | None]:
     """The names of the owners, in order; None where the owner is gone, also if another has the id now."""
     owned = [row.account for row in rows]
-    there = airflow_compat.accounts(session, [account.id for account in owned if account is not None])
+    there = airflow_compat.users.accounts(session, [account.id for account in owned if account is not None])
     return [account.name if account and there.get(account.id) == account else None for account in owned]
 
 
 def _visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a condition
     """The caller's own keys, and those of the tenants in which the caller holds ``scope``, or all."""
     reach = by.reach(scope)
-    if reach is None:
+    if reach.everywhere:
         return true()
     own = ApiKey.owned_by(by.account)
     if by.credential is not None and by.credential.tenant_id is not None:
         own = and_(own, ApiKey.tenant_id == by.credential.tenant_id)
-    return or_(own, ApiKey.tenant_id.in_(reach))
+    return or_(own, reach.where(ApiKey.tenant_id))
 
 
 def _changeable(session: Session, key_id: str, by: Principal) -> ApiKey:
@@ -281,12 +286,12 @@ def require_within(by: Principal, asked: Asked) -> None:
     if mine.expires_at is not None and (asked.expires_at is None or asked.expires_at > mine.expires_at):
         raise PermissionDenied(
             f"This would outlive the caller's own credential, which ends at "
-            f"{http.timestamp(mine.expires_at)}. What is to last longer is made in a browser's session, "
+            f"{timestamp(mine.expires_at)}. What is to last longer is made in a browser's session, "
             "or by airflow-platform api-keys create.",
-            expires_at=http.timestamp(mine.expires_at),
+            expires_at=timestamp(mine.expires_at),
         )
     for name, text in (asked.rate_limits or {}).items():
-        if name in mine.own_limits and not rates.within(text, mine.own_limits[name]):
+        if name in mine.own_limits and not rate_limits.within(text, mine.own_limits[name]):
             raise PermissionDenied(
                 f"This would have higher rate limits than the caller's own credential: "
                 f"{mine.own_limits[name]} for the class {name}."

@@ -5,37 +5,42 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging, routes
-from airflow_platform_plugin.connections import formats, service, testing, transfer
-from airflow_platform_plugin.connections.access import EXPORT, READ, WRITE
-from airflow_platform_plugin.connections.found import Found
-from airflow_platform_plugin.connections.outcomes import Outcome
+from airflow_platform_plugin.connections import service
+from airflow_platform_plugin.connections.authorization import EXPORT, READ, WRITE
+from airflow_platform_plugin.connections.records import ConnectionRecord
+from airflow_platform_plugin.connections.references import usage
 from airflow_platform_plugin.connections.schemas import (
     RESERVED,
-    ConnectionAnswer,
     ConnectionChange,
     ConnectionInput,
     ConnectionList,
     ConnectionQuery,
+    ConnectionResponse,
     ConnectionTestInput,
     DeleteConnectionQuery,
     ExportQuery,
-    ImportAnswer,
     ImportInput,
+    ImportResponse,
     SealedExportInput,
     SealedExportQuery,
-    TestAnswer,
     TestQuery,
-    UsageAnswer,
+    TestResponse,
+    UsageResponse,
 )
-from airflow_platform_plugin.connections.usage import usage
-from airflow_platform_plugin.endpoint import Call, Text, endpoint
-from airflow_platform_plugin.errors import Conflict
-from airflow_platform_plugin.rates import Rate
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.connections.testing import service as testing
+from airflow_platform_plugin.connections.testing.results import TestResult
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.connections.transfer import service as transfer
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.errors import Conflict
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http import path_converters
+from airflow_platform_plugin.http.endpoint import RequestContext, TextResult, endpoint
 
 blueprint = Blueprint("platform_connections", __name__, url_prefix="/api/v1/platform/connections")
-routes.reserve(blueprint, "connection", RESERVED)
+path_converters.exclude_reserved(blueprint, "connection", RESERVED)
 
 
 @endpoint(
@@ -43,15 +48,15 @@ routes.reserve(blueprint, "connection", RESERVED)
     "POST",
     "",
     scope=WRITE,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionInput,
-    answer=ConnectionAnswer,
+    response=ConnectionResponse,
     status=HTTPStatus.CREATED,
 )
-def create_connection(call: Call) -> Found:
+def create_connection(context: RequestContext) -> ConnectionRecord:
     """Create a connection."""
-    return service.create(call.session, call.body, by=call.principal)
+    return service.create(context.session, context.body, by=context.principal)
 
 
 @endpoint(
@@ -59,14 +64,14 @@ def create_connection(call: Call) -> Found:
     "GET",
     "",
     scope=READ,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=ConnectionQuery,
-    answer=ConnectionList,
+    response=ConnectionList,
 )
-def list_connections(call: Call) -> paging.Page:
+def list_connections(context: RequestContext) -> pagination.Page:
     """List connections."""
-    return service.page(call.session, call.query, by=call.principal)
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(
@@ -74,16 +79,16 @@ def list_connections(call: Call) -> paging.Page:
     "GET",
     "/export",
     scope=READ,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=ExportQuery,
-    text=(formats.YAML,),
+    media_types=(formats.YAML,),
 )
-def export_connections(call: Call) -> formats.Document | Text:
+def export_connections(context: RequestContext) -> formats.ConnectionDocument | TextResult:
     """Export connections without their secrets, as ``airflow connections export`` writes them."""
-    document = transfer.export(call.session, by=call.principal)
-    if call.query["format"] == "yaml":
-        return Text(formats.render_yaml(document), formats.YAML)
+    document = transfer.export(context.session, by=context.principal)
+    if context.query["format"] == "yaml":
+        return TextResult(formats.render_yaml(document), formats.YAML)
     return document
 
 
@@ -92,15 +97,17 @@ def export_connections(call: Call) -> formats.Document | Text:
     "POST",
     "/export",
     scope=EXPORT,
-    rate=Rate.BULK,
-    tenanted=True,
-    dags=Dags.NONE,
+    request_class=RequestClass.BULK,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=SealedExportQuery,
     body=SealedExportInput,
 )
-def export_connections_with_secrets(call: Call) -> dict[str, Any]:
+def export_connections_with_secrets(context: RequestContext) -> dict[str, Any]:
     """Export connections with their secrets, encrypted with a passphrase."""
-    return transfer.export_sealed(call.session, passphrase=call.body["passphrase"], by=call.principal)
+    return transfer.export_encrypted(
+        context.session, passphrase=context.body["passphrase"], by=context.principal
+    )
 
 
 @endpoint(
@@ -108,16 +115,16 @@ def export_connections_with_secrets(call: Call) -> dict[str, Any]:
     "POST",
     "/import",
     scope=WRITE,
-    rate=Rate.BULK,
-    tenanted=True,
-    dags=Dags.NONE,
+    request_class=RequestClass.BULK,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ImportInput,
-    answer=ImportAnswer,
+    response=ImportResponse,
 )
-def import_connections(call: Call) -> dict[str, Any]:
+def import_connections(context: RequestContext) -> dict[str, Any]:
     """Import connections, all of a document or none."""
-    rows = transfer.import_(call.session, call.body, by=call.principal)
-    return {"dry_run": call.body["dry_run"], "connections": rows}
+    rows = transfer.import_(context.session, context.body, by=context.principal)
+    return {"dry_run": context.body["dry_run"], "connections": rows}
 
 
 @endpoint(
@@ -125,16 +132,16 @@ def import_connections(call: Call) -> dict[str, Any]:
     "POST",
     "/test",
     scope=WRITE,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
     body=ConnectionTestInput,
-    answer=TestAnswer,
+    response=TestResponse,
     session=False,
 )
-def test_connection_body(call: Call) -> Outcome:
+def test_connection_body(context: RequestContext) -> TestResult:
     """Test a connection without storing it."""
-    return testing.test_given(call.body, by=call.principal, timeout=call.query["timeout_seconds"])
+    return testing.test_given(context.body, by=context.principal, timeout=context.query["timeout_seconds"])
 
 
 @endpoint(
@@ -142,13 +149,13 @@ def test_connection_body(call: Call) -> Outcome:
     "GET",
     "/<connection:connection_id>",
     scope=READ,
-    tenanted=True,
-    dags=Dags.NONE,
-    answer=ConnectionAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=ConnectionResponse,
 )
-def get_connection(call: Call) -> Found:
+def get_connection(context: RequestContext) -> ConnectionRecord:
     """Get a connection, without its secrets."""
-    return service.get(call.session, call.path["connection_id"], by=call.principal)
+    return service.get(context.session, context.path["connection_id"], by=context.principal)
 
 
 @endpoint(
@@ -156,17 +163,17 @@ def get_connection(call: Call) -> Found:
     "PATCH",
     "/<connection:connection_id>",
     scope=WRITE,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionChange,
-    answer=ConnectionAnswer,
-    also=(HTTPStatus.PRECONDITION_FAILED,),
+    response=ConnectionResponse,
+    extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_connection(call: Call) -> Found:
+def update_connection(context: RequestContext) -> ConnectionRecord:
     """Change a connection; extra is merged key by key, and null removes."""
-    found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
-    call.require_match(found)
-    return service.change(call.session, found, call.body, by=call.principal)
+    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
+    context.require_match(found)
+    return service.change(context.session, found, context.body, by=context.principal)
 
 
 @endpoint(
@@ -174,21 +181,23 @@ def update_connection(call: Call) -> Found:
     "DELETE",
     "/<connection:connection_id>",
     scope=WRITE,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=DeleteConnectionQuery,
     status=HTTPStatus.NO_CONTENT,
 )
-def delete_connection(call: Call) -> None:
+def delete_connection(context: RequestContext) -> None:
     """Delete a connection that nothing names, or with force any."""
-    found = service.get_to_change(call.session, call.path["connection_id"], by=call.principal)
-    used_by = {} if call.query["force"] else usage(call.session, found.connection_id, by=call.principal)
+    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
+    used_by = (
+        {} if context.query["force"] else usage(context.session, found.connection_id, by=context.principal)
+    )
     if any(used_by.values()):
         raise Conflict(
             f"Connection '{found.connection_id}' is in use; ?force=true deletes it nevertheless.",
             used_by=used_by,
         )
-    service.delete(call.session, found)
+    service.delete(context.session, found)
 
 
 @endpoint(
@@ -196,16 +205,16 @@ def delete_connection(call: Call) -> None:
     "POST",
     "/<connection:connection_id>/test",
     scope=READ,
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
-    answer=TestAnswer,
+    response=TestResponse,
     session=False,
 )
-def test_connection(call: Call) -> Outcome:
+def test_connection(context: RequestContext) -> TestResult:
     """Test a connection."""
-    timeout = call.query["timeout_seconds"]
-    return testing.test_stored(call.path["connection_id"], by=call.principal, timeout=timeout)
+    timeout = context.query["timeout_seconds"]
+    return testing.test_stored(context.path["connection_id"], by=context.principal, timeout=timeout)
 
 
 @endpoint(
@@ -213,14 +222,14 @@ def test_connection(call: Call) -> Outcome:
     "GET",
     "/<connection:connection_id>/usage",
     scope=READ,
-    tenanted=True,
-    dags=Dags.NONE,
-    answer=UsageAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=UsageResponse,
 )
-def get_connection_usage(call: Call) -> dict[str, Any]:
+def get_connection_usage(context: RequestContext) -> dict[str, Any]:
     """Get what names a connection, of what the caller may read."""
-    found = service.get(call.session, call.path["connection_id"], by=call.principal)
+    found = service.get(context.session, context.path["connection_id"], by=context.principal)
     return {
         "connection_id": found.connection_id,
-        "used_by": usage(call.session, found.connection_id, by=call.principal),
+        "used_by": usage(context.session, found.connection_id, by=context.principal),
     }

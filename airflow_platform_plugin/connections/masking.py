@@ -20,7 +20,7 @@ Extra = dict[str, Any]
 
 def mask(extra: Extra) -> Extra:
     """Extra as it may be shown."""
-    return _mask_members(extra, airflow_compat.secret_names())
+    return _mask_members(extra, airflow_compat.masking.secret_names())
 
 
 def mask_text(text: str) -> str:
@@ -32,7 +32,7 @@ def mask_text(text: str) -> str:
 
 def is_secret(name: str) -> bool:
     """Whether what has that name is a secret."""
-    return _is_secret(name, airflow_compat.secret_names())
+    return _is_secret(name, airflow_compat.masking.secret_names())
 
 
 def masked_paths(shown: Any, path: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401 - any JSON

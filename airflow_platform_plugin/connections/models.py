@@ -3,7 +3,7 @@
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Boolean, Column, Integer, String
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 
 
 class PlatformConnection(db.Base):

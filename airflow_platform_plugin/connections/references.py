@@ -1,69 +1,57 @@
-"""Fields of extra that name another connection, which hooks follow with the server's rights."""
+"""What refers to a connection. Features declare what of theirs does."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.connections.found import Found, find
-from airflow_platform_plugin.connections.kinds import Path
-from airflow_platform_plugin.errors import FieldError, ValidationFailed
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core.feature import ReferenceFinder, connection_references
+from airflow_platform_plugin.core.principal import Principal
+
+_AT_ONCE = 100
 
 
-def of(extra: dict[str, Any]) -> list[tuple[Path, str]]:
-    """The connections that extra names, at any depth, and where."""
-    return list(_of(extra, ("extra",)))
+def usage(session: Session, connection_id: str, *, by: Principal) -> dict[str, list[dict[str, Any]]]:
+    """What names the connection, by kind."""
+    return {finder.name: finder.find(session, connection_id, by) for finder in connection_references()}
 
 
-def require_seen(session: Session, extra: dict[str, Any], may_see: Callable[[Found], bool]) -> None:
-    """Refuse names of connections that the caller may not see.
-
-    Raises:
-        ValidationFailed: extra has one. The error does not say whether there is such a connection.
-    """
-    require(extra, lambda name: (other := find(session, name)) is not None and may_see(other))
-
-
-def require_of_tenant(session: Session, extra: dict[str, Any], tenant_id: str) -> None:
-    """Refuse names of connections that are neither the tenant's nor given to all.
-
-    Raises:
-        ValidationFailed: extra has one.
-    """
-
-    def is_usable(name: str) -> bool:
-        other = find(session, name)
-        return other is not None and other.own is not None and other.tenant_id in {None, tenant_id}
-
-    require(extra, is_usable)
+def _dags(session: Session, connection_id: str, _by: Principal) -> list[dict[str, Any]]:
+    """The DAGs that name it, so far as Airflow keeps that of them: fields of tasks that are templates."""
+    dag_ids = sorted(airflow_compat.authorization.readable_dag_ids())
+    found = []
+    for start in range(0, len(dag_ids), _AT_ONCE):
+        some = dag_ids[start : start + _AT_ONCE]
+        for dag_id, document in airflow_compat.dags.serialized_dags(session, some, containing=connection_id):
+            tasks = sorted(_tasks(document, connection_id))
+            if tasks or _names(document, connection_id):
+                found.append({"dag_id": dag_id, "task_ids": tasks})
+    return found
 
 
-def require(extra: dict[str, Any], may_use: Callable[[str], bool]) -> None:
-    """Refuse the names for which that is false.
-
-    Raises:
-        ValidationFailed: extra has one.
-    """
-    errors = [
-        FieldError.at(path, f"there is no connection {name!r} of yours")
-        for path, name in of(extra)
-        if not may_use(name)
-    ]
-    if errors:
-        raise ValidationFailed(errors)
+def _tasks(document: dict[str, Any], connection_id: str) -> Iterator[str]:
+    for task in document.get("dag", {}).get("tasks", []):
+        inner = task.get("__var", task)
+        if _names(inner, connection_id):
+            yield inner["task_id"]
 
 
-def _of(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401 - any JSON
+def _names(value: Any, connection_id: str) -> bool:  # noqa: ANN401 - any JSON
+    """Whether there is a field ``…conn_id`` with that value, or a template with ``conn.<that value>``."""
     match value:
         case dict():
-            for name, inner in value.items():
-                if isinstance(inner, str) and inner and _names_connection(name):
-                    yield (*path, name), inner
-                yield from _of(inner, (*path, name))
+            return any(
+                (key.endswith("conn_id") and inner == connection_id) or _names(inner, connection_id)
+                for key, inner in value.items()
+            )
         case list():
-            for index, inner in enumerate(value):
-                yield from _of(inner, (*path, str(index)))
+            return any(_names(inner, connection_id) for inner in value)
+        case str():
+            return bool(re.search(rf"\bconn\.(get\(\s*['\"])?{re.escape(connection_id)}\b", value))
+        case _:
+            return False
 
 
-def _names_connection(name: str) -> bool:
-    return name.strip().lower().replace("-", "_").endswith(("conn_id", "connection_id"))
+DAGS = ReferenceFinder("dags", _dags)

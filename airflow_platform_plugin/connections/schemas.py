@@ -4,14 +4,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin import crypto
-from airflow_platform_plugin.connections import formats
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.core import crypto
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     LONGEST_NAME,
     LONGEST_SEARCH,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
@@ -20,6 +19,7 @@ from airflow_platform_plugin.fields import (
     Number,
     PageQuery,
     QuerySchema,
+    ResponseSchema,
     Text,
     Timestamp,
     Whole,
@@ -111,6 +111,8 @@ class TestQuery(QuerySchema):
 class ConnectionQuery(PageQuery):
     """Which connections are wanted."""
 
+    into = None
+
     connection_type = Line(most=_LONGEST_COLUMN)
     tenant_id = Line(most=LONGEST_LABEL)
     search = Text(least=1, most=LONGEST_SEARCH)
@@ -123,7 +125,7 @@ class DeleteConnectionQuery(QuerySchema):
     force = Flag(load_default=False)
 
 
-class TestAnswer(AnswerSchema):
+class TestResponse(ResponseSchema):
     """What a test has shown."""
 
     status = fields.String(validate=validate.OneOf(["success", "failed", "unsupported"]))
@@ -131,13 +133,13 @@ class TestAnswer(AnswerSchema):
     latency_ms = fields.Integer(allow_none=True)
 
 
-class LastTestAnswer(TestAnswer):
+class LastTestResponse(TestResponse):
     """What the last test has shown, and when that was."""
 
     tested_at = Timestamp()
 
 
-class ConnectionAnswer(AnswerSchema):
+class ConnectionResponse(ResponseSchema):
     """A connection without its secrets; ``secrets_set`` names those that are set.
 
     ``shared`` says whether every tenant may query it. One that was made in Airflow's pages is listed to all
@@ -158,17 +160,17 @@ class ConnectionAnswer(AnswerSchema):
     created_at = Timestamp(allow_none=True)
     created_by = fields.String(allow_none=True)
     updated_at = Timestamp(allow_none=True)
-    last_test = fields.Nested(LastTestAnswer, allow_none=True)
+    last_test = fields.Nested(LastTestResponse, allow_none=True)
 
 
-class ConnectionList(AnswerSchema):
+class ConnectionList(ResponseSchema):
     """A page of connections."""
 
-    connections = fields.List(fields.Nested(ConnectionAnswer), attribute="items")
+    connections = fields.List(fields.Nested(ConnectionResponse), attribute="items")
     total_entries = fields.Integer()
 
 
-class UsageAnswer(AnswerSchema):
+class UsageResponse(ResponseSchema):
     """What names a connection, of what the caller may read."""
 
     connection_id = fields.String()
@@ -206,7 +208,7 @@ class ImportInput(InputSchema):
     dry_run = Flag(load_default=False)
 
 
-class ImportedAnswer(AnswerSchema):
+class ImportedResponse(ResponseSchema):
     """What has become of one connection of an import, or would."""
 
     connection_id = fields.String()
@@ -215,8 +217,8 @@ class ImportedAnswer(AnswerSchema):
     missing_secrets = fields.List(fields.String())
 
 
-class ImportAnswer(AnswerSchema):
+class ImportResponse(ResponseSchema):
     """What an import has done, or would do."""
 
     dry_run = fields.Boolean()
-    connections = fields.List(fields.Nested(ImportedAnswer))
+    connections = fields.List(fields.Nested(ImportedResponse))

@@ -6,19 +6,33 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import audit, crypto, db, paging
-from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import access, kept, masking, names, reach
-from airflow_platform_plugin.connections.found import COLUMNS, PLAIN, Found, find, is_known, with_own
+from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.connections import (
+    authorization,
+    kept_secrets,
+    masking,
+    name_conflicts,
+    reachability,
+)
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.errors import FieldError, NotFound, ValidationFailed
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.connections.records import (
+    COLUMNS,
+    PLAIN,
+    ConnectionRecord,
+    attach_metadata,
+    find,
+    is_known,
+)
+from airflow_platform_plugin.core import crypto, db, pagination
+from airflow_platform_plugin.core.errors import FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.http import audit
 from airflow_platform_plugin.tenants import service as tenants
 
 _MOST_NAMED = 10
 
 
-def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
+def create(session: Session, fields: dict[str, Any], *, by: Principal) -> ConnectionRecord:
     """Make a connection, of a tenant or of all.
 
     Raises:
@@ -28,15 +42,23 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
         ServiceUnavailable: a secrets backend does not say whether it has the name.
     """
     connection_id = fields["connection_id"]
-    access.require_unclaimed(connection_id, by)  # first, while no transaction is open: it may ask over HTTP
-    fields["tenant_id"] = tenants.of_new(session, fields.get("tenant_id"), reach=by.reach(access.WRITE))
-    access.require_free(with_own(session, names.alike(session, [connection_id])), connection_id, by)
+    authorization.require_unclaimed(
+        connection_id, by
+    )  # first, while no transaction is open: it may ask over HTTP
+    fields["tenant_id"] = tenants.resolve_owner(
+        session, fields.get("tenant_id"), reach=by.reach(authorization.WRITE)
+    )
+    authorization.require_free(
+        attach_metadata(session, name_conflicts.alike(session, [connection_id])), connection_id, by
+    )
     require_complete(fields)
-    fields["approved"] = access.require_allowed(session, fields["tenant_id"], fields, by, approving=True)
+    fields["approved"] = authorization.require_allowed(
+        session, fields["tenant_id"], fields, by, approving=True
+    )
     return insert(session, fields, by=by)
 
 
-def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
+def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> ConnectionRecord:
     """Write a new connection, of which everything has been looked at."""
     row = Connection(conn_id=fields["connection_id"])
     set_fields(row, fields)
@@ -55,24 +77,24 @@ def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> Found:
     )
     session.add(known)
     session.flush()
-    found = Found(row, known)
+    found = ConnectionRecord(row, known)
     _tell(session, found, before=None, after=found)
     return found
 
 
-def get(session: Session, connection_id: str, *, by: Principal) -> Found:
+def get(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
     """A connection of the caller's tenants, or of all.
 
     Raises:
         NotFound: there is none that the caller may see.
     """
     found = find(session, connection_id)
-    if found is None or not access.may_see(found, by):
+    if found is None or not authorization.may_see(found, by):
         raise _not_found(connection_id)
     return found
 
 
-def get_to_change(session: Session, connection_id: str, *, by: Principal) -> Found:
+def get_to_change(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
     """A connection that the caller may change; nobody else changes it before this transaction ends.
 
     Raises:
@@ -80,13 +102,13 @@ def get_to_change(session: Session, connection_id: str, *, by: Principal) -> Fou
         PermissionDenied: it is everybody's, and the caller's right is for some tenants alone.
     """
     found = find(session, connection_id, lock=True)
-    if found is None or not access.may_see(found, by, access.WRITE):
+    if found is None or not authorization.may_see(found, by, authorization.WRITE):
         raise _not_found(connection_id)
-    access.require_changeable(found, by)
+    authorization.require_changeable(found, by)
     return found
 
 
-def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Page:
+def page(session: Session, query: dict[str, Any], *, by: Principal) -> pagination.Page:
     """The connections that the caller may see and that fit what is given, by name."""
     wanted = _seen(by)
     if "connection_type" in query:
@@ -94,21 +116,27 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paging.Pa
     if "tenant_id" in query:
         wanted = wanted.where(PlatformConnection.tenant_id == query["tenant_id"])
     if "search" in query:
-        wanted = wanted.where(paging.containing(query["search"], Connection.conn_id, Connection.description))
+        wanted = wanted.where(
+            pagination.containing(query["search"], Connection.conn_id, Connection.description)
+        )
     order_by = query.get("order_by")
     if order_by is not None:
         sign, name = ("-" if order_by.startswith("-") else ""), order_by.removeprefix("-")
         order_by = sign + COLUMNS.get(name, name)
-    found = paging.fetch(session, wanted, limit=query["limit"], offset=query["offset"], order_by=order_by)
-    return found._replace(items=with_own(session, found.items))
+    found = pagination.fetch(
+        session, wanted, pagination.Query(limit=query["limit"], offset=query["offset"], order_by=order_by)
+    )
+    return found._replace(items=attach_metadata(session, found.items))
 
 
-def everything(session: Session, *, by: Principal, scope: str = access.READ) -> list[Found]:
+def everything(session: Session, *, by: Principal, scope: str = authorization.READ) -> list[ConnectionRecord]:
     """All connections that the caller may see, by name."""
-    return with_own(session, session.scalars(_seen(by, scope)).all())
+    return attach_metadata(session, session.scalars(_seen(by, scope)).all())
 
 
-def change(session: Session, found: Found, fields: dict[str, Any], *, by: Principal) -> Found:
+def change(
+    session: Session, found: ConnectionRecord, fields: dict[str, Any], *, by: Principal
+) -> ConnectionRecord:
     """Set what is given; extra is merged key by key, null removes, and what is masked stays as it is.
 
     Raises:
@@ -121,17 +149,19 @@ def change(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
         merged = found.stored_extra | fields["extra"]
         fields["extra"] = {name: value for name, value in merged.items() if value is not None}
     if "tenant_id" in fields:
-        fields["tenant_id"] = access.owner(session, fields["tenant_id"], by)
+        fields["tenant_id"] = authorization.owner(session, fields["tenant_id"], by)
     after = {**found.stored, **fields}
     require_secrets_again(found, given, after, by)
     if fields.keys() & {"connection_type", "host", "port", "schema", "login", "extra", "tenant_id"}:
         tenant_id = fields.get("tenant_id", found.tenant_id)
         approving = _approves(found, given, after, tenant_id)
-        fields["approved"] = access.require_allowed(session, tenant_id, after, by, approving=approving)
+        fields["approved"] = authorization.require_allowed(session, tenant_id, after, by, approving=approving)
     return update(session, found, fields, by=by)
 
 
-def update(session: Session, found: Found, fields: dict[str, Any], *, by: Principal) -> Found:
+def update(
+    session: Session, found: ConnectionRecord, fields: dict[str, Any], *, by: Principal
+) -> ConnectionRecord:
     """Write a change, of which everything has been looked at."""
     known = found.known or _new(session, found.row)
     before = _snapshot(found)
@@ -145,12 +175,12 @@ def update(session: Session, found: Found, fields: dict[str, Any], *, by: Princi
         known.approved = fields["approved"]
     session.add(known)
     session.flush()
-    changed = Found(found.row, known)
+    changed = ConnectionRecord(found.row, known)
     _tell(session, changed, before=before, after=changed)
     return changed
 
 
-def delete(session: Session, found: Found) -> None:
+def delete(session: Session, found: ConnectionRecord) -> None:
     """Delete a connection."""
     _tell(session, found, before=_snapshot(found), after=None)
     if found.known is not None:
@@ -160,7 +190,7 @@ def delete(session: Session, found: Found) -> None:
     session.flush()
 
 
-def restored(found: Found, fields: dict[str, Any]) -> dict[str, Any]:
+def restored(found: ConnectionRecord, fields: dict[str, Any]) -> dict[str, Any]:
     """The fields, with what is stored in place of the masks that are shown for it."""
     shown = {"extra": found.extra, "password": masking.MASK, "host": found.host}
     return {
@@ -190,7 +220,9 @@ def masked_paths(fields: dict[str, Any]) -> list[str]:
     ]
 
 
-def require_secrets_again(found: Found, given: dict[str, Any], after: dict[str, Any], by: Principal) -> None:
+def require_secrets_again(
+    found: ConnectionRecord, given: dict[str, Any], after: dict[str, Any], by: Principal
+) -> None:
     """Refuse to lead stored secrets elsewhere: the caller may write them, which is not to know them.
 
     Args:
@@ -202,13 +234,13 @@ def require_secrets_again(found: Found, given: dict[str, Any], after: dict[str, 
     Raises:
         ValidationFailed: some have to be given again; each is named.
     """
-    moved = kept.moved(found.stored, after)
+    moved = kept_secrets.moved(found.stored, after)
     tenant_id = after.get("tenant_id", found.tenant_id)
-    if tenant_id not in {None, found.tenant_id} and not by.may(access.EXPORT, found.tenant_id):
+    if tenant_id not in {None, found.tenant_id} and not by.may(authorization.EXPORT, found.tenant_id):
         moved.append("tenant_id")  # whose administrators can export them
     if not moved:
         return
-    paths = kept.secrets(given, after)
+    paths = kept_secrets.secrets(given, after)
     if found.hides_extra and "extra" not in given:
         paths.append(("extra",))
     message = (
@@ -218,9 +250,9 @@ def require_secrets_again(found: Found, given: dict[str, Any], after: dict[str, 
         raise ValidationFailed([FieldError.at(path, message) for path in paths])
 
 
-def _seen(by: Principal, scope: str = access.READ) -> Any:  # noqa: ANN401 - a Select
+def _seen(by: Principal, scope: str = authorization.READ) -> Any:  # noqa: ANN401 - a Select
     joined = select(Connection).outerjoin(PlatformConnection, is_known())
-    return joined.where(access.visible(by, scope)).order_by(Connection.conn_id)
+    return joined.where(authorization.visible(by, scope)).order_by(Connection.conn_id)
 
 
 def set_fields(row: Connection, fields: dict[str, Any]) -> None:
@@ -247,7 +279,9 @@ def _not_found(connection_id: str) -> NotFound:
     return NotFound(f"Connection '{connection_id}' not found", connection_id=connection_id)
 
 
-def _approves(found: Found, given: dict[str, Any], after: dict[str, Any], tenant_id: str | None) -> bool:
+def _approves(
+    found: ConnectionRecord, given: dict[str, Any], after: dict[str, Any], tenant_id: str | None
+) -> bool:
     """Whether an administrator's change approves what the tenant could not write.
 
     It does where an administrator wrote that before, or does now: what a tenant has left there once, a change
@@ -256,7 +290,9 @@ def _approves(found: Found, given: dict[str, Any], after: dict[str, Any], tenant
     if found.tenant_id is None or (found.is_approved and tenant_id == found.tenant_id):
         return True
     extra = given.get("extra") or {}
-    return all(path[0] in given and (len(path) == 1 or path[1] in extra) for path in reach.unapproved(after))
+    return all(
+        path[0] in given and (len(path) == 1 or path[1] in extra) for path in reachability.unapproved(after)
+    )
 
 
 def _new(session: Session, row: Connection) -> PlatformConnection:
@@ -272,7 +308,7 @@ def _forget(session: Session, row: Connection) -> None:
         session.flush()
 
 
-def _snapshot(found: Found) -> dict[str, Any]:
+def _snapshot(found: ConnectionRecord) -> dict[str, Any]:
     """What of a connection changes, by the names that the audit log has; values stay here."""
     stored = found.stored
     extra = stored.pop("extra")
@@ -283,12 +319,18 @@ def _snapshot(found: Found) -> dict[str, Any]:
     }
 
 
-def _tell(session: Session, found: Found, *, before: dict[str, Any] | None, after: Found | None) -> None:
+def _tell(
+    session: Session,
+    found: ConnectionRecord,
+    *,
+    before: dict[str, Any] | None,
+    after: ConnectionRecord | None,
+) -> None:
     """Tell the audit log which fields have changed, and no value but the tenant's."""
     old, new = before or {}, _snapshot(after) if after else {}
     fields = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     told = {"fields": fields} if before and after else {}
-    audit.note(
+    audit.record_change(
         session,
         "connection",
         found.connection_id,

@@ -5,22 +5,19 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging, routes
-from airflow_platform_plugin.datakits import manifest, registry
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.datakits import manifest, service
 from airflow_platform_plugin.datakits.manifest import Registration
 from airflow_platform_plugin.datakits.models import DataKit
-from airflow_platform_plugin.datakits.schemas import (
-    DataKitAnswer,
-    DataKitChange,
-    DataKitList,
-    DataKitQuery,
-)
-from airflow_platform_plugin.endpoint import Answer, Call, endpoint
-from airflow_platform_plugin.fields import PageQuery
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.datakits.schemas import DataKitChange, DataKitList, DataKitQuery, DataKitResponse
+from airflow_platform_plugin.http import path_converters
+from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
+from airflow_platform_plugin.http.fields import PageQuery
 
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
-routes.reserve(blueprint, "kit", registry.RESERVED)
+path_converters.exclude_reserved(blueprint, "kit", service.RESERVED)
 
 
 @endpoint(
@@ -28,16 +25,16 @@ routes.reserve(blueprint, "kit", registry.RESERVED)
     "POST",
     "",
     scope="datakits:write",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=Registration,
-    answer=DataKitAnswer,
-    also=(HTTPStatus.CREATED,),
+    response=DataKitResponse,
+    extra_statuses=(HTTPStatus.CREATED,),
 )
-def register_datakit(call: Call) -> Answer:
+def register_datakit(context: RequestContext) -> Result:
     """Register a version of a DataKit."""
-    kit, is_new = registry.register(call.session, call.body, by=call.principal)
-    return Answer(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+    kit, is_new = service.register(context.session, context.body, by=context.principal)
+    return Result(kit, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
 @endpoint(
@@ -45,24 +42,26 @@ def register_datakit(call: Call) -> Answer:
     "GET",
     "",
     scope="datakits:read",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=DataKitQuery,
-    answer=DataKitList,
+    response=DataKitList,
 )
-def list_datakits(call: Call) -> paging.Page:
+def list_datakits(context: RequestContext) -> pagination.Page:
     """List versions of DataKits."""
-    return registry.page(call.session, reach=call.principal.reach("datakits:read"), **call.query)
+    return service.page(context.session, reach=context.principal.reach("datakits:read"), **context.query)
 
 
-@endpoint(blueprint, "GET", "/schema", scope=None, dags=Dags.NONE)
-def get_datakit_schema(_: Call) -> dict[str, Any]:
+@endpoint(blueprint, "GET", "/schema", scope=None, dags=DagPolicy.NOT_APPLICABLE)
+def get_datakit_schema(_: RequestContext) -> dict[str, Any]:
     """Get the JSON Schema of a manifest, as it is registered and as datakit.yaml has it."""
     return manifest.json_schema()
 
 
-def _find(call: Call) -> DataKit:
-    return registry.get(call.session, call.path["datakit_id"], reach=call.principal.reach("datakits:read"))
+def _find(context: RequestContext) -> DataKit:
+    return service.get(
+        context.session, context.path["datakit_id"], reach=context.principal.reach("datakits:read")
+    )
 
 
 @endpoint(
@@ -70,13 +69,13 @@ def _find(call: Call) -> DataKit:
     "GET",
     "/<kit:datakit_id>",
     scope="datakits:read",
-    tenanted=True,
-    dags=Dags.NONE,
-    answer=DataKitAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=DataKitResponse,
 )
-def get_datakit(call: Call) -> DataKit:
+def get_datakit(context: RequestContext) -> DataKit:
     """Get a DataKit by id, by name@version, or by name."""
-    return _find(call)
+    return _find(context)
 
 
 @endpoint(
@@ -84,15 +83,15 @@ def get_datakit(call: Call) -> DataKit:
     "GET",
     "/<kit:datakit_id>/versions",
     scope="datakits:read",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=PageQuery,
-    answer=DataKitList,
+    response=DataKitList,
 )
-def list_datakit_versions(call: Call) -> paging.Page:
+def list_datakit_versions(context: RequestContext) -> pagination.Page:
     """List the versions of a DataKit, the newest first."""
-    reach = call.principal.reach("datakits:read")
-    return registry.versions(call.session, call.path["datakit_id"], reach=reach, **call.query)
+    reach = context.principal.reach("datakits:read")
+    return service.versions(context.session, context.path["datakit_id"], reach=reach, query=context.query)
 
 
 @endpoint(
@@ -100,18 +99,18 @@ def list_datakit_versions(call: Call) -> paging.Page:
     "PATCH",
     "/<kit:datakit_id>",
     scope="datakits:write",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=DataKitChange,
-    answer=DataKitAnswer,
-    also=(HTTPStatus.PRECONDITION_FAILED,),
+    response=DataKitResponse,
+    extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_datakit(call: Call) -> DataKit:
+def update_datakit(context: RequestContext) -> DataKit:
     """Withdraw a version of a DataKit, so that nobody deploys it any more, or take that back."""
-    kit = _find(call)
-    registry.require_owner(kit, call.principal)
-    call.require_match(kit)
-    registry.withdraw(kit, **call.body)
+    kit = _find(context)
+    service.require_owner(kit, context.principal)
+    context.require_match(kit)
+    service.withdraw(kit, **context.body)
     return kit
 
 
@@ -120,12 +119,12 @@ def update_datakit(call: Call) -> DataKit:
     "DELETE",
     "/<kit:datakit_id>",
     scope="datakits:write",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     status=HTTPStatus.NO_CONTENT,
 )
-def delete_datakit(call: Call) -> None:
+def delete_datakit(context: RequestContext) -> None:
     """Delete a version of a DataKit that no deployment runs."""
-    kit = _find(call)
-    registry.require_owner(kit, call.principal)
-    registry.delete(call.session, kit)
+    kit = _find(context)
+    service.require_owner(kit, context.principal)
+    service.delete(context.session, kit)

@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_platform_plugin import quantities, strict_json
-from airflow_platform_plugin.names import DNS_LABEL_PATTERN
+from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN
+from airflow_platform_plugin.http import ijson
 
 # Bounds of what is registered; what was stored before there was one may be longer.
 LONGEST_MANIFEST = 200_000  # bytes of JSON
@@ -66,7 +67,7 @@ def _image_reference(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if not strict_json.is_line(text):
+    if not ijson.is_line(text):
         raise ValueError("must be one line, without control characters")
     return text
 
@@ -79,7 +80,7 @@ def precedence(version: str) -> tuple[Any, ...]:
 
 
 def _quantity(text: str) -> str:
-    quantities.amount(text)
+    kubernetes_quantities.amount(text)
     return text
 
 
@@ -88,16 +89,16 @@ Quantity = Annotated[
     AfterValidator(_quantity),
     Field(
         description="a Kubernetes quantity such as 4000m, 16Gi or 1.5",
-        json_schema_extra={"pattern": quantities.PATTERN},
+        json_schema_extra={"pattern": kubernetes_quantities.PATTERN},
     ),
 ]
 ShortQuantity = Annotated[
     str,
-    StringConstraints(max_length=quantities.LONGEST),
+    StringConstraints(max_length=kubernetes_quantities.LONGEST),
     AfterValidator(_quantity),
     Field(
         description="a Kubernetes quantity such as 4000m, 16Gi or 1.5",
-        json_schema_extra={"pattern": quantities.PATTERN},
+        json_schema_extra={"pattern": kubernetes_quantities.PATTERN},
     ),
 ]
 
@@ -192,7 +193,7 @@ class Requirements(_Document):
     def amounts(self) -> dict[str, Decimal]:
         """What is needed of each resource: CPUs, bytes, GPUs."""
         given = {"cpu": self.cpu, "memory": self.memory, "gpu": "1" if self.gpu else None}
-        return {name: quantities.amount(text) for name, text in given.items() if text is not None}
+        return {name: kubernetes_quantities.amount(text) for name, text in given.items() if text is not None}
 
 
 def _bounded_json(value: Any) -> Any:  # noqa: ANN401 - any JSON

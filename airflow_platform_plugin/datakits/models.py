@@ -5,7 +5,7 @@ from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Text,
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import relationship
 
-from airflow_platform_plugin import crypto, db
+from airflow_platform_plugin.core import crypto, db
 
 
 class DataKitName(db.Base):

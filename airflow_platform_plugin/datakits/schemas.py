@@ -3,12 +3,11 @@
 from marshmallow import fields
 
 from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
     LONGEST_REASON,
     LONGEST_SEARCH,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     CommaSeparated,
     Document,
@@ -16,6 +15,7 @@ from airflow_platform_plugin.fields import (
     InputSchema,
     Line,
     PageQuery,
+    ResponseSchema,
     Text,
     Timestamp,
     order_by,
@@ -32,6 +32,8 @@ class DataKitChange(InputSchema):
 class DataKitQuery(PageQuery):
     """What narrows the list of kits."""
 
+    into = None
+
     type = Choice(["transformation", "ingestion", "export"])
     tags = CommaSeparated(Line(most=100), most=MOST_MEMBERS)
     search = Text(least=1, most=LONGEST_SEARCH)
@@ -39,7 +41,7 @@ class DataKitQuery(PageQuery):
     order_by = order_by("id", "name", "type", "tenant_id", "created_at", "created_by")
 
 
-class DataKitAnswer(AnswerSchema):
+class DataKitResponse(ResponseSchema):
     """A version: its manifest, and what the registry knows of it."""
 
     id = fields.String()
@@ -51,8 +53,8 @@ class DataKitAnswer(AnswerSchema):
     created_by = fields.String()
 
 
-class DataKitList(AnswerSchema):
+class DataKitList(ResponseSchema):
     """A page of kits."""
 
-    datakits = fields.List(fields.Nested(DataKitAnswer), attribute="items")
+    datakits = fields.List(fields.Nested(DataKitResponse), attribute="items")
     total_entries = fields.Integer()

@@ -1,356 +1,246 @@
-"""Deployments: made, found, rolled back, paused, retired."""
+"""The registry of kits: versions registered, found, withdrawn, deleted."""
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db, events, http, paging
-from airflow_platform_plugin.datakits import handed, registry, upkeep
-from airflow_platform_plugin.datakits.asking import ask
-from airflow_platform_plugin.datakits.configuration import MASK, seal
-from airflow_platform_plugin.datakits.loader import registered_loaders
-from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin.datakits.planning import (
-    OPTIONS,
-    Place,
-    Plan,
-    Wanted,
-    plan,
-    require_good,
+from airflow_platform_plugin.core import db, pagination, settings
+from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import Reach
+from airflow_platform_plugin.datakits.manifest import Registration, precedence
+from airflow_platform_plugin.datakits.models import (
+    DataKit,
+    DataKitName,
+    DataKitTag,
+    Deployment,
+    DeploymentRevision,
 )
-from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.names import DEFAULT_NAMESPACE
-from airflow_platform_plugin.principal import Principal
-from airflow_platform_plugin.tenants import quota
+from airflow_platform_plugin.datakits.settings import DataKitSettings
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
 
-
-class Deployed(NamedTuple):
-    """What a deploy has made, or would make, as answers show it."""
-
-    view: dict[str, Any]
-    is_new: bool
+# Paths of the API in the place of a kit's name.
+RESERVED = ("deployments", "schema")
 
 
-def deploy(session: Session, datakit_id: str, request: dict[str, Any], *, by: Principal) -> Deployed:
-    """Deploy a kit, as a new deployment or as the next revision of the one that is there.
-
-    A dry run checks and shows the same, and writes nothing.
+def register(session: Session, registration: Registration, *, by: Principal) -> tuple[DataKit, bool]:
+    """Register a version; returns it and whether it is new. The same manifest again changes nothing.
 
     Raises:
-        NotFound: there is no such kit.
-        ValidationFailed: the configuration does not fit the manifest, or none of the caller's tenants owns
-            the namespace; and as for ``plan``.
-        PermissionDenied: as for ``plan``.
-        Conflict: the version is withdrawn, or bad here; and as for ``plan``.
+        ValidationFailed: the name is a word of the API, or there is no such tenant that the caller reaches.
+        Conflict: the name is another's, or the version exists with another manifest.
     """
-    kit = registry.get(session, datakit_id, reach=by.reach("datakits:read"))
-    registry.require_deployable(kit)
-    namespace, environment = request["namespace"] or _usual_namespace(session, by), request["environment"]
-    tenant = _owner(session, namespace, by)
-    registry.require_place(kit, tenant)
-    registry.require_image(kit)
-    there = select(Deployment).where(
-        Deployment.datakit == kit.name,
-        Deployment.environment == environment,
-        Deployment.namespace == namespace,
-    )
-    deployment: Deployment | None = session.scalar(there)
-    place = Place(namespace, tenant, environment, deployment)
-    if not request["force"]:
-        require_good(deployment, kit.version)
-    asked = ask(session, Manifest.model_validate(kit.manifest), request, place, by=by)
-    planned = plan(session, asked.wanted, place)
-    more = {"next_runs": planned.next_runs, "warnings": [*asked.warnings, *planned.warnings]}
-    note = Note("deploy", by.username, request["reason"])
-    if request["dry_run"]:
-        shown = Deployment(id=None, revision=planned.spec.revision, **_place(planned), created_at=db.now())
-        if deployment is not None:
-            shown = deployment
-        return Deployed(view(shown, _revision(planned, note)) | more, is_new=False)
-    deployment = write(session, planned, note)
-    return Deployed(view(deployment, deployment.current) | more, planned.is_new)
-
-
-class Note(NamedTuple):
-    """Why there is a revision: what was done, by whom, what for, and which one it repeats."""
-
-    action: str
-    by: str
-    reason: str | None = None
-    source: int | None = None
-
-
-def write(session: Session, planned: Plan, note: Note) -> Deployment:
-    """Make what is planned the revision in force."""
-    deployment = planned.deployment
-    if deployment is None:
-        deployment = Deployment(
-            id=planned.spec.deployment_id, created_at=db.now(), created_by=note.by, **_place(planned)
-        )
-        session.add(deployment)
-    deployment.revision = planned.spec.revision
-    deployment.retired_at = deployment.rollback_from = deployment.import_error = None
-    version = planned.spec.manifest.version
-    deployment.bad_versions = [bad for bad in deployment.bad_versions or [] if bad != version]
-    session.flush()
-    session.add(_revision(planned, note))
-    session.flush()
-    session.refresh(deployment)
-    airflow_compat.let_store(session, str(deployment.dag_id))
-    if planned.tenant is not None:
-        # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
-        quota.keep_pool(session, str(planned.tenant.tenant_id))
-        upkeep.refit(session, planned.tenant)
-    request_parsing(session)
-    return deployment
-
-
-def _place(planned: Plan) -> dict[str, Any]:
-    spec = planned.spec
-    return {
-        "datakit": spec.manifest.name,
-        "environment": spec.environment,
-        "namespace": spec.namespace,
-        "tenant_id": planned.tenant.tenant_id if planned.tenant else None,
-        "dag_id": spec.dag_id,
-    }
-
-
-def _revision(planned: Plan, note: Note) -> DeploymentRevision:
-    return DeploymentRevision(
-        deployment_id=planned.spec.deployment_id,
-        number=planned.spec.revision,
-        version=planned.spec.manifest.version,
-        spec=planned.spec.model_dump(mode="json"),
-        encrypted_secrets=seal(planned.secrets),
-        notifications=planned.wanted.notifications,
-        auto_rollback_after=planned.wanted.auto_rollback_after,
-        action=note.action,
-        source=note.source,
-        reason=note.reason,
-        diff=planned.diff,
-        created_by=note.by,
-        created_at=db.now(),
-    )
-
-
-def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]:
-    """A deployment at a revision, as answers show it: secrets masked."""
-    # As it is stored: one document that is not valid any more must not fail a list of others.
-    spec = revision.spec
-    after = revision.auto_rollback_after
-    return {
-        "id": deployment.id,
-        "datakit": deployment.datakit,
-        "tenant_id": deployment.tenant_id,
-        "environment": deployment.environment,
-        "namespace": deployment.namespace,
-        "dag_id": deployment.dag_id,
-        "bad_versions": deployment.bad_versions or [],
-        "retired_at": deployment.retired_at,
-        "revision": revision.number,
-        "version": revision.version,
-        "configuration": spec["configuration"] | dict.fromkeys(spec.get("secrets", []), MASK),
-        "schedule": spec["schedule"],
-        "start_date": datetime.fromisoformat(spec["start_date"].replace("Z", "+00:00")),
-        **{name: spec.get(name, default) for name, default in OPTIONS.items()},
-        "notifications": revision.notifications,
-        "auto_rollback": None if after is None else {"after_failures": after},
-        "image_digest": revision.image_digest,
-        "action": revision.action,
-        "source": revision.source,
-        "reason": revision.reason,
-        "diff": revision.diff,
-        "created_at": revision.created_at,
-        "created_by": revision.created_by,
-    }
-
-
-def request_parsing(session: Session) -> None:
-    """Have the loader files parsed at once."""
-    for fileloc in registered_loaders(session):
-        airflow_compat.request_parsing(session, fileloc)
-
-
-def _usual_namespace(session: Session, by: Principal) -> str:
-    """Where a caller deploys who does not say: the tenant's, where there is but one, or the platform's."""
+    name, version = registration.name, registration.version
+    if name in RESERVED:
+        raise ValidationFailed.of("name", message="is a word of the API")
     reach = by.reach("datakits:write")
-    if reach is None or len(reach) != 1:
-        return DEFAULT_NAMESPACE
-    return str(tenants.get(session, next(iter(reach))).namespace)
+    claim: DataKitName | None = session.get(DataKitName, name)
+    if claim is None:
+        tenant_id = tenants.resolve_owner(session, registration.tenant_id, reach=reach)
+        session.add(DataKitName(name=name, tenant_id=tenant_id))
+        session.flush()
+    else:
+        tenant_id = claim.tenant_id
+        theirs = reach.allows(tenant_id)
+        if not theirs or registration.tenant_id not in (None, tenant_id):
+            raise Conflict(f"The name '{name}' is taken by a DataKit of somebody else.", name=name)
+    document = registration.document
+    known = select(DataKit).where(DataKit.name == name, DataKit.version == version)
+    existing: DataKit | None = session.scalar(known)
+    if existing is not None:
+        if existing.manifest != document:
+            raise Conflict(
+                f"DataKit '{name}' {version} is registered with another manifest, "
+                "and a version never changes: register a new version.",
+                name=name,
+                version=version,
+            )
+        return existing, False
+    kit = DataKit(
+        name=name,
+        version=version,
+        tenant_id=tenant_id,
+        type=registration.type,
+        description=registration.description,
+        manifest=document,
+        created_by=by.username,
+    )
+    session.add(kit)
+    session.flush()
+    session.add_all(DataKitTag(datakit_id=kit.id, tag=tag) for tag in sorted(set(registration.tags)))
+    session.flush()
+    return kit, True
 
 
-def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
-    """The tenant that owns the namespace; a stranger's looks like nobody's."""
-    tenant = tenants.by_namespace(session, namespace)
-    reachable = by.may("datakits:write", str(tenant.tenant_id) if tenant else None)
-    if not reachable or (tenant is None and namespace != DEFAULT_NAMESPACE):
-        raise ValidationFailed.of("namespace", message=f"no tenant of yours owns the namespace '{namespace}'")
-    return tenant
+def _readable(statement: Any, reach: Reach) -> Any:  # noqa: ANN401 - a Select
+    """Those that the caller may see: of the tenants that are reached (None for all), and everybody's."""
+    return statement.where(or_(DataKit.tenant_id.is_(None), reach.where(DataKit.tenant_id)))
 
 
-def get(session: Session, deployment_id: str, *, reach: frozenset[str] | None) -> Deployment:
-    """The deployment of that id, if it is of a tenant that the caller reaches (None for all).
+def get(session: Session, datakit_id: str, *, reach: Reach) -> DataKit:
+    """A kit by its id, by ``name@version``, or by its name: the newest version that is not withdrawn.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none that the caller may see.
     """
-    deployment: Deployment | None = session.get(Deployment, deployment_id)
-    if deployment is None or not (reach is None or deployment.tenant_id in reach):
-        raise NotFound(f"Deployment '{deployment_id}' not found", deployment_id=deployment_id)
-    return deployment
+    name, at, version = datakit_id.partition("@")
+    wanted = select(DataKit).where(DataKit.name == name, DataKit.version == version)
+    if not at:
+        named = _sorted(session, select(DataKit).where(DataKit.name == datakit_id))
+        # Where all are withdrawn, the newest of them.
+        newest = next((id_ for id_, withdrawn in named if not withdrawn), named[0][0] if named else None)
+        wanted = select(DataKit).where(DataKit.id == (newest or datakit_id))
+    found: DataKit | None = session.scalar(_readable(wanted, reach))
+    if found is None:
+        raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
+    return found
+
+
+def _sorted(session: Session, statement: Any) -> list[tuple[str, bool]]:  # noqa: ANN401 - a Select
+    """The ids of versions, the newest first, and whether they are withdrawn."""
+    rows = session.execute(
+        statement.with_only_columns(DataKit.id, DataKit.version, DataKit.withdrawn_at)
+    ).all()
+    newest_first = sorted(rows, key=lambda row: precedence(row.version), reverse=True)
+    return [(row.id, row.withdrawn_at is not None) for row in newest_first]
+
+
+def versions(session: Session, datakit_id: str, *, reach: Reach, query: pagination.Query) -> pagination.Page:
+    """All versions of a kit, the newest first.
+
+    Raises:
+        NotFound: as for ``get``.
+    """
+    name = get(session, datakit_id, reach=reach).name
+    ids = [id_ for id_, _ in _sorted(session, select(DataKit).where(DataKit.name == name))]
+    wanted = ids[query.offset : query.offset + query.limit]
+    rows = {kit.id: kit for kit in session.scalars(select(DataKit).where(DataKit.id.in_(wanted)))}
+    return pagination.Page([rows[id_] for id_ in wanted], len(ids))
 
 
 def page(  # noqa: PLR0913 - the list's own parameters
     session: Session,
     *,
-    reach: frozenset[str] | None,
+    reach: Reach,
     limit: int,
     offset: int,
-    retired: bool,
+    type: str | None = None,  # noqa: A002 - the parameter's name in the API
+    tags: Iterable[str] = (),
+    search: str | None = None,
+    tenant_id: str | None = None,
     order_by: str | None = None,
-    **filters: str,
-) -> paging.Page:
-    """Deployments of the tenants that the caller reaches (None for all), by kit and place if not asked else.
-
-    Those that are ``retired``, or those that are not. ``filters`` are columns' values.
-    """
-    wanted = select(Deployment).order_by(Deployment.datakit, Deployment.environment, Deployment.namespace)
-    wanted = wanted.where(Deployment.retired_at.is_not(None) if retired else Deployment.retired_at.is_(None))
-    if reach is not None:
-        wanted = wanted.where(Deployment.tenant_id.in_(reach))
-    for column, value in filters.items():
-        wanted = wanted.where(getattr(Deployment, column) == value)
-    found = paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
-    return paging.Page([view(row, row.current) for row in found.items], found.total_entries)
+) -> pagination.Page:
+    """Versions that fit all that is given; by name and the newest first, if nothing else is asked for."""
+    wanted = _readable(select(DataKit).order_by(DataKit.name, DataKit.created_at.desc()), reach)
+    if type:
+        wanted = wanted.where(DataKit.type == type)
+    if tenant_id:
+        wanted = wanted.where(DataKit.tenant_id == tenant_id)
+    for tag in tags:
+        wanted = wanted.where(DataKit.id.in_(select(DataKitTag.datakit_id).where(DataKitTag.tag == tag)))
+    if search:
+        wanted = wanted.where(pagination.containing(search, DataKit.name, DataKit.description))
+    return pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
 
 
-def revisions(session: Session, deployment: Deployment, *, limit: int, offset: int) -> paging.Page:
-    """A deployment's revisions, the newest first."""
-    wanted = (
-        select(DeploymentRevision)
-        .where(DeploymentRevision.deployment_id == deployment.id)
-        .order_by(DeploymentRevision.number.desc())
-    )
-    found = paging.fetch(session, wanted, limit=limit, offset=offset)
-    return paging.Page([view(deployment, row) for row in found.items], found.total_entries)
-
-
-def rollback(  # noqa: PLR0913 - the request's own parameters
-    session: Session,
-    deployment: Deployment,
-    *,
-    by: str,
-    version: str | None = None,
-    revision: int | None = None,
-    reason: str | None = None,
-) -> Deployment:
-    """Deploy once more what an earlier revision had: the one of that number, or the last of that version.
-
-    With neither, the one before.
+def require_owner(kit: DataKit, by: Principal) -> None:
+    """Let pass whoever may change the kit.
 
     Raises:
-        ValidationFailed: there was no such revision.
-        NotFound: its version has been deleted.
-        Conflict: its version is withdrawn; and as for ``plan``.
+        PermissionDenied: it is for everybody, or of a tenant in which the caller may only read.
     """
-    earlier = (
-        select(DeploymentRevision)
-        .where(
-            DeploymentRevision.deployment_id == deployment.id,
-            DeploymentRevision.number < deployment.revision,
+    if not by.may("datakits:write", kit.tenant_id):
+        raise PermissionDenied(
+            f"DataKit '{kit.name}' is not your tenant's to change.", scope="datakits:write"
         )
-        .order_by(DeploymentRevision.number.desc())
-    )
-    if version is not None:
-        earlier = earlier.where(DeploymentRevision.version == version)
-    if revision is not None:
-        earlier = earlier.where(DeploymentRevision.number == revision)
-    target = session.scalars(earlier.limit(1)).first()
-    if target is None:
-        name = "version" if version is not None else "revision"
-        raise ValidationFailed.of(name, message="there is no such revision before the present one")
-    return repeat(session, deployment, target, Note("rollback", by, reason, target.number))
 
 
-def repeat(session: Session, deployment: Deployment, target: DeploymentRevision, note: Note) -> Deployment:
-    """Make a revision's content the one in force again, as a new revision; a rollback is an event.
+def require_deployable(kit: DataKit) -> None:
+    """Let pass what is not withdrawn.
 
     Raises:
-        NotFound: its version has been deleted.
-        ValidationFailed: it may not have one of its connections any more.
-        Conflict: its version is withdrawn; and as for ``plan``.
+        Conflict: it is.
     """
-    kit = registry.get(session, f"{deployment.datakit}@{target.version}", reach=None)
-    registry.require_deployable(kit)
-    registry.require_image(kit)
-    tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
-    wanted = Wanted.again(target)
-    handed.find(session, wanted.options["connections"], deployment.tenant_id, wanted.shared_connections)
-    planned = plan(
-        session,
-        wanted,
-        Place(deployment.namespace, tenant, deployment.environment, deployment),
-    )
-    left = deployment.current
-    left_revision, left_version = left.number, left.version
-    write(session, planned, note)
-    if note.source is not None:
-        _tell(session, deployment, (left_revision, left_version), note)
-    return deployment
+    if kit.withdrawn_at is not None:
+        why = f": {kit.withdrawn_reason}" if kit.withdrawn_reason else ""
+        raise Conflict(f"DataKit '{kit.name}' {kit.version} is withdrawn{why}.")
 
 
-def _tell(session: Session, deployment: Deployment, left: tuple[int, str], note: Note) -> None:
-    revision = deployment.current
-    told = events.NewEvent(
-        type="datakit.rolled_back",
-        identity=(deployment.id, str(revision.number)),
-        occurred_at=revision.created_at,
-        data={
-            "deployment_id": deployment.id,
-            "datakit": deployment.datakit,
-            "environment": deployment.environment,
-            "namespace": deployment.namespace,
-            "dag_id": deployment.dag_id,
-            "from_revision": left[0],
-            "from_version": left[1],
-            "revision": revision.number,
-            "version": revision.version,
-            "automatic": note.action == "auto_rollback",
-            "reason": note.reason,
-            "at": http.timestamp(revision.created_at),
-        },
-    )
-    events.record(session.connection(), [told])
-
-
-def redeploy(session: Session, deployment: Deployment, *, by: str, reason: str | None = None) -> Deployment:
-    """Deploy the present revision once more, which also brings a retired deployment back."""
-    return repeat(session, deployment, deployment.current, Note("redeploy", by, reason))
-
-
-def pause(session: Session, deployment: Deployment, *, paused: bool) -> None:
-    """Schedule no further runs, or do again.
+def require_place(kit: DataKit, tenant: Tenant | None) -> None:
+    """Let a tenant's kit into the tenant's own namespace alone: its images may be nobody else's to run.
 
     Raises:
-        Conflict: it is retired.
+        ValidationFailed: the namespace is another's.
     """
-    if deployment.retired_at is not None:
-        raise Conflict("The deployment is retired; redeploy brings it back.")
-    deployment.paused = paused
-    airflow_compat.pause_dag(session, deployment.dag_id, paused=paused)
+    if kit.tenant_id is not None and (tenant is None or tenant.tenant_id != kit.tenant_id):
+        raise ValidationFailed.of(
+            "namespace", message=f"the kit is the tenant {kit.tenant_id}'s, and so is where it is deployed"
+        )
 
 
-def retire(session: Session, deployment: Deployment) -> None:
-    """Take the DAG away and end what runs; the deployment's revisions and the history of its runs stay."""
-    if deployment.retired_at is None:
-        deployment.retired_at = db.now()
-        airflow_compat.end_runs(session, [str(deployment.dag_id)], upkeep.GONE)
-        # At once: the DAG processor takes up to a minute to see that a file has a DAG no longer.
-        airflow_compat.deactivate_dag(session, deployment.dag_id)
-        request_parsing(session)
+def require_image(kit: DataKit) -> None:
+    """Let a tenant's kit have the images alone that the operator leaves to the tenant.
+
+    The login of ``docker_connection`` and a cluster's pull secrets may pull every tenant's.
+
+    Raises:
+        PermissionDenied: its image is none of these.
+    """
+    prefix = settings.get(DataKitSettings).tenant_images
+    if kit.tenant_id is None or prefix is None:
+        return
+    wanted = prefix.replace("{tenant_id}", kit.tenant_id)
+    if not kit.manifest["image"].startswith(wanted):
+        raise PermissionDenied(f"The images of this tenant's kits must begin with {wanted}.", prefix=wanted)
+
+
+def withdraw(kit: DataKit, *, withdrawn: bool, reason: str | None) -> None:
+    """Let nobody deploy the version any more, or let them again; what is deployed goes on."""
+    if withdrawn:
+        kit.withdrawn_at = kit.withdrawn_at or db.now()
+        kit.withdrawn_reason = reason
+    else:
+        kit.withdrawn_at = kit.withdrawn_reason = None
+
+
+def delete(session: Session, kit: DataKit) -> None:
+    """Delete a version, and give its name free with the last one.
+
+    Raises:
+        Conflict: a deployment runs it.
+    """
+    running = (
+        select(Deployment.id)
+        .join(
+            DeploymentRevision,
+            (DeploymentRevision.deployment_id == Deployment.id)
+            & (DeploymentRevision.number == Deployment.revision),
+        )
+        .where(
+            Deployment.datakit == kit.name,
+            DeploymentRevision.version == kit.version,
+            Deployment.retired_at.is_(None),
+        )
+        .order_by(Deployment.id)
+    )
+    ids = list(session.scalars(running))
+    if ids:
+        raise Conflict(f"DataKit '{kit.name}' {kit.version} is deployed.", deployments=ids)
+    forget(session, [kit])
+
+
+def forget(session: Session, kits: Iterable[DataKit]) -> None:
+    """Delete versions whatever runs them, and the names that have none left."""
+    names = set()
+    for kit in kits:
+        names.add(kit.name)
+        session.execute(sql_delete(DataKitTag).where(DataKitTag.datakit_id == kit.id))
+        session.delete(kit)
+    session.flush()
+    left = set(session.scalars(select(DataKit.name).where(DataKit.name.in_(names)).distinct()))
+    for claim in session.scalars(select(DataKitName).where(DataKitName.name.in_(names - left))).all():
+        session.delete(claim)

@@ -4,9 +4,10 @@ from typing import Any
 
 from alembic import context
 
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import load_models
 
-__all__ = ["models"]  # imported for its effect: every table is in the metadata
+load_models()
 
 
 def only_ours(name: str | None, kind: str, _parents: Any) -> bool:  # noqa: ANN401 - Alembic's signature

@@ -14,7 +14,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields, validate
 from pydantic import BaseModel
 
-from airflow_platform_plugin.fields import AnswerSchema, Document, Email, JsonObject, Link, Timestamp
+from airflow_platform_plugin.http.fields import Document, Email, JsonObject, Link, ResponseSchema, Timestamp
 
 OpenApi = dict[str, Any]
 
@@ -54,7 +54,7 @@ class Converter(OpenAPIConverter):
         """A schema with its docstring; an answer has all of its fields, and those of a flat document."""
         converted: OpenApi = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         converted["description"] = inspect.getdoc(type(schema))
-        if isinstance(schema, AnswerSchema):
+        if isinstance(schema, ResponseSchema):
             properties = converted["properties"]
             for name, field in schema.fields.items():
                 if isinstance(field, Document) and field.flat:

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 from apispec import APISpec
 from flask import Flask
 
-from airflow_platform_plugin import __version__, http
-from airflow_platform_plugin.endpoint import Endpoint, declared
-from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin import __version__
+from airflow_platform_plugin.core.errors import CODES
+from airflow_platform_plugin.core.feature import features
+from airflow_platform_plugin.http.endpoint import Endpoint, declared
+from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi import parts
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
 
@@ -33,14 +35,13 @@ class Operation(NamedTuple):
     reserved: dict[str, frozenset[str]]
 
     @property
-    def package(self) -> str:
-        """The feature's package."""
-        return self.handler.__module__.rpartition(".")[0]
-
-    @property
     def tag(self) -> str:
-        """The feature's name."""
-        return self.package.rpartition(".")[2]
+        """The tag of its feature."""
+        package = self.handler.__module__.rpartition(".")[0]
+        return next(
+            (each.tag for each in features() if package == f"airflow_platform_plugin.{each.name}"),
+            package.rpartition(".")[2],
+        )
 
     @property
     def parameters(self) -> list[str]:
@@ -50,7 +51,8 @@ class Operation(NamedTuple):
     @property
     def successes(self) -> list[HTTPStatus]:
         """The statuses of success."""
-        return sorted({self.declared.status, *(status for status in self.declared.also if status < 400)})  # noqa: PLR2004 - HTTP
+        extra = (status for status in self.declared.extra_statuses if status < HTTPStatus.BAD_REQUEST)
+        return sorted({self.declared.status, *extra})
 
     @property
     def failures(self) -> list[int]:
@@ -68,7 +70,7 @@ class Operation(NamedTuple):
             429: True,
             500: True,
             503: True,
-        } | {int(status): True for status in declared.also if status >= 400}  # noqa: PLR2004 - HTTP
+        } | {int(status): True for status in declared.extra_statuses if status >= 400}  # noqa: PLR2004 - HTTP
         return sorted(status for status, meets in possible.items() if meets)
 
 
@@ -98,7 +100,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
         root: the path under which it is served, of ``[webserver] base_url`` or of a proxy; without a last /.
     """
     found = list(operations(app))
-    packages = {operation.tag: operation.package for operation in found}
+    tags = dict.fromkeys(operation.tag for operation in found)
     spec = APISpec(
         title="Airflow platform",
         version=__version__,
@@ -106,12 +108,12 @@ def build(app: Flask, root: str = "") -> OpenApi:
         plugins=[Plugin()],
         info={"description": parts.DESCRIPTION, "contact": parts.CONTACT},
         servers=[{"url": root or "/"}],
-        tags=[{"name": tag, "description": sys.modules[name].__doc__} for tag, name in packages.items()],
+        tags=[{"name": tag, "description": _description(tag)} for tag in tags],
     )
     schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, scheme)
-    spec.components.header(http.REQUEST_ID_HEADER, parts.REQUEST_ID)
+    spec.components.header(REQUEST_ID_HEADER, parts.REQUEST_ID)
     for name, schema in parts.ERRORS.items():
         spec.components.schema(name, schema)
     for status in sorted({status for operation in found for status in operation.failures}):
@@ -121,6 +123,12 @@ def build(app: Flask, root: str = "") -> OpenApi:
         spec.path(operation.path, operations={operation.declared.method.lower(): described})
     document: OpenApi = spec.to_dict()
     return document
+
+
+def _description(tag: str) -> str:
+    """Return the docstring of the feature that gives a tag its name."""
+    names = [each.name for each in features() if each.tag == tag]
+    return str(sys.modules[f"airflow_platform_plugin.{names[0]}"].__doc__) if names else ""
 
 
 def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi:
@@ -143,7 +151,7 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
         described["parameters"].append({"in": "query", "schema": declared.query})
     if declared.method == "POST" and declared.session:
         described["parameters"].append(parts.IDEMPOTENCY_KEY)
-    if HTTPStatus.PRECONDITION_FAILED in declared.also:
+    if HTTPStatus.PRECONDITION_FAILED in declared.extra_statuses:
         described["parameters"].append(parts.IF_MATCH)
     if declared.body:
         content = {"schema": declared.body, **parts.example(operation.id, "request")}
@@ -151,9 +159,9 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
     for status in operation.successes:
         answer: OpenApi = {"description": status.phrase, "headers": parts.HEADERS}
         if status != HTTPStatus.NO_CONTENT:
-            schema = declared.answer or {"type": "object"}
+            schema = declared.response or {"type": "object"}
             answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
-            answer["content"] |= {media: {"schema": schema} for media in declared.text}
+            answer["content"] |= {media: {"schema": schema} for media in declared.media_types}
         if links:
             answer["links"] = links
         described["responses"][str(int(status))] = answer
@@ -163,12 +171,12 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
 
 def _links(operation: Operation, found: list[Operation]) -> OpenApi:
     """What can be done with the thing that a request makes: every operation on a path below its own."""
-    made = operation.declared.answer
+    made = operation.declared.response
     if operation.declared.method == "GET" or made is None:
         return {}
     links = {}
     for item in found:
-        shown = item.declared.answer
+        shown = item.declared.response
         is_one_thing = item.declared.method == "GET" and item.path.endswith("}")
         if not is_one_thing or shown is None or not issubclass(made, shown):
             continue

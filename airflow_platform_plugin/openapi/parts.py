@@ -7,11 +7,12 @@ from pathlib import Path
 
 from airflow.configuration import conf
 
-from airflow_platform_plugin import http, idempotency
-from airflow_platform_plugin.errors import CODES
-from airflow_platform_plugin.fields import LONGEST_NAME
+from airflow_platform_plugin.core import scopes as all_scopes
+from airflow_platform_plugin.core.errors import CODES
+from airflow_platform_plugin.http import idempotency
+from airflow_platform_plugin.http.fields import LONGEST_NAME
+from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi.conversion import OpenApi
-from airflow_platform_plugin.scopes import SCOPES
 
 JSON = "application/json"
 EXAMPLES = Path(__file__).parent / "examples"
@@ -27,7 +28,7 @@ REQUEST_ID: OpenApi = {
     "description": "The caller's own id of the request where it sent a plain one, else a new one.",
     "schema": {"type": "string"},
 }
-HEADERS: OpenApi = {http.REQUEST_ID_HEADER: http.REQUEST_ID_HEADER}
+HEADERS: OpenApi = {REQUEST_ID_HEADER: REQUEST_ID_HEADER}
 
 _FIELD_ERROR: OpenApi = {
     "type": "object",
@@ -113,7 +114,9 @@ def example(name: str, which: str) -> OpenApi:
 
 def security_schemes(root: str, *, cookie: str) -> OpenApi:
     """How a caller shows who it is: our own ways, and those of the operator's ``[api] auth_backends``."""
-    granted = {scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in SCOPES}
+    granted = {
+        scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in all_scopes.known()
+    }
     token = {"tokenUrl": f"{root}/oauth/token", "scopes": granted}
     schemes: OpenApi = {
         "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

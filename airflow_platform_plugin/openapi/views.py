@@ -21,7 +21,7 @@ class ApiView(BaseView):
     default_view = "index"
 
     @expose("/")
-    @airflow_compat.requires_website_access
+    @airflow_compat.web.requires_website_access
     def index(self) -> Any:  # noqa: ANN401 - a page
         """Show the document. It is part of the page, for not every API backend takes a browser's session."""
         described = document.build(current_app, request.script_root)
@@ -35,4 +35,4 @@ def install(app: Flask) -> None:
     """Add the page, unless the operator wants no Swagger UI; whoever finds Airflow's manual finds it too."""
     if conf.getboolean("webserver", "enable_swagger_ui", fallback=True):
         app.appbuilder.add_view(ApiView, NAME, category=CATEGORY)  # type: ignore[attr-defined]
-        airflow_compat.show_in_menu(app, [CATEGORY, NAME])
+        airflow_compat.web.show_in_menu(app, [CATEGORY, NAME])

@@ -22,8 +22,8 @@ from airflow_platform import PlatformClient
 from airflow_platform.exceptions import ConflictError, ResourceNotFoundError
 
 import airflow_platform_plugin
-from airflow_platform_plugin.datakits import loader_file
 from airflow_platform_plugin.demo import warehouse
+from airflow_platform_plugin.deployments.execution import loader_file
 from airflow_platform_plugin.quickstart.processes import Processes, StepFailed, environment, free_port
 from airflow_platform_plugin.quickstart.receiver import Receiver
 

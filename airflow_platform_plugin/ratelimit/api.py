@@ -4,15 +4,23 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.ratelimit import tally
-from airflow_platform_plugin.ratelimit.schemas import RateLimitAnswer
-from airflow_platform_plugin.rates import Rate
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
+from airflow_platform_plugin.ratelimit import request_counter
+from airflow_platform_plugin.ratelimit.schemas import RateLimitResponse
 
 blueprint = Blueprint("platform_rate_limit", __name__, url_prefix="/api/v1/platform/rate-limit")
 
 
-@endpoint(blueprint, "GET", "", scope=None, answer=RateLimitAnswer, session=False, rate=Rate.FREE)
-def get_rate_limit(call: Call) -> dict[str, Any]:
+@endpoint(
+    blueprint,
+    "GET",
+    "",
+    scope=None,
+    response=RateLimitResponse,
+    session=False,
+    request_class=RequestClass.FREE,
+)
+def get_rate_limit(context: RequestContext) -> dict[str, Any]:
     """Get what the caller has left of its rate limits; this costs nothing."""
-    return tally.standing(call.principal)
+    return request_counter.current_usage(context.principal)

@@ -9,29 +9,29 @@ from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
-from airflow_platform_plugin.ratelimit.service import State
+from airflow_platform_plugin.ratelimit.limiter import LimitStatus
 
 
-def tightest(states: Sequence[State]) -> State:
+def tightest(states: Sequence[LimitStatus]) -> LimitStatus:
     """The limit that will refuse a request first, or has done so."""
     return min(states, key=lambda state: (state.remaining, -state.reset))
 
 
-def _name(state: State) -> str:
+def _name(state: LimitStatus) -> str:
     return state.name or state.rate.value
 
 
-def reset(state: State) -> int:
+def reset(state: LimitStatus) -> int:
     """When there is all of it again, as whole Unix time, never too early."""
     return ceil(state.reset)
 
 
-def retry_after(state: State, now: float) -> int:
+def retry_after(state: LimitStatus, now: float) -> int:
     """Whole seconds until there is something left again, at least one."""
     return max(1, ceil(state.reset - now))
 
 
-def of(states: Sequence[State], now: float, *, refused: bool = False) -> dict[str, str]:
+def of(states: Sequence[LimitStatus], now: float, *, refused: bool = False) -> dict[str, str]:
     """The headers of the answer, given at ``now`` as Unix time, to a request that those limits counted."""
     if not states:
         return {}

@@ -15,13 +15,15 @@ from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Flask, Response, g, jsonify, request
+from flask import Blueprint, Flask, Response, jsonify, request
 
-from airflow_platform_plugin import http, settings
 from airflow_platform_plugin.auth import backend
-from airflow_platform_plugin.errors import RateLimitExceeded
-from airflow_platform_plugin.ratelimit import headers, service, tally
-from airflow_platform_plugin.ratelimit.tally import Tally
+from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core.errors import RateLimitExceeded
+from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.ratelimit import headers, limiter, request_counter
+from airflow_platform_plugin.ratelimit.request_counter import RequestCounter
+from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +37,11 @@ _NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 def install(app: Flask, hooks: Blueprint) -> None:
     """Limit every request; where the settings cannot be followed, none, and say so."""
     try:
-        limiter = service.from_settings()
+        active = limiter.from_settings()
     except ValueError as error:
         log.error("Requests are not limited: %s", error)  # noqa: TRY400 - the message says it all
-        limiter = None
-    app.extensions[tally.EXTENSION] = limiter
+        active = None
+    app.extensions[request_counter.EXTENSION] = active
     hooks.before_app_request(_before)
     hooks.after_app_request(_after)
     hooks.app_errorhandler(RateLimitExceeded)(_refusal)
@@ -70,21 +72,23 @@ class CountingBackend:
 
 def _before() -> Response | None:
     """Count by what is known before the request; refuse what is one too many."""
-    limiter = tally.limiter()
-    if limiter is None or not _is_limited():
+    active = request_counter.limiter()
+    if active is None or not _is_limited():
         return None
     try:
-        current = Tally.begin(limiter)
+        current = RequestCounter.begin(active)
         if _is_oauth():
-            current.count(tally.claimed_client(tally.address()))
-            current.refuse_guesses(tally.address(), tally.claimed_client(tally.address()).id)
-        elif (subject := tally.credential()) is not None:
+            current.count(request_counter.claimed_client(request_counter.address()))
+            current.refuse_guesses(
+                request_counter.address(), request_counter.claimed_client(request_counter.address()).id
+            )
+        elif (subject := request_counter.credential()) is not None:
             current.count(subject)
-        elif (subject := tally.browser()) is None:
-            current.refuse_exhausted(tally.address())
+        elif (subject := request_counter.browser()) is None:
+            current.refuse_exhausted(request_counter.address())
             if "Authorization" in request.headers:
-                current.refuse_guesses(tally.address(), request.headers["Authorization"])
-        elif settings.get().rate_limit_browsers:
+                current.refuse_guesses(request_counter.address(), request.headers["Authorization"])
+        elif settings.get(RateLimitSettings).rate_limit_browsers:
             current.count(subject)
         else:
             current.exempt = True
@@ -98,14 +102,16 @@ def _before() -> Response | None:
 
 def _count_user() -> None:
     """Count by the user whom a backend has just recognised, once in a request."""
-    current: Tally | None = g.get("platform_tally")
+    current = request_state.current().find(RequestCounter)
     if current is None or current.exempt or current.subject is not None:
         return
     try:
-        subject = tally.user()
+        subject = request_counter.user()
         if subject is not None:
             if "Authorization" in request.headers:
-                current.limiter.remember(tally.proof(tally.address(), request.headers["Authorization"]))
+                current.limiter.remember(
+                    request_counter.proof(request_counter.address(), request.headers["Authorization"])
+                )
             current.count(subject)
     except RateLimitExceeded:
         raise
@@ -115,23 +121,23 @@ def _count_user() -> None:
 
 def _after(response: Response) -> Response:
     """Count by the address where nobody was recognised; tell the limits."""
-    limiter = tally.limiter()
-    if limiter is None or not _is_limited():
+    active = request_counter.limiter()
+    if active is None or not _is_limited():
         return response
     try:
         # There is none where a key was refused before this module was asked.
-        current = g.get("platform_tally") or Tally.begin(limiter)
+        current = request_state.current().find(RequestCounter) or RequestCounter.begin(active)
         if _is_oauth():
             response = _after_oauth(current, response)
         elif current.subject is None and not current.exempt:
             try:
-                known = tally.credential()
-                current.count(known or tally.address())
+                known = request_counter.credential()
+                current.count(known or request_counter.address())
                 if known is None and _was_wrong(response):
-                    current.count_failure(tally.address())
+                    current.count_failure(request_counter.address())
             except RateLimitExceeded as error:
                 # What has been done cannot be refused any more.
-                if request.method in http.SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
+                if request.method in responses.SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
                     response = _refusal(error)
         refused = response.status_code == RateLimitExceeded.status and any(
             state.exceeded for state in current.states
@@ -143,18 +149,18 @@ def _after(response: Response) -> Response:
 
 
 def _is_limited() -> bool:
-    return http.is_api(request.path) or _is_oauth()
+    return responses.is_api(request.path) or _is_oauth()
 
 
 def _is_oauth() -> bool:
     return request.method == "POST" and request.path in _OAUTH
 
 
-def _after_oauth(current: Tally, response: Response) -> Response:
+def _after_oauth(current: RequestCounter, response: Response) -> Response:
     """Count a wrong secret, code or token by its address, and remember which client was right there."""
-    address = tally.address()
+    address = request_counter.address()
     if response.status_code < HTTPStatus.BAD_REQUEST:
-        current.limiter.remember(tally.proof(address, tally.claimed_client(address).id))
+        current.limiter.remember(request_counter.proof(address, request_counter.claimed_client(address).id))
     elif (response.get_json(silent=True) or {}).get("error") in _WRONG:
         try:
             current.count_failure(address)
@@ -172,7 +178,7 @@ def _was_wrong(response: Response) -> bool:
 def _refusal(error: RateLimitExceeded) -> Response:
     """The answer, in the form that the endpoint's other errors have."""
     if not _is_oauth():
-        return http.error_response(error)
+        return responses.error_response(error)
     body = {"error": "temporarily_unavailable", "error_description": error.message}
     response = jsonify(body)
     response.status_code = error.status

@@ -2,10 +2,10 @@
 
 from marshmallow import fields
 
-from airflow_platform_plugin.fields import AnswerSchema
+from airflow_platform_plugin.http.fields import ResponseSchema
 
 
-class LimitAnswer(AnswerSchema):
+class LimitResponse(ResponseSchema):
     """One limit as it stands."""
 
     rate = fields.String(data_key="class")
@@ -15,12 +15,12 @@ class LimitAnswer(AnswerSchema):
     reset = fields.Integer()  # Unix time, as in the headers
 
 
-class RateLimitAnswer(AnswerSchema):
+class RateLimitResponse(ResponseSchema):
     """Whether and by what the caller is counted, and what is left; no limits where none count."""
 
     enforced = fields.Boolean()
     counted_by = fields.String()
     id = fields.String()
-    limits = fields.List(fields.Nested(LimitAnswer))
+    limits = fields.List(fields.Nested(LimitResponse))
     # What the user has with all credentials together.
-    user_limits = fields.List(fields.Nested(LimitAnswer))
+    user_limits = fields.List(fields.Nested(LimitResponse))

@@ -12,9 +12,9 @@ from airflow.utils.types import DagRunType
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.airflow_compat import DagRun, TaskInstance
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 UNFINISHED = frozenset({DagRunState.QUEUED.value, DagRunState.RUNNING.value})
 _FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)

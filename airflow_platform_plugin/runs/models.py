@@ -2,8 +2,8 @@
 
 from sqlalchemy import Column, Integer
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.cursors import Cursor
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.cursors import Cursor
 
 __all__ = ["Cursor", "ObservedRun"]
 

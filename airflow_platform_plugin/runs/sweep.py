@@ -21,12 +21,12 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import db, events, happening
-from airflow_platform_plugin.airflow_compat import DagRun, Log, TaskInstance
-from airflow_platform_plugin.cursors import Cursor
-from airflow_platform_plugin.events import NewEvent
+from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInstance
+from airflow_platform_plugin.core import db, events, new_events
+from airflow_platform_plugin.core.cursors import Cursor
+from airflow_platform_plugin.core.events import NewEvent
 from airflow_platform_plugin.runs.models import ObservedRun
-from airflow_platform_plugin.runs.observe import (
+from airflow_platform_plugin.runs.run_events import (
     conf_as_json,
     dag_run_event,
     task_instance_event,
@@ -186,7 +186,7 @@ def _run_events(
     for run in runs:
         event = dag_run_event(run, {})
         if event is not None and run.id in witnessed:
-            event = happening.observed(event)
+            event = new_events.observed(event)
         if event is not None and event.occurred_at >= horizon:
             ids[event.id] = run.id
             found.append(event)

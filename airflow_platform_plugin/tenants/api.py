@@ -5,19 +5,20 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging
-from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.models import Tenant
 from airflow_platform_plugin.tenants.schemas import (
     DeleteTenantQuery,
-    TenantAnswer,
     TenantChange,
     TenantInput,
     TenantList,
     TenantQuery,
-    TenantUsageAnswer,
+    TenantResponse,
+    TenantUsageResponse,
 )
 
 blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform/tenants")
@@ -28,14 +29,14 @@ blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform
     "POST",
     "",
     scope="tenants:write",
-    dags=Dags.NONE,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=TenantInput,
-    answer=TenantAnswer,
+    response=TenantResponse,
     status=HTTPStatus.CREATED,
 )
-def create_tenant(call: Call) -> Tenant:
+def create_tenant(context: RequestContext) -> Tenant:
     """Create a tenant."""
-    return service.create(call.session, call.body)
+    return service.create(context.session, context.body)
 
 
 @endpoint(
@@ -43,14 +44,14 @@ def create_tenant(call: Call) -> Tenant:
     "GET",
     "",
     scope="tenants:read",
-    tenanted=True,
-    dags=Dags.NONE,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=TenantQuery,
-    answer=TenantList,
+    response=TenantList,
 )
-def list_tenants(call: Call) -> paging.Page:
+def list_tenants(context: RequestContext) -> pagination.Page:
     """List tenants."""
-    return service.page(call.session, call.query, reach=call.principal.reach("tenants:read"))
+    return service.page(context.session, context.query, reach=context.principal.reach("tenants:read"))
 
 
 @endpoint(
@@ -58,13 +59,15 @@ def list_tenants(call: Call) -> paging.Page:
     "GET",
     "/<tenant_id>",
     scope="tenants:read",
-    tenanted=True,
-    dags=Dags.NONE,
-    answer=TenantAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=TenantResponse,
 )
-def get_tenant(call: Call) -> Tenant:
+def get_tenant(context: RequestContext) -> Tenant:
     """Get a tenant."""
-    return service.get(call.session, call.path["tenant_id"], reach=call.principal.reach("tenants:read"))
+    return service.get(
+        context.session, context.path["tenant_id"], reach=context.principal.reach("tenants:read")
+    )
 
 
 @endpoint(
@@ -72,14 +75,16 @@ def get_tenant(call: Call) -> Tenant:
     "GET",
     "/<tenant_id>/usage",
     scope="tenants:read",
-    tenanted=True,
-    dags=Dags.NONE,
-    answer=TenantUsageAnswer,
+    access=Access.TENANT,
+    dags=DagPolicy.NOT_APPLICABLE,
+    response=TenantUsageResponse,
 )
-def get_tenant_usage(call: Call) -> dict[str, Any]:
+def get_tenant_usage(context: RequestContext) -> dict[str, Any]:
     """Get what a tenant owns, and what of its limits that needs."""
-    reach = call.principal.reach("tenants:read")
-    return service.usage(call.session, service.get(call.session, call.path["tenant_id"], reach=reach))
+    reach = context.principal.reach("tenants:read")
+    return service.usage(
+        context.session, service.get(context.session, context.path["tenant_id"], reach=reach)
+    )
 
 
 @endpoint(
@@ -87,16 +92,18 @@ def get_tenant_usage(call: Call) -> dict[str, Any]:
     "PATCH",
     "/<tenant_id>",
     scope="tenants:write",
-    dags=Dags.NONE,
+    dags=DagPolicy.NOT_APPLICABLE,
     body=TenantChange,
-    answer=TenantAnswer,
-    also=(HTTPStatus.PRECONDITION_FAILED,),
+    response=TenantResponse,
+    extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_tenant(call: Call) -> Tenant:
+def update_tenant(context: RequestContext) -> Tenant:
     """Change a tenant; objects are merged key by key, and null removes a key."""
-    tenant = service.get(call.session, call.path["tenant_id"])
-    call.require_match(tenant)
-    service.change(call.session, tenant, call.body)
+    tenant = service.get(
+        context.session, context.path["tenant_id"], reach=context.principal.reach("tenants:write")
+    )
+    context.require_match(tenant)
+    service.change(context.session, tenant, context.body)
     return tenant
 
 
@@ -105,10 +112,10 @@ def update_tenant(call: Call) -> Tenant:
     "DELETE",
     "/<tenant_id>",
     scope="tenants:write",
-    dags=Dags.NONE,
+    dags=DagPolicy.NOT_APPLICABLE,
     query=DeleteTenantQuery,
     status=HTTPStatus.NO_CONTENT,
 )
-def delete_tenant(call: Call) -> None:
+def delete_tenant(context: RequestContext) -> None:
     """Delete a tenant that owns nothing, or with cascade all that it owns."""
-    service.delete(call.session, call.path["tenant_id"], cascade=call.query["cascade"])
+    service.delete(context.session, context.path["tenant_id"], cascade=context.query["cascade"])

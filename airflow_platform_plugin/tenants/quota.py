@@ -12,8 +12,9 @@ from decimal import ROUND_CEILING, Decimal
 from sqlalchemy import literal, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, quantities
-from airflow_platform_plugin.errors import Conflict
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.tenants.models import Tenant
 
 POOL_SLOTS = 1000
@@ -27,7 +28,7 @@ def pool(tenant_id: str) -> str:
 
 def keep_pool(session: Session, tenant_id: str) -> None:
     """Make the tenant's pool, or make it again what it should be."""
-    airflow_compat.ensure_pool(
+    airflow_compat.pools.ensure_pool(
         session, pool(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
     )
 
@@ -35,7 +36,7 @@ def keep_pool(session: Session, tenant_id: str) -> None:
 def tenants_without_pool(session: Session) -> list[str]:
     """Those whose pool is missing or changed, found by the database: the worker asks all the time."""
     name = literal(pool("")).concat(Tenant.tenant_id)
-    without = select(Tenant.tenant_id).where(~airflow_compat.has_pool(name, POOL_SLOTS))
+    without = select(Tenant.tenant_id).where(~airflow_compat.pools.has_pool(name, POOL_SLOTS))
     return list(session.scalars(without.order_by(Tenant.tenant_id)))
 
 
@@ -50,7 +51,7 @@ def share(limits: Mapping[str, str], needs: Mapping[str, Decimal]) -> int:
         POOL_SLOTS + 1 if limit == 0 else (POOL_SLOTS * need / limit).to_integral_value(ROUND_CEILING)
         for name, need in needs.items()
         if need and name in _SHARED and name in limits
-        for limit in [quantities.parse(limits[name])]
+        for limit in [kubernetes_quantities.parse(limits[name])]
     ]
     return max(1, *map(int, parts)) if parts else 1
 
@@ -73,13 +74,13 @@ def require(limits: Mapping[str, str], used: Mapping[str, Decimal], asked: Mappi
     exceeded = {}
     for name, limit in limits.items():
         need, taken = asked.get(name, Decimal()), used.get(name, Decimal())
-        left = quantities.parse(limit) - taken
+        left = kubernetes_quantities.parse(limit) - taken
         if need and need > left:
             exceeded[name] = {
                 "limit": limit,
-                "used": quantities.render(taken),
-                "asked": quantities.render(need),
-                "left": quantities.render(left),
+                "used": kubernetes_quantities.render(taken),
+                "asked": kubernetes_quantities.render(need),
+                "left": kubernetes_quantities.render(left),
             }
     if exceeded:
         told = "; ".join(

@@ -8,27 +8,19 @@ give their own permissions to both roles (``DAG(access_control=…)``).
 import logging
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import event, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import role_scopes
+from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
-
-_MEMBER = (
-    "tenants:read",
-    "datakits:read",
-    "datakits:write",
-    "analytics:read",
-    "analytics:write",
-    "connections:read",
-    "webhooks:read",
-)
-_ADMIN = (*_MEMBER, "connections:write", "webhooks:write", "api_keys:read", "api_keys:write")
 
 # What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
 # together with a DAG, or shows only rows of DAGs that the user may read.
@@ -68,28 +60,28 @@ def member_role(tenant_id: str) -> str:
     return f"Tenant {tenant_id} Member"
 
 
-def keep(session: Session, tenant: Tenant) -> None:
+def sync(session: Session, tenant: Tenant) -> None:
     """Make both roles what they should be, and put the tenant's administrators into the first.
 
     Administrators whom Airflow does not know yet get the role when they first log in.
     """
     tenant_id = str(tenant.tenant_id)
-    for name, scopes in ((admin_role(tenant_id), _ADMIN), (member_role(tenant_id), _MEMBER)):
-        wanted = {permission(scope, tenant_id) for scope in scopes} | _STOCK
-        airflow_compat.ensure_role(session, name, wanted)
-    airflow_compat.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
+    for name, kind in ((admin_role(tenant_id), "admin"), (member_role(tenant_id), "member")):
+        wanted = {permission(scope, tenant_id) for scope in role_scopes(kind)} | _STOCK
+        airflow_compat.roles.ensure_role(session, name, wanted)
+    airflow_compat.roles.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
 
 
-def keep_up() -> None:
+def sync_all() -> None:
     """Give the roles of tenants that are there already what came with this version: the menu."""
     try:
         if not db.is_current():
             return  # the endpoints say so
         with db.transaction() as session:
-            having = set.intersection(*(airflow_compat.roles_with(session, each) for each in MENU))
+            having = set.intersection(*(airflow_compat.roles.roles_with(session, each) for each in MENU))
             for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
                 for name in {admin_role(tenant_id), member_role(tenant_id)} - having:
-                    airflow_compat.ensure_role(session, name, MENU)
+                    airflow_compat.roles.ensure_role(session, name, MENU)
     except Exception:
         log.exception("The tenants' roles could not be given the menu")
 
@@ -97,14 +89,20 @@ def keep_up() -> None:
 def delete(session: Session, tenant_id: str) -> None:
     """Delete both roles."""
     for name in (admin_role(tenant_id), member_role(tenant_id)):
-        airflow_compat.delete_role(session, name)
+        airflow_compat.roles.delete_role(session, name)
 
 
 def install() -> None:
     """Let a user who is deleted be no tenant's administrator by name, wherever this process does that."""
-    user = airflow_compat.user_model()
+    user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _forget):
         event.listen(user, "after_delete", _forget)
+
+
+def install_in_app(app: Flask) -> None:
+    """Give the roles of existing tenants what came with this version, and roles to users who log in."""
+    sync_all()
+    airflow_compat.roles.on_login(app, assign_on_login)
 
 
 def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: ANN401 - FAB's user
@@ -124,12 +122,12 @@ def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: 
         log.exception("The tenants still name the deleted user %s", user.id)
 
 
-def welcome(user_id: int, username: str, email: str) -> None:
+def assign_on_login(user_id: int, username: str, email: str) -> None:
     """Give a user who is new here the roles of the tenants that name them; a login never fails for that."""
     try:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
                 if username in admins or email in admins:
-                    airflow_compat.add_role_member(session, admin_role(tenant_id), user_id)
+                    airflow_compat.roles.add_role_member(session, admin_role(tenant_id), user_id)
     except Exception:
         log.exception("The tenants of %s could not be looked up", username)

@@ -4,14 +4,13 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from airflow_platform_plugin import quantities
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.http.fields import (
     DNS_LABEL,
     LONGEST_LABEL,
     LONGEST_SEARCH,
     LONGEST_USER,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
@@ -21,6 +20,7 @@ from airflow_platform_plugin.fields import (
     PageQuery,
     QuerySchema,
     RateLimits,
+    ResponseSchema,
     Text,
     Timestamp,
     dns_label,
@@ -33,17 +33,17 @@ RESOURCES = ("cpu", "memory", "storage", "gpu")
 
 def _quantity(value: str) -> None:
     try:
-        quantities.amount(value)
+        kubernetes_quantities.amount(value)
     except ValueError as error:
         raise ValidationError(str(error)) from error
 
 
 def _limits(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
     quantity = Line(
-        most=quantities.LONGEST,
+        most=kubernetes_quantities.LONGEST,
         validate=_quantity,
         allow_none=allow_none,
-        metadata={"pattern": quantities.PATTERN},
+        metadata={"pattern": kubernetes_quantities.PATTERN},
     )
     return Mapping(keys=Choice(RESOURCES), values=quantity, most=len(RESOURCES), **options)
 
@@ -89,6 +89,8 @@ class TenantChange(InputSchema):
 class TenantQuery(PageQuery):
     """Which tenants are wanted."""
 
+    into = None
+
     namespace = Line(most=LONGEST_LABEL)
     search = Text(least=1, most=LONGEST_SEARCH)
     order_by = order_by("tenant_id", "display_name", "namespace", "created_at", "updated_at")
@@ -100,7 +102,7 @@ class DeleteTenantQuery(QuerySchema):
     cascade = Flag(load_default=False)
 
 
-class TenantUsageAnswer(AnswerSchema):
+class TenantUsageResponse(ResponseSchema):
     """What a tenant owns, and what of its limits its active deployments need."""
 
     tenant_id = fields.String()
@@ -110,7 +112,7 @@ class TenantUsageAnswer(AnswerSchema):
     owned = fields.Dict()
 
 
-class TenantAnswer(AnswerSchema):
+class TenantResponse(ResponseSchema):
     """A tenant as it is stored."""
 
     tenant_id = fields.String()
@@ -125,8 +127,8 @@ class TenantAnswer(AnswerSchema):
     updated_at = Timestamp()
 
 
-class TenantList(AnswerSchema):
+class TenantList(ResponseSchema):
     """A page of tenants."""
 
-    tenants = fields.List(fields.Nested(TenantAnswer), attribute="items")
+    tenants = fields.List(fields.Nested(TenantResponse), attribute="items")
     total_entries = fields.Integer()

@@ -6,10 +6,13 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, paging, quantities
-from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.names import DEFAULT_NAMESPACE
-from airflow_platform_plugin.tenants import holdings, quota, roles
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import kubernetes_quantities, pagination
+from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.core.feature import tenant_resources
+from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
+from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
+from airflow_platform_plugin.tenants import quota, roles
 from airflow_platform_plugin.tenants.models import Tenant
 
 # What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
@@ -52,18 +55,18 @@ def create(session: Session, fields: dict[str, Any]) -> Tenant:
 
 def keep(session: Session, tenant: Tenant) -> None:
     """Keep in step what Airflow has of a tenant: its roles, and its pool."""
-    roles.keep(session, tenant)
+    roles.sync(session, tenant)
     quota.keep_pool(session, str(tenant.tenant_id))
 
 
-def get(session: Session, tenant_id: str, *, reach: frozenset[str] | None = None) -> Tenant:
+def get(session: Session, tenant_id: str, *, reach: Reach) -> Tenant:
     """The tenant of that id, if it is among those that the caller reaches (None for all).
 
     Raises:
         NotFound: there is none.
     """
     tenant: Tenant | None = session.get(Tenant, tenant_id)
-    if tenant is None or not (reach is None or tenant_id in reach):
+    if tenant is None or not reach.allows(tenant_id):
         raise NotFound(f"Tenant '{tenant_id}' not found", tenant_id=tenant_id)
     return tenant
 
@@ -86,8 +89,8 @@ def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
             setattr(tenant, column, value)
     session.flush()
     keep(session, tenant)
-    for holding in holdings.known():
-        holding.changed(session, tenant)
+    for resource in tenant_resources():
+        resource.changed(session, str(tenant.tenant_id))
 
 
 def has_feature(tenant: Tenant, name: str) -> bool:
@@ -102,19 +105,19 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         NotFound: there is none.
         Conflict: it owns something, and ``cascade`` is not set.
     """
-    tenant = get(session, tenant_id)
-    owned = {holding.name: holding.ids(session, tenant_id) for holding in holdings.known()}
+    tenant = get(session, tenant_id, reach=EVERYWHERE)
+    owned = {resource.name: resource.ids(session, tenant_id) for resource in tenant_resources()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
         raise Conflict(
             f"Tenant '{tenant_id}' still owns {', '.join(owned)}; ?cascade=true deletes them too.",
             owned=owned,
         )
-    for holding in holdings.known():
-        holding.delete(session, tenant_id)
+    for resource in tenant_resources():
+        resource.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
-    airflow_compat.delete_pool(session, quota.pool(tenant_id))
+    airflow_compat.pools.delete_pool(session, quota.pool(tenant_id))
     session.delete(tenant)
 
 
@@ -125,37 +128,39 @@ def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
     return {
         "tenant_id": tenant_id,
         "resource_limits": tenant.resource_limits,
-        "used": {name: quantities.render(amount) for name, amount in sorted(used.items())},
+        "used": {name: kubernetes_quantities.render(amount) for name, amount in sorted(used.items())},
         "left": {
-            name: quantities.render(quantities.parse(limit) - used.get(name, Decimal()))
+            name: kubernetes_quantities.render(kubernetes_quantities.parse(limit) - used.get(name, Decimal()))
             for name, limit in sorted(tenant.resource_limits.items())
         },
-        "owned": {holding.name: len(holding.ids(session, tenant_id)) for holding in holdings.known()},
+        "owned": {resource.name: len(resource.ids(session, tenant_id)) for resource in tenant_resources()},
     }
 
 
 def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     """What everything of a tenant's needs together, by resource."""
     total: dict[str, Decimal] = {}
-    for holding in holdings.known():
-        for name, amount in holding.requirements(session, tenant_id).items():
+    for resource in tenant_resources():
+        for name, amount in resource.requirements(session, tenant_id).items():
             total[name] = total.get(name, Decimal()) + amount
     return total
 
 
-def of_new(session: Session, tenant_id: str | None, *, reach: frozenset[str] | None) -> str | None:
+def resolve_owner(session: Session, tenant_id: str | None, *, reach: Reach) -> str | None:
     """The tenant of something new: the one that is named, or the caller's own where there is but one.
 
     Raises:
         ValidationFailed: there is no such tenant that the caller reaches, or several and none is named.
     """
     if tenant_id is None:
-        if reach is None:
+        if reach.everywhere:
             return None
-        if len(reach) == 1:
-            return next(iter(reach))
-        raise ValidationFailed.of("tenant_id", message=f"is needed: one of {', '.join(sorted(reach))}")
-    if not (reach is None or tenant_id in reach) or session.get(Tenant, tenant_id) is None:
+        if len(reach.tenant_ids) == 1:
+            return next(iter(reach.tenant_ids))
+        raise ValidationFailed.of(
+            "tenant_id", message=f"is needed: one of {', '.join(sorted(reach.tenant_ids))}"
+        )
+    if not reach.allows(tenant_id) or session.get(Tenant, tenant_id) is None:
         raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
     return tenant_id
 
@@ -166,15 +171,15 @@ def by_namespace(session: Session, namespace: str) -> Tenant | None:
     return tenant
 
 
-def page(session: Session, query: dict[str, Any], *, reach: frozenset[str] | None) -> paging.Page:
+def page(session: Session, query: dict[str, Any], *, reach: Reach) -> pagination.Page:
     """The tenants that the caller reaches and that fit what is given, by id."""
-    wanted = select(Tenant)
-    if reach is not None:
-        wanted = wanted.where(Tenant.tenant_id.in_(reach))
+    wanted = select(Tenant).where(reach.where(Tenant.tenant_id))
     if "namespace" in query:
         wanted = wanted.where(Tenant.namespace == query["namespace"])
     if "search" in query:
-        wanted = wanted.where(paging.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
-    return paging.fetch(
-        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+        wanted = wanted.where(pagination.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
+    return pagination.fetch(
+        session,
+        wanted,
+        pagination.Query(limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")),
     )

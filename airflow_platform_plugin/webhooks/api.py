@@ -4,17 +4,18 @@ from http import HTTPStatus
 
 from flask import Blueprint
 
-from airflow_platform_plugin import paging
-from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.models import Webhook
 from airflow_platform_plugin.webhooks.schemas import (
-    NewWebhookAnswer,
-    WebhookAnswer,
+    NewWebhookResponse,
     WebhookChange,
     WebhookInput,
     WebhookList,
     WebhookQuery,
+    WebhookResponse,
 )
 
 blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platform/webhooks")
@@ -24,56 +25,65 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
     blueprint,
     "POST",
     "",
-    scope="webhooks:write",
-    tenanted=True,
+    scope=service.WRITE,
+    access=Access.TENANT,
     body=WebhookInput,
-    answer=NewWebhookAnswer,
+    response=NewWebhookResponse,
     status=HTTPStatus.CREATED,
 )
-def create_webhook(call: Call) -> Webhook:
+def create_webhook(context: RequestContext) -> Webhook:
     """Subscribe a receiver to events."""
-    return service.reveal(service.create(call.session, call.body, by=call.principal), call.principal)
+    return service.create(context.session, context.body, by=context.principal)
 
 
-@endpoint(blueprint, "GET", "", scope="webhooks:read", tenanted=True, query=WebhookQuery, answer=WebhookList)
-def list_webhooks(call: Call) -> paging.Page:
+@endpoint(
+    blueprint,
+    "GET",
+    "",
+    scope=service.READ,
+    access=Access.TENANT,
+    query=WebhookQuery,
+    response=WebhookList,
+)
+def list_webhooks(context: RequestContext) -> pagination.Page:
     """List webhooks."""
-    page = service.page(call.session, reach=call.principal.reach("webhooks:read"), **call.query)
-    for webhook in page.items:
-        service.reveal(webhook, call.principal)
-    return page
+    return service.page(context.session, context.query, by=context.principal)
 
 
-@endpoint(blueprint, "GET", "/<webhook_id>", scope="webhooks:read", tenanted=True, answer=WebhookAnswer)
-def get_webhook(call: Call) -> Webhook:
+@endpoint(
+    blueprint, "GET", "/<webhook_id>", scope=service.READ, access=Access.TENANT, response=WebhookResponse
+)
+def get_webhook(context: RequestContext) -> Webhook:
     """Get a webhook."""
-    reach = call.principal.reach("webhooks:read")
-    return service.reveal(service.get(call.session, call.path["webhook_id"], reach=reach), call.principal)
+    return service.get(context.session, context.path["webhook_id"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "PATCH",
     "/<webhook_id>",
-    scope="webhooks:write",
-    tenanted=True,
+    scope=service.WRITE,
+    access=Access.TENANT,
     body=WebhookChange,
-    answer=WebhookAnswer,
-    also=(HTTPStatus.PRECONDITION_FAILED,),
+    response=WebhookResponse,
+    extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
-def update_webhook(call: Call) -> Webhook:
+def update_webhook(context: RequestContext) -> Webhook:
     """Change a webhook; what is given replaces what was."""
-    reach = call.principal.reach("webhooks:write")
-    webhook = service.get(call.session, call.path["webhook_id"], reach=reach)
-    call.require_match(webhook)
-    service.change(webhook, call.body)
-    return service.reveal(webhook, call.principal)
+    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
+    context.require_match(webhook)
+    return service.update(context.session, webhook, context.body, by=context.principal)
 
 
 @endpoint(
-    blueprint, "DELETE", "/<webhook_id>", scope="webhooks:write", tenanted=True, status=HTTPStatus.NO_CONTENT
+    blueprint,
+    "DELETE",
+    "/<webhook_id>",
+    scope=service.WRITE,
+    access=Access.TENANT,
+    status=HTTPStatus.NO_CONTENT,
 )
-def delete_webhook(call: Call) -> None:
+def delete_webhook(context: RequestContext) -> None:
     """Delete a webhook."""
-    reach = call.principal.reach("webhooks:write")
-    service.delete(call.session, service.get(call.session, call.path["webhook_id"], reach=reach))
+    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
+    service.delete(context.session, webhook)

@@ -24,13 +24,15 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from airflow_platform_plugin import db, settings
-from airflow_platform_plugin.events import Event
-from airflow_platform_plugin.names import tenant_tag
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.events import Event
+from airflow_platform_plugin.core.feature import EventReference
+from airflow_platform_plugin.core.naming import tenant_tag
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 from airflow_platform_plugin.webhooks.schemas import RetryPolicyInput
-from airflow_platform_plugin.webhooks.sending import Courier, build, is_framing
+from airflow_platform_plugin.webhooks.settings import WebhookSettings
+from airflow_platform_plugin.webhooks.transport import Courier, build, is_framing
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - HTTP
 
 
-def prepare(session: Session, waiting: Sequence[Event]) -> None:
+def enqueue(session: Session, waiting: Sequence[Event]) -> None:
     """Make the deliveries of new events."""
     webhooks = list(session.scalars(select(Webhook)))
     tags = _tags(session, {event.data.get("dag_id") for event in waiting}) if webhooks else {}
@@ -175,7 +177,7 @@ class Dispatcher:
 
     def take(self) -> int:
         """Claim what is due and there is room for, and start it; returns the number of attempts."""
-        deadline = settings.get().webhook_timeout
+        deadline = settings.get(WebhookSettings).webhook_timeout
         room = Room(self.under_way.values(), self._slow)
         if not room.left:
             return 0
@@ -384,11 +386,14 @@ def backoff(retry_policy: dict[str, Any], attempts: int) -> int:
     return int(steps[min(attempts, len(steps)) - 1])
 
 
-def undelivered() -> Select:
+def _undelivered() -> Select:
     """The ids of the events that are still to be delivered."""
     return select(Delivery.event_id).where(Delivery.due_at.is_not(None))
 
 
-def forget(session: Session, event_ids: list[str]) -> None:
+def _forget(session: Session, event_ids: list[str]) -> None:
     """Delete the deliveries of those events."""
     session.execute(delete(Delivery).where(Delivery.event_id.in_(event_ids)))
+
+
+EVENT_REFERENCE = EventReference(needed=_undelivered, forget=_forget)

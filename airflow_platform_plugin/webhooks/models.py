@@ -7,7 +7,7 @@ from airflow.utils.sqlalchemy import UtcDateTime
 from cryptography.fernet import InvalidToken
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 
-from airflow_platform_plugin import crypto, db
+from airflow_platform_plugin.core import crypto, db
 
 MASKED = "***"
 

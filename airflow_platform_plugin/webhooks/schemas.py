@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin import events
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import events
+from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
     MOST_MEMBERS,
-    AnswerSchema,
     Choice,
     InputSchema,
     Items,
@@ -17,12 +16,14 @@ from airflow_platform_plugin.fields import (
     Link,
     Mapping,
     PageQuery,
+    ResponseSchema,
     Secret,
     Timestamp,
     Whole,
     order_by,
 )
-from airflow_platform_plugin.webhooks import sending
+from airflow_platform_plugin.webhooks import transport
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -36,7 +37,7 @@ def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
 
 
 def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
-    return Items(Choice(events.TYPES), least=1, most=len(events.TYPES), **options)
+    return Items(Choice(events.types()), least=1, most=len(events.types()), **options)
 
 
 class _Address(Link):
@@ -46,7 +47,7 @@ class _Address(Link):
         url = super()._deserialize(value, *args, **kwargs)
         self._validate(url)  # its length and form, before it is taken apart
         try:
-            sending.check_url(url)
+            transport.check_url(url)
         except ValueError as error:
             raise ValidationError(f"Nothing can be sent there: {error}.") from error
         return url
@@ -70,12 +71,12 @@ class _Headers(Mapping):
 
 
 def _problem(name: str, value: str, seen: set[str]) -> str | None:
-    if sending.is_framing(name):
+    if transport.is_framing(name):
         return "Is not yours to give: it belongs to the connection, or says what is sent."
     if name.lower() in seen:
         return "Is given twice: upper and lower case do not differ."
     try:
-        sending.check_header(name, value)
+        transport.check_header(name, value)
     except ValueError as error:
         return f"Cannot be sent: {error}."
     return None
@@ -120,6 +121,9 @@ class WebhookChange(InputSchema):
 class WebhookInput(WebhookChange):
     """A webhook as it is created, of a tenant or of all."""
 
+    into = NewWebhook
+    ignored = ("webhook_id",)  # the server gives one
+
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
     name = _name(required=True)
     url = _Address(most=_LONGEST_URL, required=True)
@@ -128,11 +132,6 @@ class WebhookInput(WebhookChange):
     headers = _headers(load_default=dict)
     retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
 
-    @post_load
-    def _without_id(self, fields: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's
-        fields.pop("webhook_id", None)  # the server gives one
-        return fields
-
 
 class WebhookQuery(PageQuery):
     """How the list of webhooks is ordered."""
@@ -140,7 +139,7 @@ class WebhookQuery(PageQuery):
     order_by = order_by("webhook_id", "name", "url", "created_at", "created_by")
 
 
-class WebhookAnswer(AnswerSchema):
+class WebhookResponse(ResponseSchema):
     """A webhook without its secrets."""
 
     webhook_id = fields.String()
@@ -157,14 +156,14 @@ class WebhookAnswer(AnswerSchema):
     created_by = fields.String()
 
 
-class NewWebhookAnswer(WebhookAnswer):
+class NewWebhookResponse(WebhookResponse):
     """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
 
     secret = Secret()
 
 
-class WebhookList(AnswerSchema):
+class WebhookList(ResponseSchema):
     """A page of webhooks."""
 
-    webhooks = fields.List(fields.Nested(WebhookAnswer), attribute="items")
+    webhooks = fields.List(fields.Nested(WebhookResponse), attribute="items")
     total_entries = fields.Integer()

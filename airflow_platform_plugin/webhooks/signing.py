@@ -8,7 +8,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from airflow_platform_plugin import http
+from airflow_platform_plugin.core.timestamps import timestamp
 
 
 def new_secret() -> str:
@@ -18,7 +18,7 @@ def new_secret() -> str:
 
 def payload(event_type: str, occurred_at: datetime, data: dict[str, Any]) -> str:
     """The body that is sent, as the API reference shows it."""
-    return json.dumps({"event": event_type, "timestamp": http.timestamp(occurred_at), "data": data})
+    return json.dumps({"event": event_type, "timestamp": timestamp(occurred_at), "data": data})
 
 
 def headers(secret: str, *, message_id: str, sent_at: datetime, body: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from airflow.models.connection import Connection
 from airflow_platform_plugin.analytics import engines, execution, guard
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
-from airflow_platform_plugin.errors import TimedOut, ValidationFailed
+from airflow_platform_plugin.core.errors import TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
 pytestmark = pytest.mark.skipif(

@@ -22,7 +22,7 @@ from databases import Database
 from airflow_platform_plugin.analytics import child, engines, execution, guard, values
 from airflow_platform_plugin.analytics.engines import base, embedded
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
-from airflow_platform_plugin.errors import PlatformError, TimedOut, ValidationFailed
+from airflow_platform_plugin.core.errors import PlatformError, TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
 DIALECTS = ["postgres", "mysql", "duckdb", "sqlite"]
@@ -536,7 +536,7 @@ def test_a_tenant_reads_no_airflow_database(sqlite: Database, tmp_path: Path, mo
     from airflow_platform_plugin import airflow_compat
 
     own = [f"sqlite:///{sqlite.fields['host']}"]
-    monkeypatch.setattr(airflow_compat, "own_urls", lambda: own)
+    monkeypatch.setattr(airflow_compat.connections, "airflow_service_urls", lambda: own)
     (tmp_path / "link.db").hardlink_to(sqlite.fields["host"])
     connection = Connection(conn_id="c", conn_type="sqlite", host=str(tmp_path / "link.db"))
     with pytest.raises(ValidationFailed, match="Airflow's own database"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_platform_plugin.analytics.lexer import BLANK, MAX_LENGTH, Kind, lex
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 DIALECTS = ["postgres", "mysql", "sqlite", "duckdb", "clickhouse", "snowflake", "tsql", None]
 # What strings, names and comments begin and end with, in any engine, and what is near to it.

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from airflow.models.connection import Connection
 from airflow.models.log import Log
+from options import set_options
 from sqlalchemy import select
 
-from airflow_platform_plugin import seats, settings
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
-from airflow_platform_plugin.errors import ServiceUnavailable, TimedOut
+from airflow_platform_plugin.core import wait_slots
+from airflow_platform_plugin.core.errors import ServiceUnavailable, TimedOut
 
 URL = "/api/v1/analytics/query"
 REFERENCE = (
@@ -107,7 +108,7 @@ def test_the_limit_caps_the_rows_and_says_so(
     assert call("POST", URL, json=query | {"limit": 5}).json["truncated"] is False
     capped = call("POST", URL, json=query | {"limit": 4}).json
     assert (capped["rows_returned"], capped["truncated"]) == (4, True)
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(query_max_rows=3))
+    set_options(monkeypatch, query_max_rows=3)
     lowered = call("POST", URL, json=query | {"limit": 5, "timeout_seconds": 1000}).json
     assert lowered["rows_returned"] == 3
     assert lowered["metadata"]["warnings"] == [
@@ -228,8 +229,8 @@ def test_queries_leave_web_workers_free(
     call: Callable[..., Any], warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of four workers two at most run queries; one more query is told when to come again."""
-    monkeypatch.setattr(seats, "AIRFLOW_HOME", str(tmp_path))
-    with seats.query() as first, seats.query() as second:
+    monkeypatch.setattr(wait_slots, "AIRFLOW_HOME", str(tmp_path))
+    with wait_slots.query() as first, wait_slots.query() as second:
         assert (first, second) == (True, True)
         answer = call("POST", URL, json={"query": "SELECT 1 AS a"})
         assert (answer.status, answer.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")

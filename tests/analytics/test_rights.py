@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def store(session: Any, files: Callable[[str], Path]) -> Callable[..., None]:
     """Store a connection as its owner: a tenant's, shared by the platform, or of Airflow's own pages."""
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     def make(name: str, who: str, *, tenant_id: str | None = None, own: bool = True, **fields: Any) -> None:
         row = Connection(conn_id=name, conn_type="duckdb", host=str(files(who)), **fields)
@@ -122,7 +122,7 @@ def test_a_tenants_connection_leads_to_no_other_one(
     member: Callable[..., Any], session: Any, operators: None
 ) -> None:
     """A hook would follow the name with the server's rights."""
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     extra = json.dumps({"iam": True, "aws_conn_id": "wh"})
     row = Connection(conn_id="mine", conn_type="postgres", host="localhost", extra=extra)
@@ -142,7 +142,7 @@ def test_a_tenants_connection_has_a_tenants_rights_for_everybody(
 
     Airflow would look for it with a session of its own, which does not see this test's transaction.
     """
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
 
     tenant_caller("a")
     for fields, status in (

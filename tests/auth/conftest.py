@@ -12,9 +12,9 @@ def with_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., 
     """Make requests with an administrator's key of those limits."""
     from sqlalchemy import delete
 
-    from airflow_platform_plugin import db
     from airflow_platform_plugin.auth import service
     from airflow_platform_plugin.auth.models import ApiKey
+    from airflow_platform_plugin.core import db
 
     def make(**limits: Any) -> Callable[..., SimpleNamespace]:
         with db.transaction() as session:

@@ -8,13 +8,14 @@ import pytest
 from calls import client
 from sqlalchemy import delete, select, text, update
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.auth import credentials, follow, keys, service
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import cleanup, credentials, key_format, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.oauth import service as clients
 from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Client, Token
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import Principal
 
 STOCK = "/api/v1/pools"
 KEYS = "/api/v1/platform/api-keys"
@@ -48,11 +49,11 @@ class Someone:
         with db.transaction() as session:
             return service.create(session, name="k", user_id=self.id, **limits)[1]
 
-    def token(self, kind: str = keys.ACCESS_TOKEN) -> str:
+    def token(self, kind: str = key_format.ACCESS_TOKEN) -> str:
         """A new token of theirs."""
-        made = str(keys.generate(kind))
+        made = str(key_format.generate(kind))
         with db.transaction() as session:
-            account = airflow_compat.account(session, self.id)
+            account = airflow_compat.users.account(session, self.id)
             assert account is not None
             granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["pools:read"])
             tokens.issue(session, made, granted, family="f")
@@ -92,7 +93,7 @@ def someone(app: Any) -> Iterator[Callable[..., Someone]]:
     yield make
     for each in made:
         each.delete_with_sql()
-    credentials.forget()
+    credentials.clear_cache()
     with db.transaction() as session:
         for model in (ApiKey, Token, AuthorizationCode):
             session.execute(delete(model))
@@ -100,7 +101,7 @@ def someone(app: Any) -> Iterator[Callable[..., Someone]]:
 
 
 def status(app: Any, shown: str, path: str = STOCK) -> int:
-    credentials.forget()
+    credentials.clear_cache()
     return int(client(app, {"Authorization": f"Bearer {shown}"})("GET", path).status)
 
 
@@ -140,12 +141,12 @@ def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
     app: Any, someone: Callable[..., Someone]
 ) -> None:
     former = someone("leaver")
-    refresh = former.token(keys.REFRESH_TOKEN)
+    refresh = former.token(key_format.REFRESH_TOKEN)
     with db.transaction() as session:
-        account = airflow_compat.account(session, former.id)
+        account = airflow_compat.users.account(session, former.id)
         assert account is not None
         fields = {"name": "s", "public": False, "redirect_uris": [], "grant_types": ["client_credentials"]}
-        by = Principal("leaver", airflow_compat.user_model()(id=1, username="leaver"))
+        by = Principal("leaver", airflow_compat.users.user_model()(id=1, username="leaver"))
         by.user.created_on = account.created_on
         by.user.id = account.id
         service_client, secret = clients.create(
@@ -176,7 +177,7 @@ def test_nobody_sees_or_changes_the_keys_of_who_had_their_id(
 ) -> None:
     """A list shows no owner for them, rather than the new one."""
     former = someone("leaver")
-    left = keys.parse(former.key())
+    left = key_format.parse(former.key())
     assert left is not None
     former.delete_with_sql()
     successor = someone("successor", role="Viewer", user_id=former.id)
@@ -212,7 +213,7 @@ def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[
 def test_without_a_moment_of_creation_the_name_must_agree(
     app: Any, someone: Callable[..., Someone], created_on: datetime | None, expected: int
 ) -> None:
-    user = airflow_compat.user_model()
+    user = airflow_compat.users.user_model()
     old = someone("old")
     with db.transaction() as session:
         session.execute(update(user).where(user.id == old.id).values(created_on=None))
@@ -235,7 +236,7 @@ def test_a_deletion_ends_what_the_user_held_and_all_that_was_made_with_it(
     """In the same transaction: tokens are gone, keys revoked, in all generations and whoever they act as."""
     admin, other = someone("boss", role="Admin"), someone("robot")
     made = client(app, {"X-API-Key": admin.key()})("POST", KEYS, json={"name": "c", "owner": "robot"}).json
-    refresh = admin.token(keys.REFRESH_TOKEN)
+    refresh = admin.token(key_format.REFRESH_TOKEN)
     assert status(app, made["key"]) == 200
     admin.delete()
     with db.transaction() as session:
@@ -266,13 +267,13 @@ def test_a_failure_of_ours_keeps_nobody_from_being_deleted_or_renamed(
     def fail(*_: Any) -> None:
         raise OperationalError("UPDATE", {}, Exception("no such table"))
 
-    monkeypatch.setattr(follow, "_end", fail)
+    monkeypatch.setattr(cleanup, "_end", fail)
     leaver = someone("leaver")
     shown = leaver.key()
     leaver.delete()
     assert status(app, shown) == 401
     with db.transaction() as session:
-        assert airflow_compat.account(session, leaver.id) is None
+        assert airflow_compat.users.account(session, leaver.id) is None
 
 
 def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable[..., Someone]) -> None:
@@ -282,7 +283,7 @@ def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable
 
     leaver = someone("leaver")
     shown = leaver.key()
-    parsed = keys.parse(shown)
+    parsed = key_format.parse(shown)
     assert parsed is not None
     request = client(app, {"X-API-Key": shown})
     assert request("GET", STOCK).status == 200
@@ -307,11 +308,11 @@ def test_what_there_was_before_is_bound_by_the_migration(app: Any, someone: Call
         "airflow_platform_plugin.migrations.versions.0011_credentials_of_accounts"
     )
     user = someone("here")
-    kept, orphan, elder = (keys.parse(user.key()) for _ in range(3))
+    kept, orphan, elder = (key_format.parse(user.key()) for _ in range(3))
     assert kept is not None
     assert orphan is not None
     assert elder is not None
-    token = keys.parse(user.token())
+    token = key_format.parse(user.token())
     assert token is not None
     unbound = {"user_name": None, "user_created_on": None}
     with db.transaction() as session:
@@ -323,7 +324,7 @@ def test_what_there_was_before_is_bound_by_the_migration(app: Any, someone: Call
         migration._fill(session.connection())
     with db.transaction() as session:
         rows = {row.id: row for row in session.scalars(select(ApiKey))}
-        assert rows[kept.id].account == airflow_compat.account(session, user.id)
+        assert rows[kept.id].account == airflow_compat.users.account(session, user.id)
         assert rows[kept.id].revoked_at is None
         assert rows[orphan.id].revoked_at is not None
         assert rows[elder.id].revoked_at is not None

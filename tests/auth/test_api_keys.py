@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 from calls import client
 from flask.views import MethodView
+from options import set_options
 from sqlalchemy import delete, event
 
-from airflow_platform_plugin import db, http, settings
 from airflow_platform_plugin.__main__ import _parser
-from airflow_platform_plugin.auth import credentials, keys, manager, refusals, service
+from airflow_platform_plugin.auth import credentials, dag_limit, key_format, rejections, service
 from airflow_platform_plugin.auth.models import ApiKey
-from airflow_platform_plugin.endpoint import declared
-from airflow_platform_plugin.principal import DagLimit
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import DagLimit
+from airflow_platform_plugin.core.timestamps import timestamp
+from airflow_platform_plugin.http.endpoint import declared
 
 URL = "/api/v1/platform/api-keys"
 STOCK = "/api/v1/dags"
@@ -31,9 +33,9 @@ Call = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     """Each test looks keys up itself."""
-    credentials.forget()
+    credentials.clear_cache()
     yield
-    credentials.forget()
+    credentials.clear_cache()
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_key_is_shown_once(call: Call) -> None:
     """The text is in the answer to its making and in no other."""
     made = call("POST", URL, json={"name": "ci"})
     assert made.status == 201
-    assert keys.parse(made.json["key"]).id == made.json["id"]
+    assert key_format.parse(made.json["key"]).id == made.json["id"]
     shown = call("GET", f"{URL}/{made.json['id']}").json
     assert "key" not in shown
     assert {key: value for key, value in made.json.items() if key != "key"} == shown
@@ -247,7 +249,7 @@ def test_after_a_rotation_both_secrets_work_for_a_while(
     assert rotated["id"] == made["id"]
     assert rotated["key"] != made["key"]
     assert [as_key(key)("GET", STOCK).status for key in (made["key"], rotated["key"])] == [200, 200]
-    credentials.forget()
+    credentials.clear_cache()
     later = db.now() + timedelta(seconds=61)
     monkeypatch.setattr(db, "now", lambda: later)
     assert [as_key(key)("GET", STOCK).status for key in (made["key"], rotated["key"])] == [401, 200]
@@ -322,7 +324,7 @@ def test_a_key_is_looked_up_once_a_second_and_its_use_noted_once_a_minute(
 
     def cost() -> list[str]:
         statements.clear()
-        assert credentials.recognise(key, None) is not None
+        assert credentials.authenticate(key, None) is not None
         return [words.split()[0] for words in statements if "SAVEPOINT" not in words]
 
     assert cost() == ["SELECT", "UPDATE"]
@@ -357,7 +359,7 @@ def test_a_use_that_cannot_be_noted_does_not_fail_the_request(
 
     _, key = service.create(session, name="k", user_id=user_id("admin"))
     monkeypatch.setattr(service, "note_use", locked)
-    assert credentials.recognise(key, None) is not None
+    assert credentials.authenticate(key, None) is not None
 
 
 def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
@@ -365,9 +367,9 @@ def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
     made = call("POST", URL, json={"name": "k"}).json
     for words in (f"Bearer {made['key']}", f"bearer  {made['key']}"):
         assert client(app, {"Authorization": words})("GET", STOCK).status == 200
-    wrong = keys.generate(keys.ACCESS_TOKEN)
+    wrong = key_format.generate(key_format.ACCESS_TOKEN)
     assert client(app, {"Authorization": f"Bearer {wrong}"})("GET", STOCK).status == 401
-    refresh = keys.generate(keys.REFRESH_TOKEN)
+    refresh = key_format.generate(key_format.REFRESH_TOKEN)
     assert client(app, {"Authorization": f"Bearer {refresh}"})("GET", STOCK).status == 401
 
 
@@ -378,8 +380,7 @@ def test_a_user_has_so_many_live_keys_and_no_more(
     call: Call, viewer: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever makes them; those that are revoked or expired do not count, nor do others'."""
-    config = settings.get().model_copy(update={"api_keys_per_user": 3})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, api_keys_per_user=3)
     made = [viewer("POST", URL, json={"name": "k"}) for _ in range(2)]
     assert [answer.status for answer in made] == [201, 201]
     for refused in (
@@ -393,7 +394,7 @@ def test_a_user_has_so_many_live_keys_and_no_more(
     assert call("POST", URL, json={"name": "k"}).status == 201
     assert viewer("POST", f"{URL}/{made[0].json['id']}/rotate", json={}).status == 200
     assert viewer("DELETE", f"{URL}/{made[0].json['id']}").status == 204
-    ends = {"expires_at": http.timestamp(db.now() + timedelta(minutes=5))}
+    ends = {"expires_at": timestamp(db.now() + timedelta(minutes=5))}
     assert viewer("POST", URL, json={"name": "k", **ends}).status == 201
     assert viewer("POST", URL, json={"name": "k"}).status == 409
     later = db.now() + timedelta(minutes=6)
@@ -439,11 +440,11 @@ def test_a_thousand_dags_are_held_against_the_most_patterns_in_no_time(app: Any)
     for patterns in (worst[:99] + late[:1], late):
         limits = [DagLimit(dag_ids=patterns)]
         with app.test_request_context():
-            manager._allowed(limits, dag_ids[:1])
+            dag_limit._allowed(limits, dag_ids[:1])
             started = time.process_time()
-            manager._allowed(limits, dag_ids)
+            dag_limit._allowed(limits, dag_ids)
             first = time.process_time()
-            manager._allowed(limits, dag_ids)
+            dag_limit._allowed(limits, dag_ids)
         assert first - started < 10  # measured: 0.7 s
         assert time.process_time() - first < 0.1  # measured: 0.5 ms
 
@@ -452,7 +453,7 @@ def test_a_thousand_dags_are_held_against_the_most_patterns_in_no_time(app: Any)
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == refusals.__name__]
+    return [record.getMessage() for record in caplog.records if record.name == rejections.__name__]
 
 
 def test_what_is_refused_stands_in_the_log_without_its_secret(
@@ -460,9 +461,9 @@ def test_what_is_refused_stands_in_the_log_without_its_secret(
 ) -> None:
     """Which key, from where, for what; a line a minute for each, and few for all together."""
     now = [1e6]
-    monkeypatch.setattr(refusals, "_clock", lambda: now[0])
-    monkeypatch.setattr(refusals, "_memory", refusals._Memory())  # not what other tests were refused
-    caplog.set_level(logging.WARNING, logger=refusals.__name__)
+    monkeypatch.setattr(rejections, "_clock", lambda: now[0])
+    monkeypatch.setattr(rejections, "_memory", rejections._Memory())  # not what other tests were refused
+    caplog.set_level(logging.WARNING, logger=rejections.__name__)
     made = call("POST", URL, json={"name": "k"}).json
     call("DELETE", f"{URL}/{made['id']}")
     for _ in range(3):
@@ -470,14 +471,14 @@ def test_what_is_refused_stands_in_the_log_without_its_secret(
     (line,) = written(caplog)
     assert f"afp_{made['id']}_" in line
     assert "127.0.0.1" in line
-    assert keys.parse(made["key"]).secret not in caplog.text  # type: ignore[union-attr]
+    assert key_format.parse(made["key"]).secret not in caplog.text  # type: ignore[union-attr]
     client(app, {"X-API-Key": "forged\nline INFO - admin logged in"})
     for number in range(100):
-        guess = str(keys.generate())
+        guess = str(key_format.generate())
         client(app, {"X-API-Key": guess})("GET", f"{STOCK}/a%0AINFO%20forged{number}")
     assert "\nINFO" not in caplog.text
-    assert len(written(caplog)) == refusals.MOST
-    now[0] += refusals.EVERY
+    assert len(written(caplog)) == rejections.MOST
+    now[0] += rejections.EVERY
     client(app, {"X-API-Key": "nonsense-secret"})("GET", STOCK)
     assert [line.split()[0] for line in written(caplog)[-2:]] == ["Credentials", "Refused"]
     assert "nonsense-secret" not in caplog.text
@@ -565,7 +566,7 @@ def test_the_first_key_of_the_document_makes_the_second(
     first = as_printed(capsys)
     made = client(app, {"X-API-Key": first})("POST", URL, json=json.loads(body[1]))
     assert made.status == 201, made.text
-    assert made.json["parent"] == f"api_key:{keys.parse(first).id}"  # type: ignore[union-attr]
+    assert made.json["parent"] == f"api_key:{key_format.parse(first).id}"  # type: ignore[union-attr]
     assert made.json["expires_at"] is not None
     request = client(app, {"X-API-Key": made.json["key"]})
     inside = {"environ_base": {"REMOTE_ADDR": "10.1.2.3"}}

@@ -9,9 +9,9 @@ from forms import log_in
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.auth import credentials, keys, service
+from airflow_platform_plugin.auth import credentials, key_format, service
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.core import db
 
 STOCK = "/api/v1/dags"
 OURS = "/api/v1/platform/tenants"
@@ -33,7 +33,7 @@ def test_a_key_may_what_its_owner_may(app: Any, make_key: Callable[[str], str]) 
 
 
 @pytest.mark.parametrize("path", [STOCK, OURS])
-@pytest.mark.parametrize("key", ["", "nonsense", str(keys.generate())])
+@pytest.mark.parametrize("key", ["", "nonsense", str(key_format.generate())])
 def test_a_wrong_key_is_refused_whatever_else_is_sent(browser: Any, path: str, key: str) -> None:
     """It never falls through to another backend: not to a session either that would be let in."""
     assert browser.get(path).status_code == 200
@@ -77,7 +77,7 @@ def test_keys_that_cannot_be_checked_now_let_nobody_in(
         raise OperationalError("SELECT", {}, Exception("db.example.com is away"))
 
     monkeypatch.setattr(service, "find", fail)
-    answer = app.test_client().get(path, headers={"X-API-Key": str(keys.generate())})
+    answer = app.test_client().get(path, headers={"X-API-Key": str(key_format.generate())})
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert "example.com" not in answer.get_data(as_text=True)
 
@@ -85,7 +85,7 @@ def test_keys_that_cannot_be_checked_now_let_nobody_in(
 def test_the_secret_is_not_stored(session: Any) -> None:
     _, key = service.create(session, name="k", user_id=1)
     row = session.query(ApiKey).one()
-    secret = keys.parse(key).secret
+    secret = key_format.parse(key).secret
     assert all(secret not in str(value) for value in vars(row).values())
 
 
@@ -105,9 +105,9 @@ def test_a_mangled_key_costs_no_query(session: Any) -> None:
     statements: list[str] = []
     connection = session.connection()
     event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    assert credentials.recognise(str(keys.generate())[:-1] + "!", None) is None
+    assert credentials.authenticate(str(key_format.generate())[:-1] + "!", None) is None
     assert statements == []
-    assert credentials.recognise(str(keys.generate()), None) is None
+    assert credentials.authenticate(str(key_format.generate()), None) is None
     assert len([statement for statement in statements if "SAVEPOINT" not in statement]) == 1
 
 

@@ -13,10 +13,11 @@ from sqlalchemy import delete, select
 from stock_data import HIDDEN, MINE, RUN, TASK, two_dags
 from stock_operations import OPERATIONS, send
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
-from airflow_platform_plugin.principal import permission
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants import roles
 
 SECRET_RUN = "run-nobody-else-knows"
@@ -66,7 +67,7 @@ def _rows(app: Any) -> Iterator[None]:
                 external_trigger=True,
                 session=session,
             )
-            session.add(airflow_compat.DagTag(name="tenant:others", dag_id=HIDDEN))
+            session.add(airflow_compat.models.DagTag(name="tenant:others", dag_id=HIDDEN))
             session.add(DagOwnerAttributes(dag_id=HIDDEN, owner="airflow", link="https://theirs.example"))
         yield
 
@@ -87,7 +88,7 @@ def people(app: Any) -> Iterator[dict[str, int]]:
     manager, ids = app.appbuilder.sm, {}
     for name, permissions in given.items():
         with create_session() as session:
-            airflow_compat.ensure_role(session, name, permissions)
+            airflow_compat.roles.ensure_role(session, name, permissions)
         with app.app_context():
             role, address = manager.find_role(name), f"{name}@example.com"
             ids[name] = manager.add_user(name, name, "T", address, role, password=name).id
@@ -242,7 +243,11 @@ def _state() -> list[Any]:
     """The other DAG's rows."""
     from airflow.utils.session import create_session
 
-    run, instance, dag = airflow_compat.DagRun, airflow_compat.TaskInstance, airflow_compat.DagModel
+    run, instance, dag = (
+        airflow_compat.models.DagRun,
+        airflow_compat.models.TaskInstance,
+        airflow_compat.models.DagModel,
+    )
     with create_session() as session:
         return [
             session.execute(select(*columns).where(columns[0] == HIDDEN).order_by(*columns)).all()
@@ -270,7 +275,7 @@ def test_who_may_read_all_dags_sees_them(app: Any, with_key: Callable[..., Any])
 def pages(app: Any) -> list[tuple[str, Any]]:
     """Method and rule of every page of Airflow's that is asked for by a path and a query."""
     with app.app_context():
-        stock = airflow_compat.stock_views()
+        stock = airflow_compat.web.stock_views()
     return [
         (method, rule)
         for rule in app.url_map.iter_rules()
@@ -350,19 +355,19 @@ def hidden_event(app: Any) -> Iterator[int]:
     """An event of a dataset of the other DAG's, made by the REST API, and its dataset's id."""
     from airflow.utils.session import create_session
 
-    dataset_model, event_model = airflow_compat.DatasetModel, airflow_compat.DatasetEvent
+    dataset_model, event_model = airflow_compat.models.DatasetModel, airflow_compat.models.DatasetEvent
     with create_session() as session:
         dataset = dataset_model(uri=HIDDEN_URI)
         session.add(dataset)
         session.flush()
-        reference = airflow_compat.DagScheduleDatasetReference(dataset_id=dataset.id, dag_id=HIDDEN)
+        reference = airflow_compat.models.DagScheduleDatasetReference(dataset_id=dataset.id, dag_id=HIDDEN)
         event = event_model(dataset_id=dataset.id, extra={"from_rest_api": True, "who": "rest-extra-hidden"})
         session.add_all([reference, event])
         dataset_id = int(dataset.id)
     yield dataset_id
     with create_session() as session:
         session.execute(delete(event_model).where(event_model.dataset_id == dataset_id))
-        reference = airflow_compat.DagScheduleDatasetReference
+        reference = airflow_compat.models.DagScheduleDatasetReference
         session.execute(delete(reference).where(reference.dataset_id == dataset_id))
         session.execute(delete(dataset_model).where(dataset_model.id == dataset_id))
 

@@ -11,8 +11,8 @@ from live_platform import DAG_ID, RUN_ID
 from reference import commands
 from sqlalchemy import delete
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.airflow_compat import Log
+from airflow_platform_plugin.airflow_compat.models import Log
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.runs.backfill.models import Backfill
 
 COMMANDS = [

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from airflow_platform_plugin.airflow_compat import Connection, Log
-from airflow_platform_plugin.connections.found import find
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.reach import require_reachable
-from airflow_platform_plugin.errors import ServiceUnavailable
+from airflow_platform_plugin.connections.reachability import require_reachable
+from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.core.errors import ServiceUnavailable
 
 URL = "/api/v1/platform/connections"
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import formats, hosts, kept, kinds, masking, outcomes
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.connections import connection_types, host_fields, kept_secrets, masking
+from airflow_platform_plugin.connections.testing import results
+from airflow_platform_plugin.connections.transfer import formats
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 URL = "/api/v1/platform/connections"
-HTTP = kinds.of("http") or kinds.Kind(port=None)
+HTTP = connection_types.of("http") or connection_types.Kind(port=None)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -40,11 +42,15 @@ def refused_yaml(text: str) -> None:
         (masking.mask_text, " ", 200_000),
         (lambda text: masking.mask({"note": text, "list": [text]}), "://", 20_000),
         (lambda text: masking.mask({f"{text}{number}": number for number in range(3)}), "api_key", 20_000),
-        (lambda text: hosts.in_others({"host": text}), "a://[::1],", 20_000),
-        (lambda text: hosts.in_others({"extra": {"url": text}}), ",", 100_000),
-        (lambda text: hosts.in_known({"host": text}, HTTP), "a@", 50_000),
-        (lambda text: kept.moved({"extra": {"a": text}}, {"extra": {"a": f"{text}b"}}), "://", 50_000),
-        (outcomes.failure, "role ", 100_000),
+        (lambda text: host_fields.in_others({"host": text}), "a://[::1],", 20_000),
+        (lambda text: host_fields.in_others({"extra": {"url": text}}), ",", 100_000),
+        (lambda text: host_fields.in_known({"host": text}, HTTP), "a@", 50_000),
+        (
+            lambda text: kept_secrets.moved({"extra": {"a": text}}, {"extra": {"a": f"{text}b"}}),
+            "://",
+            50_000,
+        ),
+        (results.failure, "role ", 100_000),
         (refused_yaml, "[", 100_000),
         (refused_yaml, "{a: ", 50_000),
         (refused_yaml, "- ", 50_000),
@@ -184,21 +190,21 @@ def test_a_drivers_words_are_on_one_line_of_the_log_and_few(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A server may say what it likes: no line of the log is its own, and no secret is there."""
-    from airflow_platform_plugin.connections import testing, trial
+    from airflow_platform_plugin.connections.testing import runner, service
 
     caplog.set_level("WARNING", "airflow_platform_plugin")
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     said = "no\n[2026-01-01] {forged.py:1} INFO - admin p%40ss%2Fword p@ss/word " + "x" * 5000
 
-    def run(prepare: Any, **_: Any) -> outcomes.Outcome:
+    def run(prepare: Any, **_: Any) -> results.TestResult:
         prepare()
-        return outcomes.failure(said)
+        return results.failure(said)
 
-    monkeypatch.setattr(trial, "run", run)
+    monkeypatch.setattr(runner, "run", run)
     body = {"connection_type": "http", "host": "x", "password": "p@ss/word"}
     outcome = call("POST", f"{URL}/test", json=body)
-    assert outcome.json["message"] == outcomes.UNKNOWN
-    (record,) = [record for record in caplog.records if record.name == testing.log.name]
+    assert outcome.json["message"] == results.UNKNOWN
+    (record,) = [record for record in caplog.records if record.name == service.log.name]
     assert "\n" not in record.getMessage()
     assert "word" not in record.getMessage()
     assert len(record.getMessage()) < 3000

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from options import set_options
 from sqlalchemy import select
 
-from airflow_platform_plugin import airflow_compat, settings
-from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.connections import own, reach
-from airflow_platform_plugin.connections.found import find
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.connections import airflow_services, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.errors import (
+from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.core.errors import (
     PermissionDenied,
     PlatformError,
     ServiceUnavailable,
@@ -30,8 +31,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Change the operator's settings."""
 
     def change(**options: Any) -> None:
-        changed = settings.get().model_copy(update=options)
-        monkeypatch.setattr(settings, "get", lambda: changed)
+        set_options(monkeypatch, **options)
 
     return change
 
@@ -44,13 +44,13 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
     def look_up(host: str) -> tuple[str, ...]:
         return answers.get(host) or ((host,) if host[:1].isdigit() or ":" in host else ())
 
-    monkeypatch.setattr(own, "look_up", look_up)
+    monkeypatch.setattr(airflow_services, "look_up", look_up)
     return answers
 
 
 def lives_on(monkeypatch: pytest.MonkeyPatch, *urls: str) -> None:
     """Let Airflow's own database and broker be there."""
-    monkeypatch.setattr(airflow_compat, "own_urls", lambda: urls)
+    monkeypatch.setattr(airflow_compat.connections, "airflow_service_urls", lambda: urls)
 
 
 def stored(session: Any, tenant_id: str | None, *, approved: bool = False, **columns: Any) -> Connection:
@@ -179,7 +179,7 @@ def test_an_administrator_approves_what_a_tenant_cannot_write(
         found = find(session, "f")
         assert found is not None
         try:
-            reach.require_reachable(found.row, found.tenant_id, look_up=False)
+            reachability.require_reachable(found.row, found.tenant_id, look_up=False)
         except PlatformError:
             return False
         return True
@@ -215,10 +215,10 @@ def test_what_a_tenant_has_left_there_is_not_approved_in_passing(
         answer = call("POST", f"{URL}/import", json={"connections": again, "dry_run": True})
         assert answer.json["connections"][0]["result"] == ("failed" if tenant_id else "created")
     with pytest.raises(ValidationFailed):
-        reach.require_reachable(row, "a", look_up=False)
+        reachability.require_reachable(row, "a", look_up=False)
     assert call("PATCH", url, json={"extra": {"passfile": "/y"}}).status == 200
     session.expire_all()
-    reach.require_reachable(row, "a", look_up=False)
+    reachability.require_reachable(row, "a", look_up=False)
 
 
 @pytest.mark.parametrize(
@@ -247,8 +247,8 @@ def test_rows_that_were_stored_before_are_held_to_the_rules_when_they_are_used(
     tenant_caller("a")
     row = stored(session, "a", **columns)
     with pytest.raises(error):
-        reach.require_reachable(row, "a")
-    assert reach.require_reachable(row, None) == reach.Reached()
+        reachability.require_reachable(row, "a")
+    assert reachability.require_reachable(row, None) == reachability.Reached()
 
 
 @pytest.mark.parametrize("external", [False, True])
@@ -308,9 +308,9 @@ def test_the_database_of_this_machine_is_at_each_of_its_addresses(
     for host in (address, "innocent.example"):
         row = Connection(conn_id="x", conn_type="postgres", host=host)
         with pytest.raises(ValidationFailed, match="Airflow itself"):
-            reach.require_reachable(row, "a")
+            reachability.require_reachable(row, "a")
         row.port = 5433
-        assert reach.require_reachable(row, "a").addresses == (address,)
+        assert reachability.require_reachable(row, "a").addresses == (address,)
 
 
 def test_airflows_own_database_file_is_no_tenants_even_where_approved(
@@ -360,7 +360,7 @@ def test_a_name_is_looked_up_when_it_is_used_and_all_its_addresses_count(
     for connection_type in ("postgres", "http", "mysql"):
         row = Connection(conn_id="x", conn_type=connection_type, host="mine.example", port=5432)
         with pytest.raises(ValidationFailed) as error:
-            reach.require_reachable(row, "a")
+            reachability.require_reachable(row, "a")
         assert error.value.details["errors"][0]["pointer"] == "/host"
         assert not any(address in str(error.value) for address in found)
 
@@ -372,9 +372,9 @@ def test_the_addresses_that_were_allowed_are_those_to_connect_to(
     tenant_caller("a")
     resolved["db.internal"] = ("10.0.0.1", "10.0.0.2")
     row = Connection(conn_id="x", conn_type="postgres", host="db.internal", extra='{"sslmode": "require"}')
-    reached = reach.require_reachable(row, "a")
+    reached = reachability.require_reachable(row, "a")
     assert reached.addresses == ("10.0.0.1", "10.0.0.2")
-    copy = reach.pinned(row, reached)
+    copy = reachability.pinned(row, reached)
     assert copy.host == "db.internal,db.internal"
     assert copy.extra_dejson == {
         "sslmode": "require",
@@ -399,7 +399,7 @@ def test_the_addresses_that_were_allowed_are_those_to_connect_to(
         ("http", {}, "one.internal"),
     ):
         row = Connection(conn_id="x", conn_type=connection_type, host="one.internal", extra=json.dumps(extra))
-        assert reach.pinned(row, reach.require_reachable(row, "a")).host == host
+        assert reachability.pinned(row, reachability.require_reachable(row, "a")).host == host
 
 
 def test_a_name_without_an_address_is_not_used(
@@ -409,10 +409,12 @@ def test_a_name_without_an_address_is_not_used(
     tenant_caller("a")
     row = Connection(conn_id="x", conn_type="postgres", host="gone.internal")
     with pytest.raises(ServiceUnavailable):
-        reach.require_reachable(row, "a")
-    assert reach.require_reachable(row, "a", look_up=False).addresses == ()
+        reachability.require_reachable(row, "a")
+    assert reachability.require_reachable(row, "a", look_up=False).addresses == ()
 
 
 def test_a_tenant_that_is_gone_reaches_nothing_outside(session: Any) -> None:
     with pytest.raises(ValidationFailed):
-        reach.require_reachable(Connection(conn_id="x", conn_type="http", host="example.com"), "nobody")
+        reachability.require_reachable(
+            Connection(conn_id="x", conn_type="http", host="example.com"), "nobody"
+        )

@@ -7,10 +7,10 @@ import pytest
 from calls import client
 from sqlalchemy import delete, select, update
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.auth import service as keys
-from airflow_platform_plugin.connections import sealed
 from airflow_platform_plugin.connections.models import PlatformConnection
+from airflow_platform_plugin.connections.transfer import encryption
 
 URL = "/api/v1/platform/connections"
 INSIDE = {"connection_id": "c", "connection_type": "postgres", "host": "db.internal"}
@@ -202,7 +202,7 @@ def test_who_gets_a_freed_id_does_not_get_its_tenant(
     query = {"database": "ops", "query": "SELECT 1"}
     assert mine("POST", "/api/v1/analytics/query", json=query).status in {403, 404}
     envelope = mine("POST", f"{URL}/export", json={"passphrase": "a long passphrase"}).json
-    assert sealed.unseal(envelope, "a long passphrase") == {}
+    assert encryption.decrypt(envelope, "a long passphrase") == {}
     assert call("GET", "/api/v1/platform/tenants/a/usage").json["owned"]["connections"] == 0
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     session.execute(update(Connection).where(Connection.id == freed).values(conn_type="generic"))

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 import servers
+from options import set_options
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
-from airflow_platform_plugin import seats, settings
-from airflow_platform_plugin.airflow_compat import Connection, Log
-from airflow_platform_plugin.connections import outcomes, own, trial
-from airflow_platform_plugin.connections.found import find
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
+from airflow_platform_plugin.connections import airflow_services
+from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.testing import results, runner
+from airflow_platform_plugin.core import wait_slots
 
 URL = "/api/v1/platform/connections"
 SUCCESS = "Connection successfully tested"
@@ -120,7 +122,7 @@ def silence() -> Iterator[Silence]:
 def wait_for_threads() -> None:
     """Until no test hangs any more."""
     deadline = time.monotonic() + 60
-    while any(thread.name == trial.THREAD for thread in threading.enumerate()):
+    while any(thread.name == runner.THREAD for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -234,10 +236,11 @@ def test_a_tenants_dialect_of_postgresql_goes_to_the_address_that_was_allowed(
     tenant_caller: Any, postgresql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name is not looked up again: nobody here knows it. Nor does libpq take a login of the server's."""
-    changed = settings.get().model_copy(update={"internal_hosts": "db.internal"})
-    monkeypatch.setattr(settings, "get", lambda: changed)
-    monkeypatch.setattr(own, "look_up", lambda _: ("127.0.0.1",))
-    monkeypatch.setattr("airflow_platform_plugin.airflow_compat.own_urls", lambda: ("",))
+    set_options(monkeypatch, internal_hosts="db.internal")
+    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))
+    monkeypatch.setattr(
+        "airflow_platform_plugin.airflow_compat.connections.airflow_service_urls", lambda: ("",)
+    )
     monkeypatch.setenv("PGPASSWORD", "operators")
     mine = tenant_caller("a")
     body = {"host": "db.internal", "port": postgresql.port, "login": "platform", "schema": "postgres"}
@@ -285,7 +288,7 @@ def test_tests_that_do_not_end_are_few(call: Callable[..., Any], silence: Silenc
     """When every place is taken, the answer is at once that one is to come again."""
     fields = {"connection_type": "redis", "host": "127.0.0.1", "port": silence.port}
     call("POST", URL, json={"connection_id": "s", **fields})
-    for _ in range(trial.AT_ONCE):
+    for _ in range(runner.AT_ONCE):
         assert call("POST", f"{URL}/s/test?timeout_seconds=0.1").json["status"] == "failed"
     refused = call("POST", f"{URL}/s/test")
     assert (refused.status, refused.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
@@ -297,7 +300,7 @@ def test_tests_that_do_not_end_are_few(call: Callable[..., Any], silence: Silenc
 def test_requests_that_wait_for_tests_are_few(call: Callable[..., Any], tmp_path: Path) -> None:
     """Those beyond are told at once to come again: the host's web workers are there for others too."""
     call("POST", URL, json={"connection_id": "s", "connection_type": "sqlite", "host": str(tmp_path / "x")})
-    with seats.seat(seats.CONNECTIONS), seats.seat(seats.CONNECTIONS):
+    with wait_slots.wait_slot(wait_slots.CONNECTIONS), wait_slots.wait_slot(wait_slots.CONNECTIONS):
         refused = call("POST", f"{URL}/s/test")
     assert (refused.status, refused.json["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert call("POST", f"{URL}/s/test").status == 200
@@ -403,7 +406,7 @@ def test_a_tenants_caller_tests_what_it_may_see_and_bodies_it_may_store(
 ) -> None:
     mine, others = tenant_caller("a"), tenant_caller("b")
     reader = tenant_caller("a", scopes=["connections:read"])
-    monkeypatch.setattr(own, "look_up", lambda _: ("10.0.0.1",))
+    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("10.0.0.1",))
     mine("POST", URL, json={"connection_id": "c", "connection_type": "clickhouse", "host": "x.internal"})
     call("POST", URL, json={"connection_id": "shared", "connection_type": "email", "host": "x"})
     assert reader("POST", f"{URL}/c/test").json["status"] == "unsupported"
@@ -484,8 +487,8 @@ def test_a_hook_is_not_led_to_anothers_connection(
             "The server's certificate is not trusted, or it does not speak TLS.",
         ),
         ("timeout expired", "The host does not answer."),
-        ("something about hunter2 at 10.0.0.1", outcomes.UNKNOWN),
+        ("something about hunter2 at 10.0.0.1", results.UNKNOWN),
     ],
 )
 def test_what_drivers_say_is_put_into_our_own_words(detail: str, message: str) -> None:
-    assert outcomes.failure(detail).message == message
+    assert results.failure(detail).message == message

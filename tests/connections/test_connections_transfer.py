@@ -11,9 +11,9 @@ from airflow.cli.commands.connection_command import _format_connections
 from airflow.secrets.local_filesystem import load_connections_dict
 from sqlalchemy import select
 
-from airflow_platform_plugin.airflow_compat import Connection, Log
-from airflow_platform_plugin.connections import formats, sealed
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.airflow_compat.models import Connection, Log
+from airflow_platform_plugin.connections.transfer import encryption, formats
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 URL = "/api/v1/platform/connections"
 PASSPHRASE = "correct horse battery staple"
@@ -137,7 +137,7 @@ def test_secrets_are_exported_only_of_what_the_right_is_for(
     mine("POST", URL, json=body | {"connection_id": "mine"})
     others("POST", URL, json=body | {"connection_id": "theirs"})
     envelope = mine("POST", f"{URL}/export", json={"passphrase": PASSPHRASE}).json
-    assert set(sealed.unseal(envelope, PASSPHRASE)) == {"mine"}
+    assert set(encryption.decrypt(envelope, PASSPHRASE)) == {"mine"}
     assert set(mine("GET", f"{URL}/export").json) == {"mine", "shared"}
 
 
@@ -345,11 +345,11 @@ def test_a_tenants_import_is_held_against_its_rights(tenant_caller: Any, call: C
 def test_a_sealed_document_opens_with_its_passphrase_alone() -> None:
     """What has been changed, in the text or about it, does not open either; a costlier key is not tried."""
     document = {"c": {"password": "hunter2"}}
-    envelope = sealed.seal(document, PASSPHRASE)
-    assert sealed.is_sealed(envelope)
-    assert not sealed.is_sealed(document)
-    assert sealed.unseal(json.loads(json.dumps(envelope)), PASSPHRASE) == document
-    assert sealed.seal(document, PASSPHRASE)["ciphertext"] != envelope["ciphertext"]
+    envelope = encryption.encrypt(document, PASSPHRASE)
+    assert encryption.is_encrypted(envelope)
+    assert not encryption.is_encrypted(document)
+    assert encryption.decrypt(json.loads(json.dumps(envelope)), PASSPHRASE) == document
+    assert encryption.encrypt(document, PASSPHRASE)["ciphertext"] != envelope["ciphertext"]
     flipped = "B" if envelope["ciphertext"][0] == "A" else "A"
     for changed in (
         envelope | {"ciphertext": flipped + envelope["ciphertext"][1:]},
@@ -361,9 +361,9 @@ def test_a_sealed_document_opens_with_its_passphrase_alone() -> None:
         {"format": "x", "ciphertext": "y"},
     ):
         with pytest.raises(ValueError, match="sealed"):
-            sealed.unseal(changed, PASSPHRASE)
+            encryption.decrypt(changed, PASSPHRASE)
     with pytest.raises(ValueError, match="another passphrase"):
-        sealed.unseal(envelope, PASSPHRASE + "!")
+        encryption.decrypt(envelope, PASSPHRASE + "!")
 
 
 def test_a_sealed_document_can_be_opened_without_the_platform() -> None:
@@ -373,7 +373,7 @@ def test_a_sealed_document_can_be_opened_without_the_platform() -> None:
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    envelope = sealed.seal({"c": {}}, PASSPHRASE)
+    envelope = encryption.encrypt({"c": {}}, PASSPHRASE)
     kdf = envelope["kdf"]
     key = hashlib.scrypt(
         PASSPHRASE.encode(),

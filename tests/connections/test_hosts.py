@@ -4,25 +4,25 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.connections import addresses, hosts, kinds
+from airflow_platform_plugin.connections import connection_types, host_fields, internal_hosts
+from airflow_platform_plugin.connections.settings import ConnectionSettings
 
-DEFAULT = settings.Settings.model_fields["internal_hosts"].default
-RULES = addresses.rules(DEFAULT)
+DEFAULT = ConnectionSettings.model_fields["internal_hosts"].default
+RULES = internal_hosts.rules(DEFAULT)
 
 
 def refused(
     host: str, *, external: bool = False, rules: str = DEFAULT, port: int | None = None
 ) -> str | None:
     """Why the host of an HTTP connection, which may be a URL, is refused; None where it is not."""
-    kind = kinds.of("http")
+    kind = connection_types.of("http")
     assert kind is not None
-    named, problems = hosts.in_known({"host": host, "port": port}, kind)
+    named, problems = host_fields.in_known({"host": host, "port": port}, kind)
     reasons = [why for _, why in problems]
     reasons += [
         why
         for item in named
-        if (why := addresses.rules(rules).refusal(item.host, item.port, external=external))
+        if (why := internal_hosts.rules(rules).refusal(item.host, item.port, external=external))
     ]
     return reasons[0] if reasons else None
 
@@ -145,7 +145,7 @@ def test_the_server_itself_its_link_and_metadata_are_no_tenants(host: str) -> No
     """Nor are they where a rule for a whole private network, or the feature, would let them in."""
     for rules in (DEFAULT, "*, 0.0.0.0/0, ::/0"):
         for external in (False, True):
-            assert addresses.rules(rules).refusal(addresses.normal(host), 80, external=external)
+            assert internal_hosts.rules(rules).refusal(internal_hosts.normal(host), 80, external=external)
 
 
 @pytest.mark.parametrize(
@@ -163,42 +163,42 @@ def test_the_server_itself_its_link_and_metadata_are_no_tenants(host: str) -> No
     ],
 )
 def test_an_operator_can_allow_them_by_a_rule_of_their_own(rule: str, host: str) -> None:
-    assert addresses.rules(rule).refusal(host, 5432, external=False) is None
-    assert addresses.rules(f"{rule}, !{host}").refusal(host, 5432, external=True)
+    assert internal_hosts.rules(rule).refusal(host, 5432, external=False) is None
+    assert internal_hosts.rules(f"{rule}, !{host}").refusal(host, 5432, external=True)
 
 
 def test_a_rule_with_a_port_is_for_that_port() -> None:
-    rules = addresses.rules("db.example.com:5432, [::1]:5432, 10.0.0.0/8")
+    rules = internal_hosts.rules("db.example.com:5432, [::1]:5432, 10.0.0.0/8")
     assert rules.refusal("db.example.com", 5432, external=False) is None
-    assert rules.refusal("db.example.com", 5433, external=False) == addresses.OUTSIDE
-    assert rules.refusal("::1", 5433, external=False) == addresses.NEVER
+    assert rules.refusal("db.example.com", 5433, external=False) == internal_hosts.OUTSIDE
+    assert rules.refusal("::1", 5433, external=False) == internal_hosts.NEVER
     assert rules.name_port("db.example.com", 5432)
     assert not rules.name_port("10.0.0.1", 5432)
 
 
 def test_an_exception_is_for_every_tenant() -> None:
     """Also for those that may reach hosts outside."""
-    rules = addresses.rules("*.corp.example, !bad.corp.example, !203.0.113.0/24")
+    rules = internal_hosts.rules("*.corp.example, !bad.corp.example, !203.0.113.0/24")
     assert rules.refusal("x.corp.example", 80, external=False) is None
     for host in ("bad.corp.example", "203.0.113.9"):
-        assert rules.refusal(host, 80, external=True) == addresses.EXCEPTED
+        assert rules.refusal(host, 80, external=True) == internal_hosts.EXCEPTED
 
 
 def test_an_operators_list_replaces_the_default() -> None:
-    rules = addresses.rules("warehouse.example.com, 203.0.113.0/24 ,*.corp.example, 10.0.0.0/99")
+    rules = internal_hosts.rules("warehouse.example.com, 203.0.113.0/24 ,*.corp.example, 10.0.0.0/99")
     allowed = ["warehouse.example.com", "203.0.113.9", "x.corp.example"]
     others = ["10.0.0.1", "db.internal", "example.com"]
     outcome = [rules.refusal(host, None, external=False) for host in [*allowed, *others]]
-    assert outcome == [None] * 3 + [addresses.OUTSIDE] * 3
+    assert outcome == [None] * 3 + [internal_hosts.OUTSIDE] * 3
 
 
 @pytest.mark.parametrize(
     ("address", "host", "why"),
     [
-        ("127.0.0.1", "db.internal", addresses.NEVER),
-        ("::1", "db.internal", addresses.NEVER),
-        ("fd00:ec2::254", "db.internal", addresses.NEVER),
-        ("203.0.113.9", "db.internal", addresses.EXCEPTED),
+        ("127.0.0.1", "db.internal", internal_hosts.NEVER),
+        ("::1", "db.internal", internal_hosts.NEVER),
+        ("fd00:ec2::254", "db.internal", internal_hosts.NEVER),
+        ("203.0.113.9", "db.internal", internal_hosts.EXCEPTED),
         ("127.0.0.1", "localhost", None),
         ("127.0.0.1", "named.example", None),
         ("10.0.0.1", "db.internal", None),
@@ -206,7 +206,7 @@ def test_an_operators_list_replaces_the_default() -> None:
 )
 def test_each_address_of_a_name_counts(address: str, host: str, why: str | None) -> None:
     """A pattern of names does not vouch for where they lead; a name that the operator has written does."""
-    rules = addresses.rules(f"{DEFAULT}, localhost, named.example, !203.0.113.0/24")
+    rules = internal_hosts.rules(f"{DEFAULT}, localhost, named.example, !203.0.113.0/24")
     assert rules.refusal_of_address(address, host, 80) == why
 
 
@@ -228,7 +228,7 @@ def test_each_address_of_a_name_counts(address: str, host: str, why: str | None)
 )
 def test_hosts_elsewhere_than_in_host_count_as_well(fields: dict[str, Any], path: tuple[str, ...]) -> None:
     """For a type that only the operator knows; one that is known takes no such field."""
-    named = hosts.in_others({"host": "a.internal", **fields})
+    named = host_fields.in_others({"host": "a.internal", **fields})
     outside = [item.path for item in named if RULES.refusal(item.host, item.port, external=False)]
     assert outside == [path]
 
@@ -239,11 +239,11 @@ def test_hosts_elsewhere_than_in_host_count_as_well(fields: dict[str, Any], path
 )
 def test_a_database_is_a_name_and_nothing_more(schema: str) -> None:
     """Drivers that put a URL or a DSN together would read more out of it."""
-    for kind in map(kinds.of, ("postgres", "mysql", "redis", "smtp")):
+    for kind in map(connection_types.of, ("postgres", "mysql", "redis", "smtp")):
         assert kind is not None
-        _, problems = hosts.in_known({"host": "a.internal", "schema": schema}, kind)
+        _, problems = host_fields.in_known({"host": "a.internal", "schema": schema}, kind)
         assert [path for path, _ in problems] == [("schema",)]
-        assert hosts.in_known({"host": "a.internal", "schema": "My db_1.x-y"}, kind)[1] == []
+        assert host_fields.in_known({"host": "a.internal", "schema": "My db_1.x-y"}, kind)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -251,10 +251,10 @@ def test_a_database_is_a_name_and_nothing_more(schema: str) -> None:
 )
 def test_a_database_has_one_host_and_no_url(host: str) -> None:
     """``libpq`` takes several hosts and directories of sockets; Airflow puts URLs together."""
-    kind = kinds.of("postgres")
+    kind = connection_types.of("postgres")
     assert kind is not None
-    (named,), _ = hosts.in_known({"host": host}, kind)
-    assert RULES.refusal(named.host, named.port, external=True) == addresses.NOT_A_HOST
+    (named,), _ = host_fields.in_known({"host": host}, kind)
+    assert RULES.refusal(named.host, named.port, external=True) == internal_hosts.NOT_A_HOST
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_extra_has_what_the_type_is_known_for_and_nothing_else(
     connection_type: str, extra: dict[str, Any]
 ) -> None:
     """A field that could name a host, a file, a program or an identity of the server is refused by name."""
-    kind = kinds.of(connection_type)
+    kind = connection_types.of(connection_type)
     assert kind is not None
     assert [path for path, _ in kind.problems(extra)] == [("extra", next(iter(extra)))]
 
@@ -324,14 +324,14 @@ def test_what_connections_usually_have_is_allowed() -> None:
         "imap": {"use_ssl": False},
     }
     for connection_type, extra in usual.items():
-        kind = kinds.of(connection_type)
+        kind = connection_types.of(connection_type)
         assert kind is not None
         assert list(kind.problems(extra)) == []
 
 
 def test_the_types_of_the_default_are_those_that_are_known() -> None:
-    default = settings.Settings.model_fields["tenant_connection_types"].default
-    assert [entry.strip() for entry in default.split(",")] == list(kinds.TYPES)
+    default = ConnectionSettings.model_fields["tenant_connection_types"].default
+    assert [entry.strip() for entry in default.split(",")] == list(connection_types.TYPES)
 
 
 @pytest.mark.parametrize(
@@ -349,11 +349,11 @@ def test_the_types_of_the_default_are_those_that_are_known() -> None:
     ],
 )
 def test_types_of_files_are_known_however_they_are_spelled(spelling: str) -> None:
-    assert kinds.is_file(spelling)
-    assert not kinds.is_file("postgres")
+    assert connection_types.is_file(spelling)
+    assert not connection_types.is_file("postgres")
 
 
 def test_a_long_host_takes_no_longer_than_its_length() -> None:
     """Reading is linear: what is beyond the most hosts of a connection is not taken apart."""
     text = "a://[::1]," * 50_000
-    assert len(hosts.in_others({"host": text})) == hosts.MOST + 1
+    assert len(host_fields.in_others({"host": text})) == host_fields.MOST + 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 
 URL = "/api/v1/platform/connections"
 BODY = {"connection_type": "http", "host": "x.internal"}
@@ -72,7 +72,7 @@ def test_a_name_that_a_secrets_backend_has_is_taken(
 def test_the_metadata_database_does_not_claim_its_own_names(app: Any, session: Any) -> None:
     session.add(Connection(conn_id="in_database", conn_type="http"))
     session.flush()
-    assert not airflow_compat.is_claimed("in_database")
+    assert not airflow_compat.connections.is_claimed("in_database")
 
 
 @pytest.mark.parametrize("name", ["warehouse", "WAREHOUSE", "WareHouse"])

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import TimeoutError as SATimeout
 
-from airflow_platform_plugin import db, events
-from airflow_platform_plugin.airflow_compat import DagRun
-from airflow_platform_plugin.datakits import auto_rollback, service
+from airflow_platform_plugin.airflow_compat.models import DagRun
+from airflow_platform_plugin.core import db, events
+from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.models import Deployment
-from airflow_platform_plugin.events import Event
-from airflow_platform_plugin.runs.observe import dag_run_event
+from airflow_platform_plugin.deployments import auto_rollback, service
+from airflow_platform_plugin.runs.run_events import dag_run_event
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
@@ -34,7 +34,7 @@ def run(session: Any) -> Callable[..., None]:
         event = dag_run_event(row)
         assert event is not None
         events.record(session.connection(), [event])
-        events.fan_out([auto_rollback.notice])
+        events.fan_out({"auto-rollback": auto_rollback.mark_failing})
 
     return end
 
@@ -160,7 +160,7 @@ def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR09
     for row in session.scalars(select(Deployment)):
         row.rollback_from = row.revision
     session.flush()
-    whole, seen = service.repeat, []
+    whole, seen = service.redeploy_revision, []
 
     def repeat(own: Any, deployment: Any, *args: Any) -> Any:
         seen.append(deployment.id)
@@ -168,7 +168,7 @@ def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR09
             raise error
         return whole(own, deployment, *args)
 
-    monkeypatch.setattr(service, "repeat", repeat)
+    monkeypatch.setattr(service, "redeploy_revision", repeat)
     deploy(environment="staging", reason="so that there is one to go back to")
     session.get(Deployment, other["id"]).rollback_from = 2
     session.flush()

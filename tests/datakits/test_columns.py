@@ -7,12 +7,13 @@ import pytest
 from airflow.models.dagbag import DagBag
 from sqlalchemy import event, select
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagTag
-from airflow_platform_plugin.datakits import columns, loader
-from airflow_platform_plugin.datakits.dag import Owner, build
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagTag
+from airflow_platform_plugin.core.naming import looks_like_tenant_tag
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
-from airflow_platform_plugin.names import looks_like_tenant_tag
+from airflow_platform_plugin.deployments import column_limits
+from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.execution.dag import Owner, build
 
 URL = "/api/v1/datakits"
 # 2.4 KB that Airflow describes in more than a thousand characters, and 350 KB that take it seconds to read.
@@ -195,9 +196,9 @@ def test_mysql_keeps_only_times_up_to_2038(schedule: str | None, start: str, fie
             "start_date": start,
         }
     )
-    found = [misfit.field for misfit in columns.misfits(build(spec), spec, "mysql")]
+    found = [misfit.field for misfit in column_limits.misfits(build(spec), spec, "mysql")]
     assert found == ([field] if field else [])
-    assert list(columns.misfits(build(spec), spec, "postgresql")) == []
+    assert list(column_limits.misfits(build(spec), spec, "postgresql")) == []
 
 
 def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
@@ -206,7 +207,7 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
     """On SQLite that lock keeps everybody from writing, the scheduler too."""
     order: list[str] = []
     deploy(environment="staging")
-    whole = columns.misfits
+    whole = column_limits.misfits
 
     def evaluate(*args: Any) -> Any:
         order.append("evaluated")
@@ -216,7 +217,7 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
         if statement.startswith(("UPDATE platform", "INSERT INTO platform_deployment", "UPDATE serialized")):
             order.append("locked")
 
-    monkeypatch.setattr(columns, "misfits", evaluate)
+    monkeypatch.setattr(column_limits, "misfits", evaluate)
     event.listen(session.connection(), "before_cursor_execute", executed)
     assert deploy().status == 201
     assert order[0] == "evaluated"

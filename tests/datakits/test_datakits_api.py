@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
-from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
+from airflow_platform_plugin.deployments.execution import loader
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
@@ -210,8 +210,8 @@ def test_a_broken_deployment_harms_its_own_dag_alone(
     bad = deploy(environment="staging").json["dag_id"]
     row = session.query(Deployment).filter_by(dag_id=bad).one()
     rows = [
-        loader.Row(good, row.current.spec | {"dag_id": good}),
-        loader.Row(bad, {"no": "spec"}),
+        loader.DeploymentRow(good, row.current.spec | {"dag_id": good}),
+        loader.DeploymentRow(bad, {"no": "spec"}),
     ]
     built = loader.build_all(rows)
     assert (list(built.dags), list(built.errors)) == ([good], [bad])

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from airflow_platform_plugin.airflow_compat import DagModel, Log
-from airflow_platform_plugin.datakits import loader, run_time
+from airflow_platform_plugin.airflow_compat.models import DagModel, Log
+from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
-from airflow_platform_plugin.events import Event
+from airflow_platform_plugin.deployments.execution import loader, task_services
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
@@ -210,7 +210,7 @@ def test_each_deploy_is_a_revision_with_who_when_why_and_what(
 def secrets_of(session: Any, deployment_id: str, number: int) -> dict[str, Any]:
     """What a run of that revision gets."""
     revision = session.get(DeploymentRevision, (deployment_id, number))
-    secrets, _ = run_time.hand_over(DeploymentSpec.model_validate(revision.spec))
+    secrets, _ = task_services.load_connections(DeploymentSpec.model_validate(revision.spec))
     return secrets
 
 
@@ -376,7 +376,7 @@ def test_the_digest_that_a_run_found_is_kept(
     made = deploy().json
     assert made["image_digest"] is None
     for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
-        run_time.report_image_digest(made["id"], 1, digest)
+        task_services.report_image_digest(made["id"], 1, digest)
     session.expire_all()
     assert call("GET", f"{URL}/deployments/{made['id']}/status").json["image_digest"] == "sha256:" + "a" * 64
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from airflow_platform_plugin.airflow_compat import Connection
-from airflow_platform_plugin.datakits import run_time
+from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.core.errors import PermissionDenied, ValidationFailed
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DeploymentRevision
-from airflow_platform_plugin.errors import PermissionDenied, ValidationFailed
+from airflow_platform_plugin.deployments.execution import task_services
 
 CONNECTIONS = "/api/v1/platform/connections"
 DATAKITS = "/api/v1/datakits"
@@ -48,7 +48,7 @@ def deploy_as(
 def handed(session: Any, deployed: Any) -> dict[str, str]:
     """What a run of the deployment gets now."""
     revision = session.get(DeploymentRevision, (deployed.json["id"], deployed.json["revision"]))
-    return run_time.hand_over(DeploymentSpec.model_validate(revision.spec))[1]
+    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1]
 
 
 def test_a_tenants_kit_gets_the_tenants_own(call: Call, deploy_as: Callable[..., Any], session: Any) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.datakits import run_time
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.datakits.models import DeploymentRevision
+from airflow_platform_plugin.deployments.execution import task_services
 
 CONNECTIONS = "/api/v1/platform/connections"
 URL = "/api/v1/datakits"
@@ -79,7 +79,7 @@ def of(answer: Any) -> dict[str, Any]:
 
 def secrets(session: Any, answer: Any) -> dict[str, Any]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return run_time.hand_over(DeploymentSpec.model_validate(revision.spec))[0]
+    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[0]
 
 
 def changed(answer: Any) -> list[str]:
@@ -261,7 +261,7 @@ def granted(call: Call, deploy: Call) -> Any:
 
 def handed(session: Any, answer: Any) -> set[str]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return set(run_time.hand_over(DeploymentSpec.model_validate(revision.spec))[1])
+    return set(task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1])
 
 
 def test_a_grant_stays_where_nothing_changes_that_could_read_it(
@@ -291,7 +291,7 @@ def test_a_grant_is_of_the_row_and_not_of_the_name(
     granted: Any, call: Call, deploy: Call, as_member: Call, session: Any
 ) -> None:
     """Another connection that all share, and that has the name since, was not granted."""
-    from airflow_platform_plugin.airflow_compat import Connection
+    from airflow_platform_plugin.airflow_compat.models import Connection
 
     # On SQLite a freed id is given out again: another one takes it.
     call("DELETE", f"{CONNECTIONS}/shared?force=true")
@@ -299,7 +299,7 @@ def test_a_grant_is_of_the_row_and_not_of_the_name(
     session.flush()
     again = {"connection_id": "shared", "connection_type": "postgres", "host": "db.internal"}
     assert call("POST", CONNECTIONS, json=again | {"password": "another"}).status == 201
-    from airflow_platform_plugin.errors import ValidationFailed
+    from airflow_platform_plugin.core.errors import ValidationFailed
 
     with pytest.raises(ValidationFailed, match="no connection 'shared'"):
         handed(session, granted)

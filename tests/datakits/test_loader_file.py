@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_platform_plugin.datakits import loader_file
+from airflow_platform_plugin.deployments.execution import loader_file
 
 ROOT = Path(__file__).parent.parent.parent
 

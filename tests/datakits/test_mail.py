@@ -10,12 +10,12 @@ from aiosmtpd.controller import Controller
 from airflow.models.xcom import XCom
 from sqlalchemy import select, update
 
-from airflow_platform_plugin import db, events
-from airflow_platform_plugin.airflow_compat import DagRun, TaskInstance
-from airflow_platform_plugin.datakits import mail
+from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
+from airflow_platform_plugin.core import db, events
+from airflow_platform_plugin.core.events import NewEvent
 from airflow_platform_plugin.datakits.models import Mail
-from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
-from airflow_platform_plugin.events import NewEvent
+from airflow_platform_plugin.deployments import notifications
+from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
@@ -69,7 +69,7 @@ def end(deploy: Callable[..., Any], session: Any) -> Callable[..., None]:
         }  # fmt: skip
         new = NewEvent(type=f"dag.{word}", identity=(dag_id, run), occurred_at=MOMENT, data=data)
         events.record(session.connection(), [new])
-        events.fan_out([mail.prepare])
+        events.fan_out({"mails": notifications.enqueue})
 
     return happen
 
@@ -81,7 +81,7 @@ def body(message: Any) -> str:
 def test_a_run_s_end_is_told_once(end: Callable[..., None], mailbox: Mailbox) -> None:
     end()
     end()  # the sweep sees it too
-    assert (mail.send(), mail.send()) == (1, 0)
+    assert (notifications.send(), notifications.send()) == (1, 0)
     ((addresses, message),) = mailbox.received
     assert addresses == ["success@example.com"]
     assert message["Subject"] == "customer-360-datakit in production has succeeded"
@@ -104,7 +104,7 @@ def test_a_failure_tells_what_is_known(end: Callable[..., None], mailbox: Mailbo
     names = {name: task[name] for name in ("dag_id", "run_id", "task_id")}
     XCom.set(key=ERROR_XCOM, value="exit status 3: <no> disk", **names, session=session)
     end("failure", run="r")
-    mail.send()
+    notifications.send()
     ((addresses, message),) = mailbox.received
     assert addresses == ["alerts@example.com"]
     assert "exit status 3: &lt;no&gt; disk" in body(message)
@@ -132,14 +132,14 @@ def test_a_refusal_is_tried_again_later_and_then_given_up(
 ) -> None:
     end()
     mailbox.answer = "451 later"
-    for attempt, minutes in enumerate(mail.BACKOFF, start=1):
+    for attempt, minutes in enumerate(notifications.BACKOFF, start=1):
         before = db.now()
-        assert mail.send() == 0
+        assert notifications.send() == 0
         ((attempts, moment),) = due(session)
         assert attempts == attempt
         assert timedelta(minutes=minutes) <= moment - before <= timedelta(minutes=minutes + 1)
         session.execute(update(Mail).values(due_at=before))
-    mail.send()
+    notifications.send()
     assert due(session) == []
 
 
@@ -150,19 +150,19 @@ def test_while_the_server_is_away_all_mails_wait(
     end(run="a")
     end(run="b")
     posted = []
-    real = mail.post
+    real = notifications.post
 
     def away(letter: Any) -> Exception:
         posted.append(letter)
         return ConnectionRefusedError()
 
-    monkeypatch.setattr(mail, "post", away)
-    assert (mail.send(), mail.send(), len(posted)) == (0, 0, 1)
+    monkeypatch.setattr(notifications, "post", away)
+    assert (notifications.send(), notifications.send(), len(posted)) == (0, 0, 1)
     assert [attempts for attempts, _ in due(session)] == [1, 0]
     assert all(moment > db.now() for _, moment in due(session))
-    monkeypatch.setattr(mail, "post", real)
+    monkeypatch.setattr(notifications, "post", real)
     session.execute(update(Mail).values(due_at=db.now()))
-    assert mail.send() == 2
+    assert notifications.send() == 2
     assert len(mailbox.received) == 2
 
 
@@ -170,8 +170,8 @@ def test_a_server_that_is_not_there_is_an_outcome(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_HOST", "127.0.0.1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_PORT", "1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_MAIL_FROM", "airflow@example.com")
-    letter = mail.Letter("e", 1, ["a@example.com"], "s", "b")
-    assert isinstance(mail.post(letter), OSError)
+    letter = notifications.PreparedMail("e", 1, ["a@example.com"], "s", "b")
+    assert isinstance(notifications.post(letter), OSError)
 
 
 def test_a_mail_that_cannot_be_written_stops_no_other(
@@ -180,15 +180,15 @@ def test_a_mail_that_cannot_be_written_stops_no_other(
     """Such as one whose XCom cannot be read: it is tried again later."""
     end(run="bad")
     end(run="good")
-    real = mail._letter
+    real = notifications._letter
 
-    def letter(own: Any, row: Any, event: Any, deployment: Any) -> mail.Letter:
+    def letter(own: Any, row: Any, event: Any, deployment: Any) -> notifications.Mail:
         if event.data["dag_run_id"] == "bad":
             raise ImportError("that package is not installed here")
         return real(own, row, event, deployment)
 
-    monkeypatch.setattr(mail, "_letter", letter)
-    assert mail.send() == 1
+    monkeypatch.setattr(notifications, "_letter", letter)
+    assert notifications.send() == 1
     assert "good" in body(mailbox.received[0][1])
     ((attempts, moment),) = due(session)
     assert (attempts, moment > db.now()) == (1, True)
@@ -200,13 +200,13 @@ def test_a_worker_that_was_killed_leaves_its_mail_to_the_next_soon(
     """It had claimed one, and no others; once Airflow must have sent it, another worker tries."""
     end(run="a")
     end(run="b")
-    assert len(mail.claim(session)) == 1
-    assert mail.send() == 1
+    assert len(notifications.claim(session)) == 1
+    assert notifications.send() == 1
     ((attempts, moment),) = due(session)
     assert attempts == 1
     assert moment - db.now() <= timedelta(minutes=4)
     session.execute(update(Mail).values(due_at=db.now()))
-    assert mail.send() == 1
+    assert notifications.send() == 1
     assert due(session) == []
 
 
@@ -214,7 +214,7 @@ def test_a_mail_that_no_worker_survives_is_given_up(
     end: Callable[..., None], mailbox: Mailbox, session: Any
 ) -> None:
     end()
-    session.execute(update(Mail).values(attempts=len(mail.BACKOFF) + 1))
+    session.execute(update(Mail).values(attempts=len(notifications.BACKOFF) + 1))
     session.expire_all()
-    assert mail.send() == 0
+    assert notifications.send() == 0
     assert (due(session), mailbox.received) == ([], [])

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from options import set_options
 from pydantic import ValidationError
 
-from airflow_platform_plugin import settings
+from airflow_platform_plugin.datakits.settings import DataKitSettings
 from airflow_platform_plugin.demo import customer_360
 
 URL = "/api/v1/datakits"
@@ -19,8 +20,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Choose settings."""
 
     def choose(**options: Any) -> None:
-        made = settings.Settings(**options)
-        monkeypatch.setattr(settings, "get", lambda: made)
+        set_options(monkeypatch, **options)
 
     return choose
 
@@ -119,7 +119,7 @@ def test_a_deployments_document_has_a_limit(deploy: Call, session: Any) -> None:
 
 def test_the_prefix_ends_where_a_name_does() -> None:
     with pytest.raises(ValidationError):
-        settings.Settings(tenant_images="registry.localhost/{tenant_id}")
+        DataKitSettings(tenant_images="registry.localhost/{tenant_id}")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_tenants_container_has_a_network_where_the_operator_gives_one(
 ) -> None:
     """The engine's own reaches Airflow's database, and the metadata service with the host's credentials."""
     from airflow_platform_plugin.datakits.manifest import Requirements
-    from airflow_platform_plugin.datakits.runners import docker
+    from airflow_platform_plugin.deployments.execution.runners import docker
 
     chosen(docker_network=option, docker_url="unix:///nowhere")
     manifest = SimpleNamespace(image="x/kit:1", requirements=Requirements())

@@ -6,7 +6,7 @@ import pytest
 from croniter import croniter
 from marshmallow import ValidationError
 
-from airflow_platform_plugin.datakits import schedules
+from airflow_platform_plugin.deployments import schedules
 
 NASTY = [
     "0-59/1 0-23/1 1-31/1 1-12/1 0-6/1",

@@ -10,10 +10,11 @@ from airflow.models.errors import ParseImportError
 from airflow.models.serialized_dag import SerializedDagModel
 from sqlalchemy import update
 
-from airflow_platform_plugin import db, seats
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun
-from airflow_platform_plugin.datakits import loader, status
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
+from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments import status
+from airflow_platform_plugin.deployments.execution import loader
 
 URL = "/api/v1/datakits"
 FILE = "/dags/datakits.py"
@@ -160,7 +161,10 @@ def test_no_more_than_a_minute_is_waited(ask: Any) -> None:
 
 def test_beyond_two_waiters_one_is_answered_at_once(ask: Any) -> None:
     """Synchronous web workers serve nobody else meanwhile."""
-    with seats.seat(seats.DEPLOYMENTS) as first, seats.seat(seats.DEPLOYMENTS) as second:
+    with (
+        wait_slots.wait_slot(wait_slots.DEPLOYMENTS) as first,
+        wait_slots.wait_slot(wait_slots.DEPLOYMENTS) as second,
+    ):
         assert (first, second) == (True, True)
         before = time.monotonic()
         assert ask("?wait=30")["status"] == "pending"

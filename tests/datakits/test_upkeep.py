@@ -7,10 +7,13 @@ import pytest
 from airflow.models.pool import Pool
 from sqlalchemy import delete, select, update
 
-from airflow_platform_plugin import db, doctor, worker
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun, TaskInstance
-from airflow_platform_plugin.datakits import loader, status, upkeep
+from airflow_platform_plugin import doctor, worker
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
+from airflow_platform_plugin.deployments import maintenance, status
+from airflow_platform_plugin.deployments.execution import loader
 
 URL = "/api/v1/datakits"
 TENANT = "/api/v1/platform/tenants/analytics-team"
@@ -59,7 +62,7 @@ def activate(session: Any, made: dict[str, Any]) -> None:
     DagBag._sync_to_db(dags, session=session)
     session.execute(update(Deployment).values(loaded_at=db.now().replace(year=2000)))
     session.expire_all()
-    assert status.find(session, made["id"], reach=None).status == "active"
+    assert status.find(session, made["id"], reach=EVERYWHERE).status == "active"
 
 
 DAMAGE = {
@@ -74,11 +77,11 @@ def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session
     """By the next deploy, and by the worker; until then status and doctor say so."""
     made = deploy().json
     activate(session, made)
-    assert status.find(session, made["id"], reach=None).message is None
+    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
     assert found("tenant-pools")[0] is True
-    for mend in (upkeep.keep, lambda: deploy(dry_run=False)):
+    for mend in (maintenance.maintain, lambda: deploy(dry_run=False)):
         session.execute(damage.execution_options(synchronize_session=False))
-        seen = status.find(session, made["id"], reach=None)
+        seen = status.find(session, made["id"], reach=EVERYWHERE)
         assert (seen.status, POOL in str(seen.message)) == ("active", True)
         ok, message = found("tenant-pools")
         assert (ok, "analytics-team" in message) == (False, True)
@@ -86,8 +89,8 @@ def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session
         session.expire_all()
         assert pools(session)[POOL] == 1000
         activate(session, made)
-        assert status.find(session, made["id"], reach=None).message is None
-    assert upkeep.keep() == 0
+        assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+    assert maintenance.maintain() == 0
 
 
 def test_one_tenant_that_cannot_be_mended_does_not_keep_the_others_waiting(
@@ -98,15 +101,15 @@ def test_one_tenant_that_cannot_be_mended_does_not_keep_the_others_waiting(
     session.execute(
         delete(Pool).where(Pool.pool.like("tenant-%")).execution_options(synchronize_session=False)
     )
-    whole = upkeep.quota.keep_pool
+    whole = maintenance.quota.keep_pool
 
     def keep(own: Any, tenant_id: str) -> None:
         if tenant_id == "a":
             raise RuntimeError("broken")
         whole(own, tenant_id)
 
-    monkeypatch.setattr(upkeep.quota, "keep_pool", keep)
-    assert upkeep.keep() == 1
+    monkeypatch.setattr(maintenance.quota, "keep_pool", keep)
+    assert maintenance.maintain() == 1
     assert set(pools(session)) == {POOL}
 
 
@@ -122,14 +125,14 @@ def test_waiting_tasks_follow_the_tenants_limits(
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "1"}}).status == 200
     assert slots(session) == [2000, 2000, 2000, 500, 500], "what runs or has run is as it was"
-    seen = status.find(session, made["id"], reach=None)
+    seen = status.find(session, made["id"], reach=EVERYWHERE)
     assert "more than the tenant's limits" in str(seen.message)
     assert found("tenant-pools")[0] is False
-    assert upkeep.keep() == 0, "it needs more than there is, and that is no fault of the row's"
+    assert maintenance.maintain() == 0, "it needs more than there is, and that is no fault of the row's"
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "8"}}).status == 200
     assert slots(session) == [250, 250, 250, 500, 500]
-    assert status.find(session, made["id"], reach=None).message is None
+    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
 
 
 def test_the_worker_mends_what_was_made_between_a_change_and_the_next_parsing(
@@ -139,9 +142,9 @@ def test_the_worker_mends_what_was_made_between_a_change_and_the_next_parsing(
     made = deploy().json
     run(made["dag_id"])
     session.execute(update(TaskInstance).values(pool_slots=2000).execution_options(synchronize_session=False))
-    assert upkeep.keep() == 1
+    assert maintenance.maintain() == 1
     assert slots(session) == [500]
-    assert upkeep.keep() == 0
+    assert maintenance.maintain() == 0
 
 
 def test_a_deploy_with_other_needs_counts_for_what_waits(
@@ -200,7 +203,14 @@ def test_what_is_taken_away_leaves_no_run_behind(
     rows = list(
         session.scalars(select(DagRun).where(DagRun.dag_id == made["dag_id"]).order_by(DagRun.run_id))
     )
-    assert [row.note for row in rows] == [upkeep.GONE, "mine", upkeep.GONE, upkeep.GONE, None, None]
+    assert [row.note for row in rows] == [
+        maintenance.GONE,
+        "mine",
+        maintenance.GONE,
+        maintenance.GONE,
+        None,
+        None,
+    ]
     assert all(row.end_date is not None for row in rows[:4])
 
 
@@ -216,7 +226,7 @@ def test_a_run_that_was_made_meanwhile_is_ended_by_the_worker(
     session.add(DagModel(dag_id="foreign", fileloc="other.py", is_active=False))
     session.add(DagRun(dag_id="foreign", run_id="r0", run_type="manual", state="running"))
     session.flush()
-    assert upkeep.keep() == 0
+    assert maintenance.maintain() == 0
     late = run(made["dag_id"])
     run_id = late.run_id
     if how == "retire":
@@ -226,11 +236,11 @@ def test_a_run_that_was_made_meanwhile_is_ended_by_the_worker(
     session.execute(
         update(DagRun.__table__).where(DagRun.__table__.c.run_id == run_id).values(state="queued")
     )
-    assert upkeep.keep() == 1
+    assert maintenance.maintain() == 1
     session.expire_all()
     left = dict(session.execute(select(DagRun.run_id, DagRun.state)).all())
     assert left == {"r0": "running", run_id: "failed"}
-    assert upkeep.keep() == 0
+    assert maintenance.maintain() == 0
 
 
 def test_doctor_names_deployments_that_no_dag_can_be_made_of(deploy: Call, session: Any) -> None:
@@ -242,4 +252,4 @@ def test_doctor_names_deployments_that_no_dag_can_be_made_of(deploy: Call, sessi
 
 
 def test_the_worker_does_it() -> None:
-    assert worker.STEPS["keep-deployments"] is upkeep.keep
+    assert worker.STEPS["keep-deployments"] is maintenance.maintain

@@ -14,7 +14,7 @@ from airflow.models.base import Base
 from airflow.providers.fab.auth_manager import models as _users
 import_all_models()
 Base.metadata.create_all(settings.engine)
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
 from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.models import Tenant
@@ -57,7 +57,7 @@ with db.transaction() as session:
 """
 
 SEE = """
-from airflow_platform_plugin import db, models
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.models import Deployment
 with db.transaction() as session:
     row = session.get(Deployment, "dep_large")

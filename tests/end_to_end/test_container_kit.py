@@ -19,18 +19,19 @@ echo '{"outputs": {"gold.customer_360": {"rows": 7}}}' >"$DATAKIT_RESULT_FILE"
 # What the API does with such requests; here without a webserver.
 DEPLOY = """
 from types import SimpleNamespace
-from airflow_platform_plugin import db
-from airflow_platform_plugin.datakits import registry, service
-from airflow_platform_plugin.datakits.deployment_schemas import DeployInput
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.datakits import service as datakits
+from airflow_platform_plugin.deployments import service
+from airflow_platform_plugin.deployments.schemas import DeployInput
 from airflow_platform_plugin.datakits.manifest import Registration
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.core.principal import Principal
 db.upgrade()
 class Everybody(Principal):
     def reach(self, scope):
         return None
 by = Everybody("admin", SimpleNamespace(id=1))
 with db.transaction() as session:
-    registry.register(session, Registration.model_validate({
+    datakits.register(session, Registration.model_validate({
         "name": "kit", "version": "1.0.0", "image": "registry.localhost/kit:1.0.0",
         "outputs": [{"name": "customer_360", "schema": "gold"}],
         "configuration": {"token": {"type": "string", "secret": True}},

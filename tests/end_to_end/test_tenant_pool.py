@@ -25,7 +25,7 @@ with DAG("busy", start_date=datetime(2024, 1, 1), schedule=None, is_paused_upon_
         )
 """
 TENANT = f"""
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.tenants import service
 db.upgrade()
 with db.transaction() as session:

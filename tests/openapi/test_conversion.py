@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 from openapi_schema_validator import OAS30WriteValidator
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_platform_plugin.fields import DNS_LABEL, AnswerSchema, Document, InputSchema, Timestamp
+from airflow_platform_plugin.http.fields import DNS_LABEL, Document, InputSchema, ResponseSchema, Timestamp
 from airflow_platform_plugin.openapi.conversion import Plugin
 
 
@@ -45,7 +45,7 @@ class WholeInput(InputSchema):
     limits = fields.Dict(keys=fields.String(validate=validate.OneOf(["cpu", "gpu"])), values=fields.String())
 
 
-class WholeAnswer(AnswerSchema):
+class WholeAnswer(ResponseSchema):
     """What is answered."""
 
     id = fields.String()

@@ -11,9 +11,10 @@ from airflow.configuration import conf
 from openapi_schema_validator import OAS30WriteValidator
 from openapi_spec_validator import validate
 
-from airflow_platform_plugin import __version__, scopes
+from airflow_platform_plugin import __version__
 from airflow_platform_plugin.auth import service
-from airflow_platform_plugin.errors import CODES
+from airflow_platform_plugin.core import scopes
+from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.openapi import document, parts
 
 URL = "/api/v1/platform/openapi.json"
@@ -66,7 +67,7 @@ def test_every_endpoint_is_described(app: Any, described: dict[str, Any]) -> Non
 def test_every_endpoint_names_the_scope_that_it_needs(app: Any, described: dict[str, Any]) -> None:
     schemes = described["components"]["securitySchemes"]
     for flow in schemes["OAuth2"]["flows"].values():
-        assert list(flow["scopes"]) == list(scopes.SCOPES)
+        assert list(flow["scopes"]) == list(scopes.known())
     by_id = operations(described)
     for operation in document.operations(app):
         needed = [] if operation.declared.scope is None else [operation.declared.scope]

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.ratelimit import counters
-from airflow_platform_plugin.ratelimit.counters import FileStorage
+from airflow_platform_plugin.ratelimit import file_storage
+from airflow_platform_plugin.ratelimit.file_storage import FileStorage
 
 FORK = multiprocessing.get_context("fork")  # as gunicorn does
 
@@ -33,7 +33,7 @@ def in_a_bucket_with(key: str, amount: int) -> list[str]:
     """Keys whose counters are in the same bucket as that of ``key``."""
 
     def bucket(text: str) -> int:
-        return int.from_bytes(counters._digest(text)[:4], "little") % counters.BUCKETS
+        return int.from_bytes(file_storage._digest(text)[:4], "little") % file_storage.BUCKETS
 
     found: list[str] = []
     number = 0
@@ -94,28 +94,28 @@ def test_a_count_stays_at_the_most_that_fits(storage: FileStorage) -> None:
 
 
 def test_counters_of_one_bucket_do_not_share_a_count(storage: FileStorage) -> None:
-    keys = ["k", *in_a_bucket_with("k", counters.SLOTS - 1)]
+    keys = ["k", *in_a_bucket_with("k", file_storage.SLOTS - 1)]
     for number, key in enumerate(keys, start=1):
         storage.incr(key, 60, amount=number)
-    assert [storage.get(key) for key in keys] == list(range(1, counters.SLOTS + 1))
+    assert [storage.get(key) for key in keys] == list(range(1, file_storage.SLOTS + 1))
 
 
 def test_in_a_full_bucket_the_one_that_has_counted_least_gives_way(
     storage: FileStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Strangers with many addresses push each other out, not the key that is near its limit."""
-    caplog.set_level(logging.WARNING, logger=counters.__name__)
+    caplog.set_level(logging.WARNING, logger=file_storage.__name__)
     storage.incr("busy", 60, amount=900)
     strangers = in_a_bucket_with("busy", 100)
     for stranger in strangers:
         assert storage.incr(stranger, 60) == 1
     assert storage.incr("busy", 60) == 901
-    assert sum(storage.get(stranger) for stranger in strangers) == counters.SLOTS - 1
+    assert sum(storage.get(stranger) for stranger in strangers) == file_storage.SLOTS - 1
     assert len([record for record in caplog.records if "is full" in record.getMessage()]) == 1
 
 
 def test_ended_windows_make_room_first(storage: FileStorage, clock: Callable[[float], None]) -> None:
-    old = in_a_bucket_with("k", counters.SLOTS)
+    old = in_a_bucket_with("k", file_storage.SLOTS)
     for key in old[1:]:
         storage.incr(key, 10, amount=100)
     storage.incr(old[0], 3600)
@@ -127,7 +127,7 @@ def test_ended_windows_make_room_first(storage: FileStorage, clock: Callable[[fl
 def test_the_file_does_not_grow_with_the_number_of_callers(storage: FileStorage, path: Path) -> None:
     for number in range(20_000):
         storage.incr(f"caller-{number}", 60)
-    assert path.stat().st_size <= counters.BUCKETS * counters.SLOTS * 32
+    assert path.stat().st_size <= file_storage.BUCKETS * file_storage.SLOTS * 32
 
 
 # --- many at once ---
@@ -150,7 +150,7 @@ def test_processes_and_threads_count_together_exactly(
     storage: FileStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four processes with two threads each, forked with the file open, on one counter."""
-    monkeypatch.setattr(counters, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
+    monkeypatch.setattr(file_storage, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
     storage.incr("k", 3600)
     processes = [FORK.Process(target=count_in_threads, args=(storage, 1000)) for _ in range(4)]
     for process in processes:
@@ -175,7 +175,7 @@ def test_a_process_forked_while_a_thread_counts_can_count(storage: FileStorage) 
 
 
 def hold(storage: FileStorage, ready: Any) -> None:
-    with storage._locked(counters._digest("k")):
+    with storage._locked(file_storage._digest("k")):
         ready.set()
         time.sleep(60)
 
@@ -214,7 +214,7 @@ def test_a_half_written_slot_counts_as_free_and_the_others_stay(storage: FileSto
     storage.incr("k", 60, amount=5)
     storage.incr(neighbour, 60, amount=7)
     data = bytearray(path.read_bytes())
-    start = data.index(counters._digest("k"))
+    start = data.index(file_storage._digest("k"))
     data[start + 20 : start + 28] = b"\xff" * 8
     path.write_bytes(data)
     assert storage.incr("k", 60) == 1

@@ -1,15 +1,17 @@
 """Limits in an answer's headers. Pure."""
 
+from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.ratelimit import headers
-from airflow_platform_plugin.ratelimit.service import State
-from airflow_platform_plugin.rates import Rate
+from airflow_platform_plugin.ratelimit.limiter import LimitStatus
 
 NOW = 1_640_995_140.25
 
 
 def test_the_headers_are_those_of_the_reference_and_of_the_ietf_draft() -> None:
     """The reset is rounded up: whoever waits for it does not come too early."""
-    state = State(Rate.READ, limit=1000, window=60, remaining=950, reset=NOW + 59.75, exceeded=False)
+    state = LimitStatus(
+        RequestClass.READ, limit=1000, window=60, remaining=950, reset=NOW + 59.75, exceeded=False
+    )
     assert headers.of([state], NOW) == {
         "X-RateLimit-Limit": "1000",
         "X-RateLimit-Remaining": "950",
@@ -21,15 +23,17 @@ def test_the_headers_are_those_of_the_reference_and_of_the_ietf_draft() -> None:
 
 def test_a_refusal_says_when_to_come_again() -> None:
     """In whole seconds, and never at once."""
-    state = State(Rate.BULK, limit=10, window=60, remaining=0, reset=NOW + 12.1, exceeded=True)
+    state = LimitStatus(RequestClass.BULK, limit=10, window=60, remaining=0, reset=NOW + 12.1, exceeded=True)
     assert headers.of([state], NOW, refused=True)["Retry-After"] == "13"
     assert headers.of([state._replace(reset=NOW - 1)], NOW, refused=True)["Retry-After"] == "1"
 
 
 def test_of_several_limits_the_one_that_refuses_first_is_told() -> None:
     """The draft's headers have all of them, each by a name of its own."""
-    short = State(Rate.WRITE, limit=10, window=60, remaining=5, reset=NOW + 30, exceeded=False)
-    long = State(Rate.WRITE, limit=100, window=3600, remaining=2, reset=NOW + 600, exceeded=False)
+    short = LimitStatus(RequestClass.WRITE, limit=10, window=60, remaining=5, reset=NOW + 30, exceeded=False)
+    long = LimitStatus(
+        RequestClass.WRITE, limit=100, window=3600, remaining=2, reset=NOW + 600, exceeded=False
+    )
     told = headers.of([short, long], NOW)
     assert (told["X-RateLimit-Limit"], told["X-RateLimit-Remaining"]) == ("100", "2")
     assert told["RateLimit-Policy"] == '"write-60";q=10;w=60, "write-3600";q=100;w=3600'
@@ -37,8 +41,10 @@ def test_of_several_limits_the_one_that_refuses_first_is_told() -> None:
 
 
 def test_of_two_that_are_used_up_the_later_one_is_told() -> None:
-    short = State(Rate.WRITE, limit=10, window=60, remaining=0, reset=NOW + 30, exceeded=False)
-    long = State(Rate.WRITE, limit=100, window=3600, remaining=0, reset=NOW + 600, exceeded=True)
+    short = LimitStatus(RequestClass.WRITE, limit=10, window=60, remaining=0, reset=NOW + 30, exceeded=False)
+    long = LimitStatus(
+        RequestClass.WRITE, limit=100, window=3600, remaining=0, reset=NOW + 600, exceeded=True
+    )
     assert headers.of([short, long], NOW, refused=True)["Retry-After"] == "600"
 
 

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from calls import client
-from flask import g
 from forms import log_in
+from options import set_options
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.auth import keys, service
-from airflow_platform_plugin.principal import Credential, Principal
-from airflow_platform_plugin.ratelimit import classes, tally
+from airflow_platform_plugin.auth import key_format, service
+from airflow_platform_plugin.core.principal import Credential, Principal
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.http import request_state
+from airflow_platform_plugin.ratelimit import request_class, request_counter
 from airflow_platform_plugin.ratelimit.hooks import CountingBackend
-from airflow_platform_plugin.ratelimit.service import Subject
-from airflow_platform_plugin.rates import Rate
+from airflow_platform_plugin.ratelimit.limiter import Subject
+from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 STOCK, OURS = "/api/v1/version", "/api/v1/platform/tenants"
 OWN = "/api/v1/platform/rate-limit"
@@ -68,8 +69,12 @@ def call_committed(call_anonymously: Call, committed_key: Callable[[str], str], 
 
 
 def test_the_settings_say_what_the_reference_says(app: Any) -> None:
-    fields = settings.Settings.model_fields
-    given = {rate.value: fields[f"rate_limit_{rate.value}"].default for rate in Rate if rate is not Rate.FREE}
+    fields = RateLimitSettings.model_fields
+    given = {
+        rate.value: fields[f"rate_limit_{rate.value}"].default
+        for rate in RequestClass
+        if rate is not RequestClass.FREE
+    }
     assert given == {
         "read": "1000/minute",
         "write": "100/minute",
@@ -90,14 +95,14 @@ def test_lists_by_post_are_reads(call: Call, limit: Limit) -> None:
 
 def test_every_stock_operation_of_the_table_exists(app: Any) -> None:
     """A new version of Airflow may call one differently."""
-    from airflow_platform_plugin.auth import stock
+    from airflow_platform_plugin.auth import airflow_operations
 
     names = {
-        stock.operation_id(rule.endpoint)
+        airflow_operations.operation_id(rule.endpoint)
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("/api/v1.")
     }
-    assert set(classes.STOCK) <= names
+    assert set(request_class.STOCK) <= names
 
 
 def test_classes_are_counted_apart(call: Call, limit: Limit) -> None:
@@ -195,7 +200,9 @@ def test_wrong_keys_count_by_the_address(call_anonymously: Call, call: Call, lim
     """Guessing is limited, and whoever has a right key at the same address is not."""
     limit(read="2/minute")
     assert call("GET", STOCK).status == 200
-    guesses = [call_anonymously("GET", STOCK, headers={"X-API-Key": str(keys.generate())}) for _ in range(3)]
+    guesses = [
+        call_anonymously("GET", STOCK, headers={"X-API-Key": str(key_format.generate())}) for _ in range(3)
+    ]
     assert [guess.status for guess in guesses] == [401, 401, 429]
     assert call("GET", STOCK).status == 200
 
@@ -302,8 +309,7 @@ def test_browsers_are_limited_where_the_settings_say_so(
     browser: Any, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(read="2/minute")
-    config = settings.get().model_copy(update={"rate_limit_browsers": True})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, rate_limit_browsers=True)
     assert [browser.get(path).status_code for path in (STOCK, OURS, STOCK)] == [200, 200, 429]
 
 
@@ -369,7 +375,7 @@ def test_what_has_been_done_is_not_refused_afterwards(
 ) -> None:
     """Two requests of a public role at the same moment: a change that was made is answered as made."""
     limit(delete="0/minute", read="0/minute")
-    monkeypatch.setattr(tally.Tally, "refuse_exhausted", lambda *_: None)
+    monkeypatch.setattr(request_counter.RequestCounter, "refuse_exhausted", lambda *_: None)
     monkeypatch.setitem(app.view_functions, "platform_tenants.delete_tenant", lambda tenant_id: ("", 204))  # noqa: ARG005 - the path's
     assert call_anonymously("DELETE", f"{OURS}/x").status == 204
     assert call_anonymously("GET", STOCK).status == 429
@@ -384,7 +390,7 @@ def test_a_fault_of_the_limiter_lets_requests_pass(
     def fail() -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(tally, step, fail)
+    monkeypatch.setattr(request_counter, step, fail)
     assert call("GET", STOCK).status == 200
     assert call_anonymously("GET", STOCK).status == 200
 
@@ -444,8 +450,8 @@ def test_a_user_whose_name_is_a_keys_id_shares_nothing_with_it(app: Any) -> None
     """Subjects are of a kind, and an id ends where it ends."""
     principal = Principal("bob", None, Credential("x"))
     with app.test_request_context():
-        g.platform_principal = principal
-        assert tally.credential() == ("credential", "x/bob")
+        request_state.current().principal = principal
+        assert request_counter.credential() == ("credential", "x/bob")
     assert len({Subject("user", "x/bob"), Subject("address", "x/bob"), Subject("credential", "x/bob")}) == 3
 
 
@@ -484,9 +490,9 @@ def test_wrong_keys_are_few_and_right_ones_always_pass(
 ) -> None:
     limit(failed="2/minute")
     for _ in range(2):
-        assert call_anonymously("GET", STOCK, headers={"X-API-Key": str(keys.generate())}).status == 401
+        assert call_anonymously("GET", STOCK, headers={"X-API-Key": str(key_format.generate())}).status == 401
     assert call_anonymously("GET", STOCK, headers={"X-API-Key": "nonsense"}).status == 429
-    bearer = {"Authorization": f"Bearer {keys.generate(keys.ACCESS_TOKEN)}"}
+    bearer = {"Authorization": f"Bearer {key_format.generate(key_format.ACCESS_TOKEN)}"}
     assert call_anonymously("GET", OURS, headers=bearer).status == 429
     assert [call("GET", STOCK).status for _ in range(3)] == [200] * 3
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import credentials, service
 from airflow_platform_plugin.auth.models import ApiKey
+from airflow_platform_plugin.core import db
 
 KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
 READ = "/api/v1/pools"
@@ -100,10 +101,10 @@ def test_nobody_sets_how_often_they_themselves_may_call(
 ) -> None:
     """Neither on a key, nor by taking it into a tenant whose keys differ or out of one; the rest they do."""
     held, member = (
-        airflow_compat.permissions,
+        airflow_compat.users.permissions,
         {("can_read", f"Platform Datakits:{t}") for t in ("plain", "busy")},
     )
-    monkeypatch.setattr(airflow_compat, "permissions", lambda user: held(user) | member)
+    monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: held(user) | member)
     call("POST", TENANTS, json={"tenant_id": "plain"})
     call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9000/minute"}})
     fields = {"name": "k", "owner": "viewer", "tenant_id": "busy", "rate_limits": {"read": "1/minute"}}
@@ -136,12 +137,12 @@ def test_the_limits_come_with_the_key_without_a_query_for_each_request(
         session.flush()
         session.expunge(row)
         statements.clear()
-        found = credentials.recognise(text, None)
+        found = credentials.authenticate(text, None)
         assert found is not None
         assert found.credential.rate_limits == ({"read": "9/minute"} if tenant_id else {})
         assert len([each for each in statements if each.startswith("SELECT")]) == 1
         statements.clear()
-        assert credentials.recognise(text, None) == found
+        assert credentials.authenticate(text, None) == found
         assert statements == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_platform_plugin import rates
+from airflow_platform_plugin.core import rate_limits
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from airflow_platform_plugin import rates
 )
 def test_a_limit_is_an_amount_in_a_window(text: str, expected: list[tuple[int, int]]) -> None:
     """Several may count at once: one for each window, of which the lower one counts."""
-    assert [(item.amount, item.get_expiry()) for item in rates.parse(text)] == expected
+    assert [(item.amount, item.get_expiry()) for item in rate_limits.parse(text)] == expected
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_a_limit_is_an_amount_in_a_window(text: str, expected: list[tuple[int, i
 )
 def test_what_is_no_limit_or_cannot_be_counted_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        rates.parse(text)
+        rate_limits.parse(text)
 
 
 def test_a_keys_own_limit_counts_more_than_its_tenants() -> None:
     """For each class by itself."""
     own, tenants = {"read": "1/minute"}, {"read": "2/minute", "write": "3/minute"}
-    assert rates.merged(own, tenants) == {"read": "1/minute", "write": "3/minute"}
-    assert rates.merged(None, None) == {}
+    assert rate_limits.merged(own, tenants) == {"read": "1/minute", "write": "3/minute"}
+    assert rate_limits.merged(None, None) == {}

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import servers
 from flask import Blueprint, Flask
+from options import set_options
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.ratelimit import counters, hooks, service, tally
-from airflow_platform_plugin.ratelimit.service import Limiter, Subject
-from airflow_platform_plugin.rates import LIMITED, Rate
+from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
+from airflow_platform_plugin.ratelimit import file_storage, hooks, limiter, request_counter
+from airflow_platform_plugin.ratelimit.limiter import Limiter, Subject
 
 FORK = multiprocessing.get_context("fork")  # as gunicorn does
 KEY = Subject("credential", "key")
@@ -25,7 +25,7 @@ needs_redis = pytest.mark.skipif(
 )
 
 
-def limiter(uri: str, text: str = "1000/hour") -> Limiter:
+def limiter_of(uri: str, text: str = "1000/hour") -> Limiter:
     return Limiter(uri, dict.fromkeys(LIMITED, text))
 
 
@@ -44,52 +44,52 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         address: str = request.getfixturevalue("redis")
         yield address
-        limiter(address)._connected().reset()
+        limiter_of(address)._connected().reset()
 
 
 def test_a_request_is_counted_and_looking_is_not(uri: str) -> None:
-    active, before = limiter(uri, "2/hour"), time.time()
-    (state,) = active.hit(KEY, Rate.READ)
+    active, before = limiter_of(uri, "2/hour"), time.time()
+    (state,) = active.hit(KEY, RequestClass.READ)
     assert (state.limit, state.window, state.remaining, state.exceeded) == (2, 3600, 1, False)
     assert before + 3590 < state.reset <= time.time() + 3600
-    assert [active.peek(KEY, Rate.READ)[0].remaining for _ in range(3)] == [1, 1, 1]
-    assert [active.hit(KEY, Rate.READ)[0].exceeded for _ in range(2)] == [False, True]
-    assert active.peek(KEY, Rate.READ)[0].exceeded
+    assert [active.peek(KEY, RequestClass.READ)[0].remaining for _ in range(3)] == [1, 1, 1]
+    assert [active.hit(KEY, RequestClass.READ)[0].exceeded for _ in range(2)] == [False, True]
+    assert active.peek(KEY, RequestClass.READ)[0].exceeded
 
 
 def test_subjects_and_classes_are_counted_apart(uri: str) -> None:
-    active = limiter(uri)
-    active.hit(KEY, Rate.READ)
+    active = limiter_of(uri)
+    active.hit(KEY, RequestClass.READ)
     for subject, rate in (
-        (KEY, Rate.WRITE),
-        (Subject("user", "key"), Rate.READ),
-        (Subject("credential", "other"), Rate.READ),
+        (KEY, RequestClass.WRITE),
+        (Subject("user", "key"), RequestClass.READ),
+        (Subject("credential", "other"), RequestClass.READ),
     ):
         assert active.hit(subject, rate)[0].remaining == 999
 
 
 def test_a_window_ends(uri: str) -> None:
-    active = limiter(uri, "1/second")
+    active = limiter_of(uri, "1/second")
     deadline = time.monotonic() + 30
-    while active.hit(KEY, Rate.READ)[0].exceeded is False:
+    while active.hit(KEY, RequestClass.READ)[0].exceeded is False:
         assert time.monotonic() < deadline, "the second request came too late, thirty times"
-    while active.peek(KEY, Rate.READ)[0].exceeded:
+    while active.peek(KEY, RequestClass.READ)[0].exceeded:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def hit(active: Limiter, times: int, results: Any) -> None:
-    results.put([active.hit(KEY, Rate.READ)[0].exceeded for _ in range(times)])
+    results.put([active.hit(KEY, RequestClass.READ)[0].exceeded for _ in range(times)])
 
 
 def test_of_many_requests_to_many_processes_exactly_as_many_pass_as_are_allowed(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four processes that were forked from one which had counted before, as gunicorn's are."""
-    monkeypatch.setattr(counters, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
-    monkeypatch.setattr(service, "_REDIS_TIMEOUT", 60.0)
-    active, results = limiter(uri), FORK.Queue()
-    assert active.hit(KEY, Rate.READ)[0].remaining == 999
+    monkeypatch.setattr(file_storage, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
+    monkeypatch.setattr(limiter, "_REDIS_TIMEOUT", 60.0)
+    active, results = limiter_of(uri), FORK.Queue()
+    assert active.hit(KEY, RequestClass.READ)[0].remaining == 999
     processes = [FORK.Process(target=hit, args=(active, 300, results)) for _ in range(4)]
     for process in processes:
         process.start()
@@ -107,19 +107,19 @@ def test_a_redis_that_hangs_or_goes_away_lets_requests_pass(
     redis: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It costs a moment, not every request; the log says so once; when it is back, it counts again."""
-    active = limiter(redis)
-    assert active.hit(KEY, Rate.READ)
+    active = limiter_of(redis)
+    assert active.hit(KEY, RequestClass.READ)
     process = active._connected().storage.info()["process_id"]  # type: ignore[attr-defined]
     os.kill(process, signal.SIGSTOP)
     try:
         started = time.monotonic()
-        assert [active.hit(KEY, Rate.READ) for _ in range(100)] == [[]] * 100
-        assert time.monotonic() - started < service.REST
+        assert [active.hit(KEY, RequestClass.READ) for _ in range(100)] == [[]] * 100
+        assert time.monotonic() - started < limiter.REST
         assert "The storage redis://… of the rate limits fails: TimeoutError" in (active.problem() or "")
     finally:
         os.kill(process, signal.SIGCONT)
     monkeypatch.setattr(active, "_asked_again_at", 0.0)
-    assert active.hit(KEY, Rate.READ)
+    assert active.hit(KEY, RequestClass.READ)
     assert active.problem() is None
     assert len([record for record in caplog.records if "pass unlimited" in record.getMessage()]) == 1
     active._connected().reset()
@@ -129,10 +129,10 @@ def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(service, "_clock", lambda: now[0])
-    active = limiter(f"platform-file://{tmp_path}")  # a folder
+    monkeypatch.setattr(limiter, "_clock", lambda: now[0])
+    active = limiter_of(f"platform-file://{tmp_path}")  # a folder
     for _ in range(300):
-        assert active.hit(KEY, Rate.READ) == []
+        assert active.hit(KEY, RequestClass.READ) == []
         now[0] += 0.5
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 3
@@ -140,9 +140,9 @@ def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
     asked = []
     monkeypatch.setattr(active, "_connected", lambda: asked.append(now[0]))
     for _ in range(20):
-        active.hit(KEY, Rate.READ)
+        active.hit(KEY, RequestClass.READ)
         now[0] += 0.5
-    assert len(asked) == 20 * 0.5 / service.REST
+    assert len(asked) == 20 * 0.5 / limiter.REST
 
 
 def test_a_failure_that_took_long_is_not_repeated_soon(
@@ -150,8 +150,8 @@ def test_a_failure_that_took_long_is_not_repeated_soon(
 ) -> None:
     """A name that cannot be resolved takes seconds: at most a tenth of a worker's time goes there."""
     now = [1000.0]
-    monkeypatch.setattr(service, "_clock", lambda: now[0])
-    active, asked = limiter(f"platform-file://{tmp_path}/counters"), []
+    monkeypatch.setattr(limiter, "_clock", lambda: now[0])
+    active, asked = limiter_of(f"platform-file://{tmp_path}/counters"), []
 
     def resolve() -> None:
         asked.append(now[0])
@@ -160,7 +160,7 @@ def test_a_failure_that_took_long_is_not_repeated_soon(
 
     monkeypatch.setattr(active, "_connected", resolve)
     for _ in range(1000):
-        active.hit(KEY, Rate.READ)
+        active.hit(KEY, RequestClass.READ)
         now[0] += 1
     assert len(asked) == 4
 
@@ -182,14 +182,14 @@ def test_a_redis_that_is_away_at_the_start_counts_once_it_is_there(monkeypatch: 
     """The webserver may start first."""
     server = servers.redis()
     server.stop()
-    active = limiter(server.url)
-    assert active.hit(KEY, Rate.READ) == []
+    active = limiter_of(server.url)
+    assert active.hit(KEY, RequestClass.READ) == []
     again = servers.redis()
     try:
         monkeypatch.setattr(active, "_uri", again.url)
         monkeypatch.setattr(active, "_storage", None)
         monkeypatch.setattr(active, "_asked_again_at", 0.0)
-        assert active.hit(KEY, Rate.READ)
+        assert active.hit(KEY, RequestClass.READ)
     finally:
         again.stop()
 
@@ -220,21 +220,19 @@ def test_an_option_that_does_not_fit_is_named_and_airflow_starts_without_limits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str, value: str, message: str
 ) -> None:
     """In the log and for the doctor; a password in an address is in neither."""
-    config = settings.get().model_copy(update={option: value})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, **{option: value})
     app = bare()
     assert app.test_client().get("/api/v1/x").get_data() == b"fine"
     assert message in caplog.text
-    assert message in (service.problem() or "")
-    assert "secret" not in caplog.text + (service.problem() or "")
+    assert message in (limiter.problem() or "")
+    assert "secret" not in caplog.text + (limiter.problem() or "")
 
 
 def test_limits_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = settings.get().model_copy(update={"rate_limits": False, "rate_limit_read": "0/minute"})
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, rate_limits=False, rate_limit_read="0/minute")
     answer = bare().test_client().get("/api/v1/x")
     assert (answer.status_code, "X-RateLimit-Limit" in answer.headers) == (200, False)
-    assert service.problem() is None
+    assert limiter.problem() is None
 
 
 def bare() -> Flask:
@@ -253,8 +251,7 @@ def test_the_limiter_works_on_a_bare_application(
 ) -> None:
     """It needs nothing of Airflow's where nobody is recognised."""
     update = {"rate_limit_read": "1/minute", "rate_limit_storage": f"platform-file://{tmp_path}/counters"}
-    config = settings.get().model_copy(update=update)
-    monkeypatch.setattr(settings, "get", lambda: config)
+    set_options(monkeypatch, **update)
     visitor = bare().test_client()
     assert [visitor.get("/api/v1/x").status_code for _ in range(2)] == [200, 429]
-    assert tally.EXTENSION in visitor.application.extensions
+    assert request_counter.EXTENSION in visitor.application.extensions

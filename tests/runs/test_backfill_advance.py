@@ -14,11 +14,11 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun
-from airflow_platform_plugin.errors import Conflict
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.runs import actions
-from airflow_platform_plugin.runs.backfill import advance, service
+from airflow_platform_plugin.runs.backfill import scheduler, service
 from airflow_platform_plugin.runs.backfill.models import Backfill, BackfillRun
 from airflow_platform_plugin.runs.backfill.schemas import BackfillInput
 
@@ -59,7 +59,7 @@ def drive(session: Any, backfill: Backfill, finish: Finish, *, most: int = 1) ->
     """Rounds, each with runs that end in between, to the end; how many runs were unfinished each time."""
     unfinished = []
     while refresh(session, backfill).state == "running":
-        advance.advance()
+        scheduler.advance()
         active = session.scalars(
             select(DagRun).where(
                 DagRun.dag_id == backfill.dag_id, DagRun.state.in_(sorted(actions.UNFINISHED))
@@ -92,7 +92,7 @@ def test_runs_are_made_a_few_at_a_time_until_all_are_there(
 def test_a_run_is_one_that_the_scheduler_executes(session: Any, make: Make, runs: Runs) -> None:
     """It is queued, has its tasks, the schedule's data interval, and an id that follows from its date."""
     backfill = make(conf={"a": 1})
-    advance.advance()
+    scheduler.advance()
     run = runs()[0]
     assert run.run_id == f"{backfill.backfill_id}__2024-01-01T00:00:00+00:00"
     assert (run.state, run.run_type, run.external_trigger) == ("queued", "manual", False)
@@ -106,7 +106,7 @@ def test_a_run_is_one_that_the_scheduler_executes(session: Any, make: Make, runs
 def test_a_date_before_the_dags_start_has_its_tasks_too(session: Any, make: Make, runs: Runs) -> None:
     """Airflow would make a run without tasks, which succeeds at once."""
     make(start_date="2023-12-30", end_date="2023-12-31")
-    advance.advance()
+    scheduler.advance()
     for run in runs():
         assert run.run_type == "manual"
         assert len(run.get_task_instances(session=session)) == 2
@@ -116,10 +116,10 @@ def test_a_date_before_the_dags_start_has_its_tasks_too(session: Any, make: Make
 def test_a_quiet_round_writes_nothing(session: Any, make: Make) -> None:
     """On SQLite, every write keeps the scheduler waiting."""
     make()
-    advance.advance()
+    scheduler.advance()
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
-    assert advance.advance() == 0
+    assert scheduler.advance() == 0
     assert [s for s in statements if not s.startswith(("SELECT", "SAVEPOINT", "RELEASE"))] == []
 
 
@@ -135,7 +135,7 @@ def test_a_round_costs_the_same_whatever_the_range_and_the_history(
             statements.append(args[2])
 
         event.listen(session.connection(), "before_cursor_execute", count)
-        assert advance.advance() == 2
+        assert scheduler.advance() == 2
         event.remove(session.connection(), "before_cursor_execute", count)
         return len(statements)
 
@@ -189,7 +189,7 @@ def test_runs_that_are_there_count(  # noqa: PLR0913, PLR0917 - fixtures and par
     make_run(3, "success", dag_id="hidden")
     backfill = make(reprocess=reprocess, max_active_runs=10, conf={"again": True})
     set_dag(session, max_active_runs=10)
-    advance.advance()
+    scheduler.advance()
     assert days(runs(run_type="manual")) == [1, 5]
     assert days([run for run in runs(run_type="scheduled") if run.clear_number]) == cleared
     for run in runs(run_type="scheduled"):
@@ -213,7 +213,7 @@ def test_many_dates_that_are_there_are_passed_in_bounded_steps(
         for n in range(120)
     )
     backfill = make(end_date="2024-05-10")
-    assert advance.advance() == 50
+    assert scheduler.advance() == 50
     drive(session, backfill, finish, most=4)
     done = refresh(session, backfill)
     assert (done.skipped, done.created, done.total) == (120, 11, 131)
@@ -241,7 +241,7 @@ def test_backwards_takes_the_same_dates_from_the_end(  # noqa: PLR0913, PLR0917 
 
 
 def app_dates(session: Any, dag_id: str, end: str) -> list[Any]:
-    dag = advance._bag().get_dag(dag_id, session=session)
+    dag = scheduler._bag().get_dag(dag_id, session=session)
     first, last = pendulum.datetime(2024, 1, 1), pendulum.parse(end)
     return [info.logical_date for info in dag.iter_dagrun_infos_between(first, last)]
 
@@ -251,7 +251,7 @@ def test_a_run_that_failed_makes_the_backfill_failed_at_its_end(
 ) -> None:
     """The others run all the same, and the message says how many failed."""
     backfill = make(end_date="2024-01-03", max_active_runs=1)
-    advance.advance()
+    scheduler.advance()
     finish(state="failed")
     drive(session, backfill, finish)
     done = refresh(session, backfill)
@@ -264,18 +264,18 @@ def test_tasks_that_depend_on_the_past_get_one_run_after_the_other(
 ) -> None:
     """A run that failed holds the next up until somebody clears it and it succeeds."""
     backfill = make("in_order", end_date="2024-01-03", max_active_runs=5)
-    assert advance.advance() == 1
-    assert advance.advance() == 0
+    assert scheduler.advance() == 1
+    assert scheduler.advance() == 0
     finish("in_order", state="failed")
     for _ in range(2):
-        advance.advance()
+        scheduler.advance()
         held = refresh(session, backfill)
         assert (held.state, held.running, held.failed) == ("running", 1, 0)
         assert "has failed, and tasks depend on the past" in held.message
     assert len(runs("in_order")) == 1
     (run,) = runs("in_order")
-    actions.clear(session, advance._bag().get_dag("in_order", session=session), run)
-    advance.advance()
+    actions.clear(session, scheduler._bag().get_dag("in_order", session=session), run)
+    scheduler.advance()
     assert refresh(session, backfill).message is None
     drive(session, backfill, finish)
     done = refresh(session, backfill)
@@ -286,12 +286,12 @@ def test_pausing_does_not_let_the_next_run_pass_one_that_failed(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
     backfill = make("in_order", end_date="2024-01-03")
-    advance.advance()
+    scheduler.advance()
     service.pause(session, backfill.backfill_id)
     finish("in_order", state="failed")
-    advance.advance()
+    scheduler.advance()
     service.resume(session, backfill.backfill_id)
-    advance.advance()
+    scheduler.advance()
     assert len(runs("in_order")) == 1
 
 
@@ -299,11 +299,11 @@ def test_what_is_paused_makes_nothing_and_counts_what_ends(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
     backfill = make()
-    advance.advance()
+    scheduler.advance()
     service.pause(session, backfill.backfill_id)
     finish()
-    assert advance.advance() == 2
-    assert advance.advance() == 0
+    assert scheduler.advance() == 2
+    assert scheduler.advance() == 0
     assert len(runs()) == 2
     paused = refresh(session, backfill)
     assert (paused.state, paused.success, paused.running) == ("paused", 2, 0)
@@ -319,17 +319,17 @@ def test_cancelling_takes_back_what_has_not_started(
     make_run(3, "success")
     set_dag(session, max_active_runs=10)
     backfill = make(max_active_runs=3, reprocess="all")
-    advance.advance()
+    scheduler.advance()
     assert days(runs(_state="queued")) == [1, 2, 3]
     runs()[0].set_state("running")
     session.flush()
     service.cancel(session, backfill.backfill_id)
     assert [(run.execution_date.day, run.state) for run in runs()] == [(1, "running"), (3, "failed")]
     assert {task.state for task in runs()[1].get_task_instances(session=session)} == {"skipped"}
-    assert advance.advance() == 1
+    assert scheduler.advance() == 1
     finish()
-    assert advance.advance() == 1
-    assert advance.advance() == 0
+    assert scheduler.advance() == 1
+    assert scheduler.advance() == 0
     done = refresh(session, backfill)
     assert (done.state, done.created, done.cleared) == ("cancelled", 1, 1)
     assert (done.success, done.failed, done.running) == (1, 1, 0)
@@ -362,11 +362,11 @@ def test_a_dag_that_cannot_run_is_waited_for(  # noqa: PLR0913, PLR0917 - the sa
     backfill = make()
     before = dict(session.execute(select(*(getattr(DagModel, name) for name in columns))).first()._mapping)
     set_dag(session, **columns)
-    advance.advance()
+    scheduler.advance()
     waiting = refresh(session, backfill)
     assert waiting.state == "running"
     assert message in waiting.message
-    assert advance.advance() == 0
+    assert scheduler.advance() == 0
     assert runs() == []
     set_dag(session, **before)
     drive(session, backfill, finish)
@@ -375,13 +375,13 @@ def test_a_dag_that_cannot_run_is_waited_for(  # noqa: PLR0913, PLR0917 - the sa
 
 def test_a_dag_that_is_deleted_ends_its_backfill(session: Any, make: Make) -> None:
     backfill = make()
-    advance.advance()
+    scheduler.advance()
     session.execute(delete(DagRun).where(DagRun.dag_id == "daily"))
     session.execute(delete(DagModel).where(DagModel.dag_id == "daily"))
-    advance.advance()
+    scheduler.advance()
     ended = refresh(session, backfill)
     assert (ended.state, ended.message, ended.running) == ("failed", "The DAG was deleted.", 0)
-    assert advance.advance() == 0
+    assert scheduler.advance() == 0
 
 
 def test_no_more_runs_are_queued_than_the_dag_may_have_active(
@@ -391,7 +391,7 @@ def test_no_more_runs_are_queued_than_the_dag_may_have_active(
     for day in (20, 21, 22):
         make_run(day, "running")
     make(max_active_runs=100)
-    advance.advance()
+    scheduler.advance()
     assert days(runs(_state="queued")) == [1]
 
 
@@ -404,12 +404,12 @@ def test_a_scheduled_run_that_airflow_has_put_off_goes_first(
     held |= {"next_dagrun_data_interval_end": due.add(days=1), "next_dagrun_create_after": None}
     set_dag(session, **held)
     backfill = make()
-    advance.advance()
+    scheduler.advance()
     assert "goes first" in refresh(session, backfill).message
     assert runs() == []
     make_run(61, "running")  # which Airflow does once the DAG's file was parsed
     assert runs()[0].execution_date == due
-    advance.advance()
+    scheduler.advance()
     assert days(runs(_state="queued")) == [1, 2]
 
 
@@ -428,7 +428,7 @@ def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
 
     monkeypatch.setattr(actions, "make", die)
     with pytest.raises(KeyboardInterrupt):
-        advance.advance()
+        scheduler.advance()
     assert runs() == []
     assert refresh(session, backfill).created == 0
     monkeypatch.setattr(actions, "make", original)
@@ -446,7 +446,7 @@ def test_a_run_that_somebody_makes_at_the_same_moment_is_found_in_the_next_round
 
     with monkeypatch.context() as patch:
         patch.setattr(actions, "make", collide)
-        assert advance.advance() == 0
+        assert scheduler.advance() == 0
     assert refresh(session, backfill).state == "running"
     drive(session, backfill, finish)
     assert days(runs()) == [1, 2, 3, 4, 5]
@@ -460,7 +460,7 @@ def test_what_airflow_refuses_to_make_ends_the_backfill_and_no_other(
     broken.conf = {"size": "large"}
     sound = make()
     session.flush()
-    advance.advance()
+    scheduler.advance()
     ended = refresh(session, broken)
     assert ended.state == "failed"
     assert ended.message.startswith("ParamValidationError: ")
@@ -474,11 +474,11 @@ def test_two_backfills_of_a_dag_share_nothing_but_its_limit(
 ) -> None:
     make()
     later = make(start_date="2024-02-01", end_date="2024-02-05")
-    advance.advance()
+    scheduler.advance()
     assert len(runs()) == 4
     drive(session, later, finish, most=4)
     for _ in range(10):
-        advance.advance()
+        scheduler.advance()
         finish()
     assert [f"{run.execution_date:%m-%d}" for run in runs()] == [
         f"0{month}-0{day}" for month in (1, 2) for day in range(1, 6)
@@ -490,7 +490,7 @@ def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) ->
     asked = BackfillInput().load({"start_date": "2024-01-01", "end_date": "2024-01-09", "max_active_runs": 3})
     with app.app_context(), db.transaction() as own:
         backfill_id = service.create(own, app.dag_bag, "daily", asked, by="admin").backfill_id
-    code = "from airflow_platform_plugin.runs.backfill import advance; advance.advance()"
+    code = "from airflow_platform_plugin.runs.backfill import scheduler; scheduler.advance()"
     command = [sys.executable, "-W", "ignore", "-c", code]
     try:
         workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
@@ -523,18 +523,18 @@ def test_a_backfill_that_cannot_go_on_keeps_no_other_from_its_turn(  # noqa: PLR
 ) -> None:
     """And where the database was busy or away, it is not over itself."""
     bad, good = make("daily"), make("berlin")
-    real = advance.look
+    real = scheduler.assess
 
     def look(own: Any, backfill: Backfill) -> Any:
         if backfill.backfill_id == bad.backfill_id:
             raise error
         return real(own, backfill)
 
-    monkeypatch.setattr(advance, "look", look)
-    assert advance.advance() > 0
+    monkeypatch.setattr(scheduler, "assess", look)
+    assert scheduler.advance() > 0
     assert len(runs("berlin")) == 2
     assert (refresh(session, bad).state, refresh(session, good).state) == (state, "running")
-    monkeypatch.setattr(advance, "look", real)
+    monkeypatch.setattr(scheduler, "assess", real)
     if state == "running":
-        advance.advance()
+        scheduler.advance()
         assert len(runs("daily")) == 2

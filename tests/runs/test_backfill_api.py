@@ -9,8 +9,8 @@ import pytest
 from calls import client
 from sqlalchemy import select
 
-from airflow_platform_plugin.airflow_compat import DagModel, DagRun, Log
-from airflow_platform_plugin.runs.backfill import advance
+from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, Log
+from airflow_platform_plugin.runs.backfill import scheduler
 from airflow_platform_plugin.runs.backfill.models import Backfill
 
 pytestmark = pytest.mark.usefixtures("users", "dags")
@@ -61,9 +61,9 @@ def test_the_range_of_the_reference_is_accepted(call: Request) -> None:
 
 def test_the_status_follows_the_runs(call: Request, finish: Callable[..., int], session: Any) -> None:
     backfill_id = call("POST", DAILY, json=JANUARY | {"max_active_runs": 3}).json["backfill_id"]
-    advance.advance()
+    scheduler.advance()
     finish(most=2)
-    advance.advance()
+    scheduler.advance()
     progress = call("GET", f"{ALL}/{backfill_id}").json["progress"]
     assert (progress["created"], progress["running"], progress["success"]) == (5, 3, 2)
     assert progress["remaining"] == 26
@@ -83,7 +83,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
     assert session.query(Backfill).count() == 0
     assert session.scalars(select(Log).where(Log.event == "platform.create_backfill")).all() == []
     assert call("GET", ALL).json["total_entries"] == 0
-    assert advance.advance() == 0
+    assert scheduler.advance() == 0
 
 
 def test_ten_thousand_runs_are_accepted_as_fast_as_thirty(call: Request, session: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from airflow_platform import AsyncPlatformClient, PlatformClient
 from airflow_platform.exceptions import ConflictError, PlatformError, PlatformTimeoutError
 
-from airflow_platform_plugin.runs.backfill import advance
+from airflow_platform_plugin.runs.backfill import scheduler
 
 pytestmark = pytest.mark.usefixtures("dags")
 
@@ -32,14 +32,14 @@ def test_a_backfill_is_asked_for_followed_and_turned(
     assert airflow.backfills.resume(str(made.backfill_id)).state == "running"
     with pytest.raises(ConflictError):
         airflow.backfills.resume(str(made.backfill_id))
-    advance.advance()
+    scheduler.advance()
     made.refresh()
     assert (made.progress.running, len(made.first_runs)) == (3, 3)
     with pytest.raises(PlatformTimeoutError):
         made.wait(timeout=0)
     finish()
-    advance.advance()
-    advance.advance()
+    scheduler.advance()
+    scheduler.advance()
     assert made.wait().state == "completed"
     assert str(made.progress) == "3 runs: 0 active, 0 to come, 3 succeeded"
     other = airflow.dags.backfill("hidden", "2024-01-01", "2024-01-03")

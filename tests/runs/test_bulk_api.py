@@ -8,7 +8,7 @@ import pytest
 from calls import client
 from sqlalchemy import event, select
 
-from airflow_platform_plugin.airflow_compat import DagModel, Log
+from airflow_platform_plugin.airflow_compat.models import DagModel, Log
 
 pytestmark = pytest.mark.usefixtures("users", "dags")
 

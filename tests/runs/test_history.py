@@ -15,18 +15,22 @@ from airflow.models.log import Log
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.operators.empty import EmptyOperator
+from options import set_options
 from receivers import Receiver
 from sqlalchemy import func, select, update
 
-from airflow_platform_plugin import cursors, db, events, settings, worker
+from airflow_platform_plugin import worker
+from airflow_platform_plugin.core import cursors, db, events
+from airflow_platform_plugin.core.events import Event
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.datakits.models import Mail
-from airflow_platform_plugin.events import Event
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 
 assert SerializedDagModel  # imported for its effect: Airflow's mappings refer to it
 DAYS = timedelta(days=1)
-EVERYTHING = list(events.TYPES)
+EVERYTHING = list(events.types())
 
 
 def now() -> datetime:
@@ -37,11 +41,13 @@ def now() -> datetime:
 def receiver(session: Any) -> Iterator[Receiver]:
     """A receiver of everything; the platform has run for a year."""
     made = Receiver()
-    fields = {
+    fields: dict[str, Any] = {
         "name": "w", "url": made.url, "events": EVERYTHING, "filters": {}, "headers": {},
         "retry_policy": {"max_attempts": 3, "backoff_seconds": [10]},
     }  # fmt: skip
-    service.create(session, fields, by=SimpleNamespace(username="admin", reach=lambda _scope: None))
+    service.create(
+        session, NewWebhook(**fields), by=SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+    )
     sweep.sweep()
     cursors.write_down(session, events.FIRST_START, now() - 365 * DAYS)
     yield made
@@ -119,8 +125,7 @@ def test_nor_where_the_retention_is_made_longer_then(
     rounds(session)
     grow_old(session, 31)
     rounds(session)
-    longer = settings.Settings(event_retention_days=365)
-    monkeypatch.setattr(settings, "get", lambda: longer)
+    set_options(monkeypatch, event_retention_days=365)
     rounds(session)
     assert len(receiver.requests) == 2
 
@@ -253,7 +258,7 @@ def test_no_mail_is_sent_again_after_the_retention(
     """A deployment's failed run, a month ago."""
     make_run("r", "failed", now() - timedelta(minutes=1), now(), dag_id=deployed)
     sweep.sweep()
-    events.fan_out(worker._CONSUMERS)
+    events.fan_out()
     assert session.scalar(select(func.count()).select_from(Mail)) == 1
     session.query(Mail).delete()  # it was sent
     grow_old(session, 31)

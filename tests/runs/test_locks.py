@@ -15,9 +15,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from airflow_platform_plugin import at_once, events, listener
-from airflow_platform_plugin.events import Event, NewEvent
-from airflow_platform_plugin.runs import observe
+from airflow_platform_plugin import listener
+from airflow_platform_plugin.core import events, nowait
+from airflow_platform_plugin.core.events import Event, NewEvent
+from airflow_platform_plugin.runs import run_events
 
 START = datetime.now(tz=timezone.utc)
 # Long enough for a busy machine, and far below what a lock would cost.
@@ -59,9 +60,9 @@ def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
     """What the scheduler calls when a run succeeds, on its own connection; how many seconds that takes."""
 
     def call(connection: Any, run: str = "r") -> float:
-        monkeypatch.setattr(observe, "dag_run_event", lambda _: an_event(run))
+        monkeypatch.setattr(run_events, "dag_run_event", lambda _: an_event(run))
         monkeypatch.setattr(
-            observe, "object_session", lambda _: SimpleNamespace(connection=lambda: connection)
+            run_events, "object_session", lambda _: SimpleNamespace(connection=lambda: connection)
         )
         started = time.monotonic()
         listener.on_dag_run_success(dag_run=None)
@@ -273,7 +274,7 @@ def test_sqlite_s_own_patience_is_kept(tmp_path: Any) -> None:
         other.exec_driver_sql("BEGIN IMMEDIATE")
         started = time.monotonic()
         with pytest.raises(OperationalError):
-            at_once.insert(
+            nowait.insert(
                 scheduler, "platform_event", events.row(an_event()), where_any=("platform_webhook",)
             )
         assert time.monotonic() - started < before / 1000

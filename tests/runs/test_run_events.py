@@ -19,9 +19,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
-from airflow_platform_plugin import db, listener
-from airflow_platform_plugin.events import Event, NewEvent
-from airflow_platform_plugin.runs import observe, sweep
+from airflow_platform_plugin import listener
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.events import Event, NewEvent
+from airflow_platform_plugin.runs import run_events, sweep
 from airflow_platform_plugin.webhooks.models import Webhook
 
 START = datetime(2024, 1, 15, tzinfo=timezone.utc)
@@ -277,7 +278,7 @@ def test_a_row_that_the_database_refuses_undoes_itself_alone(
     run = make_run("r")
     refused = NewEvent("dag.success", ("d", "r"), NOW, {})
     monkeypatch.setattr(NewEvent, "id", None)  # a primary key must not be null
-    monkeypatch.setattr(observe, "dag_run_event", lambda _: refused)
+    monkeypatch.setattr(run_events, "dag_run_event", lambda _: refused)
     end(run, DagRunState.SUCCESS)
     session.flush()
     listener.on_dag_run_success(dag_run=run)
@@ -306,8 +307,10 @@ def lone(tmp_path: Path) -> Iterator[Engine]:
 
 def tell(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scheduler calls when a run succeeds, whose session is on that connection."""
-    monkeypatch.setattr(observe, "dag_run_event", lambda _: NewEvent("dag.success", ("d", "r"), START, {}))
-    monkeypatch.setattr(observe, "object_session", lambda _: SimpleNamespace(connection=lambda: connection))
+    monkeypatch.setattr(run_events, "dag_run_event", lambda _: NewEvent("dag.success", ("d", "r"), START, {}))
+    monkeypatch.setattr(
+        run_events, "object_session", lambda _: SimpleNamespace(connection=lambda: connection)
+    )
     listener.on_dag_run_success(dag_run=None)
 
 

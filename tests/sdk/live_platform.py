@@ -95,9 +95,9 @@ def delete_connections_afterwards() -> Iterator[None]:
     from airflow.models import Connection, Log
     from sqlalchemy import delete
 
-    from airflow_platform_plugin import db
     from airflow_platform_plugin.connections.models import PlatformConnection
-    from airflow_platform_plugin.idempotency import Claim
+    from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.http.idempotency import Claim
 
     try:
         yield
@@ -120,10 +120,10 @@ def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import delete
 
-    from airflow_platform_plugin import db
+    from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.core.events import Event
     from airflow_platform_plugin.datakits import models
-    from airflow_platform_plugin.events import Event
-    from airflow_platform_plugin.idempotency import Claim
+    from airflow_platform_plugin.http.idempotency import Claim
 
     file = Path(__file__).parents[2] / "dags" / "datakits.py"
 

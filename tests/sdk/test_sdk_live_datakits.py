@@ -11,7 +11,7 @@ from airflow_platform.exceptions import DeploymentError
 from airflow_platform.models import Deployment, DeploymentStatus
 from live_platform import delete_datakits_afterwards
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits import models
 
 KIT: dict[str, Any] = {"name": "kit", "version": "1.0.0", "image": "registry.localhost/kit:1.0.0"}

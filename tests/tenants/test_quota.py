@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from options import set_options
 from sqlalchemy import select
 
-from airflow_platform_plugin import settings
-from airflow_platform_plugin.datakits import loader
+from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.tenants import quota
 
 API = "/api/v1"
@@ -99,8 +99,7 @@ def test_kits_in_containers_need_no_custom_operators(
     call: Call, deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The feature is for kits that run inside Airflow's own environment, as the settings have it."""
-    chosen = settings.Settings(datakit_runners="staging=docker, *=process")
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners="staging=docker, *=process")
     call("PATCH", f"{API}/platform/tenants/team", json={"features": {"custom_operators": False}})
     assert deploy("one", environment="staging").status == 201
     assert deploy("one", environment="production").status == 403
@@ -110,8 +109,7 @@ def test_a_container_says_what_it_needs_of_what_is_limited(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or it would be held to nothing, and the limit with it."""
-    chosen = settings.Settings(datakit_runners="docker")
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners="docker")
     refused = deploy("one", memory=None)
     assert (refused.status, refused.json["error"]["details"]) == (409, {"missing": ["memory"]})
     assert deploy("two").status == 201
@@ -120,8 +118,7 @@ def test_a_container_says_what_it_needs_of_what_is_limited(
 def test_a_setting_that_names_no_runner_is_the_operators_to_mend(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = settings.Settings(datakit_runners="podman")
-    monkeypatch.setattr(settings, "get", lambda: wrong)
+    set_options(monkeypatch, datakit_runners="podman")
     refused = deploy("one")
     assert (refused.status, "datakit_runners" in refused.json["error"]["message"]) == (503, True)
 
@@ -138,7 +135,7 @@ def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
     pool = session.scalars(select(Pool).where(Pool.pool == task.pool)).one()
     # A kit whose task is deferred runs on, in a pod.
     assert (pool.slots, pool.include_deferred) == (quota.POOL_SLOTS, True)
-    from airflow_platform_plugin.airflow_compat import DagPriorityParsingRequest
+    from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 
     session.query(DagPriorityParsingRequest).delete()
     call("PATCH", f"{API}/platform/tenants/team", json={"resource_limits": {"cpu": "2500m"}})

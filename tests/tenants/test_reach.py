@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.outcomes import Outcome
+from airflow_platform_plugin.connections.testing.results import TestResult
 from airflow_platform_plugin.datakits.models import Deployment
-from airflow_platform_plugin.endpoint import Endpoint
+from airflow_platform_plugin.http.endpoint import Endpoint
 from airflow_platform_plugin.tenants import roles
 
 API = "/api/v1"
@@ -209,7 +209,7 @@ def make_dag(session: Any, name: str) -> str:
     session.add(SerializedDagModel(dag))
     session.flush()
     rights = {(action, f"DAG:{dag.dag_id}") for action in ("can_read", "can_edit")}
-    airflow_compat.ensure_role(session, roles.admin_role(f"team-{name}"), rights)
+    airflow_compat.roles.ensure_role(session, roles.admin_role(f"team-{name}"), rights)
     return str(dag.dag_id)
 
 
@@ -232,15 +232,19 @@ def as_person(
             return user
         return original(user_id)
 
-    original = airflow_compat.user_by_id
-    monkeypatch.setattr(airflow_compat, "user_by_id", user_by_id)
+    original = airflow_compat.users.user_by_id
+    monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
 
     # Airflow would look the users up on a connection of its own.
     def readable(user: Any, _method: str = "GET") -> set[str]:
         return {name.removeprefix("DAG:") for action, name in user.perms if name.startswith("DAG:")}
 
-    monkeypatch.setattr(airflow_compat, "permitted_dag_ids", readable)
-    monkeypatch.setattr(airflow_compat, "readable_dag_ids", lambda: readable(airflow_compat.request_user()))
+    monkeypatch.setattr(airflow_compat.authorization, "permitted_dag_ids", readable)
+    monkeypatch.setattr(
+        airflow_compat.authorization,
+        "readable_dag_ids",
+        lambda: readable(airflow_compat.users.request_user()),
+    )
 
     def make(name: str) -> Call:
         _, key = keys.create(session, name=f"of {name}", user_id=people[name])
@@ -274,7 +278,8 @@ def ask(app: Any, session: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """Make the request of a row of the table about somebody's things, and undo what it has done."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     monkeypatch.setattr(
-        "airflow_platform_plugin.connections.trial.run", lambda *_, **__: Outcome("unsupported", "Not here.")
+        "airflow_platform_plugin.connections.testing.runner.run",
+        lambda *_, **__: TestResult("unsupported", "Not here."),
     )
     declared = endpoints(app)
 
@@ -446,7 +451,7 @@ def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: 
     user = User(first_name="L", last_name="T", username="late", email="late@example.com", active=True)
     session.add(user)
     session.flush()
-    roles.welcome(user.id, "late", "late@example.com")
+    roles.assign_on_login(user.id, "late", "late@example.com")
     session.expire_all()
     role = session.scalars(select(Role).where(Role.name == roles.admin_role("t"))).unique().one()
     assert [member.username for member in role.user] == ["late"]
@@ -463,12 +468,12 @@ def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> N
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         role.permissions = []
     session.flush()
-    roles.keep_up()
+    roles.sync_all()
     session.expire_all()
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
     for permission in roles.MENU:
-        assert names <= airflow_compat.roles_with(session, permission)
+        assert names <= airflow_compat.roles.roles_with(session, permission)
 
 
 def test_a_tenant_that_owns_something_is_not_deleted(call: Call, tenants: dict[str, Own]) -> None:

@@ -7,7 +7,8 @@ import pytest
 from flask_login import user_logged_in
 from sqlalchemy import event, select, text
 
-from airflow_platform_plugin import airflow_compat, db
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.tenants import roles, service
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -39,7 +40,7 @@ def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
     """Not one query: with some setups there is a login in each request."""
     from airflow import settings
 
-    user = airflow_compat.user_model()(username="u", email="u@example.com", login_count=count)
+    user = airflow_compat.users.user_model()(username="u", email="u@example.com", login_count=count)
     statements: list[str] = []
 
     def note(*told: Any) -> None:
@@ -56,7 +57,7 @@ def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
 
 def test_a_login_that_takes_roles_gives_the_tenants_back(app: Any, welcomed: list[str]) -> None:
     """As LDAP's and OAuth's do where roles are synchronised; in that request alone."""
-    model = airflow_compat.user_model()
+    model = airflow_compat.users.user_model()
     role = model.roles.property.mapper.class_
     user = model(username="u", email="u@example.com", login_count=50)
     user.roles = [role(name="Tenant t Admin"), role(name="Viewer")]
@@ -105,7 +106,7 @@ def test_whoever_gets_the_name_of_a_deleted_user_gets_no_tenant_with_it(
         assert (row.admin_users, row.row_version) == (["bob"], 2)
     with app.app_context():
         user = add()
-        roles.welcome(user.id, "ann", "ann@example.com")
+        roles.assign_on_login(user.id, "ann", "ann@example.com")
     with app.app_context():
         user = manager.find_user("ann")
         assert [role.name for role in user.roles] == ["Viewer"]

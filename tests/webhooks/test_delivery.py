@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import receivers
+from options import set_options
 from receivers import Receiver
 from sqlalchemy import select, update
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from airflow_platform_plugin import db, events, settings
-from airflow_platform_plugin.events import Event, NewEvent, record
-from airflow_platform_plugin.webhooks import delivery, sending, service, signing
+from airflow_platform_plugin.core import db, events
+from airflow_platform_plugin.core.events import Event, NewEvent, record
+from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.webhooks import delivery, service, signing, transport
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
@@ -38,8 +41,8 @@ def subscribe(session: Any, url: str, **change: Any) -> Any:
         "headers": {},
         "retry_policy": {"max_attempts": 2, "backoff_seconds": [10]},
     }
-    everywhere = SimpleNamespace(username="admin", reach=lambda _scope: None)
-    return service.create(session, fields | change, by=everywhere)
+    everywhere = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+    return service.create(session, NewWebhook(**(fields | change)), by=everywhere)
 
 
 def happen(
@@ -55,7 +58,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver
         session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
     )
     happen(session, moment=db.now())
-    assert (events.fan_out([delivery.prepare]), delivery.deliver()) == (1, 1)
+    assert (events.fan_out({"webhooks": delivery.enqueue}), delivery.deliver()) == (1, 1)
     ((headers, body),) = receiver.requests
     verified = Verifier(webhook.secret).verify(body, headers)
     assert set(verified) == {"event", "timestamp", "data"}
@@ -73,16 +76,16 @@ def test_each_event_is_delivered_once_however_often_the_steps_run(session: Any, 
     subscribe(session, receiver.url)
     happen(session)
     for _ in range(3):
-        events.fan_out([delivery.prepare])
+        events.fan_out({"webhooks": delivery.enqueue})
         delivery.deliver()
     assert len(receiver.requests) == 1
 
 
 def test_a_webhook_made_later_gets_no_old_events(session: Any, receiver: Receiver) -> None:
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     subscribe(session, receiver.url)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 0
 
 
@@ -106,7 +109,7 @@ def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -
     session.flush()
     subscribe(session, "http://127.0.0.1:9/", **change)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert bool(session.query(Delivery).count()) is wanted
 
 
@@ -115,7 +118,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
     receiver.status = 500
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     row = session.query(Delivery).one()
     assert (row.attempts, row.last_status, row.delivered_at) == (1, 500, None)
@@ -133,7 +136,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
 def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
     subscribe(session, "http://127.0.0.1:9/nobody")
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 1
     row = session.query(Delivery).one()
     assert (row.last_status, row.last_error) == (None, "ConnectError")
@@ -143,7 +146,7 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
     """A claim is a lease: it keeps others away while it lasts, and nobody afterwards."""
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
     assert delivery.claim(session, lease=timedelta(seconds=60)) == []
     row = session.query(Delivery).one()
@@ -154,33 +157,32 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
 
 
 def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(event_retention_days=1))
+    set_options(monkeypatch, event_retention_days=1)
     subscribe(session, "http://127.0.0.1:9/")
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     session.execute(update(Delivery).values(due_at=None))
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 1
+    assert events.expire() == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
     assert session.query(Delivery).count() == 1
 
 
 def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither an event that nobody has looked at yet, nor one with a delivery that is due."""
-    monkeypatch.setattr(settings, "get", lambda: settings.Settings(event_retention_days=1))
+    set_options(monkeypatch, event_retention_days=1)
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
-    events.fan_out([delivery.prepare])
-    assert events.expire([delivery.undelivered], [delivery.forget]) == 0
+    assert events.expire() == 0
+    events.fan_out({"webhooks": delivery.enqueue})
+    assert events.expire() == 0
 
 
 # --- strangers ---
 
 
 def set_timeout(monkeypatch: pytest.MonkeyPatch, seconds: float, **options: Any) -> None:
-    chosen = settings.Settings(webhook_timeout=seconds, **options)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, webhook_timeout=seconds, **options)
 
 
 def of(session: Any, webhook: Any) -> Any:
@@ -227,7 +229,7 @@ def test_an_address_that_nothing_can_be_sent_to_fails_alone(
     good = subscribe(session, receiver.url)
     session.execute(update(Webhook).where(Webhook.webhook_id == bad.webhook_id).values(url=url))
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     for _ in range(3):
         delivery.deliver()
     assert len(receiver.requests) == 1
@@ -244,7 +246,7 @@ def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Recei
     break_(session, bad)
     session.expire_all()
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     assert of(session, good).delivered_at is not None
     if break_ is break_secret:
@@ -264,7 +266,7 @@ def test_framing_headers_that_were_stored_before_are_left_out(session: Any, rece
     }  # fmt: skip
     subscribe(session, receiver.url, headers=headers)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     ((got, body),) = receiver.requests
     assert int(got["content-length"]) == len(body)
@@ -300,7 +302,7 @@ def test_each_receiver_harms_itself_alone(
         bad.append((subscribe(session, f"https://{address}/"), None, "TimeoutError"))
         good = subscribe(session, receiver.url)
         happen(session)
-        events.fan_out([delivery.prepare])
+        events.fan_out({"webhooks": delivery.enqueue})
         assert delivery.deliver() == len(bad) + 1
     assert of(session, good).delivered_at is not None
     for webhook, status, error in bad:
@@ -324,7 +326,7 @@ def test_an_answer_that_never_ends_is_not_read(session: Any, monkeypatch: pytest
     with receivers.behaving(flood) as address:
         webhook = subscribe(session, f"http://{address}/")
         happen(session)
-        events.fan_out([delivery.prepare])
+        events.fan_out({"webhooks": delivery.enqueue})
         delivery.deliver()
     assert of(session, webhook).delivered_at is not None  # it has said 200
     assert sent[0] < 32_000_000
@@ -335,7 +337,7 @@ def test_redirects_are_not_followed(session: Any, receiver: Receiver, status: in
     receiver.status = status
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     row = of(session, webhook)
     assert (row.last_status, row.delivered_at, len(receiver.requests)) == (status, None, 1)
@@ -348,14 +350,14 @@ def test_the_environments_proxies_are_not_asked_but_the_operators_is(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     assert len(receiver.requests) == 1
     proxy = receiver.url.removesuffix("/hook")  # which takes the absolute address as any path
     set_timeout(monkeypatch, 5.0, webhook_proxy=proxy.replace("//", "//me:secret@"))
     subscribe(session, "http://nowhere.invalid/hook")
     happen(session, dag_id="other")
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     delivery.deliver()
     through = [headers for headers, _ in receiver.requests if headers["host"] == "nowhere.invalid"]
     assert [headers["proxy-authorization"] for headers in through] == ["Basic bWU6c2VjcmV0"]
@@ -371,7 +373,7 @@ def test_a_good_receiver_does_not_wait_for_one_that_hangs(
         bad, good = subscribe(session, f"http://{address}/"), subscribe(session, receiver.url)
         for number in range(20):
             happen(session, dag_id=f"d{number}")
-        events.fan_out([delivery.prepare])
+        events.fan_out({"webhooks": delivery.enqueue})
         stopping, beats = threading.Event(), []
 
         def beat() -> None:
@@ -402,11 +404,11 @@ def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
     assert room.of("another", "greedy") == 0
     assert room.of("w", "modest") == delivery._CONCURRENCY_OF_WEBHOOK
     set_timeout(monkeypatch, 0.2)
-    with receivers.behaving(receivers.hang) as address, closing(sending.Courier()) as courier:
+    with receivers.behaving(receivers.hang) as address, closing(transport.Courier()) as courier:
         subscribe(session, f"http://{address}/")
         for number in range(3):
             happen(session, dag_id=f"d{number}")
-        events.fan_out([delivery.prepare])
+        events.fan_out({"webhooks": delivery.enqueue})
         dispatcher = delivery.Dispatcher(courier)
         monkeypatch.setattr(delivery, "_CONCURRENCY_OF_WEBHOOK", 2)
         assert dispatcher.take() == 2
@@ -422,16 +424,16 @@ def test_whatever_is_raised_while_sending_is_an_outcome(
 ) -> None:
     """Of that delivery alone."""
     bad, good = subscribe(session, "http://127.0.0.1:9/bad"), subscribe(session, receiver.url)
-    real = sending._exchange
+    real = transport._exchange
 
     async def exchange(request: Any, heard: list[int]) -> None:
         if request.url.path == "/bad":
             raise error
         await real(request, heard)
 
-    monkeypatch.setattr(sending, "_exchange", exchange)
+    monkeypatch.setattr(transport, "_exchange", exchange)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     assert delivery.deliver() == 2
     assert of(session, good).delivered_at is not None
     assert of(session, bad).last_error in {error.__name__, "RuntimeError"}
@@ -444,27 +446,27 @@ def test_a_loop_that_hangs_is_replaced(
     import time
 
     set_timeout(monkeypatch, 0.2)
-    monkeypatch.setattr(sending.Courier, "GRACE", 0.3)
-    released, real = threading.Event(), sending._exchange
+    monkeypatch.setattr(transport.Courier, "GRACE", 0.3)
+    released, real = threading.Event(), transport._exchange
 
     async def exchange(request: Any, heard: list[int]) -> None:
         if request.url.path == "/bad":
             released.wait(20)  # blocks the loop itself, as a defect of a library might
         await real(request, heard)
 
-    monkeypatch.setattr(sending, "_exchange", exchange)
+    monkeypatch.setattr(transport, "_exchange", exchange)
     bad = subscribe(
         session, "http://127.0.0.1:9/bad", retry_policy={"max_attempts": 1, "backoff_seconds": [1]}
     )
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     started = time.monotonic()
     delivery.deliver()
     assert time.monotonic() - started < 15
     assert of(session, bad).last_error == "TimeoutError"
     good = subscribe(session, receiver.url)
     happen(session, dag_id="later")
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     session.execute(update(Delivery).where(Delivery.webhook_id == bad.webhook_id).values(due_at=None))
     delivery.deliver()
     released.set()
@@ -475,7 +477,7 @@ def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, recei
     """Its workers were killed, each in the middle of an attempt: the policy counts those attempts."""
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     for _ in range(2):
         assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
         session.execute(update(Delivery).values(due_at=db.now()))
@@ -489,7 +491,7 @@ def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -
     """What becomes of the attempt is nobody's business any more."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     (attempt,) = delivery.claim(session, lease=timedelta(seconds=60))
     service.delete(session, webhook)
     session.flush()
@@ -502,7 +504,7 @@ def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> N
     """An attempt outlived its lease: the next worker's success stands, and so does a late success."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     (first,) = delivery.claim(session, lease=timedelta(seconds=60))
     session.execute(update(Delivery).values(due_at=db.now()))
     (second,) = delivery.claim(session, lease=timedelta(seconds=60))
@@ -519,7 +521,7 @@ def test_an_outcome_that_cannot_be_written_down_waits(
     """One that the database refuses does not keep the others from being written down."""
     bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
     happen(session)
-    events.fan_out([delivery.prepare])
+    events.fan_out({"webhooks": delivery.enqueue})
     real, refuse = delivery.record, [True]
 
     def record_(own: Any, outcome: Any) -> None:
@@ -528,7 +530,7 @@ def test_an_outcome_that_cannot_be_written_down_waits(
         real(own, outcome)
 
     monkeypatch.setattr(delivery, "record", record_)
-    with closing(sending.Courier()) as courier:
+    with closing(transport.Courier()) as courier:
         dispatcher = delivery.Dispatcher(courier)
         dispatcher.take()
         dispatcher.wait_for_all(10)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin import crypto
+from airflow_platform_plugin.core import crypto
 from airflow_platform_plugin.webhooks.models import Webhook
 
 URL = "/api/v1/platform/webhooks"

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from airflow_platform_plugin.airflow_compat import Connection
+from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics.guard import Parts, Placeholder, Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections.hosts import Named
-from airflow_platform_plugin.errors import ValidationFailed
+from airflow_platform_plugin.connections.host_fields import Named
+from airflow_platform_plugin.core.errors import ValidationFailed
 
 Scalar = str | int | float | bool | None
 Parameters = Mapping[str, Scalar | Sequence[Scalar]]

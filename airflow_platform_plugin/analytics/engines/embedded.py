@@ -26,7 +26,7 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import dialects, own
+from airflow_platform_plugin.connections import airflow_services, sqlalchemy_urls
 
 # The parent's own path, as the child sees neither its environment nor its working folder.
 _START = (
@@ -53,7 +53,7 @@ class Embedded(Engine):
         """Do as ``Engine`` says; the database itself is opened with the query."""
         if not Path(self._path).is_file():
             raise Unreachable(f"no such file: {self._path}")
-        if not self.trusted and own.is_database_file(self._path):
+        if not self.trusted and airflow_services.is_database_file(self._path):
             raise Unsupported("it leads to Airflow's own database")
         path = [entry for entry in sys.path if entry]
         self._process = subprocess.Popen(  # noqa: S603 - our own module, and a path
@@ -78,7 +78,7 @@ class Embedded(Engine):
             "seconds": self.limits.seconds,
             "memory": self.limits.memory,
             "bytes": self.limits.bytes,
-            "config": dialects.DUCKDB_CONFIG,
+            "config": sqlalchemy_urls.DUCKDB_CONFIG,
         }
         with suppress(BrokenPipeError):  # its last words say why
             self._running.stdin.write(json.dumps(request) + "\n")  # type: ignore[union-attr]  # a pipe

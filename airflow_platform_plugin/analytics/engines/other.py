@@ -29,7 +29,8 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import dialects, trial
+from airflow_platform_plugin.connections import sqlalchemy_urls
+from airflow_platform_plugin.connections.testing import runner
 
 # sqlglot's names, where SQLAlchemy's differ.
 _SQLGLOT = {
@@ -107,15 +108,15 @@ class Other(Engine):
         self._engine.dispose()
 
     def _make_engine(self) -> DatabaseEngine:
-        options: dict[str, Any] = {"poolclass": NullPool, **dialects.options(self.connection)}
+        options: dict[str, Any] = {"poolclass": NullPool, **sqlalchemy_urls.options(self.connection)}
         try:
             # Not Connection.get_hook(), whose hook looks the connection's name up again.
-            hook = trial.hook_of(self.connection)
+            hook = runner.hook_of(self.connection)
             if isinstance(hook, DbApiHook):
                 engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
                 return engine
             if hook is None:
-                return create_engine(dialects.url(self.connection), **options)
+                return create_engine(sqlalchemy_urls.url(self.connection), **options)
         except (AirflowException, ArgumentError, NoSuchModuleError, NotImplementedError, ImportError):
             pass
         raise Unsupported("it is not a connection for SQL")

@@ -7,18 +7,18 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import paging
 from airflow_platform_plugin.auth.oauth import service
 from airflow_platform_plugin.auth.oauth.models import Client
 from airflow_platform_plugin.auth.oauth.schemas import (
-    ClientAnswer,
     ClientChange,
     ClientInput,
     ClientList,
     ClientQuery,
-    NewClientAnswer,
+    ClientResponse,
+    NewClientResponse,
 )
-from airflow_platform_plugin.endpoint import Call, endpoint
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 
 blueprint = Blueprint("platform_oauth_clients", __name__, url_prefix="/api/v1/platform/oauth-clients")
 
@@ -29,52 +29,59 @@ blueprint = Blueprint("platform_oauth_clients", __name__, url_prefix="/api/v1/pl
     "",
     scope="oauth_clients:write",
     body=ClientInput,
-    answer=NewClientAnswer,
+    response=NewClientResponse,
     status=HTTPStatus.CREATED,
 )
-def create_oauth_client(call: Call) -> dict[str, Any]:
+def create_oauth_client(context: RequestContext) -> dict[str, Any]:
     """Make an OAuth client; its secret is in this answer and nowhere else."""
-    return _new(call, *service.create(call.session, call.body, by=call.principal))
+    return _new(context, *service.create(context.session, context.body, by=context.principal))
 
 
-@endpoint(blueprint, "GET", "", scope="oauth_clients:read", query=ClientQuery, answer=ClientList)
-def list_oauth_clients(call: Call) -> paging.Page:
+@endpoint(blueprint, "GET", "", scope="oauth_clients:read", query=ClientQuery, response=ClientList)
+def list_oauth_clients(context: RequestContext) -> pagination.Page:
     """List OAuth clients."""
-    page = service.page(call.session, **call.query)
-    return page._replace(items=_with_acting_users(call.session, page.items))
+    page = service.page(context.session, **context.query)
+    return page._replace(items=_with_acting_users(context.session, page.items))
 
 
-@endpoint(blueprint, "GET", "/<client_id>", scope="oauth_clients:read", answer=ClientAnswer)
-def get_oauth_client(call: Call) -> dict[str, Any]:
+@endpoint(blueprint, "GET", "/<client_id>", scope="oauth_clients:read", response=ClientResponse)
+def get_oauth_client(context: RequestContext) -> dict[str, Any]:
     """Get an OAuth client, without its secret."""
-    return _with_acting_users(call.session, [service.get(call.session, call.path["client_id"])])[0]
+    return _with_acting_users(context.session, [service.get(context.session, context.path["client_id"])])[0]
 
 
 @endpoint(
-    blueprint, "PATCH", "/<client_id>", scope="oauth_clients:write", body=ClientChange, answer=ClientAnswer
+    blueprint,
+    "PATCH",
+    "/<client_id>",
+    scope="oauth_clients:write",
+    body=ClientChange,
+    response=ClientResponse,
 )
-def update_oauth_client(call: Call) -> dict[str, Any]:
+def update_oauth_client(context: RequestContext) -> dict[str, Any]:
     """Change an OAuth client."""
-    client = service.change(call.session, call.path["client_id"], call.body, by=call.principal)
-    return _with_acting_users(call.session, [client])[0]
+    client = service.change(context.session, context.path["client_id"], context.body, by=context.principal)
+    return _with_acting_users(context.session, [client])[0]
 
 
 @endpoint(
-    blueprint, "POST", "/<client_id>/rotate-secret", scope="oauth_clients:write", answer=NewClientAnswer
+    blueprint, "POST", "/<client_id>/rotate-secret", scope="oauth_clients:write", response=NewClientResponse
 )
-def rotate_oauth_client_secret(call: Call) -> dict[str, Any]:
+def rotate_oauth_client_secret(context: RequestContext) -> dict[str, Any]:
     """Give an OAuth client a new secret; the old one ends at once, tokens live on."""
-    return _new(call, *service.rotate_secret(call.session, call.path["client_id"], by=call.principal))
+    return _new(
+        context, *service.rotate_secret(context.session, context.path["client_id"], by=context.principal)
+    )
 
 
 @endpoint(blueprint, "DELETE", "/<client_id>", scope="oauth_clients:write", status=HTTPStatus.NO_CONTENT)
-def delete_oauth_client(call: Call) -> None:
+def delete_oauth_client(context: RequestContext) -> None:
     """Delete an OAuth client and its tokens."""
-    service.delete(call.session, call.path["client_id"])
+    service.delete(context.session, context.path["client_id"])
 
 
-def _new(call: Call, client: Client, secret: str | None) -> dict[str, Any]:
-    return {**_with_acting_users(call.session, [client])[0], "client_secret": secret}
+def _new(context: RequestContext, client: Client, secret: str | None) -> dict[str, Any]:
+    return {**_with_acting_users(context.session, [client])[0], "client_secret": secret}
 
 
 def _with_acting_users(session: Session, clients: Sequence[Client]) -> list[dict[str, Any]]:

@@ -50,7 +50,9 @@ class AuthorizationCodeGrant(_Grant, grants.AuthorizationCodeGrant):
         tokens.issue_code(
             self.server.session,
             code,
-            tokens.Granted(request.client, airflow_compat.account_of(request.user), request.scope.split()),
+            tokens.Granted(
+                request.client, airflow_compat.users.account_of(request.user), request.scope.split()
+            ),
             redirect_uri=request.payload.redirect_uri,
             code_challenge=request.payload.data.get("code_challenge"),
         )
@@ -64,7 +66,7 @@ class AuthorizationCodeGrant(_Grant, grants.AuthorizationCodeGrant):
 
     def authenticate_user(self, authorization_code: AuthorizationCode) -> Any:  # noqa: ANN401 - FAB's user
         """Asked by authlib: the user who agreed, if still active."""
-        return airflow_compat.active_user(authorization_code.account)
+        return airflow_compat.users.active_user(authorization_code.account)
 
 
 class RefreshTokenGrant(_Grant, grants.RefreshTokenGrant):
@@ -80,11 +82,13 @@ class RefreshTokenGrant(_Grant, grants.RefreshTokenGrant):
         if token.is_revoked():
             tokens.revoke_family(self.server.session, str(token.family))
             return None
-        return None if token.is_expired() or airflow_compat.active_user(token.account) is None else token
+        return (
+            None if token.is_expired() or airflow_compat.users.active_user(token.account) is None else token
+        )
 
     def authenticate_user(self, refresh_token: Token) -> Any:  # noqa: ANN401 - FAB's user
         """Asked by authlib: the user who agreed."""
-        return airflow_compat.active_user(refresh_token.account)
+        return airflow_compat.users.active_user(refresh_token.account)
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
         """Asked by authlib once the new tokens are made; ``Server.save_token`` has used it up."""
@@ -102,7 +106,7 @@ class ClientCredentialsGrant(_Grant, grants.ClientCredentialsGrant):
             UnauthorizedClientError: the acting user is gone or not active.
         """
         super().validate_token_request()
-        self.request.user = airflow_compat.active_user(self.client.account)
+        self.request.user = airflow_compat.users.active_user(self.client.account)
         if self.request.user is None:
             raise UnauthorizedClientError("The client's acting user is not active.")
 

@@ -9,9 +9,9 @@ import hmac
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Integer, String
 
-from airflow_platform_plugin import crypto, db, scopes
 from airflow_platform_plugin.auth.models import Owned
 from airflow_platform_plugin.auth.oauth import redirects
+from airflow_platform_plugin.core import crypto, db, scopes
 
 # RFC 7009's and RFC 7662's words for the two kinds of token.
 ACCESS, REFRESH = "access_token", "refresh_token"
@@ -45,7 +45,7 @@ class Client(Owned, db.Base):
 
     def refused(self, wanted: list[str]) -> list[str]:
         """Those of the scopes that are unknown or not this client's."""
-        known = [scope for scope in wanted if scope in scopes.SCOPES and scopes.covers(self.scopes, scope)]
+        known = [scope for scope in wanted if scope in scopes.known() and scopes.covers(self.scopes, scope)]
         return [scope for scope in wanted if scope not in known]
 
     def granted(self, wanted: list[str]) -> list[str]:
@@ -63,7 +63,7 @@ class Client(Owned, db.Base):
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
         """What a request gets: what it asks for as far as that is the client's, or all of that."""
-        all_of_it = list(scopes.SCOPES) if self.scopes is None else self.scopes
+        all_of_it = list(scopes.known()) if self.scopes is None else self.scopes
         return " ".join(self.granted((scope or "").split() or all_of_it)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:

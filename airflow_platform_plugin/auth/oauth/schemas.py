@@ -6,20 +6,20 @@ from marshmallow import fields
 
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.core import scopes as all_scopes
+from airflow_platform_plugin.http.fields import (
     LONGEST_USER,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
     Items,
     Line,
     PageQuery,
+    ResponseSchema,
     Secret,
     Timestamp,
     order_by,
 )
-from airflow_platform_plugin.scopes import SCOPES
 
 
 def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
@@ -35,7 +35,9 @@ def _grant_types(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
 
 
 def _scopes(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
-    return Items(Choice(SCOPES), least=1, most=len(SCOPES), allow_none=True, **options)
+    return Items(
+        Choice(all_scopes.known()), least=1, most=len(all_scopes.known()), allow_none=True, **options
+    )
 
 
 class ClientChange(InputSchema):
@@ -61,10 +63,12 @@ class ClientInput(ClientChange):
 class ClientQuery(PageQuery):
     """How the list of clients is ordered."""
 
+    into = None
+
     order_by = order_by("client_id", "name", "created_at")
 
 
-class ClientAnswer(AnswerSchema):
+class ClientResponse(ResponseSchema):
     """A client without its secret."""
 
     client_id = fields.String()
@@ -80,14 +84,14 @@ class ClientAnswer(AnswerSchema):
     expires_at = Timestamp(allow_none=True)
 
 
-class NewClientAnswer(ClientAnswer):
+class NewClientResponse(ClientResponse):
     """A client as its maker sees it, once; a public one has no secret."""
 
     client_secret = Secret(allow_none=True)
 
 
-class ClientList(AnswerSchema):
+class ClientList(ResponseSchema):
     """A page of clients."""
 
-    oauth_clients = fields.List(fields.Nested(ClientAnswer), attribute="items")
+    oauth_clients = fields.List(fields.Nested(ClientResponse), attribute="items")
     total_entries = fields.Integer()

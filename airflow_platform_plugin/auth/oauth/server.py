@@ -27,11 +27,12 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.auth import credentials, keys
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import credentials, key_format
 from airflow_platform_plugin.auth.oauth import grants, tokens
 from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
-from airflow_platform_plugin.scopes import SCOPES
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import scopes as all_scopes
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # What authlib repeats in descriptions of errors, where RFC 6749 §5.2 forbids some characters.
@@ -46,7 +47,7 @@ def issuer() -> str:
 
     A client trusts what it finds here, and whoever sends the request may write any Host into it.
     """
-    return airflow_compat.base_url() or flask.request.url_root.rstrip("/")
+    return airflow_compat.web.base_url() or flask.request.url_root.rstrip("/")
 
 
 def url_of(endpoint: str) -> str:
@@ -116,8 +117,8 @@ class Server(AuthorizationServer):
         self.register_token_generator(
             "default",
             BearerTokenGenerator(
-                lambda **_: str(keys.generate(keys.ACCESS_TOKEN)),
-                lambda **_: str(keys.generate(keys.REFRESH_TOKEN)),
+                lambda **_: str(key_format.generate(key_format.ACCESS_TOKEN)),
+                lambda **_: str(key_format.generate(key_format.REFRESH_TOKEN)),
                 lambda client, *_: int(tokens.lifetime(ACCESS, client).total_seconds()),
             ),
         )
@@ -178,7 +179,7 @@ class Server(AuthorizationServer):
             raise InvalidGrantError
         family = db.new_id("oaf") if source is None else str(source.family)
         granted = tokens.Granted(
-            request.client, airflow_compat.account_of(request.user), token["scope"].split()
+            request.client, airflow_compat.users.account_of(request.user), token["scope"].split()
         )
         for text in (token["access_token"], token.get("refresh_token")):
             if text is not None:
@@ -221,12 +222,12 @@ class Introspection(IntrospectionEndpoint):
 
     def check_permission(self, token: Token, client: Client, request: Request) -> bool:
         """Asked by authlib: of others' tokens, and of those whose user is not active, nothing is told."""
-        request.user = airflow_compat.active_user(token.account)
+        request.user = airflow_compat.users.active_user(token.account)
         return token.check_client(client) and request.user is not None
 
     def introspect_token(self, token: Token) -> dict[str, Any]:
         """Asked by authlib for a live token."""
-        user = airflow_compat.active_user(token.account)
+        user = airflow_compat.users.active_user(token.account)
         about = {
             "client_id": token.client_id,
             "username": user.username,
@@ -255,7 +256,7 @@ def metadata(*, authorize: str, token: str, revoke: str, introspect: str) -> Aut
         token_endpoint=token,
         revocation_endpoint=revoke,
         introspection_endpoint=introspect,
-        scopes_supported=list(SCOPES),
+        scopes_supported=list(all_scopes.known()),
         response_types_supported=["code"],
         grant_types_supported=list(GRANT_TYPES),
         code_challenge_methods_supported=["S256"],

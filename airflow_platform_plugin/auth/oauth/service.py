@@ -7,14 +7,20 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import crypto, paging
-from airflow_platform_plugin.airflow_compat import Account
-from airflow_platform_plugin.auth import lineage
+from airflow_platform_plugin.airflow_compat.users import Account
+from airflow_platform_plugin.auth import ancestry
 from airflow_platform_plugin.auth import service as keys_service
 from airflow_platform_plugin.auth.oauth import redirects, tokens
 from airflow_platform_plugin.auth.oauth.models import Client
-from airflow_platform_plugin.errors import Conflict, FieldError, NotFound, PermissionDenied, ValidationFailed
-from airflow_platform_plugin.principal import Principal
+from airflow_platform_plugin.core import crypto, pagination
+from airflow_platform_plugin.core.errors import (
+    Conflict,
+    FieldError,
+    NotFound,
+    PermissionDenied,
+    ValidationFailed,
+)
+from airflow_platform_plugin.core.principal import Principal
 
 
 def create(session: Session, fields: dict[str, Any], *, by: Principal) -> tuple[Client, str | None]:
@@ -31,7 +37,7 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> tuple[
     client = Client(
         **fields,
         account=_acting_account(session, acting_user, by),
-        parent=lineage.parent_of_new(session, by),
+        parent=ancestry.parent_of_new(session, by),
         expires_at=None if mine is None else mine.expires_at,
         secret_hash=None if secret is None else crypto.digest(secret),
         created_by=by.username,
@@ -55,9 +61,9 @@ def get(session: Session, client_id: str) -> Client:
     return client
 
 
-def page(session: Session, **wanted: Any) -> paging.Page:  # noqa: ANN401 - as paging.fetch has them
+def page(session: Session, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
     """Clients, the oldest first if nothing else is asked for; ``wanted`` as ``paging.fetch`` takes it."""
-    return paging.fetch(session, select(Client).order_by(Client.created_at), **wanted)
+    return pagination.fetch(session, select(Client).order_by(Client.created_at), pagination.Query(**wanted))
 
 
 def change(session: Session, client_id: str, fields: dict[str, Any], *, by: Principal) -> Client:
@@ -87,7 +93,7 @@ def rotate_secret(session: Session, client_id: str, *, by: Principal) -> tuple[C
     client = _changeable(session, client_id, by)
     if client.public:
         raise Conflict(f"OAuth client '{client_id}' is public and has no secret", client_id=client_id)
-    lineage.adopt(session, client, by)
+    ancestry.adopt(session, client, by)
     secret = _new_secret()
     client.secret_hash = crypto.digest(secret)
     return client, secret

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import crypto, db, settings
-from airflow_platform_plugin.airflow_compat import Account
-from airflow_platform_plugin.auth import keys, lineage
+from airflow_platform_plugin.airflow_compat.users import Account
+from airflow_platform_plugin.auth import ancestry, key_format
 from airflow_platform_plugin.auth.models import TOKEN
 from airflow_platform_plugin.auth.oauth.models import ACCESS, REFRESH, AuthorizationCode, Client, Token
+from airflow_platform_plugin.auth.oauth.settings import OAuthSettings
+from airflow_platform_plugin.core import crypto, db, settings
 
 CODE_LIFETIME = timedelta(seconds=60)
 # For so long the second use of a code is still recognised as one.
 _CODE_KEPT = timedelta(days=1)
-_KINDS = {keys.ACCESS_TOKEN: ACCESS, keys.REFRESH_TOKEN: REFRESH}
+_KINDS = {key_format.ACCESS_TOKEN: ACCESS, key_format.REFRESH_TOKEN: REFRESH}
 _BATCH = 500
 
 
@@ -69,7 +70,7 @@ def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCo
 
 def lifetime(kind: str, client: Client) -> timedelta:
     """How long a new token of the client's counts: not longer than the client."""
-    given = settings.get()
+    given = settings.get(OAuthSettings)
     usual = (
         timedelta(seconds=given.oauth_access_token_seconds)
         if kind == ACCESS
@@ -84,7 +85,7 @@ def issue(session: Session, text: str, granted: Granted, *, family: str) -> None
     Raises:
         ValueError: it is no text of a token's.
     """
-    parsed = keys.parse(text)
+    parsed = key_format.parse(text)
     if parsed is None:
         raise ValueError("not a token")
     kind = _KINDS[parsed.prefix]
@@ -102,7 +103,7 @@ def issue(session: Session, text: str, granted: Granted, *, family: str) -> None
     )
 
 
-def find(session: Session, parsed: keys.KeyText) -> tuple[Token, Client] | None:
+def find(session: Session, parsed: key_format.ParsedKey) -> tuple[Token, Client] | None:
     """The token of those parts, dead or alive, and its client; in one query."""
     wanted = select(Token, Client).join(Client, Client.client_id == Token.client_id)
     found = session.execute(wanted.where(Token.id == parsed.id)).first()
@@ -123,7 +124,7 @@ def of_id(session: Session, token_id: str) -> tuple[Token, Client] | None:
 
 def find_text(session: Session, text: str) -> Token | None:
     """The token of that text, dead or alive."""
-    parsed = keys.parse(text)
+    parsed = key_format.parse(text)
     found = None if parsed is None else find(session, parsed)
     return None if found is None else found[0]
 
@@ -155,7 +156,7 @@ def revoke(session: Session, token: Token) -> None:
         revoke_family(session, str(token.family))
     else:
         token.revoked_at = token.revoked_at or db.now()
-        lineage.revoke_below(session, [f"{TOKEN}:{token.id}"])
+        ancestry.revoke_below(session, [f"{TOKEN}:{token.id}"])
 
 
 def revoke_family(session: Session, family: str) -> None:
@@ -171,7 +172,7 @@ def revoke_family(session: Session, family: str) -> None:
 def _revoke_below(session: Session, which: Any) -> None:  # noqa: ANN401 - a condition
     """Revoke the keys that were made with those access tokens."""
     ids = session.scalars(select(Token.id).where(which, Token.kind == ACCESS))
-    lineage.revoke_below(session, [f"{TOKEN}:{token_id}" for token_id in ids])
+    ancestry.revoke_below(session, [f"{TOKEN}:{token_id}" for token_id in ids])
 
 
 def delete_all(session: Session, client_id: str) -> None:

@@ -13,20 +13,21 @@ from urllib.parse import urlsplit
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, jsonify, redirect, request
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.auth import refusals
-from airflow_platform_plugin.auth.oauth import consent, server
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import rejections
+from airflow_platform_plugin.auth.oauth import server
 from airflow_platform_plugin.auth.oauth.server import Server
-from airflow_platform_plugin.endpoint import public_error
+from airflow_platform_plugin.core import db, scopes
+from airflow_platform_plugin.http.error_mapping import public_error
 
 # What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
 _WRONG = ("invalid_client", "invalid_grant")
 View = Callable[..., Response]
 
 # Under Airflow's protection against forged forms.
-pages = Blueprint("platform_oauth_pages", "airflow_platform_plugin", template_folder="templates")
+browser_pages = Blueprint("platform_oauth_pages", "airflow_platform_plugin", template_folder="templates")
 # Without it.
-programs = Blueprint("platform_oauth", __name__)
+token_endpoints = Blueprint("platform_oauth", __name__)
 
 
 def _page(view: View) -> View:
@@ -34,10 +35,10 @@ def _page(view: View) -> View:
 
     @wraps(view)
     def page() -> Response:
-        user = airflow_compat.request_user()
+        user = airflow_compat.users.request_user()
         if user is None:
             # Before anything else is looked at: a stranger's browser is sent nowhere but to the login.
-            return redirect(airflow_compat.login_url(request.script_root + request.full_path))  # type: ignore[return-value]
+            return redirect(airflow_compat.web.login_url(request.script_root + request.full_path))  # type: ignore[return-value]
         try:
             with db.transaction() as session:
                 return view(Server(session, request.args), user)
@@ -50,25 +51,25 @@ def _page(view: View) -> View:
     return page
 
 
-@pages.get("/oauth/authorize")
+@browser_pages.get("/oauth/authorize")
 @_page
-def ask(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
+def authorize_form(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
     """Show who wants to do what (RFC 6749 §4.1.1)."""
     grant = oauth.get_consent_grant(end_user=user)
     return Response(
-        airflow_compat.render_page(
+        airflow_compat.web.render_page(
             "platform/oauth/authorize.html",
             client=grant.client,
             user=user,
-            sentences=consent.sentences(grant.request.scope.split()),
+            sentences=scopes.describe(grant.request.scope.split()),
             destination=_destination(grant.redirect_uri),
         )
     )
 
 
-@pages.post("/oauth/authorize")
+@browser_pages.post("/oauth/authorize")
 @_page
-def answer(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
+def authorize_submit(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
     """Send the browser back to the client, with a code or with a refusal (RFC 6749 §4.1.2)."""
     grant = oauth.get_consent_grant(end_user=user)
     allowed = request.form.get("decision") == "allow"
@@ -78,7 +79,7 @@ def answer(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
     return response
 
 
-@pages.after_request
+@browser_pages.after_request
 def _protect(response: Response) -> Response:
     """Keep the page out of caches and of other sites' frames (RFC 6749 §10.13)."""
     response.headers["Cache-Control"] = "no-store"
@@ -98,7 +99,7 @@ def _refusal(error: OAuth2Error) -> Response:
 
 
 def _error_page(message: str, status: int) -> Response:
-    return Response(airflow_compat.render_page("platform/oauth/error.html", message=message), status)
+    return Response(airflow_compat.web.render_page("platform/oauth/error.html", message=message), status)
 
 
 def _destination(redirect_uri: str) -> str:
@@ -133,7 +134,7 @@ def _noted(response: Response) -> Response:
     """The answer; if it refuses a client, the log knows."""
     if (response.get_json(silent=True) or {}).get("error") in _WRONG:
         basic = request.authorization.username if request.authorization else None
-        refusals.note_client(basic or request.form.get("client_id", ""))
+        rejections.note_client(basic or request.form.get("client_id", ""))
     return response
 
 
@@ -144,33 +145,33 @@ def _json(body: Any, status: int, headers: dict[str, str] | None = None) -> Resp
     return response
 
 
-@programs.post("/oauth/token")
+@token_endpoints.post("/oauth/token")
 @_program
 def token(oauth: Server) -> Response:
     """Change a code, a refresh token or a client's own credentials for tokens (RFC 6749 §3.2)."""
     return oauth.create_token_response()  # type: ignore[no-any-return]
 
 
-@programs.post("/oauth/revoke")
+@token_endpoints.post("/oauth/revoke")
 @_program
 def revoke(oauth: Server) -> Response:
     """End a token (RFC 7009)."""
     return oauth.create_endpoint_response(server.Revocation.ENDPOINT_NAME)  # type: ignore[no-any-return]
 
 
-@programs.post("/oauth/introspect")
+@token_endpoints.post("/oauth/introspect")
 @_program
 def introspect(oauth: Server) -> Response:
     """Tell a client about a token of its own (RFC 7662)."""
     return oauth.create_endpoint_response(server.Introspection.ENDPOINT_NAME)  # type: ignore[no-any-return]
 
 
-@programs.get("/.well-known/oauth-authorization-server")
+@token_endpoints.get("/.well-known/oauth-authorization-server")
 def metadata() -> Response:
     """Tell clients where everything is (RFC 8414)."""
     return jsonify(
         server.metadata(
-            authorize=server.url_of("platform_oauth_pages.ask"),
+            authorize=server.url_of("platform_oauth_pages.authorize_form"),
             token=server.url_of("platform_oauth.token"),
             revoke=server.url_of("platform_oauth.revoke"),
             introspect=server.url_of("platform_oauth.introspect"),

@@ -4,21 +4,23 @@ from http import HTTPStatus
 
 from flask import Blueprint
 
-from airflow_platform_plugin import airflow_compat, paging
-from airflow_platform_plugin.endpoint import Answer, Call, endpoint
-from airflow_platform_plugin.errors import NotFound
-from airflow_platform_plugin.rates import Rate
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.errors import NotFound
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
 from airflow_platform_plugin.runs.backfill import service
 from airflow_platform_plugin.runs.backfill.models import Backfill
 from airflow_platform_plugin.runs.backfill.schemas import (
     AnyBackfillQuery,
-    BackfillAnswer,
     BackfillInput,
     BackfillList,
     BackfillQuery,
-    NewBackfillAnswer,
+    BackfillResponse,
+    NewBackfillResponse,
 )
-from airflow_platform_plugin.scopes import Dags
 
 blueprint = Blueprint("platform_backfills", __name__, url_prefix="/api/v1/platform")
 
@@ -28,21 +30,21 @@ blueprint = Blueprint("platform_backfills", __name__, url_prefix="/api/v1/platfo
     "POST",
     "/dags/<dag_id>/backfills",
     scope="dag_runs:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    rate=Rate.BULK,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    request_class=RequestClass.BULK,
     body=BackfillInput,
-    answer=NewBackfillAnswer,
+    response=NewBackfillResponse,
     status=HTTPStatus.CREATED,
-    also=(HTTPStatus.OK,),
+    extra_statuses=(HTTPStatus.OK,),
 )
-def create_backfill(call: Call) -> Answer:
+def create_backfill(context: RequestContext) -> Result:
     """Run a DAG for a range of dates."""
-    dag_id = call.path["dag_id"]
-    call.principal.require_dag(dag_id, "POST", "RUN")
-    bag, dry_run = airflow_compat.app_dags(), call.body["dry_run"]
-    backfill = service.create(call.session, bag, dag_id, call.body, by=call.principal.username)
-    return Answer(backfill, HTTPStatus.OK if dry_run else HTTPStatus.CREATED)
+    dag_id = context.path["dag_id"]
+    context.principal.require_dag(dag_id, "POST", "RUN")
+    bag, dry_run = airflow_compat.dags.webserver_dagbag(), context.body["dry_run"]
+    backfill = service.create(context.session, bag, dag_id, context.body, by=context.principal.username)
+    return Result(backfill, HTTPStatus.OK if dry_run else HTTPStatus.CREATED)
 
 
 @endpoint(
@@ -50,16 +52,16 @@ def create_backfill(call: Call) -> Answer:
     "GET",
     "/dags/<dag_id>/backfills",
     scope="dag_runs:read",
-    personal=True,
-    dags=Dags.CHECKED,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
     query=BackfillQuery,
-    answer=BackfillList,
+    response=BackfillList,
 )
-def list_dag_backfills(call: Call) -> paging.Page:
+def list_dag_backfills(context: RequestContext) -> pagination.Page:
     """List a DAG's backfills."""
-    dag_id = call.path["dag_id"]
-    call.principal.require_dag(dag_id, "GET", "RUN")
-    return service.page(call.session, None, dag_id=dag_id, **call.query)
+    dag_id = context.path["dag_id"]
+    context.principal.require_dag(dag_id, "GET", "RUN")
+    return service.page(context.session, None, dag_id=dag_id, **context.query)
 
 
 @endpoint(
@@ -67,14 +69,14 @@ def list_dag_backfills(call: Call) -> paging.Page:
     "GET",
     "/backfills",
     scope="dag_runs:read",
-    personal=True,
-    dags=Dags.CHECKED,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
     query=AnyBackfillQuery,
-    answer=BackfillList,
+    response=BackfillList,
 )
-def list_backfills(call: Call) -> paging.Page:
+def list_backfills(context: RequestContext) -> pagination.Page:
     """List backfills of the DAGs whose runs you may read."""
-    return service.page(call.session, call.principal.dags_with_runs(), **call.query)
+    return service.page(context.session, context.principal.dags_with_runs(), **context.query)
 
 
 @endpoint(
@@ -82,13 +84,13 @@ def list_backfills(call: Call) -> paging.Page:
     "GET",
     "/backfills/<backfill_id>",
     scope="dag_runs:read",
-    personal=True,
-    dags=Dags.CHECKED,
-    answer=BackfillAnswer,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    response=BackfillResponse,
 )
-def get_backfill(call: Call) -> Backfill:
+def get_backfill(context: RequestContext) -> Backfill:
     """Get a backfill and how far it has come."""
-    return _permitted(call, "GET")
+    return _permitted(context, "GET")
 
 
 @endpoint(
@@ -96,13 +98,13 @@ def get_backfill(call: Call) -> Backfill:
     "POST",
     "/backfills/<backfill_id>/pause",
     scope="dag_runs:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    answer=BackfillAnswer,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    response=BackfillResponse,
 )
-def pause_backfill(call: Call) -> Backfill:
+def pause_backfill(context: RequestContext) -> Backfill:
     """Make no further runs until the backfill is resumed."""
-    return service.pause(call.session, _permitted(call, "PUT").backfill_id)
+    return service.pause(context.session, _permitted(context, "PUT").backfill_id)
 
 
 @endpoint(
@@ -110,13 +112,13 @@ def pause_backfill(call: Call) -> Backfill:
     "POST",
     "/backfills/<backfill_id>/resume",
     scope="dag_runs:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    answer=BackfillAnswer,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    response=BackfillResponse,
 )
-def resume_backfill(call: Call) -> Backfill:
+def resume_backfill(context: RequestContext) -> Backfill:
     """Go on with a paused backfill."""
-    return service.resume(call.session, _permitted(call, "PUT").backfill_id)
+    return service.resume(context.session, _permitted(context, "PUT").backfill_id)
 
 
 @endpoint(
@@ -124,20 +126,20 @@ def resume_backfill(call: Call) -> Backfill:
     "POST",
     "/backfills/<backfill_id>/cancel",
     scope="dag_runs:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    answer=BackfillAnswer,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    response=BackfillResponse,
 )
-def cancel_backfill(call: Call) -> Backfill:
+def cancel_backfill(context: RequestContext) -> Backfill:
     """Make no further runs, and take back those that have not started; what is running goes on."""
-    return service.cancel(call.session, _permitted(call, "PUT").backfill_id)
+    return service.cancel(context.session, _permitted(context, "PUT").backfill_id)
 
 
-def _permitted(call: Call, method: str) -> Backfill:
-    backfill_id = call.path["backfill_id"]
-    backfill = service.get(call.session, backfill_id)
+def _permitted(context: RequestContext, method: str) -> Backfill:
+    backfill_id = context.path["backfill_id"]
+    backfill = service.get(context.session, backfill_id)
     try:
-        call.principal.require_dag(str(backfill.dag_id), method, "RUN")
+        context.principal.require_dag(str(backfill.dag_id), method, "RUN")
     except NotFound as error:
         raise NotFound(f"Backfill '{backfill_id}' not found", backfill_id=backfill_id) from error
     return backfill

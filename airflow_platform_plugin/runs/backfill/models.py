@@ -7,7 +7,7 @@ from airflow.models.base import StringID
 from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String
 
-from airflow_platform_plugin import db
+from airflow_platform_plugin.core import db
 
 
 class State(str, Enum):

@@ -5,19 +5,19 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     EARLIEST,
     LATEST,
     LONGEST_CONF,
     LONGEST_ID,
     LONGEST_MOMENT,
-    AnswerSchema,
     Choice,
     Flag,
     InputSchema,
     JsonObject,
     Line,
     PageQuery,
+    ResponseSchema,
     Timestamp,
     Whole,
     order_by,
@@ -68,6 +68,8 @@ class BackfillInput(InputSchema):
 class BackfillQuery(PageQuery):
     """Which of a DAG's backfills are wanted."""
 
+    into = None
+
     state = Choice(_STATES)
     order_by = order_by("backfill_id", "state", "start_date", "end_date", "created_at", "ended_at")
 
@@ -78,7 +80,7 @@ class AnyBackfillQuery(BackfillQuery):
     dag_id = Line(most=LONGEST_ID)
 
 
-class ProgressAnswer(AnswerSchema):
+class ProgressResponse(ResponseSchema):
     """What became of the dates; ``running`` counts runs that are queued too."""
 
     total = fields.Integer()
@@ -92,7 +94,7 @@ class ProgressAnswer(AnswerSchema):
     remaining = fields.Integer()
 
 
-class BackfillAnswer(AnswerSchema):
+class BackfillResponse(ResponseSchema):
     """A backfill; ``message`` says why nothing happens, or why it has failed."""
 
     backfill_id = fields.String()
@@ -105,13 +107,13 @@ class BackfillAnswer(AnswerSchema):
     max_active_runs = fields.Integer()
     reprocess = fields.String(validate=validate.OneOf(REPROCESS))
     run_backwards = fields.Boolean()
-    progress = fields.Nested(ProgressAnswer)
+    progress = fields.Nested(ProgressResponse)
     created_at = Timestamp()
     created_by = fields.String()
     ended_at = Timestamp(allow_none=True)
 
 
-class FirstRunAnswer(AnswerSchema):
+class FirstRunResponse(ResponseSchema):
     """What is to be done about a date; ``dag_run_id`` is the run that is there already."""
 
     logical_date = Timestamp()
@@ -121,15 +123,15 @@ class FirstRunAnswer(AnswerSchema):
     dag_run_id = fields.String(allow_none=True)
 
 
-class NewBackfillAnswer(BackfillAnswer):
+class NewBackfillResponse(BackfillResponse):
     """A backfill as it begins, with its earliest dates; without an id where it was a dry run."""
 
     backfill_id = fields.String(allow_none=True)
-    first_runs = fields.List(fields.Nested(FirstRunAnswer))
+    first_runs = fields.List(fields.Nested(FirstRunResponse))
 
 
-class BackfillList(AnswerSchema):
+class BackfillList(ResponseSchema):
     """A page of backfills."""
 
-    backfills = fields.List(fields.Nested(BackfillAnswer), attribute="items")
+    backfills = fields.List(fields.Nested(BackfillResponse), attribute="items")
     total_entries = fields.Integer()

@@ -9,10 +9,10 @@ import pendulum
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import db, paging
-from airflow_platform_plugin.airflow_compat import DagRun
-from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.runs import actions, dags
+from airflow_platform_plugin.airflow_compat.models import DagRun
+from airflow_platform_plugin.core import db, pagination
+from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.runs import actions, dag_lookup
 from airflow_platform_plugin.runs.backfill.dates import PAGE, Window, anchor, estimate, walk
 from airflow_platform_plugin.runs.backfill.models import Backfill, BackfillRun, State
 
@@ -41,7 +41,7 @@ def create(
         ValidationFailed: the range has no dates or too many, or the conf does not fit the DAG's params.
     """
     dry_run = fields.pop("dry_run")
-    dag = dags.runnable(session, bag, dag_id)
+    dag = dag_lookup.get_runnable_dag(session, bag, dag_id)
     in_order = _require_fit(dag, backwards=fields["run_backwards"])
     actions.check_conf(dag, fields["conf"], "conf")
     window = _window(dag, fields.pop("start_date"), fields.pop("end_date"))
@@ -94,7 +94,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
     dag_id: str | None = None,
     state: str | None = None,
     order_by: str | None = None,
-) -> paging.Page:
+) -> pagination.Page:
     """Backfills of the ``readable`` DAGs, None for all, the newest first."""
     wanted = select(Backfill).order_by(Backfill.created_at.desc())
     if readable is not None:
@@ -103,7 +103,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
         wanted = wanted.where(Backfill.dag_id == dag_id)
     if state is not None:
         wanted = wanted.where(Backfill.state == state)
-    return paging.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    return pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
 
 
 def pause(session: Session, backfill_id: str) -> Backfill:

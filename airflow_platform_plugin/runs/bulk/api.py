@@ -5,11 +5,12 @@ from typing import Any
 from flask import Blueprint
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.endpoint import Call, endpoint
-from airflow_platform_plugin.rates import Rate
+from airflow_platform_plugin.core.principal import Access
+from airflow_platform_plugin.core.rate_limits import RequestClass
+from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.runs.bulk import service
-from airflow_platform_plugin.runs.bulk.schemas import ClearAnswer, ClearInput, TriggerAnswer, TriggerInput
-from airflow_platform_plugin.scopes import Dags
+from airflow_platform_plugin.runs.bulk.schemas import ClearInput, ClearResponse, TriggerInput, TriggerResponse
 
 blueprint = Blueprint("platform_bulk", __name__, url_prefix="/api/v1/platform")
 
@@ -19,15 +20,17 @@ blueprint = Blueprint("platform_bulk", __name__, url_prefix="/api/v1/platform")
     "POST",
     "/dags/trigger",
     scope="dag_runs:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    rate=Rate.BULK,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    request_class=RequestClass.BULK,
     body=TriggerInput,
-    answer=TriggerAnswer,
+    response=TriggerResponse,
 )
-def trigger_dags(call: Call) -> dict[str, Any]:
+def trigger_dags(context: RequestContext) -> dict[str, Any]:
     """Trigger many runs; each succeeds or fails by itself."""
-    return service.trigger(call.session, airflow_compat.app_dags(), call.body["runs"], by=call.principal)
+    return service.trigger(
+        context.session, airflow_compat.dags.webserver_dagbag(), context.body["runs"], by=context.principal
+    )
 
 
 @endpoint(
@@ -35,15 +38,19 @@ def trigger_dags(call: Call) -> dict[str, Any]:
     "POST",
     "/tasks/clear",
     scope="tasks:write",
-    personal=True,
-    dags=Dags.CHECKED,
-    rate=Rate.BULK,
+    access=Access.OWN,
+    dags=DagPolicy.AUTH_MANAGER,
+    request_class=RequestClass.BULK,
     body=ClearInput,
-    answer=ClearAnswer,
+    response=ClearResponse,
 )
-def clear_tasks(call: Call) -> dict[str, Any]:
+def clear_tasks(context: RequestContext) -> dict[str, Any]:
     """Let tasks of many runs run again; each item succeeds or fails by itself."""
-    dry_run = call.body["dry_run"]
+    dry_run = context.body["dry_run"]
     return service.clear(
-        call.session, airflow_compat.app_dags(), call.body["tasks"], dry_run=dry_run, by=call.principal
+        context.session,
+        airflow_compat.dags.webserver_dagbag(),
+        context.body["tasks"],
+        dry_run=dry_run,
+        by=context.principal,
     )

@@ -4,16 +4,16 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
-from airflow_platform_plugin.fields import (
+from airflow_platform_plugin.http.fields import (
     LONGEST_CONF,
     LONGEST_ID,
-    AnswerSchema,
     Flag,
     InputSchema,
     Items,
     JsonObject,
     Line,
     Moment,
+    ResponseSchema,
     Text,
 )
 
@@ -73,7 +73,7 @@ class ClearInput(InputSchema):
     dry_run = Flag(load_default=False)
 
 
-class ErrorAnswer(AnswerSchema):
+class ErrorResponse(ResponseSchema):
     """Why an item has failed, as it would stand in an answer of its own."""
 
     code = fields.String()
@@ -83,20 +83,20 @@ class ErrorAnswer(AnswerSchema):
     timestamp = fields.String()
 
 
-class ItemAnswer(AnswerSchema):
+class ItemResponse(ResponseSchema):
     """What became of one item: there is an ``error`` where the status is not one of success."""
 
     status = fields.Integer()
-    error = fields.Nested(ErrorAnswer, allow_none=True)
+    error = fields.Nested(ErrorResponse, allow_none=True)
 
 
-class TriggeredAnswer(ItemAnswer):
+class TriggeredResponse(ItemResponse):
     """What became of one run, as Airflow's own endpoint shows a run."""
 
     dag_run = fields.Dict(allow_none=True)
 
 
-class TaskInstanceAnswer(AnswerSchema):
+class TaskInstanceResponse(ResponseSchema):
     """A task instance that was cleared."""
 
     dag_id = fields.String()
@@ -105,24 +105,24 @@ class TaskInstanceAnswer(AnswerSchema):
     map_index = fields.Integer()
 
 
-class ClearedAnswer(ItemAnswer):
+class ClearedResponse(ItemResponse):
     """What was cleared of one run."""
 
-    task_instances = fields.List(fields.Nested(TaskInstanceAnswer), allow_none=True)
+    task_instances = fields.List(fields.Nested(TaskInstanceResponse), allow_none=True)
 
 
-class _Results(AnswerSchema):
+class _Results(ResponseSchema):
     succeeded = fields.Integer()
     failed = fields.Integer()
 
 
-class TriggerAnswer(_Results):
+class TriggerResponse(_Results):
     """What became of each run, in the order of the request."""
 
-    results = fields.List(fields.Nested(TriggeredAnswer))
+    results = fields.List(fields.Nested(TriggeredResponse))
 
 
-class ClearAnswer(_Results):
+class ClearResponse(_Results):
     """What became of each item, in the order of the request."""
 
-    results = fields.List(fields.Nested(ClearedAnswer))
+    results = fields.List(fields.Nested(ClearedResponse))

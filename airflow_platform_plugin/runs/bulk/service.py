@@ -11,24 +11,26 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin import airflow_compat, audit, db, http
-from airflow_platform_plugin.airflow_compat import DagRun
-from airflow_platform_plugin.endpoint import public_error
-from airflow_platform_plugin.errors import Conflict, NotFound, ValidationFailed
-from airflow_platform_plugin.principal import Principal
-from airflow_platform_plugin.runs import actions, dags
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.models import DagRun
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.http import audit, responses
+from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.runs import actions, dag_lookup
 
 Item = dict[str, Any]
 
 
 def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) -> Item:  # noqa: ANN401 - Airflow's DagBag
     """Trigger each of the runs that can be; returns what became of them, in their order."""
-    user_id = airflow_compat.request_user_id()
+    user_id = airflow_compat.users.request_user_id()
 
     def one(index: int, item: Item) -> Item:
         dag_id, conf = item["dag_id"], item["conf"]
         by.require_dag(dag_id, "POST", "RUN")
-        dag = dags.runnable(session, bag, dag_id)
+        dag = dag_lookup.get_runnable_dag(session, bag, dag_id)
         actions.check_conf(dag, conf, "runs", index, "conf")
         logical_date = pendulum.instance(item["logical_date"] or db.now())
         interval = dag.timetable.infer_manual_data_interval(run_after=logical_date)
@@ -50,8 +52,8 @@ def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) 
             )
         except (ValueError, AirflowException) as error:  # the id, for the conf was looked at
             raise ValidationFailed.of("runs", index, "dag_run_id", message=str(error)) from error
-        audit.note_run(session, by, "trigger_dags", dag_id=dag_id, run_id=run_id, conf=conf)
-        return {"status": HTTPStatus.CREATED, "dag_run": airflow_compat.dump_run(run)}
+        audit.record_run_change(session, by, "trigger_dags", dag_id=dag_id, run_id=run_id, conf=conf)
+        return {"status": HTTPStatus.CREATED, "dag_run": airflow_compat.runs.dump_run(run)}
 
     return _each(session, runs, one)
 
@@ -69,7 +71,7 @@ def clear(
     def one(_: int, item: Item) -> Item:
         dag_id, run_id = item["dag_id"], item["dag_run_id"]
         by.require_dag(dag_id, "PUT", "TASK_INSTANCE")
-        dag = dags.runnable(session, bag, dag_id)
+        dag = dag_lookup.get_runnable_dag(session, bag, dag_id)
         run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
         if run is None:
             raise NotFound(f"Run '{run_id}' of DAG '{dag_id}' not found", dag_id=dag_id, dag_run_id=run_id)
@@ -84,7 +86,9 @@ def clear(
         )
         if cleared and not dry_run:
             task_ids = sorted({instance.task_id for instance in cleared})
-            audit.note_run(session, by, "clear_tasks", dag_id=dag_id, run_id=run_id, task_ids=task_ids)
+            audit.record_run_change(
+                session, by, "clear_tasks", dag_id=dag_id, run_id=run_id, task_ids=task_ids
+            )
         return {"status": HTTPStatus.OK, "task_instances": cleared}
 
     return _each(session, tasks, one)
@@ -100,7 +104,7 @@ def _each(session: Session, items: Sequence[Item], one: Callable[[int, Item], It
             raise  # the database is away, for all of them
         except Exception as error:  # noqa: BLE001 - every failure has an answer
             public = public_error(error)
-            told = http.error_object(public.code, public.message, public.details)
+            told = responses.error_object(public.code, public.message, public.details)
             results.append({"status": public.status, "error": told})
     failed = sum("error" in result for result in results)
     return {

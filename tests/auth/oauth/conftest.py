@@ -18,9 +18,9 @@ def make_client(session: Any, user_id: Callable[[str], int]) -> Callable[..., Re
 @pytest.fixture
 def committed_client(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., Registered]]:
     """Make a client outside of any test's transaction, for what logs in and for real servers."""
-    from airflow_platform_plugin import db
     from airflow_platform_plugin.auth.oauth import service
-    from airflow_platform_plugin.errors import NotFound
+    from airflow_platform_plugin.core import db
+    from airflow_platform_plugin.core.errors import NotFound
 
     made: list[Registered] = []
 
@@ -38,8 +38,8 @@ def committed_client(app: Any, user_id: Callable[[str], int]) -> Iterator[Callab
 @pytest.fixture
 def cli(app: Any) -> Iterator[str]:
     """The client that comes with the platform, outside of any test's transaction."""
-    from airflow_platform_plugin import db
     from airflow_platform_plugin.auth.oauth import tokens
+    from airflow_platform_plugin.core import db
 
     yield "airflow-cli"
     with db.transaction() as own:
@@ -88,15 +88,15 @@ def get(app: Any, forget: Callable[[], None]) -> Callable[..., int]:
 def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
     """The code of a user who has agreed."""
     from airflow_platform_plugin import airflow_compat
-    from airflow_platform_plugin.auth import keys
+    from airflow_platform_plugin.auth import key_format
     from airflow_platform_plugin.auth.oauth import tokens
     from airflow_platform_plugin.auth.oauth.models import Client
 
     def make(client: Registered, user: str = "admin", challenge: str | None = CHALLENGE) -> str:
-        code = f"code-{keys.generate()}"
+        code = f"code-{key_format.generate()}"
         row = session.get(Client, client.client_id)
         granted = tokens.Granted(
-            row, airflow_compat.account(session, user_id(user)), ["dags:read", "pools:write"]
+            row, airflow_compat.users.account(session, user_id(user)), ["dags:read", "pools:write"]
         )
         tokens.issue_code(session, code, granted, redirect_uri=REDIRECT, code_challenge=challenge)
         session.flush()

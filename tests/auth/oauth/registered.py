@@ -29,7 +29,7 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
     """Make a client of the administrator's; everything that is not given is as an app has it."""
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth.oauth import service
-    from airflow_platform_plugin.principal import Principal
+    from airflow_platform_plugin.core.principal import Principal
 
     given = {
         "name": "An app",
@@ -38,7 +38,7 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
         "grant_types": ["authorization_code", "refresh_token"],
         "scopes": ["dags:read", "pools:write"],
     }
-    found = airflow_compat.account(session, user_id)
+    found = airflow_compat.users.account(session, user_id)
     user = SimpleNamespace(id=found.id, username=found.name, created_on=found.created_on)
     by = Principal("admin", user)
     client, secret = service.create(session, given | fields, by=by)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_platform_plugin.auth import service as keys_service
-from airflow_platform_plugin.auth.oauth import consent
 from airflow_platform_plugin.auth.oauth.models import Client
-from airflow_platform_plugin.scopes import RESOURCES, SCOPES
+from airflow_platform_plugin.core import scopes as all_scopes
 
 URL = "/api/v1/platform/oauth-clients"
 APP = {
@@ -175,7 +174,7 @@ def test_acting_as_another_takes_the_permission_for_others_keys(
 
 
 def test_every_scope_has_its_words_on_the_consent_page() -> None:
-    for scope in SCOPES:
-        assert len(consent.sentences([scope])) == 1
-    assert len(set(consent.sentences(SCOPES))) == len(RESOURCES) + 1
-    assert consent.sentences(["pools:write", "pools:read"]) == consent.sentences(["pools:write"])
+    for scope in all_scopes.known():
+        assert len(all_scopes.describe([scope])) == 1
+    assert len(set(all_scopes.describe(all_scopes.known()))) == len(all_scopes.resources()) + 1
+    assert all_scopes.describe(["pools:write", "pools:read"]) == all_scopes.describe(["pools:write"])

@@ -12,9 +12,9 @@ from registered import CHALLENGE, REDIRECT, VERIFIER, Registered
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from airflow_platform_plugin import db
 from airflow_platform_plugin.auth.oauth import server
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode
+from airflow_platform_plugin.core import db
 
 URL = "/oauth/authorize"
 PKCE = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}

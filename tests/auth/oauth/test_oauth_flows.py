@@ -16,10 +16,11 @@ from registered import SERVICE, Registered
 from requests_oauthlib import OAuth2Session
 from werkzeug.serving import make_server
 
-from airflow_platform_plugin import airflow_compat, db
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.auth import key_format
 from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.auth.oauth.models import Client, Token
+from airflow_platform_plugin.core import db
 
 DAGS = "/api/v1/dags"
 LOOPBACK = "http://127.0.0.1:54321/callback"
@@ -147,10 +148,10 @@ def test_a_user_who_is_deactivated_takes_all_tokens_with_him(
     code = "a-code-of-the-viewers"
     with db.transaction() as own:
         row = own.get(Client, app_client.client_id)
-        granted = tokens.Granted(row, airflow_compat.account(own, user_id("viewer")), ["dags:read"])
+        granted = tokens.Granted(row, airflow_compat.users.account(own, user_id("viewer")), ["dags:read"])
         for text in (code, f"{code}-2"):
             tokens.issue_code(own, text, granted, redirect_uri=None, code_challenge=None)
-        own.get(Client, service.client_id).account = airflow_compat.account(own, user_id("viewer"))
+        own.get(Client, service.client_id).account = airflow_compat.users.account(own, user_id("viewer"))
 
     def ask(path: str, client: Registered, **form: str) -> Any:
         return requests.post(f"{server}/oauth/{path}", data=form, auth=client.basic, timeout=60).json()
@@ -190,9 +191,9 @@ def test_tokens_that_are_made_while_their_family_is_revoked_are_revoked_too(
     client = committed_client()
 
     def issue(session: Any) -> str:
-        account = airflow_compat.account(session, user_id("admin"))
+        account = airflow_compat.users.account(session, user_id("admin"))
         granted = tokens.Granted(session.get(Client, client.client_id), account, ["dags:read"])
-        text = str(keys.generate(keys.REFRESH_TOKEN))
+        text = str(key_format.generate(key_format.REFRESH_TOKEN))
         tokens.issue(session, text, granted, family="oaf_2")
         return text
 
@@ -225,9 +226,9 @@ def test_of_many_uses_at_the_same_moment_one_wins_at_most_and_keeps_nothing(
     kind: str,
 ) -> None:
     """Whichever request the database lets be the first."""
-    client, first = committed_client(), str(keys.generate(keys.REFRESH_TOKEN))
+    client, first = committed_client(), str(key_format.generate(key_format.REFRESH_TOKEN))
     with db.transaction() as own:
-        account = airflow_compat.account(own, user_id("admin"))
+        account = airflow_compat.users.account(own, user_id("admin"))
         granted = tokens.Granted(own.get(Client, client.client_id), account, ["dags:read"])
         tokens.issue_code(own, "a-code", granted, redirect_uri=None, code_challenge=None)
         tokens.issue(own, first, granted, family="oaf_1")

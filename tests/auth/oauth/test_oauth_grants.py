@@ -8,9 +8,9 @@ import pytest
 from registered import CHALLENGE, SERVICE, STOCK, Registered
 from sqlalchemy import select
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.auth import keys
+from airflow_platform_plugin.auth import key_format
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Token
+from airflow_platform_plugin.core import db
 
 POOL = {"name": "made-by-a-client", "slots": 1, "description": ""}
 
@@ -173,7 +173,7 @@ def test_an_expired_refresh_token_is_refused(
 ) -> None:
     client = make_client()
     made = exchange(client).json
-    row = session.get(Token, keys.parse(made["refresh_token"]).id)
+    row = session.get(Token, key_format.parse(made["refresh_token"]).id)
     assert timedelta(days=29) < row.expires_at - db.now() <= timedelta(days=30)
     row.expires_at = db.now()
     session.flush()

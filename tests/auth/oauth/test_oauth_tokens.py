@@ -11,10 +11,10 @@ from registered import SERVICE, STOCK, Registered
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from airflow_platform_plugin import db
-from airflow_platform_plugin.auth import credentials, keys
+from airflow_platform_plugin.auth import credentials, key_format
 from airflow_platform_plugin.auth.oauth import service, tokens
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Client, Token
+from airflow_platform_plugin.core import db
 
 # --- authentication of clients ---
 
@@ -97,7 +97,7 @@ def test_revoking_what_is_not_there_is_no_error_and_what_is_anothers_is(
     client = make_client()
     token = exchange(client).json["access_token"]
     assert post("revoke", client, token="nonsense").json == {}
-    assert post("revoke", client, token=str(keys.generate(keys.ACCESS_TOKEN))).json == {}
+    assert post("revoke", client, token=str(key_format.generate(key_format.ACCESS_TOKEN))).json == {}
     assert post("revoke", client).json["error"] == "invalid_request"
     assert post("revoke", client, token=token, token_type_hint="x").json["error"] == "unsupported_token_type"
     assert post("revoke", make_client(), token=token).json["error"] == "invalid_grant"
@@ -176,7 +176,7 @@ def test_an_expired_access_token_is_refused(
 ) -> None:
     """The answer says so as RFC 6750 §3 has it."""
     made = exchange(make_client()).json["access_token"]
-    row = session.get(Token, keys.parse(made).id)
+    row = session.get(Token, key_format.parse(made).id)
     row.expires_at = db.now()
     session.flush()
     answer = app.test_client().get(STOCK, headers={"Authorization": f"Bearer {made}"})
@@ -196,7 +196,7 @@ def test_what_has_ended_is_deleted_in_batches(
     live = exchange(client).json["access_token"]
     assert tokens.expire() == 0
     past = db.now() - timedelta(hours=1)
-    for row in session.query(Token).filter(Token.id != keys.parse(live).id):
+    for row in session.query(Token).filter(Token.id != key_format.parse(live).id):
         row.expires_at = past
     first, second = session.query(AuthorizationCode)
     first.expires_at, second.expires_at = past, past - timedelta(days=1)
@@ -223,7 +223,7 @@ def test_nothing_secret_is_stored_or_logged(
     made = exchange(client, code).json
     newer = exchange(client, grant_type="refresh_token", refresh_token=made["refresh_token"]).json
     texts = [code, client.secret, *(m[k] for m in (made, newer) for k in ("access_token", "refresh_token"))]
-    secrets = [text if text in (code, client.secret) else keys.parse(text).secret for text in texts]
+    secrets = [text if text in (code, client.secret) else key_format.parse(text).secret for text in texts]
     rows = [row for model in (Client, AuthorizationCode, Token) for row in session.query(model)]
     kept = caplog.text + str([vars(row) for row in rows])
     assert len(rows) > 5
@@ -240,7 +240,7 @@ def test_a_token_is_recognised_in_one_query(
     forget()
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
-    assert credentials.recognise(token, None) is not None
+    assert credentials.authenticate(token, None) is not None
     assert len([statement for statement in statements if "SAVEPOINT" not in statement]) == 1
 
 
@@ -249,10 +249,10 @@ def test_a_token_of_the_right_id_and_another_secret_is_refused(
 ) -> None:
     """As is the same id and secret as a token of the other kind."""
     made = exchange(make_client()).json
-    access, new = keys.parse(made["access_token"]), keys.parse(made["refresh_token"])
-    assert get(STOCK, str(keys.generate(keys.ACCESS_TOKEN, access.id))) == 401
-    assert get(STOCK, str(new._replace(prefix=keys.ACCESS_TOKEN))) == 401
-    assert get(STOCK, str(access._replace(prefix=keys.API_KEY))) == 401
+    access, new = key_format.parse(made["access_token"]), key_format.parse(made["refresh_token"])
+    assert get(STOCK, str(key_format.generate(key_format.ACCESS_TOKEN, access.id))) == 401
+    assert get(STOCK, str(new._replace(prefix=key_format.ACCESS_TOKEN))) == 401
+    assert get(STOCK, str(access._replace(prefix=key_format.API_KEY))) == 401
 
 
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])

@@ -12,6 +12,7 @@ from typing import Any
 import docker_engine
 import pytest
 from kubernetes_emulator import Emulator
+from options import set_options
 from places import IMAGE, SCRIPT, Cluster, Place
 
 URL = "/api/v1/datakits"
@@ -98,11 +99,8 @@ def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.fixture(params=["process", "docker", "kubernetes"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Each runner in turn."""
-    from airflow_platform_plugin import settings
-
     found: Place = request.getfixturevalue(f"{request.param}_place")
-    chosen = settings.Settings(datakit_runners=found.name, **found.options)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners=found.name, **found.options)
     return found
 
 
@@ -168,7 +166,7 @@ class Run:
 @pytest.fixture
 def kit(call: Callable[..., Any], place: Place, manifest: dict[str, Any]) -> Callable[..., Run]:
     """Deploy the kit, with changes to its manifest, and take the task that runs it: ``kit("report")``."""
-    from airflow_platform_plugin.datakits import loader
+    from airflow_platform_plugin.deployments.execution import loader
 
     def make(mode: str, /, token: str | None = None, **change: Any) -> Run:
         deployment = {name: change.pop(name) for name in ("connections", "timeout") if name in change}

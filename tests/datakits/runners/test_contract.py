@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_platform_plugin.datakits.manifest import Dataset, DeploymentSpec, Manifest, image_name
-from airflow_platform_plugin.datakits.runners import contract, process, runner
+from airflow_platform_plugin.deployments.execution import contract
+from airflow_platform_plugin.deployments.execution.runners import base, process
 
 MOMENT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
@@ -36,7 +37,7 @@ def job(spec: DeploymentSpec, conf: dict[str, Any]) -> contract.Job:
         "data_interval_start": MOMENT,
         "data_interval_end": MOMENT,
     }
-    return contract.job(spec, context, {"token": "t"}, {})
+    return contract.build_job(spec, context, {"token": "t"}, {})
 
 
 def test_a_runs_conf_overrides_options_that_are_no_secrets(spec: DeploymentSpec) -> None:
@@ -106,7 +107,7 @@ def test_results_that_do_not_fit_are_refused_by_field(text: str, complaint: str)
     ],
 )
 def test_runners_are_chosen_by_environment(text: str, table: dict[str, str]) -> None:
-    assert runner.parse(text) == table
+    assert base.parse_setting(text) == table
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_runners_are_chosen_by_environment(text: str, table: dict[str, str]) -> 
 )
 def test_what_chooses_no_runner_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="datakit_runners must be one of process, docker, kubernetes"):
-        runner.parse(text)
+        base.parse_setting(text)
 
 
 @pytest.mark.parametrize(

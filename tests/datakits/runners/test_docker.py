@@ -9,10 +9,10 @@ import pytest
 import servers
 from airflow.exceptions import AirflowException
 from docker.errors import APIError
+from options import set_options
 from places import IMAGE, SCRIPT, Place
 from sqlalchemy import select
 
-from airflow_platform_plugin import settings
 from airflow_platform_plugin.datakits.models import DeploymentRevision
 
 Kit = Callable[..., Any]
@@ -21,8 +21,7 @@ Kit = Callable[..., Any]
 @pytest.fixture
 def place(docker_place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Containers, wherever a kit is deployed."""
-    chosen = settings.Settings(datakit_runners="docker", **docker_place.options)
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners="docker", **docker_place.options)
     return docker_place
 
 
@@ -99,7 +98,6 @@ def test_a_result_that_is_no_file_is_none(kit: Kit, mode: str) -> None:
 
 def test_an_engine_that_is_away_fails_the_task(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     run = kit("report")
-    away = settings.Settings(datakit_runners="docker", docker_url="unix:///nowhere/socket")
-    monkeypatch.setattr(settings, "get", lambda: away)
+    set_options(monkeypatch, datakit_runners="docker", docker_url="unix:///nowhere/socket")
     with pytest.raises(AirflowException, match="Docker host"):
         run()

@@ -19,10 +19,11 @@ from airflow.exceptions import (
     TaskDeferred,
 )
 from airflow.utils.module_loading import import_string
+from options import set_options
 
-from airflow_platform_plugin import airflow_compat, settings
-from airflow_platform_plugin.datakits import loader
-from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
 Kit = Callable[..., Any]
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
 @pytest.fixture
 def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
-    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
 
     def start(run: Any) -> Any:
         with pytest.raises(TaskDeferred) as raised:
@@ -126,7 +127,7 @@ def test_the_process_that_goes_on_masks_secrets(
     go_on(another_process(run), event)
     (line,) = [line for line in printed if "the token is" in line]
     assert "swordfish" in line
-    assert "swordfish" not in airflow_compat.redact(line)
+    assert "swordfish" not in airflow_compat.masking.redact(line)
 
 
 def test_a_log_whose_secrets_are_not_known_is_not_shown(
@@ -146,7 +147,7 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
     kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the task's time is up just then."""
-    from airflow_platform_plugin.datakits.runners import kubernetes
+    from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def too_late(*_: Any) -> None:
         raise AirflowTaskTimeout
@@ -160,12 +161,12 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
 def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
     kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_platform_plugin.datakits.runners import kubernetes
+    from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no trigger")
 
-    monkeypatch.setattr(airflow_compat, "a_triggerer_runs", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
     monkeypatch.setattr(kubernetes._Pod, "invoke_defer_method", fail)
     with pytest.raises(RuntimeError, match="no trigger"):
         kit("sleep")()
@@ -220,8 +221,7 @@ def test_what_a_pod_is(
     kit: Kit, place: Any, cluster: Any, deferred: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the deployment, with what it requires and no right on the cluster; secrets are in its Secret."""
-    plain = settings.Settings(datakit_runners="kubernetes")
-    monkeypatch.setattr(settings, "get", lambda: plain)
+    set_options(monkeypatch, datakit_runners="kubernetes")
     run = kit(
         "sleep",
         token="swordfish-1234",
@@ -269,8 +269,7 @@ def test_a_pod_is_made_from_the_operators_template(
     }
     template = tmp_path / "fast.yaml"
     template.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "spec": spec}), encoding="ascii")
-    chosen = settings.Settings(datakit_runners="kubernetes", kubernetes_pod_template=str(template))
-    monkeypatch.setattr(settings, "get", lambda: chosen)
+    set_options(monkeypatch, datakit_runners="kubernetes", kubernetes_pod_template=str(template))
     run = kit("sleep")
     deferred(run)
     (pod,) = cluster.pods()

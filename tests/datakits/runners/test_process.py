@@ -12,14 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
-from airflow_platform_plugin.datakits.runners.contract import Job
-from airflow_platform_plugin.datakits.runners.process import ProcessRunner
+from airflow_platform_plugin.deployments.execution.contract import Job
+from airflow_platform_plugin.deployments.execution.runners.process import ProcessRunner
 
 RUN = """
 import sys
 from types import SimpleNamespace
-from airflow_platform_plugin.datakits.runners import process
-from airflow_platform_plugin.datakits.runners.contract import Job
+from airflow_platform_plugin.deployments.execution.runners import process
+from airflow_platform_plugin.deployments.execution.contract import Job
 process.GRACE = 1
 spec = SimpleNamespace(manifest=SimpleNamespace(image="registry.localhost/kit:1.0.0"))
 process.ProcessRunner().run(Job(spec, {}, {}), None)
@@ -179,7 +179,7 @@ def test_one_line_is_not_kept_whole(install: Callable[[str], Path], printed: lis
     from airflow_platform_plugin import airflow_compat
 
     secret = "hunter2" * 10
-    airflow_compat.mask_secrets([secret])
+    airflow_compat.masking.mask_secrets([secret])
     install(f"""
         sys.stdout.write("x" * {64 * 1024 - 30} + {secret!r} + "y" * 50_000_000)
         print()

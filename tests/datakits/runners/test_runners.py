@@ -15,8 +15,8 @@ from airflow.exceptions import (
     AirflowTaskTimeout,
 )
 
-from airflow_platform_plugin.airflow_compat import Dataset
-from airflow_platform_plugin.datakits.run_time import ERROR_XCOM
+from airflow_platform_plugin.airflow_compat.models import Dataset
+from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
 Kit = Callable[..., Any]
 
@@ -82,7 +82,7 @@ def test_a_kit_is_told_it_word_for_word(kit: Kit, printed: list[str]) -> None:
 
 def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[str]) -> None:
     """So a kit that prints its secrets does not show them in the log."""
-    from airflow_platform_plugin.airflow_compat import redact
+    from airflow_platform_plugin.airflow_compat.masking import redact
 
     kit("secret", token='sword"fish-1234')()
     shown = [redact(line) for line in printed if "the token is" in line]

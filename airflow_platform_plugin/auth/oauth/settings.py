@@ -1,0 +1,18 @@
+"""The settings of OAuth."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from airflow_platform_plugin.core.settings import Settings
+
+
+class OAuthSettings(Settings):
+    """The settings of OAuth."""
+
+    oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
+        default=3600, description="Seconds that an OAuth access token counts."
+    )
+    oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
+    )

@@ -1,0 +1,16 @@
+"""The settings of API keys."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from airflow_platform_plugin.core.settings import Settings
+
+
+class AuthSettings(Settings):
+    """The settings of API keys."""
+
+    api_keys_per_user: Annotated[int, Field(ge=1)] = Field(
+        default=50,
+        description="The most API keys that one user may have which are neither revoked nor expired.",
+    )

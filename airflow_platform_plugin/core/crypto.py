@@ -1,0 +1,110 @@
+"""Secrets: those that are shown again are encrypted with Airflow's key, those that are looked up hashed."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from airflow.models.crypto import get_fernet
+from cryptography.fernet import InvalidToken
+from sqlalchemy import Column, select, tuple_, update
+
+from airflow_platform_plugin.core import db
+
+# What ``encrypt`` may be given for a column of type Text: MySQL keeps 65,535 bytes, and encryption takes a
+# third more.
+LONGEST = 45_000  # bytes
+
+
+def encrypt(secret: str) -> str:
+    """Encrypt with Airflow's Fernet key."""
+    return str(get_fernet().encrypt(secret.encode()).decode())
+
+
+def decrypt(token: str) -> str:
+    """Decrypt what ``encrypt`` made, also under an older one of Airflow's Fernet keys."""
+    return str(get_fernet().decrypt(token.encode()).decode())
+
+
+def digest(secret: str) -> str:
+    """SHA-256 in hexadecimal. Enough for secrets of 256 random bits, which no dictionary holds."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# --- all that is encrypted ---
+
+# A column of that name holds what ``encrypt`` made, or nothing.
+_PREFIX = "encrypted_"
+_BATCH = 200
+
+
+class Encrypted(NamedTuple):
+    """What became of the values of one column."""
+
+    column: str
+    read: int
+    unreadable: int
+
+
+def encrypted_columns() -> list[Any]:
+    """Every column of ours that is encrypted, of the tables whose models are imported."""
+    return [
+        column
+        for table in db.metadata.sorted_tables
+        for column in table.columns
+        if column.name.startswith(_PREFIX)
+    ]
+
+
+def rotate() -> list[Encrypted]:
+    """Encrypt everything with the first of Airflow's Fernet keys; what no key of them opens stays as it is.
+
+    In small transactions: what changes meanwhile is left alone, for it is under the first key already.
+
+    Raises:
+        ValueError: Airflow has no Fernet key.
+    """
+    if not getattr(get_fernet(), "is_encrypted", False):
+        raise ValueError("[core] fernet_key is empty: nothing is encrypted")
+    return [_walk(column, write=True) for column in encrypted_columns()]
+
+
+def examine() -> list[Encrypted]:
+    """Whether everything can be decrypted."""
+    return [_walk(column, write=False) for column in encrypted_columns()]
+
+
+def _walk(column: "Column[Any]", *, write: bool) -> Encrypted:
+    read = unreadable = 0
+    for key, token in _values(column):
+        try:
+            decrypt(token)
+        except (InvalidToken, UnicodeError):
+            unreadable += 1
+            continue
+        if write:
+            _replace(column, key, token)
+        read += 1
+    return Encrypted(f"{column.table.name}.{column.name}", read, unreadable)
+
+
+def _values(column: "Column[Any]") -> Iterator[tuple[tuple[Any, ...], str]]:
+    """The primary key and value of each row that has one, a batch at a time."""
+    keys = list(column.table.primary_key)
+    rows = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(_BATCH)
+    last: tuple[Any, ...] | None = None
+    while True:
+        with db.transaction() as session:
+            beyond = rows if last is None else rows.where(tuple_(*keys) > tuple_(*last))
+            batch = [tuple(row) for row in session.execute(beyond)]
+        for row in batch:
+            yield row[:-1], str(row[-1])
+        if len(batch) < _BATCH:
+            return
+        last = batch[-1][:-1]
+
+
+def _replace(column: "Column[Any]", key: tuple[Any, ...], token: str) -> None:
+    here = [part == value for part, value in zip(column.table.primary_key, key, strict=True)]
+    renewed = str(get_fernet().rotate(token.encode()).decode())
+    with db.transaction() as session:
+        session.execute(update(column.table).where(*here, column == token).values({column.name: renewed}))

@@ -1,0 +1,183 @@
+"""The platform's own tables in Airflow's database: metadata, units of work, migrations."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow import settings as airflow_settings
+from airflow.utils.db import DBLocks, create_global_lock
+from sqlalchemy import MetaData, inspect, select, table, text
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, declarative_base
+
+from airflow_platform_plugin.core.nowait import begin
+
+VERSION_TABLE = "platform_alembic_version"
+
+# Named constraints, so that a migration can find and change them on every database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Base: Any = declarative_base(metadata=metadata)
+# Marks a column that holds a secret, or a hash or encryption of one: the audit log leaves it out.
+SECRET = {"secret": True}
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One unit of work: committed at the end, rolled back by any exception.
+
+    The session is an own one: whoever else uses Airflow's thread-scoped session would commit ours.
+    """
+    with Session(airflow_settings.engine, future=True) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def savepoint(session: Session) -> Iterator[None]:
+    """A part of a unit of work that can be undone by itself, by an exception; with the whole it always is."""
+    begin(session.connection())
+    with session.begin_nested():
+        yield
+
+
+def fingerprint() -> str:
+    """What tells this process's database from others, without its password."""
+    url = airflow_settings.engine.url.render_as_string(hide_password=True)
+    return hashlib.sha256(url.encode()).hexdigest()[:32]
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(tz=timezone.utc)
+
+
+def new_id(prefix: str) -> str:
+    """A random identifier such as ``dk_5f0c9d1e2a3b4c5d``."""
+    return f"{prefix}_{secrets.token_hex(8)}"
+
+
+def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401 - Table
+    """Insert the rows whose primary or unique key is not there yet, without an error for the others."""
+    if not rows:
+        return
+    match connection.dialect.name:
+        case "postgresql":
+            statement = postgresql.insert(into).on_conflict_do_nothing()
+        case "sqlite":
+            statement = sqlite.insert(into).on_conflict_do_nothing()
+        case "mysql":
+            # Not INSERT IGNORE, which also turns values that do not fit into others that do.
+            unchanged = {column.name: column for column in into.primary_key}
+            statement = mysql.insert(into).on_duplicate_key_update(unchanged)
+        case other:
+            raise NotImplementedError(f"The platform does not know the database {other}.")
+    connection.execute(statement, rows)
+
+
+# --- migrations ---
+
+
+def _alembic(connection: Connection | None = None) -> Any:  # noqa: ANN401 - alembic.config.Config
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def head() -> str:
+    """The newest revision this version of the plugin knows."""
+    from alembic.script import ScriptDirectory
+
+    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+
+
+def current(connection: Connection) -> str | None:
+    """The revision the database is at, or None before the first migration."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    versions = select(text("version_num")).select_from(table(VERSION_TABLE))
+    revision: str | None = connection.execute(versions).scalar()
+    return revision
+
+
+def is_current() -> bool:
+    """Whether the tables are those of this version of the plugin."""
+    with airflow_settings.engine.connect() as connection:
+        return current(connection) == head()
+
+
+@contextmanager
+def _migrating() -> Iterator[Connection]:
+    """A connection for migrations that no other process migrates on at the same time."""
+    engine = airflow_settings.engine
+    # Airflow hands this on as it is: PostgreSQL takes it for milliseconds, MySQL for seconds.
+    patience = 600_000 if engine.dialect.name == "postgresql" else 600
+    with (
+        Session(engine) as session,
+        create_global_lock(session, DBLocks.MIGRATIONS, lock_timeout=patience),
+        engine.connect() as c,
+    ):
+        if c.dialect.name == "sqlite":
+            # Airflow has no lock for SQLite. BEGIN IMMEDIATE is one, and makes the whole migration atomic:
+            # whoever comes second waits, then finds nothing to do.
+            c.connection.isolation_level = None
+            c.exec_driver_sql("PRAGMA busy_timeout = 120000")  # the driver would wait for five seconds
+            c.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield c
+                c.exec_driver_sql("COMMIT")
+            except BaseException:
+                with suppress(DBAPIError):
+                    c.exec_driver_sql("ROLLBACK")
+                raise
+            finally:
+                c.exec_driver_sql("PRAGMA busy_timeout = 5000")
+                c.connection.isolation_level = ""
+        else:
+            yield c
+
+
+def is_migrating() -> bool:
+    """Whether this process is in the midst of migrations, such as Airflow's; Alembic takes one at a time."""
+    from alembic import context
+
+    # What stands behind the module's functions; none after a migration's end, when they fail in another way
+    # than before the first.
+    return getattr(context, "_proxy", None) is not None
+
+
+def upgrade() -> None:
+    """Bring the tables to the newest revision; nothing happens where they are there already.
+
+    Nor does it within other migrations: the next start makes up for it.
+    """
+    if is_migrating() or is_current():
+        return
+    from alembic import command
+
+    with _migrating() as connection:
+        command.upgrade(_alembic(connection), "head")
+
+
+def downgrade(revision: str) -> None:
+    """Take the tables back to ``revision``; ``base`` removes them all."""
+    from alembic import command
+
+    with _migrating() as connection:
+        command.downgrade(_alembic(connection), revision)

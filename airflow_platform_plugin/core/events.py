@@ -1,0 +1,231 @@
+"""Events: what happened, kept until everybody who subscribed was told.
+
+An event's id is derived from what it tells, so that a listener and the sweep which both see a
+transition write one row between them.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+from airflow.utils.sqlalchemy import UtcDateTime
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin.core import cursors, db
+from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
+from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
+
+__all__ = ["Event", "NewEvent", "record", "row"]
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def types() -> dict[str, EventType]:
+    """Return the types of events of all features, by name."""
+    return {each.name: each for feature in features() for each in feature.events}
+
+
+_BATCH = 500
+_EXPIRED_AT_ONCE = 100
+
+
+class Event(db.Base):
+    """One thing that happened. ``fanned_out_at`` is empty until each subscriber has its delivery."""
+
+    __tablename__ = "platform_event"
+
+    id = Column(String(36), primary_key=True)
+    type = Column(String(64), nullable=False)
+    occurred_at = Column(UtcDateTime, nullable=False)
+    data = Column(JSON, nullable=False)
+    fanned_out_at = Column(UtcDateTime)
+
+    __table_args__ = (
+        # The outbox is what has no fanned_out_at, oldest first.
+        Index(None, "fanned_out_at", "occurred_at"),
+        Index(None, "occurred_at"),
+    )
+
+
+def absent(connection: Connection, new: Iterable[NewEvent]) -> list[NewEvent]:
+    """Those of the events that are not stored yet, each once."""
+    by_id = {event.id: event for event in new}
+    ids = list(by_id)
+    for start in range(0, len(ids), _BATCH):
+        there = select(Event.id).where(Event.id.in_(ids[start : start + _BATCH]))
+        for (known,) in connection.execute(there):
+            del by_id[known]
+    return list(by_id.values())
+
+
+def record(connection: Connection, new: list[NewEvent]) -> int:
+    """Store those events that are not there yet, and return how many these were.
+
+    Nothing is written where all are there: on SQLite even an insert that does nothing takes the lock.
+    """
+    rows = [row(event) for event in absent(connection, new)]
+    db.insert_absent(connection, Event.__table__, rows)
+    return len(rows)
+
+
+# --- what is told at all ---
+
+FIRST_START = "first-start"
+EXPIRED = "expired-until"
+
+
+def horizon(session: Session) -> datetime:
+    """The moment before which nothing is recorded any more.
+
+    It is never before the plugin's first start on this database, and later than whatever has been deleted
+    since: what was told once and forgotten is not told again, also where the retention was made longer.
+    """
+    started = cursors.moment(session, FIRST_START)
+    if started is None:
+        started = _first_start(session)
+        cursors.write_down(session, FIRST_START, started)
+    moments = [started, db.now() - retention() + MARGIN]
+    expired = cursors.moment(session, EXPIRED)
+    if expired is not None:
+        moments.append(expired + MARGIN)
+    return max(moments)
+
+
+def _first_start(session: Session) -> datetime:
+    """Now; or when the oldest event was, where a version that did not write this down was here before."""
+    oldest: datetime | None = session.scalar(select(func.min(Event.occurred_at)))
+    return db.now() if oldest is None else max(oldest, db.now() - retention())
+
+
+def expire() -> int:
+    """Delete a batch of events past the retention that no feature needs any more; return how many."""
+    before = db.now() - retention()
+    references = event_references()
+    with db.transaction() as session:
+        old = select(Event.id).where(Event.occurred_at < before, Event.fanned_out_at.is_not(None))
+        for reference in references:
+            old = old.where(Event.id.not_in(reference.needed()))
+        ids = list(session.scalars(old.order_by(Event.occurred_at).limit(_EXPIRED_AT_ONCE)))
+        if ids:
+            cursors.write_down(session, EXPIRED, before)
+            for reference in references:
+                reference.forget(session, ids)
+            _forget_failures(session, ids)
+            session.execute(delete(Event).where(Event.id.in_(ids)))
+    return len(ids)
+
+
+# --- what becomes of them ---
+
+# What a feature does with new events, in the transaction that marks them: writing down what is to be done.
+Consumer = Callable[[Session, Sequence[Event]], None]
+_FANNED_OUT = 100
+# Minutes until a consumer that failed with an event is given it again; after the last it is set aside.
+_AGAIN = (1, 5, 15, 60, 240, 720)
+
+
+class FailedConsumption(db.Base):
+    """An event that a consumer failed with. It is given it again later, alone, until it is set aside."""
+
+    __tablename__ = "platform_failed_consumption"
+
+    event_id = Column(String(36), ForeignKey("platform_event.id", ondelete="CASCADE"), primary_key=True)
+    consumer = Column(String(64), primary_key=True)
+    attempts = Column(Integer, nullable=False)
+    error = Column(String(500), nullable=False)
+    # None once it is set aside: only ``doctor`` speaks of it from then on.
+    due_at = Column(UtcDateTime, index=True)
+    failed_at = Column(UtcDateTime, nullable=False)
+
+
+@cache
+def _consumers() -> dict[str, Consumer]:
+    return {
+        name: resolve(reference) for feature in features() for name, reference in feature.consumers.items()
+    }
+
+
+def fan_out(consumers: Mapping[str, Consumer] | None = None) -> int:
+    """Give a batch of events that nobody has seen yet to each consumer; returns the number of events.
+
+    A consumer that fails undoes its own work alone. It is then given the events one by one, so that one that
+    it cannot take holds up neither the other events nor the other consumers.
+
+    Args:
+        consumers: by name; those of all features if not given.
+    """
+    if consumers is None:
+        consumers = _consumers()
+    with db.transaction() as session:
+        outbox = select(Event).where(Event.fanned_out_at.is_(None)).order_by(Event.occurred_at)
+        waiting = list(session.scalars(outbox.limit(_FANNED_OUT).with_for_update(skip_locked=True)))
+        if waiting:
+            for name, consume in consumers.items():
+                _give(session, name, consume, waiting)
+        for event in waiting:
+            event.fanned_out_at = db.now()
+    _give_again(consumers)
+    return len(waiting)
+
+
+def _give(session: Session, name: str, consume: Consumer, waiting: Sequence[Event]) -> None:
+    if _takes(session, name, consume, waiting) is None:
+        return
+    for event in waiting:
+        error = _takes(session, name, consume, [event])
+        if error is not None:
+            failed = FailedConsumption(event_id=event.id, consumer=name, attempts=0)
+            _put_off(failed, error)
+            session.merge(failed)
+
+
+def _takes(session: Session, name: str, consume: Consumer, given: Sequence[Event]) -> Exception | None:
+    """Let a consumer have events; what it raises is returned, and its own work undone."""
+    try:
+        with db.savepoint(session):
+            consume(session, given)
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise  # the database is away: nobody's fault, and the whole batch comes again
+        log.exception("The consumer %s failed with %s events", name, len(given))
+        return error
+    return None
+
+
+def _put_off(failed: FailedConsumption, error: Exception) -> None:
+    """Let the consumer try again later, or set the event aside."""
+    step, moment = int(failed.attempts), db.now()
+    failed.attempts = step + 1
+    failed.error = type(error).__name__[:500]  # messages may repeat secrets
+    failed.failed_at = moment
+    failed.due_at = moment + timedelta(minutes=_AGAIN[step]) if step < len(_AGAIN) else None
+    if failed.due_at is None:
+        log.error(
+            "The consumer %s cannot take the event %s, which is set aside", failed.consumer, failed.event_id
+        )
+
+
+def _give_again(consumers: Mapping[str, Consumer]) -> None:
+    with db.transaction() as session:
+        due = select(FailedConsumption).where(FailedConsumption.due_at <= db.now())
+        batch = due.order_by(FailedConsumption.due_at).limit(_FANNED_OUT).with_for_update(skip_locked=True)
+        for failed in session.scalars(batch).all():
+            event, consume = session.get(Event, failed.event_id), consumers.get(str(failed.consumer))
+            if event is None or consume is None:  # the latter: of another version of the plugin
+                session.delete(failed)
+                continue
+            error = _takes(session, str(failed.consumer), consume, [event])
+            if error is None:
+                session.delete(failed)
+            else:
+                _put_off(failed, error)
+
+
+def _forget_failures(session: Session, event_ids: list[str]) -> None:
+    """Delete what is known of consumers that failed with those events."""
+    session.execute(delete(FailedConsumption).where(FailedConsumption.event_id.in_(event_ids)))

@@ -1,0 +1,220 @@
+"""``Feature``: everything that a feature adds to the platform, declared once in its ``feature.py``.
+
+``airflow_platform_plugin.features.FEATURES`` is the only list of features. Webserver, worker, console,
+migrations, scopes, consent page and OpenAPI document all read it, in every process alike. A declaration is
+light: code is named by references such as ``"webhooks.api:blueprint"``, which are imported when needed.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+    from sqlalchemy.sql import Select
+
+    from airflow_platform_plugin.core.principal import Principal
+
+_PACKAGE = "airflow_platform_plugin"
+
+# ``module:name`` below our package, such as ``"webhooks.api:blueprint"``.
+Reference = str
+
+
+@dataclass(frozen=True)
+class ScopedResource:
+    """A resource of scopes: ``<name>:read`` and ``<name>:write``.
+
+    Attributes:
+        name: the resource's name in scopes, such as ``webhooks``.
+        read: what the scope to read allows, for the consent page.
+        write: what the scope to write allows, which includes reading.
+        verbs: scopes that neither of the two implies, by their verb, with what they allow.
+    """
+
+    name: str
+    read: str
+    write: str
+    verbs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EventType:
+    """A type of events.
+
+    Attributes:
+        name: such as ``dag.success``.
+        description: what has happened, in one sentence; docs/events.md repeats it.
+        payload: the pydantic model of the event's ``data``.
+    """
+
+    name: str
+    description: str
+    payload: Reference
+
+
+@dataclass(frozen=True)
+class WorkerStep:
+    """A step of the worker: idempotent, in transactions of its own.
+
+    Attributes:
+        name: the step's name in logs and for ``doctor``.
+        lane: the thread that runs it; a step that hangs holds up the steps of its own lane alone.
+        run: does a part of the work and returns how much; called again at once while that is more than 0.
+        loop: what the worker calls instead, in a lane of its own: ``loop(stopping, interval, finished)``
+            works until the event ``stopping`` is set, and calls ``finished`` after each round.
+        silent_after: how long the step may take before ``doctor`` reports it.
+    """
+
+    name: str
+    lane: str
+    run: Reference
+    loop: Reference | None = None
+    silent_after: timedelta = timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class TenantResource:
+    """One kind of thing that tenants own.
+
+    Attributes:
+        name: its name in responses, in the plural: ``deployments``.
+        ids: the ids of those that a tenant owns.
+        delete: delete all that a tenant owns, or end it where its history stays.
+        changed: react to a change of the tenant's limits or features.
+        requirements: what those of a tenant need, in CPUs, bytes and GPUs, by resource.
+    """
+
+    name: str
+    ids: "Callable[[Session, str], list[str]]"
+    delete: "Callable[[Session, str], None]"
+    changed: "Callable[[Session, str], None]" = lambda _session, _tenant_id: None
+    requirements: "Callable[[Session, str], dict[str, Decimal]]" = lambda _session, _tenant_id: {}
+
+
+@dataclass(frozen=True)
+class ReferenceFinder:
+    """One kind of thing that may refer to connections.
+
+    Attributes:
+        name: its name in responses, in the plural: ``dags``.
+        find: those that refer to the connection of that id and that the caller may read, ready for JSON.
+    """
+
+    name: str
+    find: "Callable[[Session, str, Principal], list[dict[str, Any]]]"
+
+
+@dataclass(frozen=True)
+class EventReference:
+    """Rows of a feature that refer to events by their ids.
+
+    Attributes:
+        needed: selects the ids of events that must not be deleted yet.
+        forget: deletes the rows that refer to those events.
+    """
+
+    needed: "Callable[[], Select]"
+    forget: "Callable[[Session, list[str]], None]" = lambda _session, _event_ids: None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a feature adds to the platform. All references are optional.
+
+    Attributes:
+        name: its package below ours: ``webhooks``, ``auth.oauth``.
+        tag: the tag of its endpoints in the OpenAPI document.
+        blueprints: its API, called by programs, so without protection against CSRF.
+        pages: its pages, called by browsers, so with that protection.
+        orm_hooks: called in every process that makes a web application, also Airflow's command line.
+        request_hooks: called with the application and a blueprint before any route is added, to hook into
+            requests, Airflow's own too. Features do so in the order of ``FEATURES``.
+        install: called with the application after all routes were added.
+        models: modules with tables.
+        resources: its resources of scopes.
+        roles: the scopes that each kind of a tenant's roles has: ``member``, ``admin``.
+        events: its types of events.
+        consumers: by name, what it does with new events, in the transaction that marks them.
+        event_references: its rows that refer to events.
+        worker_steps: its steps of the worker.
+        tenant_resources: what tenants own of it.
+        connection_references: what refers to connections.
+        service_urls: returns URLs of services that the platform itself uses, which no tenant may reach.
+        settings: its group of settings.
+        checks: by name, its checks for ``doctor``: each returns whether all is well, and a sentence.
+    """
+
+    name: str
+    tag: str
+    blueprints: tuple[Reference, ...] = ()
+    pages: tuple[Reference, ...] = ()
+    orm_hooks: Reference | None = None
+    request_hooks: Reference | None = None
+    install: Reference | None = None
+    models: tuple[str, ...] = ()
+    resources: tuple[ScopedResource, ...] = ()
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    events: tuple[EventType, ...] = ()
+    consumers: Mapping[str, Reference] = field(default_factory=dict)
+    event_references: tuple[Reference, ...] = ()
+    worker_steps: tuple[WorkerStep, ...] = ()
+    tenant_resources: tuple[Reference, ...] = ()
+    connection_references: tuple[Reference, ...] = ()
+    service_urls: Reference | None = None
+    settings: Reference | None = None
+    checks: Mapping[str, Reference] = field(default_factory=dict)
+
+
+def resolve(reference: Reference) -> Any:  # noqa: ANN401 - whatever it names
+    """Import what a reference names."""
+    return resolve_name(f"{_PACKAGE}.{reference}")
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """Return all features: each after those that it is built on."""
+    # The one import from the core upwards: the list itself, which imports declarations alone.
+    from airflow_platform_plugin.features import FEATURES
+
+    return FEATURES
+
+
+def load_models() -> None:
+    """Import the tables of the core and of every feature, so that our metadata knows them all."""
+    for module in ("core.events", "core.cursors", "core.heartbeat", "http.idempotency"):
+        resolve(module)
+    for feature in features():
+        for module in feature.models:
+            resolve(module)
+
+
+def tenant_resources() -> list[TenantResource]:
+    """Return what tenants own, in the order in which it ends with them: what is built on others first."""
+    return [resolve(one) for feature in reversed(features()) for one in feature.tenant_resources]
+
+
+def connection_references() -> list[ReferenceFinder]:
+    """Return what refers to connections."""
+    return [resolve(one) for feature in features() for one in feature.connection_references]
+
+
+def event_references() -> list[EventReference]:
+    """Return what refers to events."""
+    return [resolve(one) for feature in features() for one in feature.event_references]
+
+
+def service_urls() -> Iterator[str]:
+    """Return the URLs of services that the platform itself uses."""
+    for feature in features():
+        if feature.service_urls is not None:
+            yield from resolve(feature.service_urls)()
+
+
+def role_scopes(kind: str) -> list[str]:
+    """Return the scopes of a kind of a tenant's roles, ``member`` or ``admin``."""
+    return [scope for feature in features() for scope in feature.roles.get(kind, ())]

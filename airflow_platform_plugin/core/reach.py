@@ -1,0 +1,45 @@
+"""``Reach``: the tenants in which a caller holds a scope. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import true
+from sqlalchemy.sql.elements import ColumnElement
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where a caller holds a scope. An empty one, which is the default, allows nothing.
+
+    Attributes:
+        tenant_ids: the tenants in which the caller holds the scope.
+        everywhere: the caller holds it in all tenants, and for what belongs to no tenant.
+    """
+
+    tenant_ids: frozenset[str] = frozenset()
+    everywhere: bool = False
+
+    def __bool__(self) -> bool:
+        """Return whether the caller holds the scope anywhere."""
+        return self.everywhere or bool(self.tenant_ids)
+
+    def allows(self, tenant_id: str | None) -> bool:
+        """Return whether the caller holds the scope for what belongs to that tenant, or to none (None)."""
+        return self.everywhere or tenant_id in self.tenant_ids
+
+    def where(self, tenant_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column
+        """Return the SQL condition on a column of tenant ids that selects what the caller may see."""
+        condition: ColumnElement[bool] = true() if self.everywhere else tenant_id.in_(sorted(self.tenant_ids))
+        return condition
+
+    def within(self, tenant_id: str) -> "Reach":
+        """Return the part of this reach that lies in one tenant."""
+        return Reach(frozenset({tenant_id})) if self.allows(tenant_id) else NOWHERE
+
+    def covers(self, other: "Reach") -> bool:
+        """Return whether this reach allows whatever ``other`` allows."""
+        return self.everywhere or (not other.everywhere and other.tenant_ids <= self.tenant_ids)
+
+
+EVERYWHERE = Reach(everywhere=True)
+NOWHERE = Reach()

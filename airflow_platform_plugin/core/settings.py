@@ -1,0 +1,69 @@
+"""The section ``[platform]`` of Airflow's configuration; docs/settings.md lists every option.
+
+Each feature has its own group of settings, a subclass of ``Settings``, in its ``settings.py``.
+"""
+
+from functools import cache
+from typing import Annotated, TypeVar, cast
+
+from airflow.configuration import conf
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_platform_plugin.core.feature import features, resolve
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """A group of options with defaults. A value that does not fit raises ``pydantic.ValidationError``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CoreSettings(Settings):
+    """The settings of what all features share."""
+
+    auto_migrate: bool = Field(
+        default=True,
+        description="Create and upgrade the platform's tables when the webserver or the scheduler starts.",
+    )
+    worker: bool = Field(
+        default=True,
+        description="Run the worker as a child process of the scheduler. "
+        "Turn it off where `airflow-platform worker` runs by itself.",
+    )
+    worker_interval: Seconds = Field(
+        default=1.0, description="Seconds between two rounds of the worker's steps."
+    )
+    event_retention_days: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="Days after which events and their webhook deliveries are deleted."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=1_048_576,
+        description="The longest body that the platform's endpoints take. "
+        "`[webserver] allowed_payload_size` counts as well, and for Airflow's own.",
+    )
+
+
+_Group = TypeVar("_Group", bound=Settings)
+
+
+def get(group: type[_Group]) -> _Group:
+    """Return a group of this process's settings, read once, as Airflow reads its own."""
+    return cast("_Group", _read(group))
+
+
+@cache
+def _read(group: type[Settings]) -> Settings:
+    given = {name: conf.get("platform", name, fallback=None) for name in group.model_fields}
+    return group.model_validate({name: value for name, value in given.items() if value is not None})
+
+
+def forget() -> None:
+    """Forget what was read, for tests."""
+    _read.cache_clear()
+
+
+def groups() -> list[type[Settings]]:
+    """Return all groups of settings, in the order of the features."""
+    return [CoreSettings, *(resolve(feature.settings) for feature in features() if feature.settings)]

@@ -1,0 +1,1 @@
+"""Deployments: DataKits as DAGs in an environment, with revisions, rollbacks and notifications."""

@@ -1,0 +1,43 @@
+"""What the feature adds to the platform."""
+
+from datetime import timedelta
+
+from airflow_platform_plugin.core.feature import EventType, Feature, WorkerStep
+
+FEATURE = Feature(
+    name="deployments",
+    tag="datakits",  # the API reference has deployments among DataKits
+    blueprints=("deployments.api:blueprint",),
+    events=(
+        EventType(
+            "datakit.rolled_back",
+            "A deployment is at an earlier revision's content again, by hand or by itself.",
+            payload="deployments.payloads:RolledBack",
+        ),
+    ),
+    consumers={
+        "mails": "deployments.notifications:enqueue",
+        "auto-rollback": "deployments.auto_rollback:mark_failing",
+    },
+    event_references=("deployments.notifications:EVENT_REFERENCE",),
+    worker_steps=(
+        WorkerStep(
+            "send-mail",
+            lane="mails",
+            run="deployments.notifications:send",
+            silent_after=timedelta(minutes=15),  # a mail server may be slow
+        ),
+        WorkerStep("roll-back", lane="deployments", run="deployments.auto_rollback:roll_back"),
+        WorkerStep("keep-deployments", lane="deployments", run="deployments.maintenance:maintain"),
+    ),
+    tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
+    connection_references=("deployments.connection_references:DEPLOYMENTS",),
+    service_urls="deployments.settings:service_urls",
+    settings="deployments.settings:DeploymentSettings",
+    checks={
+        "loader": "deployments.health_checks:loader",
+        "datakit-runners": "deployments.health_checks:runners",
+        "deployments": "deployments.health_checks:deployments",
+        "tenant-pools": "deployments.health_checks:tenant_pools",
+    },
+)

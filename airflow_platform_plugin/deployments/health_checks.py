@@ -1,0 +1,85 @@
+"""What an operator looks at first of deployments, for ``airflow-platform doctor``."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import select
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.settings import DeploymentSettings
+from airflow_platform_plugin.tenants import quota
+from airflow_platform_plugin.tenants.models import Tenant
+
+_NAMED = 5
+_MOST_FILES = 10_000
+_LOADER = b"airflow_platform_plugin.deployments.execution.loader"
+
+
+def deployments() -> tuple[bool, str]:
+    """Whether Airflow has a DAG of each deployment."""
+    broken = select(Deployment.dag_id, Deployment.import_error).where(
+        Deployment.import_error.is_not(None), Deployment.retired_at.is_(None)
+    )
+    with db.transaction() as session:
+        rows = session.execute(broken.order_by(Deployment.dag_id)).all()
+    if not rows:
+        return True, "A DAG can be made of each deployment."
+    named = "; ".join(f"{dag_id}: {error}"[:200] for dag_id, error in rows[:_NAMED])
+    return False, f"No DAG can be made of {len(rows)} deployments, which do not run: {named}"
+
+
+def tenant_pools() -> tuple[bool, str]:
+    """Whether each tenant has its pool, and its tasks fit into it."""
+    with db.transaction() as session:
+        wrong = quota.tenants_without_pool(session)
+        wide = airflow_compat.pools.too_wide(session, quota.pool(""), quota.POOL_SLOTS)
+        tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
+    if wrong:
+        named = ", ".join(wrong[:_NAMED])
+        return (
+            False,
+            f"{len(wrong)} tenants have no pool, or a changed one; the worker mends that: {named}",
+        )
+    stuck = [tenant_id for tenant_id in tenants if quota.pool(tenant_id) in wide]
+    if stuck:
+        named = ", ".join(stuck[:_NAMED])
+        return False, f"Tasks of {len(stuck)} tenants need more than their limits are, and wait: {named}"
+    return True, "Each tenant has its pool."
+
+
+def loader() -> tuple[bool, str]:
+    """Check that a file in the DAGs folder makes DAGs of deployments."""
+    from airflow.configuration import conf
+
+    folder = conf.get("core", "dags_folder")
+    found = next((path for path in _python_files(Path(folder)) if _LOADER in path.read_bytes()), None)
+    if found is not None:
+        return True, f"Deployments become DAGs by {found}."
+    return False, f"No file in {folder} makes DAGs of deployments: airflow-platform install-loader"
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    seen = 0
+    for place, _, names in os.walk(folder, followlinks=True):
+        for name in sorted(names):
+            path = Path(place, name)
+            if name.endswith(".py") and path.is_file() and os.access(path, os.R_OK):
+                yield path
+            seen += 1
+            if seen >= _MOST_FILES:
+                return
+
+
+def runners() -> tuple[bool, str]:
+    """Check that the runners of all environments can be loaded."""
+    try:
+        chosen = base.parse_setting(settings.get(DeploymentSettings).datakit_runners)
+        for name in set(chosen.values()):
+            base.load(name)
+    except (ImportError, ValueError) as error:
+        return False, str(error)
+    return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."

@@ -1,0 +1,127 @@
+"""Where a deployment stands in Airflow."""
+
+import time
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db, wait_slots
+from airflow_platform_plugin.core.reach import Reach
+from airflow_platform_plugin.datakits.manifest import DeploymentSpec
+from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments import maintenance, service
+from airflow_platform_plugin.deployments.execution.dag import revision_marker
+from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.tenants import quota
+from airflow_platform_plugin.tenants.models import Tenant
+
+STATES = ("pending", "parsed", "active", "paused", "import_error", "retired")
+LONGEST_WAIT = 60
+LAST_RUNS = 5
+_POLL = 0.25  # seconds
+
+
+class Status(NamedTuple):
+    """One of ``STATES``, and what belongs to it."""
+
+    deployment_id: str
+    dag_id: str
+    revision: int
+    version: str
+    status: str
+    message: str | None
+    next_run: Any
+    last_runs: list[Any]
+    image_digest: str | None
+    bad_versions: list[str]
+
+
+def find(session: Session, deployment_id: str, *, reach: Reach) -> Status:
+    """What Airflow has made of the deployment so far.
+
+    Raises:
+        NotFound: as for ``service.get``.
+    """
+    deployment = service.get(session, deployment_id, reach=reach)
+    known = airflow_compat.dags.dag_row(session, deployment.dag_id)
+    word, message = _state(session, deployment, known)
+    scheduled = word in ("parsed", "active") and known is not None
+    return Status(
+        deployment.id,
+        deployment.dag_id,
+        deployment.revision,
+        deployment.current.version,
+        word,
+        message,
+        known.next_dagrun_create_after if scheduled else None,
+        airflow_compat.runs.last_runs(session, deployment.dag_id, LAST_RUNS),
+        deployment.current.image_digest,
+        deployment.bad_versions,
+    )
+
+
+def _state(session: Session, deployment: Deployment, known: Any) -> tuple[str, str | None]:  # noqa: ANN401 - a row
+    if deployment.retired_at is not None:
+        return "retired", None
+    if deployment.loaded_revision == deployment.revision:
+        if deployment.import_error is not None:
+            return "import_error", deployment.import_error
+        if known is not None and known.is_active and known.last_parsed_time >= deployment.loaded_at:
+            return _state_of_parsed(session, deployment, is_paused=known.is_paused)
+    return _state_of_unparsed(session)
+
+
+def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: bool) -> tuple[str, str | None]:
+    if is_paused:
+        return "paused", None
+    wanted = revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
+    if airflow_compat.dags.serialized_doc(session, deployment.dag_id).startswith(wanted):
+        return "active", _waits_for(session, deployment)
+    return "parsed", "Airflow has read it, and the scheduler has not got it yet."
+
+
+def _waits_for(session: Session, deployment: Deployment) -> str | None:
+    """What its tasks wait for that does not come by itself; None where they can run."""
+    tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
+    if tenant is None:
+        return None
+    pool = quota.pool(str(tenant.tenant_id))
+    if not quota.is_right(airflow_compat.pools.pools(session, pool).get(pool)):
+        return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker makes it again."
+    if maintenance.share(deployment, tenant) > quota.POOL_SLOTS:
+        return "Waiting: a run needs more than the tenant's limits are, so none can begin."
+    return None
+
+
+def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
+    loaders = registered_loaders(session)
+    broken = airflow_compat.dags.import_error(session, loaders)
+    if broken is not None:
+        return "import_error", broken.strip().splitlines()[-1]
+    if not loaders:
+        return "pending", "No loader file has been parsed yet: is dags/datakits.py in the DAGs folder?"
+    return "pending", None
+
+
+def wait(deployment_id: str, *, reach: Reach, seconds: int) -> Status:
+    """The status once it is no longer pending, or after that many seconds; in many short transactions.
+
+    Where too many wait already, the status of now.
+
+    Raises:
+        NotFound: as for ``service.get``.
+    """
+    deadline = time.monotonic() + seconds
+    with (
+        wait_slots.wait_slot(wait_slots.DEPLOYMENTS)
+        if seconds
+        else nullcontext(enter_result=False) as may_wait
+    ):
+        while True:
+            with db.transaction() as session:
+                found = find(session, deployment_id, reach=reach)
+            if found.status != "pending" or not may_wait or time.monotonic() >= deadline:
+                return found
+            time.sleep(max(0, min(_POLL, deadline - time.monotonic())))

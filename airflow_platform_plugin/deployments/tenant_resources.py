@@ -1,0 +1,64 @@
+"""A tenant's deployments, as its quotas and its end see them."""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core.feature import TenantResource
+from airflow_platform_plugin.datakits.manifest import Requirements
+from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments import maintenance, service
+from airflow_platform_plugin.tenants.models import Tenant
+
+
+def _active(tenant_id: str) -> Any:  # noqa: ANN401 - a Select
+    """Those that are not retired, which need nothing any more."""
+    return select(Deployment).where(Deployment.tenant_id == tenant_id, Deployment.retired_at.is_(None))
+
+
+def _ids(session: Session, tenant_id: str) -> list[str]:
+    return list(session.scalars(_active(tenant_id).with_only_columns(Deployment.id)))
+
+
+def _delete(session: Session, tenant_id: str) -> None:
+    """Their DAGs run no more from this moment, and what runs ends; the history is Airflow's and stays."""
+    ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
+    if ids:
+        session.execute(
+            delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)),
+            execution_options={"synchronize_session": False},
+        )
+        rows = session.scalars(select(Deployment).where(Deployment.id.in_(ids))).all()
+        airflow_compat.runs.end_runs(session, [str(row.dag_id) for row in rows], maintenance.GONE)
+        for deployment in rows:
+            # Airflow finds out by itself, but takes two minutes.
+            airflow_compat.dags.deactivate_dag(session, str(deployment.dag_id))
+            session.delete(deployment)
+        service.request_parsing(session)
+
+
+def _limits_changed(session: Session, tenant_id: str) -> None:
+    """Fit the slots of tasks, which are shares of the limits: of those to come, and of those that wait."""
+    maintenance.reapply_quotas(session, session.get(Tenant, tenant_id))
+    service.request_parsing(session)
+
+
+def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for deployment in session.scalars(_active(tenant_id)):
+        needs = Requirements.model_validate(deployment.current.spec["manifest"]["requirements"])
+        for name, amount in needs.amounts.items():
+            total[name] = total.get(name, Decimal()) + amount
+    return total
+
+
+DEPLOYMENTS = TenantResource(
+    "deployments",
+    ids=_ids,
+    delete=_delete,
+    changed=_limits_changed,
+    requirements=_requirements,
+)

@@ -1,0 +1,155 @@
+"""Every change through the API, in Airflow's own audit log: who, with which key, what, before and after.
+
+The changes are read from the request's session when it flushes, so a service need not tell them, and
+a transaction that is undone leaves no row. What a service changes in Airflow's own tables, or lets out,
+it tells by ``note``; a model of ours that is told so sets ``audited = False``.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.http import responses
+from airflow_platform_plugin.http.request_state import current_principal
+
+_LONGEST_EVENT = 60  # the column's length
+_LONGEST_EXTRA = 32_000  # MySQL keeps 65,535 bytes, which is fewer letters
+_TRAIL = "platform_trail"
+
+
+class Trail:
+    """What one session has changed in the platform's tables, in order."""
+
+    def __init__(self, session: Session) -> None:
+        self.changes: list[dict[str, Any]] = []
+        self._session = session
+        session.info[_TRAIL] = self
+        event.listen(session, "after_flush", self._collect)
+
+    def write(self, principal: Principal, name: str) -> None:
+        """Add the row, if anything has changed; a change too long to keep is told without its values."""
+        if not self.changes:
+            return
+        brief = [{**change, "before": None, "after": None, "too_long": True} for change in self.changes]
+        dag_id = next((change["dag_id"] for change in self.changes if change.get("dag_id")), None)
+        _add_row(
+            self._session,
+            principal,
+            name,
+            {"changes": self.changes},
+            brief={"changes": brief[:100]},
+            dag_id=dag_id,
+        )
+
+    def _collect(self, session: Session, _context: object) -> None:
+        for row in [*session.new, *session.dirty, *session.deleted]:
+            if isinstance(row, db.Base) and getattr(row, "audited", True):
+                before, after = _values(row, session)
+                if before != after:
+                    self.changes.append(
+                        {
+                            "object": str(row.__tablename__).removeprefix("platform_"),
+                            "id": "/".join(map(str, inspect(row).mapper.primary_key_from_instance(row))),
+                            "before": before,
+                            "after": after,
+                        }
+                    )
+                    if dag_id := getattr(row, "dag_id", None):
+                        self.changes[-1]["dag_id"] = dag_id
+
+
+def record_change(
+    session: Session, kind: str, name: str, *, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> None:
+    """Tell the session's trail, if it has one, what no model of ours shows. Nothing secret, please.
+
+    Args:
+        session: the request's transaction.
+        kind: what sort of thing it is, as ``connection``.
+        name: which one.
+        before: what is worth telling of how it was; None where it is new.
+        after: the same of how it is; None where it is gone.
+    """
+    trail: Trail | None = session.info.get(_TRAIL)
+    if trail is not None:
+        trail.changes.append({"object": kind, "id": name, "before": before, "after": after})
+
+
+def record_run_change(
+    session: Session,
+    principal: Principal,
+    name: str,
+    *,
+    dag_id: str,
+    run_id: str,
+    **extra: Any,  # noqa: ANN401 - any JSON
+) -> None:
+    """Add a row about something of Airflow's own that a request has changed in a run."""
+    told = airflow_compat.masking.redact(extra)
+    _add_row(session, principal, name, told, brief={"too_long": True}, dag_id=dag_id, run_id=run_id)
+
+
+def _add_row(  # noqa: PLR0913 - a row's columns
+    session: Session,
+    principal: Principal,
+    name: str,
+    told: dict[str, Any],
+    *,
+    brief: dict[str, Any],
+    dag_id: str | None,
+    run_id: str | None = None,
+) -> None:
+    """Add a row that tells so, or where that is too long to keep, as much as ``brief``."""
+    request = {"request_id": responses.request_id()}
+    text = json.dumps({**told, **request}, default=str)
+    if len(text) > _LONGEST_EXTRA:
+        text = json.dumps({**brief, **request}, default=str)
+    row = airflow_compat.models.Log(
+        event=f"platform.{name}"[:_LONGEST_EVENT], task_instance=None, owner=principal.username, extra=text
+    )
+    row.dag_id, row.run_id = dag_id, run_id
+    session.add(row)
+    session.flush()
+
+
+def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:  # noqa: ANN401 - any model
+    """A row before and after this flush; of a changed row only what has changed. Secrets are left out."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    state = inspect(row)
+    for attribute in state.mapper.column_attrs:
+        if attribute.columns[0].info.get("secret"):
+            continue
+        name, history = attribute.key, state.attrs[attribute.key].history
+        if row in session.dirty:
+            if history.has_changes():
+                before[name] = history.deleted[0] if history.deleted else None
+                after[name] = history.added[0] if history.added else None
+        else:
+            before[name] = after[name] = getattr(row, name)
+    before, after = airflow_compat.masking.redact(before), airflow_compat.masking.redact(after)
+    if row in session.new:
+        return None, after
+    return before, None if row in session.deleted else after
+
+
+def install() -> None:
+    """Let every row of the audit log that a key's request causes name the key, stock endpoints' too."""
+    if not event.contains(airflow_compat.models.Log, "before_insert", _name_credential):
+        event.listen(airflow_compat.models.Log, "before_insert", _name_credential)
+
+
+def _name_credential(_mapper: object, _connection: object, row: Any) -> None:  # noqa: ANN401 - Airflow's Log
+    principal = current_principal()
+    if principal is None or principal.credential is None:
+        return
+    try:
+        extra = json.loads(row.extra or "{}")
+    except ValueError:
+        extra = {"extra": row.extra}
+    row.extra = json.dumps({**extra, "credential": principal.credential.id})

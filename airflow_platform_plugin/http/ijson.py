@@ -1,0 +1,109 @@
+"""Text and JSON from strangers, as I-JSON has it (RFC 7493): what every database stores as it was sent. Pure.
+
+Python's own parser lets through more than that, and what it lets through fails further in, on one
+database and not on another: NUL and lone surrogates, numbers without a value or beyond 64 bits,
+a name twice in one object, and nesting that ends the interpreter's stack.
+"""
+
+import json
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from airflow_platform_plugin.core.errors import FieldError, ValidationFailed
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**63 - 1
+
+_CONTROLS = {"Cc", "Zl", "Zp"}
+_DIRECTIONS = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NOT_TEXT = "must not contain NUL or a lone surrogate"
+
+
+def parse(data: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """The JSON value in ``data``, which is UTF-8 (RFC 8259).
+
+    Raises:
+        ValidationFailed: it is not valid JSON, or holds what I-JSON does not; each such place is named.
+    """
+    try:
+        document = json.loads(data.decode(), object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:  # not UTF-8, not JSON, or an integer of thousands of digits
+        raise ValidationFailed.of(message="is not valid JSON") from error
+    errors = list(_errors(document, ()))
+    if errors:
+        raise ValidationFailed(errors)
+    return document
+
+
+def is_within(value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Whether ``parse`` could have read a value: not nested too deeply, and nothing that no client reads."""
+    try:
+        return next(_errors(value, ()), None) is None
+    except ValidationFailed:
+        return False
+
+
+def require_text(parameters: Iterable[tuple[str, str]]) -> None:
+    """Refuse parameters of a path or query string that hold what not every database stores.
+
+    Raises:
+        ValidationFailed: some do; they are named.
+    """
+    errors = [FieldError.at((name,), _NOT_TEXT) for name, value in parameters if not _is_text(value)]
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def is_line(text: str) -> bool:
+    """Whether text is fit to be shown in a line, as a name is: without line breaks and other controls.
+
+    They would forge lines of a log or a mail, and steer a terminal that shows them. So would the marks
+    that turn the direction of writing.
+    """
+    return not any(unicodedata.category(letter) in _CONTROLS or letter in _DIRECTIONS for letter in text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValidationFailed.of(message=f"an object has the name {name!r} more than once")
+    return members
+
+
+def _errors(value: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:  # noqa: ANN401 - any JSON
+    match value:
+        case dict() | list() if len(path) >= MAX_DEPTH:
+            raise _too_deep()
+        case dict():
+            for name, inner in value.items():
+                if _is_text(name):
+                    yield from _errors(inner, (*path, name))
+                else:
+                    yield FieldError.at(path, f"a name {_NOT_TEXT}")
+        case list():
+            for index, inner in enumerate(value):
+                yield from _errors(inner, (*path, index))
+        case str() if not _is_text(value):
+            yield FieldError.at(path, _NOT_TEXT)
+        case int() if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            yield FieldError.at(path, "must fit into 64 bits")
+        case float() if not math.isfinite(value):
+            yield FieldError.at(path, "must be a finite number")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
+
+
+def _too_deep() -> ValidationFailed:
+    return ValidationFailed.of(message=f"is nested deeper than {MAX_DEPTH} levels")

@@ -1,0 +1,11 @@
+"""What the feature adds to the platform."""
+
+from airflow_platform_plugin.core.feature import Feature, WorkerStep
+
+FEATURE = Feature(
+    name="runs.backfill",
+    tag="backfill",
+    blueprints=("runs.backfill.api:blueprint",),
+    models=("runs.backfill.models",),
+    worker_steps=(WorkerStep("advance-backfills", lane="backfills", run="runs.backfill.scheduler:advance"),),
+)

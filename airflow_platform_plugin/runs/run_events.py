@@ -1,0 +1,172 @@
+"""State changes of DAG runs and task instances as events: the fast path, called by Airflow's listeners.
+
+Nothing here may harm Airflow. DAG-run hooks run inside the scheduler's own transaction, where a commit
+or an exception of ours would end the scheduler, so the event goes in under a SAVEPOINT on the scheduler's
+connection: it becomes visible together with the state change, and a failed insert undoes itself alone. So it
+does in a task process, where Airflow's own session of the task is at hand. No lock is waited for.
+"""
+
+import json
+import logging
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import object_session
+
+from airflow_platform_plugin.core import new_events, nowait
+from airflow_platform_plugin.core.new_events import NewEvent
+from airflow_platform_plugin.core.timestamps import timestamp
+
+log = logging.getLogger(__name__)
+
+DAG_RUN_EVENTS = {"running": "dag.running", "success": "dag.success", "failed": "dag.failure"}
+TASK_EVENTS = {
+    "success": "task.success",
+    "failed": "task.failure",
+    "up_for_retry": "task.retry",
+    "skipped": "task.skipped",
+    "upstream_failed": "task.upstream_failed",
+}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def _duration(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds()
+
+
+# What `airflow tasks test` calls the run that it makes for a task, and takes away again.
+_TEMPORARY = "__airflow_temporary_run_"
+_LONGEST_CONF = 1_000_000  # characters, as JSON
+
+
+def conf_as_json(conf: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a run was triggered with
+    """The event's fields of a conf: itself as JSON has it, or why it is left out.
+
+    Airflow pickles a run's conf, so that one made by a DAG's code may hold anything, itself included.
+    """
+    try:
+        text = json.dumps(conf, default=str, skipkeys=True)
+        if len(text) > _LONGEST_CONF:
+            return unreadable_conf(f"it has more than {_LONGEST_CONF} characters")
+        return {"conf": json.loads(text, parse_constant=str)}
+    except Exception as error:  # noqa: BLE001 - a conf's own __str__ may raise anything
+        return unreadable_conf(type(error).__name__)
+
+
+def unreadable_conf(reason: str) -> dict[str, Any]:
+    """The event's fields where the conf cannot be told."""
+    return {"conf": {}, "conf_error": f"The conf is left out: {reason}"}
+
+
+def dag_run_event(dag_run: Any, conf: dict[str, Any] | None = None) -> NewEvent | None:  # noqa: ANN401 - a DagRun
+    """The event that the run's present state amounts to, or None where that state is no event.
+
+    Args:
+        dag_run: a DagRun, or a row with its columns.
+        conf: the event's fields of the run's conf, where the row has none.
+    """
+    state = str(dag_run.state)
+    event_type = DAG_RUN_EVENTS.get(state)
+    # What tells this transition from an earlier one of the same run: clearing a run and marking its state
+    # each give it new times.
+    moment = dag_run.start_date if state == "running" else dag_run.end_date
+    if event_type is None or moment is None or dag_run.run_id.startswith(_TEMPORARY):
+        return None
+    return NewEvent(
+        type=event_type,
+        identity=(dag_run.dag_id, dag_run.run_id, timestamp(moment)),
+        occurred_at=moment,
+        data={
+            "dag_id": dag_run.dag_id,
+            "dag_run_id": dag_run.run_id,
+            "execution_date": _time(dag_run.execution_date),
+            "start_date": _time(dag_run.start_date),
+            "end_date": _time(dag_run.end_date),
+            "duration_seconds": _duration(dag_run.start_date, dag_run.end_date),
+            "state": state,
+            **(conf_as_json(dag_run.conf or {}) if conf is None else conf),
+            "external_trigger": bool(dag_run.external_trigger),
+        },
+    )
+
+
+def task_instance_event(task: Any) -> NewEvent | None:  # noqa: ANN401 - a TaskInstance or a row with its columns
+    """The event that the task instance's present state amounts to, or None."""
+    state = str(task.state)
+    event_type = TASK_EVENTS.get(state)
+    if event_type is None or task.end_date is None or task.run_id.startswith(_TEMPORARY):
+        return None
+    return NewEvent(
+        type=event_type,
+        identity=(
+            task.dag_id,
+            task.run_id,
+            task.task_id,
+            str(task.map_index),
+            timestamp(task.end_date),
+        ),
+        occurred_at=task.end_date,
+        data={
+            "dag_id": task.dag_id,
+            "dag_run_id": task.run_id,
+            "task_id": task.task_id,
+            "map_index": task.map_index,
+            "try_number": task.try_number,
+            "max_tries": task.max_tries,
+            "start_date": _time(task.start_date),
+            "end_date": _time(task.end_date),
+            "duration_seconds": _duration(task.start_date, task.end_date),
+            "state": state,
+            "operator": task.operator,
+        },
+    )
+
+
+def dag_run_changed(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun
+    """Store the event of a DAG run's change; a failure is logged, and the sweep makes up for it."""
+    try:
+        _record(dag_run, dag_run_event(dag_run))
+    except nowait.LostTransaction as lost:
+        raise lost.__cause__ or lost from None  # Airflow's to handle, as any deadlock
+    except Exception:
+        log.exception("The platform missed a DAG run's change; the sweep will find it")
+
+
+def task_instance_changed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's TaskInstance
+    """Store the event of a task instance's change; a failure is logged, and the sweep makes up for it."""
+    try:
+        if not getattr(task_instance, "test_mode", False):
+            _record(task_instance, task_instance_event(task_instance))
+    except nowait.LostTransaction as lost:
+        raise lost.__cause__ or lost from None  # the same
+    except Exception:
+        log.exception("The platform missed a task instance's change; the sweep will find it")
+
+
+def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Airflow's row object
+    if event is None:
+        return
+    event = new_events.observed(event)
+    session = object_session(changed) or _task_session()
+    if session is not None:
+        new_events.record_now(session.connection(), event)
+    else:
+        from airflow_platform_plugin.core import db  # not with the module: task processes rarely need it
+
+        with db.transaction() as own:
+            new_events.record_now(own.connection(), event)
+
+
+def _task_session() -> Any:  # noqa: ANN401 - a Session, or None
+    """The session in which a task process is about to store its task's state; None elsewhere.
+
+    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
+    Not in ``airflow_compat``, which imports more than a task process should.
+    """
+    from airflow.utils import task_instance_session as module
+
+    session = getattr(module, "__current_task_instance_session", None)
+    return None if session is None or session.get_bind().dialect.name == "sqlite" else session

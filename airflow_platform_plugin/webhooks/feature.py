@@ -1,0 +1,21 @@
+"""What the feature adds to the platform."""
+
+from airflow_platform_plugin.core.feature import Feature, ScopedResource, WorkerStep
+
+FEATURE = Feature(
+    name="webhooks",
+    tag="webhooks",
+    blueprints=("webhooks.api:blueprint",),
+    models=("webhooks.models",),
+    resources=(ScopedResource("webhooks", "See webhooks", "See, create, change and delete webhooks"),),
+    roles={"member": ("webhooks:read",), "admin": ("webhooks:read", "webhooks:write")},
+    consumers={"webhooks": "webhooks.delivery:enqueue"},
+    event_references=("webhooks.delivery:EVENT_REFERENCE",),
+    worker_steps=(
+        WorkerStep(
+            "deliver", lane="deliveries", run="webhooks.delivery:deliver", loop="webhooks.delivery:run"
+        ),
+    ),
+    tenant_resources=("webhooks.tenant_resources:WEBHOOKS",),
+    settings="webhooks.settings:WebhookSettings",
+)

@@ -1,0 +1,22 @@
+"""The settings of webhooks."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from airflow_platform_plugin.core.settings import Seconds, Settings
+
+
+class WebhookSettings(Settings):
+    """The settings of webhooks."""
+
+    webhook_timeout: Seconds = Field(
+        default=10.0,
+        description="Seconds that one attempt of a delivery may take in all: looking up the name, "
+        "connecting, sending and the answer.",
+    )
+    webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
+        default=None,
+        description="The proxy that deliveries go through, `http://user:password@proxy.example.com:3128`; "
+        "unless given, none: variables such as `HTTPS_PROXY` are not read.",
+    )

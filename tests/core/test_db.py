@@ -1,0 +1,174 @@
+"""The tables: made by migrations, in Airflow's database, without touching Airflow's own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, inspect, text
+
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import load_models
+
+load_models()
+
+
+@pytest.fixture
+def connection(app: Any) -> Iterator[Any]:
+    from airflow import settings
+
+    with settings.engine.connect() as own:
+        yield own
+
+
+def test_models_and_migrations_do_not_drift(connection: Any) -> None:
+    """What the migrations made is what the models say."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    def only_ours(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or str(name).startswith("platform_")
+
+    context = MigrationContext.configure(
+        connection,
+        opts={"compare_type": True, "include_name": only_ours, "version_table": db.VERSION_TABLE},
+    )
+    assert compare_metadata(context, db.metadata) == []
+
+
+def test_starting_the_webserver_has_upgraded_the_tables(connection: Any) -> None:
+    """``pip install`` and a start are all it takes."""
+    assert db.current(connection) == db.head()
+    assert db.is_current()
+
+
+def test_airflows_own_revision_is_untouched(connection: Any) -> None:
+    from airflow.utils.db import _get_alembic_config
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(_get_alembic_config()).get_current_head()
+    assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == head
+
+
+def test_down_and_up_again_leaves_nothing_behind_and_everything_there(connection: Any) -> None:
+    """Downgrading to base removes our tables and no other; upgrading makes them again."""
+    before = set(inspect(connection).get_table_names())
+    db.downgrade("base")
+    try:
+        assert not db.is_current()
+        left = set(inspect(connection).get_table_names())
+        assert {name for name in left if name.startswith("platform_")} == {db.VERSION_TABLE}
+        assert left - {db.VERSION_TABLE} == {name for name in before if not name.startswith("platform_")}
+    finally:
+        db.upgrade()
+    assert set(inspect(connection).get_table_names()) == before
+
+
+def test_many_processes_may_upgrade_at_once(app: Any, connection: Any) -> None:
+    """As a webserver, a scheduler and their replicas do: one migrates, the others wait and find it done."""
+    db.downgrade("base")
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "db", "upgrade"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(4)]
+    for process in running:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output.decode()
+    assert db.is_current()
+
+
+def test_a_failing_migration_leaves_no_half(
+    app: Any, monkeypatch: pytest.MonkeyPatch, connection: Any
+) -> None:
+    from alembic import command
+
+    if connection.dialect.name == "mysql":
+        pytest.skip("MySQL has no transactions for changes of tables")
+    db.downgrade("base")
+
+    def fail_late(config: Any, _revision: str) -> None:
+        config.attributes["connection"].execute(text("CREATE TABLE platform_half (a INTEGER)"))
+        raise RuntimeError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "upgrade", fail_late)
+        with pytest.raises(RuntimeError, match="no space left"):
+            db.upgrade()
+    assert "platform_half" not in inspect(connection).get_table_names()
+    db.upgrade()
+
+
+def test_insert_absent_ignores_only_what_is_there(session: Any) -> None:
+    from airflow_platform_plugin.runs.models import ObservedRun
+
+    for rows in ([{"dag_run_id": 1}], [{"dag_run_id": 1}, {"dag_run_id": 2}], []):
+        db.insert_absent(session.connection(), ObservedRun.__table__, rows)
+    assert sorted(row.dag_run_id for row in session.query(ObservedRun)) == [1, 2]
+
+
+def test_a_savepoint_is_undone_with_its_transaction(app: Any, connection: Any) -> None:
+    """Also where nothing was written before it, and by itself."""
+    row = insert(db.metadata.tables["platform_loader_file"])
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with suppress(ZeroDivisionError), db.transaction() as session:
+        with db.savepoint(session):
+            session.execute(row.values(id="first", fileloc="x"))
+        with suppress(ZeroDivisionError), db.savepoint(session):
+            session.execute(row.values(id="second", fileloc="x"))
+            fail()
+        assert session.scalars(text("SELECT id FROM platform_loader_file")).all() == ["first"]
+        fail()
+    assert connection.scalar(text("SELECT count(*) FROM platform_loader_file")) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["db", "check"], ["db", "upgrade"], ["--version"], ["worker", "--once"]]
+)
+def test_the_console_script_runs(app: Any, arguments: list[str]) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_key_is_all_that_the_command_prints(app: Any) -> None:
+    """``KEY=$(airflow-platform api-keys create …)`` works, also where tables are made on the way."""
+    from sqlalchemy import delete
+
+    from airflow_platform_plugin.auth import key_format
+    from airflow_platform_plugin.auth.models import ApiKey
+
+    db.downgrade("base")
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
+    done = subprocess.run(
+        [*command, "--user", "admin"],
+        env=os.environ | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert key_format.parse(done.stdout.removesuffix("\n")) is not None, done.stdout + done.stderr
+    with db.transaction() as session:
+        session.execute(delete(ApiKey))
+
+
+def test_a_key_for_nobody_is_refused_in_one_line(app: Any) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
+    done = subprocess.run([*command, "--user", "nobody"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == "There is no user 'nobody' in this Airflow."
+
+
+def test_an_unknown_scope_is_refused_by_name(app: Any) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
+    done = subprocess.run(
+        [*command, "--user", "admin", "--scopes", "dags:read,dags:fly"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("Unknown scopes: dags:fly.")

@@ -1,0 +1,127 @@
+"""What the API changes, in Airflow's audit log."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+
+from airflow_platform_plugin.airflow_compat.models import Log
+from airflow_platform_plugin.auth import key_format
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import load_models
+
+KEYS = "/api/v1/platform/api-keys"
+
+
+@pytest.fixture(autouse=True)
+def _empty(request: pytest.FixtureRequest) -> None:
+    """Begin without what other tests have committed; in this test's transaction alone."""
+    if "session" in request.fixturenames:
+        request.getfixturevalue("session").execute(delete(Log))
+
+
+def rows(session: Any, event: str) -> list[Any]:
+    return list(session.scalars(select(Log).where(Log.event == event).order_by(Log.id)))
+
+
+def test_a_creation_is_told_with_who_which_key_and_what(
+    session: Any, call: Callable[..., Any], tenant: dict[str, Any]
+) -> None:
+    answer = call("POST", "/api/v1/platform/tenants", json=tenant)
+    (row,) = rows(session, "platform.create_tenant")
+    extra = json.loads(row.extra)
+    assert row.owner == "admin"
+    assert len(extra["credential"]) == 12
+    assert extra["request_id"] == answer.headers["X-Request-ID"]
+    (change,) = extra["changes"]
+    assert (change["object"], change["id"], change["before"]) == ("tenant", "analytics-team", None)
+    assert change["after"]["resource_limits"] == tenant["resource_limits"]
+
+
+def test_a_change_is_told_with_before_and_after(session: Any, call: Callable[..., Any]) -> None:
+    """Only of what has changed."""
+    made = call("POST", KEYS, json={"name": "old"}).json
+    call("PATCH", f"{KEYS}/{made['id']}", json={"name": "new"})
+    (row,) = rows(session, "platform.update_api_key")
+    (change,) = json.loads(row.extra)["changes"]
+    assert (change["before"], change["after"]) == ({"name": "old"}, {"name": "new"})
+
+
+def test_a_deletion_is_told_with_what_was(session: Any, call: Callable[..., Any]) -> None:
+    hook = {"name": "h", "url": "https://example.com/secret-path", "events": ["dag.success"]}
+    made = call("POST", "/api/v1/platform/webhooks", json=hook).json
+    call("DELETE", f"/api/v1/platform/webhooks/{made['webhook_id']}")
+    (row,) = rows(session, "platform.delete_webhook")
+    (change,) = json.loads(row.extra)["changes"]
+    assert (change["before"]["name"], change["after"]) == ("h", None)
+
+
+def test_no_secret_reaches_the_audit_log(session: Any, call: Callable[..., Any]) -> None:
+    """Neither keys nor their hashes, nor a webhook's secret, headers or address."""
+    hook = {
+        "name": "h",
+        "url": "https://example.com/secret-path",
+        "events": ["dag.success"],
+        "headers": {"X-Token": "hunter2"},
+    }
+    secret = call("POST", "/api/v1/platform/webhooks", json=hook).json["secret"]
+    made = call("POST", KEYS, json={"name": "k"}).json
+    rotated = call("POST", f"{KEYS}/{made['id']}/rotate", json={}).json
+    text = "".join(row.extra for row in session.scalars(select(Log)))
+    assert '"name": "k"' in text
+    for hidden in (secret, "hunter2", "secret-path", "hash", "encrypted"):
+        assert hidden not in text
+    for key in (made["key"], rotated["key"]):
+        parsed = key_format.parse(key)
+        assert parsed is not None
+        assert parsed.secret not in text
+
+
+def test_columns_that_hold_secrets_say_so() -> None:
+    load_models()
+    telling = ("secret", "hash", "encrypted", "password")
+    for table in db.metadata.tables.values():
+        for column in table.columns:
+            if any(word in column.name for word in telling):
+                assert column.info == db.SECRET, column
+
+
+def test_what_is_refused_or_only_read_leaves_no_row(session: Any, call: Callable[..., Any]) -> None:
+    before = session.query(Log).count()
+    call("GET", KEYS)
+    call("POST", KEYS, json={"name": ""})
+    call("DELETE", f"{KEYS}/unknown")
+    assert session.query(Log).count() == before
+
+
+def test_a_change_too_long_to_keep_is_told_without_its_values(
+    session: Any, call: Callable[..., Any], tenant: dict[str, Any]
+) -> None:
+    """The log's column has an end on MySQL; the request has not."""
+    tenant["metadata"] = {f"k{i}": "v" * 500 for i in range(100)}
+    assert call("POST", "/api/v1/platform/tenants", json=tenant).status == 201
+    (row,) = rows(session, "platform.create_tenant")
+    (change,) = json.loads(row.extra)["changes"]
+    assert (change["id"], change["after"], change["too_long"]) == ("analytics-team", None, True)
+
+
+def test_stock_rows_name_the_key(app: Any, committed_key: Callable[[str], str]) -> None:
+    """What Airflow itself writes of a request with a key tells which key it was."""
+    from airflow.utils.session import create_session
+
+    key = committed_key("admin")
+    client = app.test_client()
+    pool = {"name": "audited", "slots": 1, "description": ""}
+    assert client.post("/api/v1/pools", json=pool, headers={"X-API-Key": key}).status_code == 200
+    assert client.delete("/api/v1/pools/audited", headers={"X-API-Key": key}).status_code == 204
+    with create_session() as session:
+        row = session.scalars(select(Log).where(Log.event == "api.post_pool")).one()
+        extra = json.loads(row.extra)
+        session.execute(delete(Log))
+    parsed = key_format.parse(key)
+    assert parsed is not None
+    assert extra["credential"] == parsed.id
+    assert parsed.secret not in row.extra
+    assert extra["name"] == "audited"
