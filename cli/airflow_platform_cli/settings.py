@@ -2,9 +2,9 @@
 
 import os
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
-from airflow_platform import DEFAULT_BASE_URL, PlatformClient
+from airflow_platform import DEFAULT_BASE_URL, PlatformClient, TokenStore
 
 from airflow_platform_cli import config_file
 from airflow_platform_cli.login import CLIENT_ID, LoginStore
@@ -47,6 +47,22 @@ class Setting(NamedTuple):
     source: str
 
 
+class Credentials(TypedDict, total=False):
+    """One kind of credentials, as arguments of ``PlatformClient``.
+
+    Attributes:
+        api_key: API key.
+        client_id: Id of an OAuth client.
+        client_secret: Secret of the OAuth client.
+        tokens: Tokens of the login.
+    """
+
+    api_key: str
+    client_id: str
+    client_secret: str
+    tokens: TokenStore
+
+
 def connect() -> PlatformClient:
     """Return a client for the configured platform, with the configured credentials."""
     return PlatformClient(get_base_url(), **resolve_credentials())
@@ -58,16 +74,20 @@ def get_base_url() -> str:
     return (setting.value if setting else DEFAULT_BASE_URL).rstrip("/")
 
 
-def resolve_credentials() -> dict[str, Any]:
-    """Return the arguments of ``PlatformClient`` for the credentials, in the order of PRECEDENCE."""
+def resolve_credentials() -> Credentials:
+    """Return the credentials that PRECEDENCE selects; none if nothing is set."""
     effective = get_effective()
     for values in (_read_environment(), _read_file()):
         if Key.API_KEY in values:
             return {"api_key": values[Key.API_KEY]}
         if Key.CLIENT_ID in values or Key.CLIENT_SECRET in values:
             # One of the two may come from the environment and the other from the file.
-            pair = (Key.CLIENT_ID, Key.CLIENT_SECRET)
-            return {key.value: effective[key].value for key in pair if key in effective}
+            credentials = Credentials()
+            if Key.CLIENT_ID in effective:
+                credentials["client_id"] = effective[Key.CLIENT_ID].value
+            if Key.CLIENT_SECRET in effective:
+                credentials["client_secret"] = effective[Key.CLIENT_SECRET].value
+            return credentials
     store = LoginStore(get_base_url())
     return {"client_id": CLIENT_ID, "tokens": store} if store.load() else {}
 

@@ -18,9 +18,8 @@ A truncated query result is not an error: it comes with a TruncatedResultWarning
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from airflow_platform.types import Json
+from airflow_platform.types import FieldError, Json
 
 
 class PlatformError(Exception):
@@ -63,8 +62,8 @@ class ValidationError(APIError):
     """The request is invalid."""
 
     @property
-    def errors(self) -> list[dict[str, Any]]:
-        """The invalid fields, each with its ``pointer`` into the body (RFC 6901) and a ``message``."""
+    def errors(self) -> list[FieldError]:
+        """The invalid fields, each with a ``pointer`` and a ``message``."""
         errors = self.details.get("errors")
         return errors if isinstance(errors, list) else []
 

@@ -14,6 +14,18 @@ QueryParameter: TypeAlias = QueryValue | Sequence[QueryValue]
 """What a ``:name`` in a SQL query can be bound to."""
 
 
+class FieldError(TypedDict):
+    """An invalid field of a request.
+
+    Attributes:
+        pointer: JSON pointer to the field in the body (RFC 6901), or ``/name`` of a query parameter.
+        message: What is wrong with it.
+    """
+
+    pointer: str
+    message: str
+
+
 class AllowedDags(TypedDict, total=False):
     """The DAGs that an API key is limited to. A DAG is allowed if it matches one entry of either list.
 
