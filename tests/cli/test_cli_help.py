@@ -1,7 +1,9 @@
 """Every command and every option explains itself."""
 
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +55,26 @@ def test_help_shows_the_options(unconfigured: Run) -> None:
     assert "--wait-timeout" in result.out
     assert "Maximum number of seconds to wait." in " ".join(result.out.split())
     assert " --timeout" not in result.out
+
+
+README = Path(__file__).parents[2] / "cli" / "README.md"
+LINES = re.sub(r"\\\n", " ", README.read_text(encoding="utf-8")).splitlines()
+EXAMPLES = [line for line in LINES if line.startswith("airflow-cli ")]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_the_examples_of_the_readme_are_valid(line: str) -> None:
+    """Each command of the README exists and accepts its arguments."""
+    words = shlex.split(line.partition("<")[0], comments=True)
+    name = next(
+        name
+        for name in sorted(COMMANDS, key=len, reverse=True)
+        if f"{' '.join(words)} ".startswith(f"{name} ")
+    )
+    arguments = words[len(name.split()) :]
+    COMMANDS[name].make_context(name, arguments)
+
+
+def test_the_readme_has_examples() -> None:
+    """The test above sees the commands of the README."""
+    assert len(EXAMPLES) > 25

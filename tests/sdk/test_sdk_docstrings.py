@@ -17,6 +17,7 @@ from airflow_platform._sync.backfills import Backfill
 from airflow_platform._sync.dag_runs import DagRun
 from airflow_platform._sync.pages import Page
 from airflow_platform.models.base import PageFields
+from examples import check_call, find_client_calls
 from pydantic import BaseModel
 
 SECTION = r"^{}:\n((?:(?: .*)?\n)+)"
@@ -112,15 +113,10 @@ def test_examples_call_methods_that_exist(method: Callable[..., Any]) -> None:
     """Each call of the client in an example is one that its signature accepts, awaited as it must be."""
     is_async = "._async." in method.__module__
     code = ast.parse(f"async def example():\n{_indent(section(method, 'Example'))}")
-    client = CLIENTS[0] if is_async else CLIENTS[1]
-    calls = [node for node in ast.walk(code) if isinstance(node, ast.Call)]
-    client_calls = [call for call in calls if ast.unparse(call.func).startswith("client.")]
-    assert any(ast.unparse(call.func).endswith(f".{method.__name__}") for call in client_calls)
-    for call in client_calls:
-        _, resource, name = ast.unparse(call.func).split(".")
-        function = getattr(getattr(client, resource), name)
-        keywords = {str(keyword.arg): None for keyword in call.keywords}
-        inspect.signature(function).bind(*call.args, **keywords)
+    calls = find_client_calls(code)
+    assert any(ast.unparse(call.func).endswith(f".{method.__name__}") for call in calls)
+    for call in calls:
+        check_call(CLIENTS[0] if is_async else CLIENTS[1], call)
     awaited = [node for node in ast.walk(code) if isinstance(node, ast.Await | ast.AsyncFor)]
     assert bool(awaited) is is_async
 
