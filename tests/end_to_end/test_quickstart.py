@@ -25,7 +25,7 @@ def test_the_quickstart_runs_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.end_to_end
-def test_a_failed_step_is_told_and_is_no_success(tmp_path: Path) -> None:
+def test_a_failed_step_is_reported_and_exits_with_1(tmp_path: Path) -> None:
     """Here: Airflow's home cannot be made, since a file is in its place."""
     (tmp_path / "airflow").write_text("in the way")
     command = [
@@ -50,7 +50,7 @@ def test_a_second_quickstart_says_at_once_that_one_runs(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert f"A quickstart is running in {tmp_path} already" in done.stderr
+    assert f"A quickstart is already running in {tmp_path}" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
 
 
