@@ -156,9 +156,9 @@ def _install_loader(arguments: argparse.Namespace) -> int:
 
     folder = arguments.dags_folder
     if folder is None:
-        from airflow import settings
+        from airflow_platform_plugin.airflow_compat import config
 
-        folder = settings.DAGS_FOLDER
+        folder = config.dags_folder()
     try:
         file = loader_file.install(Path(folder), force=arguments.force)
     except (loader_file.LoaderFileDiffers, OSError) as error:

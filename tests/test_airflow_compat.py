@@ -19,7 +19,7 @@ def test_a_triggerer_runs_while_its_heart_beats(session: Any, seconds: int | Non
         job.latest_heartbeat = datetime.now(tz=timezone.utc) - timedelta(seconds=seconds)
         session.add(job)
         session.flush()
-    assert airflow_compat.tasks.triggerer_is_running() is runs
+    assert airflow_compat.tasks.triggerer_is_running(session) is runs
 
 
 def test_outside_of_a_task_there_is_no_context() -> None:

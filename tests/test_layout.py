@@ -78,3 +78,35 @@ def test_every_feature_has_the_same_file_names() -> None:
     for feature in FEATURES:
         names = {path.stem for path in (ROOT / feature).glob("*.py")}
         assert names & known > {"__init__"} or feature == "runs", feature
+
+
+def test_airflow_compat_imports_nothing_of_ours() -> None:
+    """It can be read, and replaced for another version of Airflow, without the rest of the package."""
+    assert {(a, b) for a, b in imports() if a == "airflow_compat"} == set()
+
+
+def test_only_airflow_compat_imports_airflow() -> None:
+    """The exceptions are few: what Airflow loads itself, and subclasses of providers' operators."""
+    found = set()
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if {name.split(".")[0] for name in names} & {"airflow", "flask_appbuilder"}:
+                found.add(str(path.relative_to(ROOT)))
+    runners = {f"deployments/execution/runners/{name}.py" for name in ("docker", "kubernetes")}
+    assert {file for file in found if not file.startswith("airflow_compat/")} == {
+        "plugin.py",
+        "listener.py",
+        *runners,
+    }
+
+
+def test_nothing_uses_the_session_of_the_thread() -> None:
+    """Code that commits Airflow's thread-scoped session commits the work of all others in the thread."""
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            of_settings = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+            assert not (of_settings and ast.unparse(node) == "settings.Session"), path
+            imported = isinstance(node, ast.ImportFrom) and node.module == "airflow.settings"
+            assert not (imported and "Session" in {alias.name for alias in node.names}), path

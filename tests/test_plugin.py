@@ -7,6 +7,8 @@ import sys
 import pytest
 from flask import Flask
 
+from airflow_platform_plugin import plugin, web
+
 HEAVY = [
     "flask_appbuilder",
     "connexion",
@@ -69,7 +71,6 @@ def test_a_plugin_that_cannot_be_installed_leaves_airflow_alone(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The webserver starts; the log has the reason."""
-    from airflow_platform_plugin import plugin, web
 
     def fail(_: Flask) -> None:
         raise RuntimeError("broken")

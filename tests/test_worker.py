@@ -130,7 +130,7 @@ def test_a_fingerprint_tells_no_password(monkeypatch: pytest.MonkeyPatch) -> Non
     from sqlalchemy.engine import make_url
 
     def of(url: str) -> str:
-        monkeypatch.setattr(db.airflow_settings, "engine", SimpleNamespace(url=make_url(url)))
+        monkeypatch.setattr("airflow.settings.engine", SimpleNamespace(url=make_url(url)))
         return db.fingerprint()
 
     one = of("postgresql://me:secret@host/airflow")

@@ -1,35 +1,66 @@
-"""The only place that imports Airflow and FAB, a module for each capability. Written for 2.11.
+"""Everything that we ask of Airflow and FAB, one module for each capability. Written for Airflow 2.11.
 
-Functions import when called: these modules are loaded in schedulers and task processes too, which must
-not pay for the webserver's libraries.
+No other module imports Airflow or FAB; the exceptions are in pyproject.toml. This package imports nothing of
+ours. Its names say what we ask for: another version of Airflow may answer in another way.
+
+A module is imported when it is first used, and functions import what only they need. Schedulers and task
+processes load this package too, and must not load the libraries of the webserver.
 """
 
-from airflow_platform_plugin.airflow_compat import (
-    authorization,
-    connections,
-    dags,
-    database,
-    masking,
-    models,
-    pools,
-    roles,
-    runs,
-    tasks,
-    users,
-    web,
-)
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_platform_plugin.airflow_compat import (
+        authorization,
+        config,
+        connections,
+        dags,
+        database,
+        encryption,
+        exceptions,
+        mail,
+        masking,
+        models,
+        pools,
+        roles,
+        runs,
+        states,
+        tasks,
+        timetables,
+        types,
+        users,
+        views,
+        web,
+    )
 
 __all__ = [
     "authorization",
+    "config",
     "connections",
     "dags",
     "database",
+    "encryption",
+    "exceptions",
+    "mail",
     "masking",
     "models",
     "pools",
     "roles",
     "runs",
+    "states",
     "tasks",
+    "timetables",
+    "types",
     "users",
+    "views",
     "web",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import the module of that name when it is first used (PEP 562)."""
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

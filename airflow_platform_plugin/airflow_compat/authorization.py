@@ -1,7 +1,7 @@
 """What a user may do with which DAGs, and the models whose rows belong to DAGs."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin.airflow_compat.models import (
     DagModel,
@@ -13,6 +13,7 @@ from airflow_platform_plugin.airflow_compat.models import (
     TaskInstance,
     TaskOutletDatasetReference,
 )
+from airflow_platform_plugin.airflow_compat.types import Model, User
 from airflow_platform_plugin.airflow_compat.users import (
     auth_manager,
     request_user,
@@ -20,23 +21,39 @@ from airflow_platform_plugin.airflow_compat.users import (
     user_by_id,
 )
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+    from sqlalchemy.sql import ClauseElement
+
 
 def readable_dag_ids() -> set[str]:
-    """The DAGs that this request's caller may read; none for nobody."""
+    """Return the DAGs that the caller of this request may read; without a caller, an empty set."""
     from sqlalchemy import inspect
 
     user = request_user()
     if user is None:
         return set()
-    # Read again: a stock endpoint that failed has closed the session that the user was read in.
+    # Read the user again: a stock endpoint that failed has closed the session that loaded it.
     user = user_by_id(inspect(user).identity[0])
     set_request_user(user)
-    dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=["GET"], user=user)
+    return permitted_dag_ids(user, "GET")
+
+
+def permitted_dag_ids(user: User, method: str) -> set[str]:
+    """Return the DAGs on which the user may use an HTTP method: ``GET``, ``PUT``, ..."""
+    dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
     return dag_ids
 
 
-def is_authorized_dag(user: Any, method: str, dag_id: str | None, part: str | None = None) -> bool:  # noqa: ANN401 - the auth manager's own user class
-    """Whether the user may do that with a DAG, or all, or a part of it: ``RUN`` or ``TASK_INSTANCE``."""
+def is_authorized_dag(user: User, method: str, dag_id: str | None, part: str | None = None) -> bool:
+    """Return whether the user may use an HTTP method on a DAG.
+
+    Args:
+        user: the user.
+        method: ``GET``, ``POST``, ``PUT`` or ``DELETE``.
+        dag_id: the DAG; None for all DAGs.
+        part: a part of the DAG, such as ``RUN`` or ``TASK_INSTANCE``; None for the DAG itself.
+    """
     from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
     return bool(
@@ -49,22 +66,19 @@ def is_authorized_dag(user: Any, method: str, dag_id: str | None, part: str | No
     )
 
 
-def with_subdags(dag_ids: Collection[str]) -> set[str]:
-    """The DAGs and their SubDAGs, which Airflow lets in by the right to their root."""
+def with_subdags(session: "Session", dag_ids: Collection[str]) -> set[str]:
+    """Return the DAGs and their SubDAGs: who may read a DAG may read its SubDAGs."""
     from sqlalchemy import select
-
-    from airflow_platform_plugin.core import db
 
     if not dag_ids:
         return set()
     dag = DagModel.__table__.c
-    with db.transaction() as session:
-        subdags = session.execute(select(dag.dag_id, dag.root_dag_id).where(dag.root_dag_id.isnot(None)))
-        return {*dag_ids, *(dag_id for dag_id, root in subdags if root in dag_ids)}
+    subdags = session.execute(select(dag.dag_id, dag.root_dag_id).where(dag.root_dag_id.isnot(None)))
+    return {*dag_ids, *(dag_id for dag_id, root in subdags if root in dag_ids)}
 
 
-def models_of_dags() -> list[Any]:
-    """The models each of whose rows belongs to the DAG in its ``dag_id``."""
+def models_of_dags() -> list[Model]:
+    """Return the models with a ``dag_id``: each of their rows belongs to that DAG."""
     from airflow.models.dag import DagOwnerAttributes
     from airflow.models.dagwarning import DagWarning
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -93,20 +107,19 @@ def models_of_dags() -> list[Any]:
     ]
 
 
-def models_of_datasets() -> tuple[Any, ...]:
-    """The models of datasets, of who reads and writes them, and of their events."""
+def models_of_datasets() -> tuple[Model, ...]:
+    """Return the models of datasets, of the DAGs that read and write them, and of their events."""
     return (DatasetModel, DatasetEvent, DagScheduleDatasetReference, TaskOutletDatasetReference)
 
 
-def models_of(statement: Any, known: dict[Any, tuple[Any, ...]]) -> set[Any]:  # noqa: ANN401 - SQLAlchemy's
-    """Which of the models, known by their tables, a statement reads anywhere."""
+def models_of(statement: "ClauseElement", known: Mapping[Any, tuple[Model, ...]]) -> set[Model]:
+    """Return the models that a statement reads anywhere.
+
+    Args:
+        statement: the statement.
+        known: models by their tables; other tables are ignored.
+    """
     from sqlalchemy.sql import visitors
 
     tables = (part for part in visitors.iterate(statement) if part.__visit_name__ == "table")
     return {model for table in tables for model in known.get(table, ())}
-
-
-def permitted_dag_ids(user: Any, method: str) -> set[str]:  # noqa: ANN401 - the auth manager's own user class
-    """The DAGs with which the user may do that."""
-    dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
-    return dag_ids

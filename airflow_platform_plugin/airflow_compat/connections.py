@@ -1,10 +1,10 @@
-"""Airflow's connections: hooks, secrets backends, and what Airflow itself connects to."""
+"""Airflow's connections: hooks, secrets backends, and the services that Airflow itself connects to."""
 
-from typing import Any
+from airflow_platform_plugin.airflow_compat.types import Hook, HookClass, SecretsBackend
 
 
-def hook_class(connection_type: str) -> tuple[Any, str]:
-    """The class of the type's hook, or None, and its argument that takes a connection's name."""
+def hook_class(connection_type: str) -> tuple[HookClass, str]:
+    """Return the hook class of a connection type, or None, and its argument for a connection's name."""
     from airflow.providers_manager import ProvidersManager
     from airflow.utils.module_loading import import_string
 
@@ -14,8 +14,24 @@ def hook_class(connection_type: str) -> tuple[Any, str]:
     return import_string(found.hook_class_name), found.connection_id_attribute_name
 
 
+def is_http_hook(hook_class: HookClass) -> bool:
+    """Return whether a class is the HTTP provider's hook or a subclass of it."""
+    try:
+        from airflow.providers.http.hooks.http import HttpHook
+    except ImportError:
+        return False
+    return isinstance(hook_class, type) and issubclass(hook_class, HttpHook)
+
+
+def is_sql_hook(hook: Hook) -> bool:
+    """Return whether a hook is one for SQL: ``get_conn`` returns a connection of the DB-API (PEP 249)."""
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    return isinstance(hook, DbApiHook)
+
+
 def airflow_service_urls() -> tuple[str, ...]:
-    """Where Airflow itself keeps things: its database, which comes first, its broker and its results."""
+    """Return the URLs of Airflow's own services: its database first, then its broker and result backend."""
     from airflow import settings
     from airflow.configuration import conf
 
@@ -24,7 +40,9 @@ def airflow_service_urls() -> tuple[str, ...]:
 
 
 def is_claimed(connection_id: str) -> bool:
-    """Whether the environment or a secrets backend has a connection of that name, which comes first.
+    """Return whether the environment or a secrets backend has a connection of that name.
+
+    Airflow looks there first, so such a connection hides the one in the database.
 
     Raises:
         Exception: a backend cannot be asked.
@@ -32,19 +50,12 @@ def is_claimed(connection_id: str) -> bool:
     from airflow.configuration import ensure_secrets_loaded
     from airflow.secrets.metastore import MetastoreBackend
 
-    def has(backend: Any) -> bool:  # noqa: ANN401 - Airflow's BaseSecretsBackend
+    def has(backend: SecretsBackend) -> bool:
         try:
             return backend.get_conn_value(conn_id=connection_id) is not None
-        except NotImplementedError:  # some have connections and no text of them
+        except NotImplementedError:  # some backends return connections only, not their text
             return backend.get_connection(conn_id=connection_id) is not None
 
     return any(
         has(backend) for backend in ensure_secrets_loaded() if not isinstance(backend, MetastoreBackend)
     )
-
-
-def may_test_connections() -> bool:
-    """Whether the operator lets users test connections from the webserver; not by default."""
-    from airflow.configuration import conf
-
-    return str(conf.get("core", "test_connection", fallback="Disabled")).strip().lower() == "enabled"

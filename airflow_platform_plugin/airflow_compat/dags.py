@@ -1,116 +1,91 @@
-"""DAGs: what Airflow has stored of them, and how it parses and schedules them."""
+"""DAGs: what Airflow stores of them, and how it parses and schedules them."""
 
 import json
 from collections.abc import Collection, Iterator
-from datetime import timedelta
-from functools import lru_cache
+from datetime import datetime, timezone
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin.airflow_compat.models import DAG, DagModel, DagPriorityParsingRequest, DagRun
+from airflow_platform_plugin.airflow_compat.types import DagBag, DagRow
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from sqlalchemy import Table
     from sqlalchemy.orm import Session
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 
 
 def serialized_dags(
     session: "Session", dag_ids: Collection[str], *, containing: str
-) -> "Iterator[tuple[str, dict[str, Any]]]":
-    """Of those DAGs what Airflow keeps of their files, of each in which the text may be."""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the id and the serialized document of each of the DAGs in which a text may occur."""
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import Text, cast, or_, select
 
-    kept = SerializedDagModel
+    stored = SerializedDagModel
     text = json.dumps(containing)[1:-1]
-    compressed = kept._data_compressed.isnot(None)  # noqa: SLF001 - the columns behind data
-    plain = cast(kept._data, Text).contains(text, autoescape=True)  # noqa: SLF001
-    wanted = select(kept).where(kept.dag_id.in_(dag_ids), or_(compressed, plain)).order_by(kept.dag_id)
+    compressed = stored._data_compressed.isnot(None)  # noqa: SLF001 - the columns behind ``data``
+    plain = cast(stored._data, Text).contains(text, autoescape=True)  # noqa: SLF001 - the same
+    wanted = select(stored).where(stored.dag_id.in_(dag_ids), or_(compressed, plain)).order_by(stored.dag_id)
     for row in session.scalars(wanted):
         yield row.dag_id, row.data
 
 
-def webserver_dagbag() -> Any:  # noqa: ANN401 - Airflow's DagBag
-    """The webserver's DAGs: ``get_dag(dag_id, session=…)`` reads what the DAG processor has stored."""
+def webserver_dagbag() -> DagBag:
+    """Return the webserver's DAGs: ``get_dag(dag_id, session=...)`` reads what the DAG processor stored."""
     from airflow.utils.airflow_flask_app import get_airflow_app
 
     return get_airflow_app().dag_bag
 
 
-def database_dagbag() -> Any:  # noqa: ANN401 - Airflow's DagBag
-    """The same for a process without an application; it keeps each DAG that it was asked for."""
+def database_dagbag() -> DagBag:
+    """Return the same for a process without a web application; it caches each DAG that it reads."""
     from airflow.models.dagbag import DagBag
 
     return DagBag(read_dags_from_db=True, load_op_links=False)
 
 
-def request_parsing(session: "Session", fileloc: str) -> None:
-    """Ask the DAG processor to parse a file before all others, if nobody has asked for it already."""
-    from airflow_platform_plugin.core import db
+def parsing_request(fileloc: str) -> tuple["Table", dict[str, Any]]:
+    """Return a table and the row that asks the DAG processor to parse a file before all others.
 
-    db.insert_absent(
-        session.connection(),
-        DagPriorityParsingRequest.__table__,
-        [{"fileloc": fileloc}],
-    )
+    Insert the row only if it is absent: someone may have asked for the same file already.
+    """
+    return DagPriorityParsingRequest.__table__, {"fileloc": fileloc}
 
 
 def force_serialization(session: "Session", dag_id: str) -> None:
-    """Let the DAG processor store the DAG for the scheduler at the next parsing.
+    """Let the DAG processor store the DAG when it parses the file the next time.
 
-    Unless it is told that the last time was long ago, it does not within
-    ``[core] min_serialized_dag_update_interval``. Nothing else depends on that time: whoever keeps a DAG in
-    memory compares hashes too.
+    Otherwise it skips a DAG that it has stored within ``[core] min_serialized_dag_update_interval``. Only
+    the DAG processor reads that time: processes that cache DAGs compare hashes as well.
     """
-    from datetime import datetime, timezone
-
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import update
 
     session.execute(
         update(SerializedDagModel)
         .where(SerializedDagModel.dag_id == dag_id)
-        .values(last_updated=datetime(2000, 1, 1, tzinfo=timezone.utc))
+        .values(last_updated=_LONG_AGO)
         .execution_options(synchronize_session=False)
     )
 
 
-@lru_cache(maxsize=1000)
-def timetable(schedule: str, offset: timedelta) -> Any:  # noqa: ANN401 - a Timetable
-    """What Airflow makes of a valid cron line or preset, for a DAG that begins at that UTC offset.
-
-    One for all DAGs that have it: each new one describes its line in words and is checked, which takes about
-    as long as all else of a DAG.
-    """
-    from airflow.models.dag import create_timetable
-    from airflow.utils.timezone import utc
-    from pendulum import FixedTimezone
-
-    made = create_timetable(schedule, FixedTimezone(int(offset.total_seconds())) if offset else utc)
-    made.validate()
-    return made
-
-
 def serialize(dag: DAG) -> dict[str, Any]:
-    """The document that the DAG processor stores of a DAG for the scheduler."""
+    """Return the document that the DAG processor stores of a DAG for the scheduler."""
     from airflow.serialization.serialized_objects import SerializedDAG
 
     document: dict[str, Any] = SerializedDAG.to_dict(dag)
     return document
 
 
-def cron_presets() -> dict[str, str]:
-    """What ``@daily`` and its like stand for."""
-    from airflow.utils.dates import cron_presets as presets
-
-    return dict(presets)
-
-
-def next_runs(session: "Session", dag: DAG, count: int) -> list["datetime"]:
-    """When the DAG's timetable starts its next runs, after the scheduled ones that there have been."""
-    from airflow.timetables.base import DataInterval, TimeRestriction
+def next_runs(session: "Session", dag: DAG, count: int) -> list[datetime]:
+    """Return when the DAG's next scheduled runs start, at most ``count`` of them."""
+    from airflow.timetables.base import DataInterval
     from airflow.utils.timezone import coerce_datetime
     from sqlalchemy import select
+
+    from airflow_platform_plugin.airflow_compat.timetables import planned_runs
 
     last = session.execute(
         select(DagRun.data_interval_start, DagRun.data_interval_end)
@@ -121,24 +96,17 @@ def next_runs(session: "Session", dag: DAG, count: int) -> list["datetime"]:
     interval = None
     if last is not None and last.data_interval_end is not None:
         interval = DataInterval(*map(coerce_datetime, last))
-    restriction = TimeRestriction(coerce_datetime(dag.start_date), None, dag.catchup)
-    found: list[datetime] = []
-    while len(found) < count:
-        info = dag.timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=restriction)
-        if info is None:
-            break
-        found.append(info.run_after)
-        interval = info.data_interval
-    return found
+    runs = planned_runs(dag.timetable, earliest=dag.start_date, catchup=dag.catchup, after=interval)
+    return [run.run_after for run in islice(runs, count)]
 
 
 def pause_dag(session: "Session", dag_id: str, *, paused: bool) -> None:
-    """Pause the DAG, or let it run on, if Airflow knows it already."""
+    """Pause or unpause the DAG, if Airflow has parsed it already."""
     _update_dag(session, dag_id, is_paused=paused)
 
 
 def deactivate_dag(session: "Session", dag_id: str) -> None:
-    """Let the scheduler take the DAG for one whose file is gone."""
+    """Mark the DAG as one whose file is gone: the scheduler starts none of its runs."""
     _update_dag(session, dag_id, is_active=False)
 
 
@@ -153,8 +121,12 @@ def _update_dag(session: "Session", dag_id: str, **values: bool) -> None:
     )
 
 
-def dag_row(session: "Session", dag_id: str) -> Any:  # noqa: ANN401 - a row
-    """What Airflow knows of a DAG, or None."""
+def dag_row(session: "Session", dag_id: str) -> DagRow:
+    """Return what Airflow knows of a DAG, or None.
+
+    Returns:
+        A row with ``is_active``, ``is_paused``, ``last_parsed_time`` and ``next_dagrun_create_after``.
+    """
     from sqlalchemy import select
 
     columns = (
@@ -167,7 +139,7 @@ def dag_row(session: "Session", dag_id: str) -> Any:  # noqa: ANN401 - a row
 
 
 def serialized_doc(session: "Session", dag_id: str) -> str:
-    """The documentation of the DAG as the scheduler has it; empty where it has none."""
+    """Return the documentation (``doc_md``) of the DAG as the scheduler reads it; empty if it has none."""
     from airflow.models.serialized_dag import SerializedDagModel
     from sqlalchemy import select
 
@@ -176,7 +148,7 @@ def serialized_doc(session: "Session", dag_id: str) -> str:
 
 
 def import_error(session: "Session", files: Collection[str]) -> str | None:
-    """The traceback of one of those files that Airflow could not import, or None."""
+    """Return the traceback of one of the files that Airflow could not import, or None."""
     from airflow.models.errors import ParseImportError
     from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Airflow's models and classes, under their names."""
+"""Airflow's mapped classes, and the classes from which DAGs are built, under their names."""
 
 from airflow import DAG
 from airflow.datasets import Dataset

@@ -1,15 +1,20 @@
-"""Airflow's pools, and the slots that waiting task instances take."""
+"""Airflow's pools, and the slots that waiting task instances will take."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_platform_plugin.airflow_compat.models import TaskInstance
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql import ColumnElement
+    from sqlalchemy.sql.selectable import Exists
 
 
 def ensure_pool(session: "Session", name: str, slots: int, description: str) -> None:
-    """Make the pool, or give it back its slots; a deferred task keeps its own, for what it waits for runs."""
+    """Create the pool or reset its slots.
+
+    A deferred task keeps its slots in it: the work that the task waits for goes on.
+    """
     from airflow.models.pool import Pool
     from sqlalchemy import select
 
@@ -22,7 +27,7 @@ def ensure_pool(session: "Session", name: str, slots: int, description: str) -> 
 
 
 def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
-    """The pools whose names begin so: their slots, and whether deferred tasks keep theirs."""
+    """Return the pools with that prefix, by name: the slots, and whether deferred tasks keep theirs."""
     from airflow.models.pool import Pool
     from sqlalchemy import select
 
@@ -32,8 +37,8 @@ def pools(session: "Session", prefix: str) -> dict[str, tuple[int, bool]]:
     return {name: (slots, bool(deferred)) for name, slots, deferred in session.execute(wanted)}
 
 
-def has_pool(name: Any, slots: int) -> Any:  # noqa: ANN401 - SQL expressions
-    """The condition that there is a pool of that name and size, in which deferred tasks keep their slots."""
+def has_pool(name: "ColumnElement", slots: int) -> "Exists":
+    """Return the SQL condition that a pool exists, has that size, and counts deferred tasks."""
     from airflow.models.pool import Pool
     from sqlalchemy import select, true
 
@@ -41,12 +46,12 @@ def has_pool(name: Any, slots: int) -> Any:  # noqa: ANN401 - SQL expressions
     return fits.exists()
 
 
-# Of task instances that have not begun, so that their slots are not taken yet; None is one of them.
+# States of task instances that take no slots yet; None is another one.
 _WAITING = ("scheduled", "up_for_retry", "up_for_reschedule")
 
 
 def waiting_slots(session: "Session", pool: str) -> list[tuple[str, int]]:
-    """The slots that waiting tasks of the pool have written down, by DAG."""
+    """Return pairs of a DAG and the slots that its waiting tasks of the pool will take."""
     from sqlalchemy import or_, select
 
     waiting = or_(TaskInstance.state.is_(None), TaskInstance.state.in_(_WAITING))
@@ -54,8 +59,8 @@ def waiting_slots(session: "Session", pool: str) -> list[tuple[str, int]]:
     return [(dag_id, slots) for dag_id, slots in session.execute(wanted.distinct())]
 
 
-def too_wide(session: "Session", prefix: str, slots: int) -> set[str]:
-    """The pools whose names begin so and in which a task waits for more slots than that."""
+def pools_with_oversized_tasks(session: "Session", prefix: str, slots: int) -> set[str]:
+    """Return the pools with that prefix in which a task waits for more than that many slots."""
     from sqlalchemy import select
 
     wanted = select(TaskInstance.pool).where(
@@ -67,7 +72,7 @@ def too_wide(session: "Session", prefix: str, slots: int) -> set[str]:
 
 
 def set_waiting_slots(session: "Session", pool: str, dag_id: str, slots: int) -> None:
-    """Let the waiting tasks of a DAG take that many slots of the pool when they begin."""
+    """Set how many slots of the pool the waiting tasks of a DAG take when they start."""
     from sqlalchemy import or_, update
 
     row = TaskInstance.__table__.c
@@ -80,7 +85,7 @@ def set_waiting_slots(session: "Session", pool: str, dag_id: str, slots: int) ->
 
 
 def delete_pool(session: "Session", name: str) -> None:
-    """Delete the pool, if there is one."""
+    """Delete the pool, if it exists."""
     from airflow.models.pool import Pool
     from sqlalchemy import delete
 

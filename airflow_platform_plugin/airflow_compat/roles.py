@@ -1,8 +1,9 @@
 """Airflow's roles, their permissions and members."""
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from airflow_platform_plugin.airflow_compat.types import Model, User
 from airflow_platform_plugin.airflow_compat.users import user_model
 
 if TYPE_CHECKING:
@@ -11,11 +12,17 @@ if TYPE_CHECKING:
 
 
 def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str, str]]) -> None:
-    """Make the role, and give it what it lacks of the permissions; whatever else it has stays."""
+    """Create the role if it is missing, and add the permissions that it lacks; it keeps all others.
+
+    Args:
+        session: the session.
+        name: the role.
+        permissions: pairs of action and resource: ``("can_read", "Website")``.
+    """
     from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
     from sqlalchemy import select
 
-    def one(model: Any, **columns: Any) -> Any:  # noqa: ANN401 - any of FAB's models
+    def get_or_create(model: Model, **columns: object) -> Model:
         row = session.scalars(select(model).filter_by(**columns)).unique().first()
         if row is None:
             row = model(**columns)
@@ -23,19 +30,17 @@ def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str
             session.flush()
         return row
 
-    role = one(Role, name=name)
+    role = get_or_create(Role, name=name)
     held = {(permission.action.name, permission.resource.name) for permission in role.permissions}
     for action, resource in sorted(set(permissions) - held):
-        role.permissions.append(
-            one(
-                Permission, action_id=one(Action, name=action).id, resource_id=one(Resource, name=resource).id
-            )
-        )
+        action_id = get_or_create(Action, name=action).id
+        resource_id = get_or_create(Resource, name=resource).id
+        role.permissions.append(get_or_create(Permission, action_id=action_id, resource_id=resource_id))
     session.flush()
 
 
 def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
-    """The names of the roles that hold a permission."""
+    """Return the names of the roles that hold a permission, a pair of action and resource."""
     from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
     from sqlalchemy import select
 
@@ -45,7 +50,7 @@ def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
 
 
 def delete_role(session: "Session", name: str) -> None:
-    """Take the role from everybody and delete it."""
+    """Remove the role from all users and delete it."""
     from airflow.providers.fab.auth_manager.models import Role
     from sqlalchemy import select
 
@@ -57,7 +62,7 @@ def delete_role(session: "Session", name: str) -> None:
 
 
 def set_role_members(session: "Session", name: str, users: Collection[str]) -> None:
-    """Give the role to the users of those names or addresses, so far as there are any, and to no others."""
+    """Give the role to the existing users with those names or mail addresses, and to no others."""
     from airflow.providers.fab.auth_manager.models import Role, User
     from sqlalchemy import or_, select
 
@@ -68,7 +73,7 @@ def set_role_members(session: "Session", name: str, users: Collection[str]) -> N
 
 
 def add_role_member(session: "Session", name: str, user_id: int) -> None:
-    """Give the role to a user who lacks it."""
+    """Give the role to a user, if both exist."""
     from airflow.providers.fab.auth_manager.models import Role, User
     from sqlalchemy import select
 
@@ -79,28 +84,32 @@ def add_role_member(session: "Session", name: str, user_id: int) -> None:
         session.flush()
 
 
-# Logins of a user that are still among the first: one may have met a database that was away.
+# The first logins of a user; more than one, since the database may have been down at the first.
 _FIRST_LOGINS = (1, 2, 3)
 
 
-def on_login(app: "Flask", welcome: Callable[[int, str, str], None]) -> None:
-    """Call ``welcome`` with id, name and address of a user who is new here, or whose login has taken roles.
+def on_login(app: "Flask", assign_roles: Callable[[int, str, str], None]) -> None:
+    """Call a function after the first logins of a user, and after each login that has removed roles.
 
-    Airflow counts logins, and a login by LDAP or OAuth replaces roles where ``AUTH_ROLES_SYNC_AT_LOGIN`` says
-    so. All other logins, of which some setups have one for each request, cost nothing.
+    A login by LDAP or OAuth replaces the user's roles if ``AUTH_ROLES_SYNC_AT_LOGIN`` is set. All other
+    logins cost nothing: in some setups each request is one.
+
+    Args:
+        app: the web application.
+        assign_roles: takes the user's id, name and mail address.
     """
     from flask import g, has_request_context
     from flask_login import user_logged_in
     from sqlalchemy import event
 
-    def taken(_user: object, _role: object, _initiator: object) -> None:
+    def note_removed_role(_user: object, _role: object, _initiator: object) -> None:
         if has_request_context():
-            g.platform_roles_taken = True
+            g.platform_roles_removed = True
 
-    def logged_in(_sender: object, user: Any, **_: Any) -> None:  # noqa: ANN401 - the auth manager's user
-        # As it was read: asking the attribute might read the user again.
-        if vars(user).get("login_count") in _FIRST_LOGINS or g.pop("platform_roles_taken", False):
-            welcome(user.id, user.username, user.email)
+    def after_login(_sender: object, user: User, **_: object) -> None:
+        # From ``vars``: the attribute itself might read the user from the database again.
+        if vars(user).get("login_count") in _FIRST_LOGINS or g.pop("platform_roles_removed", False):
+            assign_roles(user.id, user.username, user.email)
 
-    event.listen(user_model().roles, "remove", taken)
-    user_logged_in.connect(logged_in, app, weak=False)
+    event.listen(user_model().roles, "remove", note_removed_role)
+    user_logged_in.connect(after_login, app, weak=False)

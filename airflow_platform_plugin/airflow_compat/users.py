@@ -1,7 +1,9 @@
-"""Airflow's users: who calls, and which account a user is."""
+"""Airflow's users: who calls, and which account a user has."""
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_platform_plugin.airflow_compat.types import AuthManager, Model, SecurityManager, User
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Account(NamedTuple):
-    """One user of Airflow's, and nobody who is given the same id or name later.
+    """One Airflow user; a later user with the same id or name is another account.
 
     SQLite gives the id of a deleted user to the next one, and so does every database after
     ``airflow db reset``.
@@ -18,7 +20,7 @@ class Account(NamedTuple):
     Attributes:
         id: the user's id.
         name: the user's name.
-        created_on: when the user was made, as Airflow keeps it: local time; None where it does not say.
+        created_on: when the user was created, in local time, as Airflow stores it; None if it is unknown.
     """
 
     id: int
@@ -26,32 +28,32 @@ class Account(NamedTuple):
     created_on: "datetime | None"
 
 
-def auth_manager() -> Any:  # noqa: ANN401 - Airflow's BaseAuthManager, untyped here
-    """The auth manager of the running webserver."""
+def auth_manager() -> AuthManager:
+    """Return the auth manager of the running webserver."""
     from airflow.www.extensions.init_auth_manager import get_auth_manager
 
     return get_auth_manager()
 
 
-def security_manager() -> Any:  # noqa: ANN401 - FAB's SecurityManager, untyped
-    """FAB's security manager, which knows users and permissions."""
+def security_manager() -> SecurityManager:
+    """Return FAB's security manager, which reads users and permissions."""
     return auth_manager().security_manager
 
 
-def request_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user that Airflow has recognised in this request, or None."""
+def request_user() -> User:
+    """Return the user that Airflow has recognized in this request, or None."""
     user = auth_manager().get_user()
     return None if user is None or user.is_anonymous else user
 
 
-def current_user() -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user of this moment, who may be anonymous; Flask-Login's proxy is looked through."""
+def current_user() -> User:
+    """Return the current user, who may be anonymous; the object itself, not Flask-Login's proxy."""
     user = auth_manager().get_user()
     return user._get_current_object() if hasattr(user, "_get_current_object") else user  # noqa: SLF001 - Werkzeug's API
 
 
-def refresh_user(user: Any) -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user, read again where stock code has meanwhile closed the session that it was read in."""
+def refresh_user(user: User) -> User:
+    """Return the user; read it again if stock code has closed the session that loaded it."""
     from sqlalchemy import inspect
 
     row = inspect(user, raiseerr=False)
@@ -62,64 +64,64 @@ def refresh_user(user: Any) -> Any:  # noqa: ANN401 - the auth manager's own use
 
 
 def public_rights() -> set[tuple[str, str]]:
-    """What the operator lets everybody do who is not recognised, by ``AUTH_ROLE_PUBLIC``."""
+    """Return the permissions of callers who are not logged in, which ``AUTH_ROLE_PUBLIC`` grants."""
     from flask_login import current_user
 
     return permissions(current_user)
 
 
-def set_request_user(user: Any) -> None:  # noqa: ANN401 - the auth manager's own user class
+def set_request_user(user: User) -> None:
     """Make ``user`` the caller of this request, for stock endpoints too.
 
-    Both places count: Airflow looks at Flask-Login's user first and at ``g.user`` where that one is
-    anonymous. Setting Flask-Login's own attribute instead of calling ``login_user`` starts no session.
+    Both places are needed: Airflow reads Flask-Login's user first, and ``g.user`` if that one is anonymous.
+    Flask-Login's attribute is set directly because ``login_user`` would start a session.
     """
     from flask import g
 
     g.user = g._login_user = user  # noqa: SLF001 - where Flask-Login keeps it
 
 
-def permissions(user: Any) -> set[tuple[str, str]]:  # noqa: ANN401 - the auth manager's own user class
-    """What the user's roles allow, as FAB has it: ``("can_read", "Website")``."""
+def permissions(user: User) -> set[tuple[str, str]]:
+    """Return the permissions of the user's roles, as action and resource: ``("can_read", "Website")``."""
     held: set[tuple[str, str]] = user.perms
     return held
 
 
-def user_by_id(user_id: int) -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user of that id, or None."""
+def user_by_id(user_id: int) -> User:
+    """Return the user with that id, or None."""
     return security_manager().get_user_by_id(user_id)
 
 
-def active_user(account: Account | None) -> Any:  # noqa: ANN401 - the auth manager's own user class
-    """The user of that account, or None where there is none, an inactive one, or another of the same id."""
+def active_user(account: Account | None) -> User:
+    """Return the user of that account; None if it is deleted, inactive, or another user has its id."""
     user = None if account is None else user_by_id(account.id)
     return user if user is not None and user.is_active and account_of(user) == account else None
 
 
-def account_of(user: Any) -> Account:  # noqa: ANN401 - the auth manager's own user class
-    """Which account the user is."""
+def account_of(user: User) -> Account:
+    """Return the account of a user."""
     return Account(user.id, user.username, user.created_on)
 
 
 def account(session: "Session", user_id: int) -> Account | None:
-    """The account of that id, or None."""
+    """Return the account with that id, or None."""
     return accounts(session, [user_id]).get(user_id)
 
 
 def accounts(session: "Session", ids: Collection[int]) -> dict[int, Account]:
-    """The accounts of those ids; an id without a user is left out."""
+    """Return the accounts by id; an id without a user is left out."""
     from sqlalchemy import select
 
     user = user_model()
     columns = select(user.id, user.username, user.created_on)
     found: dict[int, Account] = {}
-    for some in _batches(sorted(set(ids))):
-        found |= {row.id: Account(*row) for row in session.execute(columns.where(user.id.in_(some)))}
+    for batch in _batches(sorted(set(ids))):
+        found |= {row.id: Account(*row) for row in session.execute(columns.where(user.id.in_(batch)))}
     return found
 
 
 def accounts_by_name(session: "Session", names: Collection[str]) -> dict[str, Account]:
-    """The accounts of those names; a name without a user is left out."""
+    """Return the accounts by name; a name without a user is left out."""
     from sqlalchemy import select
 
     user = user_model()
@@ -128,12 +130,12 @@ def accounts_by_name(session: "Session", names: Collection[str]) -> dict[str, Ac
 
 
 def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
-    """The ids of the users of those names; a name without a user is left out."""
+    """Return the ids of users by name; a name without a user is left out."""
     return {name: found.id for name, found in accounts_by_name(session, names).items()}
 
 
-def user_model() -> Any:  # noqa: ANN401 - FAB's model, untyped here
-    """The model of Airflow's users."""
+def user_model() -> Model:
+    """Return the model of Airflow's users."""
     from airflow.providers.fab.auth_manager.models import User
 
     return User
@@ -145,6 +147,6 @@ def _batches(values: list[int], size: int = 500) -> "Iterator[list[int]]":
 
 
 def request_user_id() -> int | None:
-    """The id of this request's user, where it is a number as FAB's are."""
+    """Return the id of this request's user if it is a number, as FAB's are, else None."""
     user_id = auth_manager().get_user_id()
     return int(user_id) if str(user_id).isdecimal() else None

@@ -23,9 +23,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin.analytics import values
+
+if TYPE_CHECKING:
+    import duckdb
 
 _LOCK_RETRY = 0.1  # seconds
 _LARGEST_FILE = 65_536  # SQLite's index of a write-ahead log has 32 KiB
@@ -97,7 +100,7 @@ def _restrict(request: Mapping[str, Any]) -> None:
         os.nice(5)  # a query is never in more of a hurry than what else the web server does
 
 
-def _write(*line: Any) -> None:  # noqa: ANN401 - any JSON
+def _write(*line: values.Json) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     if line[0] != "row":
         sys.stdout.flush()
@@ -179,7 +182,7 @@ def _duckdb(request: Mapping[str, Any]) -> Iterator[Sequence[values.Value]]:
         raise _Failure("Refused", str(error)) from error
 
 
-def _open_duckdb(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - DuckDB's connection
+def _open_duckdb(request: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     config = {**request["config"], "memory_limit": f"{request['memory'] // _MEBIBYTE}MiB"}
@@ -194,7 +197,7 @@ def _open_duckdb(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - DuckDB's 
             time.sleep(_LOCK_RETRY)
 
 
-def _only(connection: Any, sql: str) -> Any:  # noqa: ANN401 - DuckDB's connection and statement
+def _only(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
     """The one SELECT in the text, by DuckDB's own parser; ``execute`` of a text would run all that it has."""
     import duckdb
 
@@ -204,7 +207,9 @@ def _only(connection: Any, sql: str) -> Any:  # noqa: ANN401 - DuckDB's connecti
     return statements[0]
 
 
-def _described(connection: Any, sql: str, given: Mapping[str, Any]) -> list[tuple[str, str]]:  # noqa: ANN401 - DuckDB's connection
+def _described(
+    connection: "duckdb.DuckDBPyConnection", sql: str, given: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Names and types of a query's columns, which executes nothing; none where DuckDB cannot describe it."""
     import duckdb
 
@@ -215,7 +220,7 @@ def _described(connection: Any, sql: str, given: Mapping[str, Any]) -> list[tupl
     return [(str(name), str(kind)) for name, kind, *_ in described]
 
 
-def _described_only(connection: Any, sql: str) -> Any:  # noqa: ANN401 - DuckDB's connection and statement
+def _described_only(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
     described = f"SELECT column_name, column_type FROM (DESCRIBE {sql}\n)"  # noqa: S608 - see _with_texts
     return _only(connection, described)
 

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from airflow.exceptions import AirflowNotFoundException
-
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source

@@ -7,9 +7,9 @@ a body, or with a form, needs nobody's leave for that. Browsers say where a requ
 
 from urllib.parse import urlsplit
 
-from airflow.configuration import conf
 from flask import Blueprint, Response, request
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core.errors import PermissionDenied
 from airflow_platform_plugin.http import responses
 
@@ -57,7 +57,7 @@ def _own_addresses(scheme: str) -> set[tuple[str, int | None] | None]:
     port = request.headers.get("X-Forwarded-Port", "").split(",")[0].strip()
     hosts += [f"{host.strip()}:{port}" for host in hosts if ":" not in host]
     own = {_address(f"{scheme}://{host.strip()}") for host in hosts}
-    return own | {_address(conf.get("webserver", "base_url"))}
+    return own | {_address(config.webserver_url())}
 
 
 def _address(url: str) -> tuple[str, int | None] | None:

@@ -209,10 +209,9 @@ class _Filter:
                 else models - {*airflow_compat.authorization.models_of_datasets()}
             )
         if models and not self._rules:
-            manager = airflow_compat.users.auth_manager()
-            dag_ids = airflow_compat.authorization.with_subdags(
-                manager.get_permitted_dag_ids(user=self._user)
-            )
+            permitted = airflow_compat.users.auth_manager().get_permitted_dag_ids(user=self._user)
+            with db.transaction() as session:
+                dag_ids = airflow_compat.authorization.with_subdags(session, permitted)
             self._rules = _rules(dag_ids, limited=self._limited)
         for model in models - set(self._options):
             if model in self._rules:

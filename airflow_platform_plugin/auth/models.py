@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, DateTime, Integer, String, and_
 from sqlalchemy.dialects import mysql
 
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 # The kinds of credentials, as a reference names them: ``api_key:…``, ``token:…``.
 API_KEY, TOKEN = "api_key", "token"

@@ -7,13 +7,13 @@ the next connection gets the id of a deleted one, and a tenant would own what is
 import logging
 from typing import Any
 
-from airflow.exceptions import AirflowException
 from cryptography.fernet import InvalidToken
 from flask import Flask
 from sqlalchemy import delete, event, inspect, update
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
 

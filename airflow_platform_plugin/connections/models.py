@@ -1,9 +1,9 @@
 """What the platform knows of a connection beside what Airflow does."""
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Boolean, Column, Integer, String
 
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 
 class PlatformConnection(db.Base):

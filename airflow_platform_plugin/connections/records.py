@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow.exceptions import AirflowException
 from cryptography.fernet import InvalidToken
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import masking
 from airflow_platform_plugin.connections.models import PlatformConnection

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from airflow.models.crypto import get_fernet
 from cryptography.fernet import InvalidToken
 from sqlalchemy import Column, select, tuple_, update
 
+from airflow_platform_plugin.airflow_compat import encryption
 from airflow_platform_plugin.core import db
 
 # What ``encrypt`` may be given for a column of type Text: MySQL keeps 65,535 bytes, and encryption takes a
@@ -17,12 +17,12 @@ LONGEST = 45_000  # bytes
 
 def encrypt(secret: str) -> str:
     """Encrypt with Airflow's Fernet key."""
-    return str(get_fernet().encrypt(secret.encode()).decode())
+    return encryption.encrypt(secret)
 
 
 def decrypt(token: str) -> str:
     """Decrypt what ``encrypt`` made, also under an older one of Airflow's Fernet keys."""
-    return str(get_fernet().decrypt(token.encode()).decode())
+    return encryption.decrypt(token)
 
 
 def digest(secret: str) -> str:
@@ -63,7 +63,7 @@ def rotate() -> list[Encrypted]:
     Raises:
         ValueError: Airflow has no Fernet key.
     """
-    if not getattr(get_fernet(), "is_encrypted", False):
+    if not encryption.has_key():
         raise ValueError("[core] fernet_key is empty: nothing is encrypted")
     return [_walk(column, write=True) for column in encrypted_columns()]
 
@@ -105,6 +105,6 @@ def _values(column: "Column[Any]") -> Iterator[tuple[tuple[Any, ...], str]]:
 
 def _replace(column: "Column[Any]", key: tuple[Any, ...], token: str) -> None:
     here = [part == value for part, value in zip(column.table.primary_key, key, strict=True)]
-    renewed = str(get_fernet().rotate(token.encode()).decode())
+    renewed = encryption.rotate(token)
     with db.transaction() as session:
         session.execute(update(column.table).where(*here, column == token).values({column.name: renewed}))

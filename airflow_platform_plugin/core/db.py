@@ -6,19 +6,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow import settings as airflow_settings
-from airflow.utils.db import DBLocks, create_global_lock
-from sqlalchemy import MetaData, inspect, select, table, text
+from sqlalchemy import MetaData, Table, inspect, select, table, text
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, declarative_base
 
+from airflow_platform_plugin.airflow_compat.database import StringID, UtcDateTime, engine, migration_lock
 from airflow_platform_plugin.core.nowait import begin
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+__all__ = [
+    "SECRET",
+    "Base",
+    "StringID",
+    "UtcDateTime",
+    "current",
+    "downgrade",
+    "fingerprint",
+    "head",
+    "insert_absent",
+    "is_current",
+    "is_migrating",
+    "metadata",
+    "new_id",
+    "now",
+    "savepoint",
+    "transaction",
+    "upgrade",
+]
+
 VERSION_TABLE = "platform_alembic_version"
+_LOCK_TIMEOUT = 600  # seconds in which another process's migrations must end
 
 # Named constraints, so that a migration can find and change them on every database.
 metadata = MetaData(
@@ -42,7 +65,7 @@ def transaction() -> Iterator[Session]:
 
     The session is an own one: whoever else uses Airflow's thread-scoped session would commit ours.
     """
-    with Session(airflow_settings.engine, future=True) as session, session.begin():
+    with Session(engine(), future=True) as session, session.begin():
         yield session
 
 
@@ -56,7 +79,7 @@ def savepoint(session: Session) -> Iterator[None]:
 
 def fingerprint() -> str:
     """What tells this process's database from others, without its password."""
-    url = airflow_settings.engine.url.render_as_string(hide_password=True)
+    url = engine().url.render_as_string(hide_password=True)
     return hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
@@ -70,7 +93,7 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
-def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401 - Table
+def insert_absent(connection: Connection, into: Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose primary or unique key is not there yet, without an error for the others."""
     if not rows:
         return
@@ -91,7 +114,7 @@ def insert_absent(connection: Connection, into: Any, rows: list[dict[str, Any]])
 # --- migrations ---
 
 
-def _alembic(connection: Connection | None = None) -> Any:  # noqa: ANN401 - alembic.config.Config
+def _alembic(connection: Connection | None = None) -> "Config":
     from alembic.config import Config
 
     config = Config()
@@ -118,20 +141,17 @@ def current(connection: Connection) -> str | None:
 
 def is_current() -> bool:
     """Whether the tables are those of this version of the plugin."""
-    with airflow_settings.engine.connect() as connection:
+    with engine().connect() as connection:
         return current(connection) == head()
 
 
 @contextmanager
 def _migrating() -> Iterator[Connection]:
     """A connection for migrations that no other process migrates on at the same time."""
-    engine = airflow_settings.engine
-    # Airflow hands this on as it is: PostgreSQL takes it for milliseconds, MySQL for seconds.
-    patience = 600_000 if engine.dialect.name == "postgresql" else 600
     with (
-        Session(engine) as session,
-        create_global_lock(session, DBLocks.MIGRATIONS, lock_timeout=patience),
-        engine.connect() as c,
+        Session(engine()) as session,
+        migration_lock(session, timeout=_LOCK_TIMEOUT),
+        engine().connect() as c,
     ):
         if c.dialect.name == "sqlite":
             # Airflow has no lock for SQLite. BEGIN IMMEDIATE is one, and makes the whole migration atomic:

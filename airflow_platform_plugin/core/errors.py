@@ -15,7 +15,9 @@ PlatformError
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from airflow_platform_plugin.core.types import Json
 
 # What an answer is called that no class below made, such as Flask's own 405 or a stock endpoint's 404.
 CODES = {
@@ -58,7 +60,7 @@ class PlatformError(Exception):
     status = 500
     retry_after: int | None = None  # seconds after which the same request may succeed
 
-    def __init__(self, message: str, **details: Any) -> None:  # noqa: ANN401 - any JSON
+    def __init__(self, message: str, **details: Json) -> None:
         super().__init__(message)
         self.message = message
         self.details = details

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.core import cursors, db
+from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
 from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
 

@@ -13,6 +13,8 @@ from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from airflow_platform_plugin.core.types import Resolved
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
     from sqlalchemy.sql import Select
@@ -170,7 +172,7 @@ class Feature:
     checks: Mapping[str, Reference] = field(default_factory=dict)
 
 
-def resolve(reference: Reference) -> Any:  # noqa: ANN401 - whatever it names
+def resolve(reference: Reference) -> Resolved:
     """Import what a reference names."""
     return resolve_name(f"{_PACKAGE}.{reference}")
 

@@ -7,10 +7,10 @@ writes them down once a minute. Of several workers the latest counts.
 import threading
 from datetime import datetime
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import Column, String, select
 
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 
 class Step(db.Base):

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from airflow_platform_plugin.core.types import SqlValue
+
 # Milliseconds that a statement of ours may wait for a lock there. MySQL knows whole seconds only.
 _PATIENCE = 100
 _SAVEPOINT = "platform_at_once"
@@ -78,7 +80,7 @@ def _statement(dialect: str, into: str, columns: Sequence[str], where_any: Seque
     return " ".join(parts)
 
 
-def _bound(dialect: str, value: Any) -> Any:  # noqa: ANN401 - a column's value
+def _bound(dialect: str, value: SqlValue) -> SqlValue:
     """A value as the driver takes it, which is as SQLAlchemy's types would have made it."""
     if isinstance(value, dict):
         return json.dumps(value)

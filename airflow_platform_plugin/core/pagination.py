@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, inspect, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement, Select
 
 
 class Page(NamedTuple):
@@ -30,7 +31,7 @@ class Query:
     order_by: str | None = None
 
 
-def fetch(session: Session, statement: Any, query: Query) -> Page:  # noqa: ANN401 - a Select
+def fetch(session: Session, statement: Select, query: Query) -> Page:
     """Return a page of a ``select`` of one model's rows.
 
     Args:
@@ -47,13 +48,13 @@ def fetch(session: Session, statement: Any, query: Query) -> Page:  # noqa: ANN4
     return Page(list(items), int(session.scalar(counted) or 0))
 
 
-def containing(text: str, *columns: Any) -> Any:  # noqa: ANN401 - columns, a condition
+def containing(text: str, *columns: ColumnElement) -> ColumnElement:
     """Rows with ``text`` in one of the columns, whatever the case; ``%`` and ``_`` stand for themselves."""
     pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")
     return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
 
 
-def ordered(statement: Any, order_by: str | None) -> Any:  # noqa: ANN401 - a Select
+def ordered(statement: Select, order_by: str | None) -> Select:
     """The ``select`` in the order of a column, ``-column`` descending, or in its own; ties by primary key.
 
     Rows without a value come last both ways: databases do not agree on where NULL stands.

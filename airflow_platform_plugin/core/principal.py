@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from functools import cached_property
-from typing import Any
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.core import globs, scopes
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
@@ -86,7 +86,7 @@ class Principal:
     """
 
     username: str
-    user: Any
+    user: User
     credential: Credential | None = None
 
     @property
@@ -223,7 +223,7 @@ def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
     return ACTIONS[verb], name if tenant_id is None else f"{name}:{tenant_id}"
 
 
-def in_any_tenant(user: Any) -> bool:  # noqa: ANN401 - the auth manager's own user class
+def in_any_tenant(user: User) -> bool:
     """Whether the user's roles give any right in some tenant."""
     return any(
         name.startswith("Platform ") and ":" in name for _, name in airflow_compat.users.permissions(user)

@@ -1,7 +1,6 @@
 """``Reach``: the tenants in which a caller holds a scope. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import true
 from sqlalchemy.sql.elements import ColumnElement
@@ -27,7 +26,7 @@ class Reach:
         """Return whether the caller holds the scope for what belongs to that tenant, or to none (None)."""
         return self.everywhere or tenant_id in self.tenant_ids
 
-    def where(self, tenant_id: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a column
+    def where(self, tenant_id: ColumnElement[str]) -> ColumnElement[bool]:
         """Return the SQL condition on a column of tenant ids that selects what the caller may see."""
         condition: ColumnElement[bool] = true() if self.everywhere else tenant_id.in_(sorted(self.tenant_ids))
         return condition

@@ -6,9 +6,9 @@ Each feature has its own group of settings, a subclass of ``Settings``, in its `
 from functools import cache
 from typing import Annotated, TypeVar, cast
 
-from airflow.configuration import conf
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core.feature import features, resolve
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -55,7 +55,7 @@ def get(group: type[_Group]) -> _Group:
 
 @cache
 def _read(group: type[Settings]) -> Settings:
-    given = {name: conf.get("platform", name, fallback=None) for name in group.model_fields}
+    given = {name: config.platform_option(name) for name in group.model_fields}
     return group.model_validate({name: value for name, value in given.items() if value is not None})
 
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from airflow.configuration import conf
-from airflow.settings import AIRFLOW_HOME
+from airflow_platform_plugin.airflow_compat import config
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +42,13 @@ def query() -> Iterator[bool]:
 
 
 def _count() -> int:
-    return max(1, int(conf.getint("webserver", "workers", fallback=4)) - 1)
+    return max(1, config.webserver_workers() - 1)
 
 
 @contextmanager
 def _one_of(names: Iterable[str]) -> Iterator[bool]:
     """Whether one of those locks is free; it is held for as long as this lasts."""
-    folder = Path(AIRFLOW_HOME, "platform")
+    folder = config.airflow_home() / "platform"
     with ExitStack() as stack:
         for name in dict.fromkeys(names):
             try:

@@ -1,11 +1,11 @@
 """DataKit versions, deployments and the revisions of deployments."""
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import relationship
 
 from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 
 class DataKitName(db.Base):

@@ -36,7 +36,7 @@ def tenant_pools() -> tuple[bool, str]:
     """Whether each tenant has its pool, and its tasks fit into it."""
     with db.transaction() as session:
         wrong = quota.list_tenants_without_pool(session)
-        wide = airflow_compat.pools.too_wide(session, quota.pool_name(""), quota.POOL_SLOTS)
+        wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
         tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
     if wrong:
         named = ", ".join(wrong[:_NAMED])
@@ -53,10 +53,8 @@ def tenant_pools() -> tuple[bool, str]:
 
 def loader() -> tuple[bool, str]:
     """Check that a file in the DAGs folder makes DAGs of deployments."""
-    from airflow.configuration import conf
-
-    folder = conf.get("core", "dags_folder")
-    found = next((path for path in _python_files(Path(folder)) if _LOADER in path.read_bytes()), None)
+    folder = airflow_compat.config.dags_folder()
+    found = next((path for path in _python_files(folder) if _LOADER in path.read_bytes()), None)
     if found is not None:
         return True, f"Deployments become DAGs by {found}."
     return False, f"No file in {folder} makes DAGs of deployments: airflow-platform install-loader"

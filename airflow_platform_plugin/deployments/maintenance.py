@@ -58,7 +58,7 @@ def _keep_pool(session: Session, tenant: Tenant) -> None:
 
 def _tenants_too_wide(session: Session) -> list[str]:
     """Those of which a task waits for more slots than there are, though now it would need fewer."""
-    wide = airflow_compat.pools.too_wide(session, quota.pool_name(""), quota.POOL_SLOTS)
+    wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
     tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if wide else []
     return [
         str(tenant.tenant_id)

@@ -7,7 +7,6 @@ send     claim (transaction), send (none open), record (transaction)
 import html
 import logging
 import smtplib
-import warnings
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -29,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _WANTED_BY = {"dag.success": "on_success", "dag.failure": "on_failure"}
 _BATCH = 8
-_SLACK = 30  # seconds, for writing down what became of a mail
+_SLACK = timedelta(seconds=30)  # for writing down what became of a mail
 # Minutes until the next attempt, about a day in all.
 BACKOFF = (1, 5, 15, 60, 180, 360, 720)
 
@@ -97,10 +96,7 @@ def send() -> int:
 
 def lease() -> timedelta:
     """How long one mail may take, as Airflow is configured: then another worker may try."""
-    from airflow.configuration import conf
-
-    tries = conf.getint("smtp", "smtp_retry_limit", fallback=5)
-    return timedelta(seconds=tries * conf.getint("smtp", "smtp_timeout", fallback=30) + _SLACK)
+    return airflow_compat.config.mail_timeout() + _SLACK
 
 
 def claim(session: Session) -> list[PreparedMail]:
@@ -196,23 +192,16 @@ def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
 
 def log_url(dag_id: str, run_id: str) -> str:
     """Where Airflow's pages show the log of a deployment's run."""
-    from airflow.configuration import conf
-
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
     query = urlencode({"dag_run_id": run_id, "task_id": TASK_ID, "tab": "logs"})
-    return f"{conf.get('webserver', 'base_url').rstrip('/')}/dags/{dag_id}/grid?{query}"
+    return f"{airflow_compat.config.webserver_url()}/dags/{dag_id}/grid?{query}"
 
 
 def post(letter: PreparedMail) -> Exception | None:
     """Hand the mail to the server; a failure is returned, not raised."""
-    from airflow.utils.email import send_email
-
     try:
-        with warnings.catch_warnings():
-            # Airflow's, on each mail whose server needs no password.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            send_email(letter.addresses, letter.subject, letter.body)
+        airflow_compat.mail.send(letter.addresses, letter.subject, letter.body)
     except Exception as error:  # noqa: BLE001 - whatever the mail backend raises
         return error
     return None

@@ -253,7 +253,7 @@ def _start_date(wanted: DesiredState, deployment: Deployment | None) -> datetime
     if wanted.schedule is None or wanted.schedule in (ON_INPUTS, "@once"):
         return now
     # The interval that is under way, so that the first run is at the schedule's next time and not one later.
-    cron = airflow_compat.dags.cron_presets().get(wanted.schedule, wanted.schedule)
+    cron = airflow_compat.timetables.cron_presets().get(wanted.schedule, wanted.schedule)
     try:
         last: datetime = croniter(cron, now.replace(microsecond=0)).get_prev(datetime)
     except CroniterBadDateError:  # it begins later than now

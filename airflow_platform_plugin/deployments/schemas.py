@@ -185,7 +185,7 @@ class LastRun(ResponseSchema):
     dag_run_id = fields.String(attribute="run_id")
     state = fields.String()
     run_type = fields.String()
-    logical_date = Timestamp(attribute="execution_date")
+    logical_date = Timestamp()
     start_date = Timestamp(allow_none=True)
     end_date = Timestamp(allow_none=True)
 

@@ -178,7 +178,8 @@ def view(deployment: Deployment, revision: DeploymentRevision) -> dict[str, Any]
 def request_parsing(session: Session) -> None:
     """Have the loader files parsed at once."""
     for fileloc in registered_loaders(session):
-        airflow_compat.dags.request_parsing(session, fileloc)
+        table, row = airflow_compat.dags.parsing_request(fileloc)
+        db.insert_absent(session.connection(), table, [row])
 
 
 def _usual_namespace(session: Session, by: Principal) -> str:

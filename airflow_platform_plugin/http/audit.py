@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Json, Row
 from airflow_platform_plugin.http import responses
 from airflow_platform_plugin.http.request_state import current_principal
 
@@ -87,7 +88,7 @@ def record_run_change(
     *,
     dag_id: str,
     run_id: str,
-    **extra: Any,  # noqa: ANN401 - any JSON
+    **extra: Json,
 ) -> None:
     """Add a row about something of Airflow's own that a request has changed in a run."""
     told = airflow_compat.masking.redact(extra)
@@ -117,7 +118,7 @@ def _add_row(  # noqa: PLR0913 - a row's columns
     session.flush()
 
 
-def _values(row: Any, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:  # noqa: ANN401 - any model
+def _values(row: Row, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """A row before and after this flush; of a changed row only what has changed. Secrets are left out."""
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
@@ -144,7 +145,7 @@ def install() -> None:
         event.listen(airflow_compat.models.Log, "before_insert", _name_credential)
 
 
-def _name_credential(_mapper: object, _connection: object, row: Any) -> None:  # noqa: ANN401 - Airflow's Log
+def _name_credential(_mapper: object, _connection: object, row: airflow_compat.models.Log) -> None:
     principal = current_principal()
     if principal is None or principal.credential is None:
         return

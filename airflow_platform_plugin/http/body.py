@@ -15,10 +15,12 @@ from airflow_platform_plugin.core.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from airflow_platform_plugin.core.types import Json, Loaded
 from airflow_platform_plugin.http import ijson
 from airflow_platform_plugin.http.fields import LONGEST_NAME
 
 Body = type[Schema] | type[BaseModel]
+_Messages = dict[str | int, Any] | list[str]  # marshmallow's errors, nested as the fields are
 
 
 def require_names(path: dict[str, str]) -> None:
@@ -37,7 +39,7 @@ def require_names(path: dict[str, str]) -> None:
         raise ValidationFailed(errors)
 
 
-def load_body(schema: Body) -> Any:  # noqa: ANN401 - what the schema makes of it
+def load_body(schema: Body) -> Loaded:
     """Load the JSON body.
 
     Raises:
@@ -91,7 +93,7 @@ def load_query(schema: type[Schema]) -> Any:  # noqa: ANN401 - what the schema m
     return load(schema, given)
 
 
-def load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
+def load(schema: type[Schema], document: Json) -> Loaded:
     """Load a document with a schema.
 
     Raises:
@@ -103,7 +105,7 @@ def load(schema: type[Schema], document: Any) -> Any:  # noqa: ANN401 - any JSON
         raise ValidationFailed(list(_flatten(error.messages, ()))) from error
 
 
-def _flatten(messages: Any, path: tuple[str | int, ...]) -> list[FieldError]:  # noqa: ANN401 - marshmallow's tree
+def _flatten(messages: _Messages, path: tuple[str | int, ...]) -> list[FieldError]:
     if isinstance(messages, dict):
         # marshmallow names errors of the document itself "_schema", of a mapping's entry "key" and "value".
         return [

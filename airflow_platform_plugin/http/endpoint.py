@@ -26,6 +26,7 @@ from airflow_platform_plugin.core.errors import AuthenticationFailed, Preconditi
 from airflow_platform_plugin.core.principal import Access, Principal
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.core.scopes import DagPolicy
+from airflow_platform_plugin.core.types import Json, Option, Row
 from airflow_platform_plugin.http import audit, idempotency, responses
 from airflow_platform_plugin.http.body import Body, load_body, load_query, require_names
 from airflow_platform_plugin.http.error_mapping import public_error
@@ -95,7 +96,7 @@ class RequestContext:
         """Whether the request has a transaction."""
         return self._session is not None
 
-    def require_match(self, row: Any) -> None:  # noqa: ANN401 - any model with a row_version
+    def require_match(self, row: Row) -> None:
         """Compare the request's ``If-Match``, if it has one, with the row's version (RFC 9110, 13.1.1).
 
         Raises:
@@ -127,7 +128,9 @@ class TextResult:
 Handler = Callable[[RequestContext], Any]
 
 
-def endpoint(blueprint: Blueprint, method: str, rule: str, **declared: Any) -> Callable[[Handler], Handler]:  # noqa: ANN401 - the fields of Endpoint
+def endpoint(
+    blueprint: Blueprint, method: str, rule: str, **declared: Option
+) -> Callable[[Handler], Handler]:
     """Register the decorated handler on ``blueprint``; the keywords are ``Endpoint``'s fields."""
     declaration = Endpoint(method=method, rule=rule, **declared)
 
@@ -191,7 +194,7 @@ def _handle(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
     return _respond(dumped, status, version)
 
 
-def _has_secret(declaration: Endpoint, dumped: Any) -> bool:  # noqa: ANN401 - any JSON
+def _has_secret(declaration: Endpoint, dumped: Json) -> bool:
     """Whether an answer has a secret in it that is shown this once."""
     declared = declaration.response().fields if declaration.response else {}
     return any(isinstance(each, Secret) and dumped.get(name) for name, each in declared.items())
@@ -211,7 +214,7 @@ def _call(
     return dumped, status, getattr(result, "row_version", None)
 
 
-def _respond(dumped: Any, status: HTTPStatus, version: int | None = None) -> Response:  # noqa: ANN401 - any JSON
+def _respond(dumped: Json, status: HTTPStatus, version: int | None = None) -> Response:
     if isinstance(dumped, TextResult):
         response = Response(dumped.content, content_type=dumped.media_type)
     else:
@@ -222,7 +225,7 @@ def _respond(dumped: Any, status: HTTPStatus, version: int | None = None) -> Res
     return response
 
 
-def _json(dumped: Any) -> Response:  # noqa: ANN401 - any JSON
+def _json(dumped: Json) -> Response:
     """JSON with its names in the order that the handler gave them: a query's columns have one."""
     return Response(f"{current_app.json.dumps(dumped, sort_keys=False)}\n", mimetype="application/json")
 

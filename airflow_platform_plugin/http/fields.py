@@ -13,13 +13,14 @@ from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
-from airflow.configuration import conf
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, post_load, validate
 from pydantic import BaseModel
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import pagination, rate_limits
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN
 from airflow_platform_plugin.core.timestamps import timestamp
+from airflow_platform_plugin.core.types import Json, Loaded, Option
 from airflow_platform_plugin.http.ijson import MAX_INTEGER, is_line
 
 # What MySQL's timestamps can hold.
@@ -48,7 +49,7 @@ _PRINTABLE = re.compile(r"[ -~]+")  # else any digits of Unicode, and a line bre
 Validator = Callable[[Any], Any]
 Validators = Validator | Sequence[Validator]
 
-MAX_LIMIT = conf.getint("api", "maximum_page_limit", fallback=100)  # the operator's, for Airflow's own lists
+MAX_LIMIT = config.max_page_size()  # the operator's, for Airflow's own lists
 
 DNS_LABEL = validate.Regexp(
     rf"\A{DNS_LABEL_PATTERN}\Z",
@@ -60,7 +61,7 @@ DNS_LABEL = validate.Regexp(
 class Timestamp(fields.Field):
     """A moment in an answer: RFC 3339, UTC."""
 
-    def _serialize(self, value: Any, *_: Any, **__: Any) -> str | None:  # noqa: ANN401 - marshmallow's signature
+    def _serialize(self, value: datetime | None, *_: object, **__: object) -> str | None:
         return None if value is None else timestamp(value)
 
 
@@ -77,12 +78,12 @@ class Text(fields.String):
         most: int,
         least: int = 0,
         validate: Validators = (),
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Option,
     ) -> None:
         super().__init__(validate=validate, **options)
         self.bound = _length(least, most)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> str:
         text: str = super()._deserialize(value, *args, **kwargs)
         self.bound(text)
         return text
@@ -91,7 +92,7 @@ class Text(fields.String):
 class Line(Text):
     """Text that is shown in a line, such as a name: without line breaks and other control characters."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> str:
         text = super()._deserialize(value, *args, **kwargs)
         if not is_line(text):
             raise ValidationError("Must be one line, without control characters.")
@@ -101,14 +102,14 @@ class Line(Text):
 class Email(Line):
     """A mail address."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, **options: Option) -> None:
         super().__init__(most=LONGEST_ADDRESS, validate=validate.Email(), **options)
 
 
 class Link(Line):
     """An absolute ``http`` or ``https`` URL."""
 
-    def __init__(self, *, most: int, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, most: int, **options: Option) -> None:
         valid = validate.URL(schemes={"http", "https"}, require_tld=False)
         super().__init__(most=most, validate=valid, **options)
 
@@ -121,7 +122,7 @@ class Choice(fields.String):
         choices: Collection[str],
         *,
         error: str = "Unknown; known are: {choices}.",
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Option,
     ) -> None:
         super().__init__(validate=validate.OneOf(list(choices), error=error), **options)
 
@@ -129,15 +130,15 @@ class Choice(fields.String):
 class Whole(fields.Integer):
     """JSON's integer within bounds; in a query string its decimal digits."""
 
-    def __init__(self, *, least: int, most: int, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, least: int, most: int, **options: Option) -> None:
         super().__init__(strict=True, validate=validate.Range(least, most), **options)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> int | None:
         if _is_of_query(self):
             value = int(self._digits(value))
         return super()._deserialize(value, *args, **kwargs)
 
-    def _digits(self, value: Any) -> str:  # noqa: ANN401 - a parameter, once or more often
+    def _digits(self, value: Json) -> str:
         if not (isinstance(value, str) and _INTEGER.fullmatch(value)):
             raise self.make_error("invalid", input=value)
         return value
@@ -146,10 +147,10 @@ class Whole(fields.Integer):
 class Number(fields.Float):
     """JSON's number within bounds; in a query string a decimal one."""
 
-    def __init__(self, *, least: float, most: float, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, least: float, most: float, **options: Option) -> None:
         super().__init__(validate=validate.Range(least, most), **options)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> float | None:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> float | None:
         of_query = _is_of_query(self)
         is_number = isinstance(value, str) and _DECIMAL.fullmatch(value) if of_query else _is_number(value)
         if not is_number:
@@ -160,7 +161,7 @@ class Number(fields.Float):
 class Flag(fields.Boolean):
     """JSON's true or false and nothing else; in a query string a word such as ``true`` or ``1``."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool | None:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> bool | None:
         if isinstance(value, bool) if not _is_of_query(self) else isinstance(value, str):
             found: bool | None = super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
             return found
@@ -174,11 +175,11 @@ class Moment(fields.AwareDateTime):
         default_timezone: of one without a zone; unless given, that is refused.
     """
 
-    def __init__(self, *, validate: Validators = (), **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, *, validate: Validators = (), **options: Option) -> None:
         super().__init__(format="iso", validate=[within_timestamps, *_listed(validate)], **options)
         self.bound = _length(0, LONGEST_MOMENT)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> datetime:
         if not (isinstance(value, str) and len(value) <= LONGEST_MOMENT and _PRINTABLE.fullmatch(value)):
             raise self.make_error("invalid", input=value, obj_type="datetime")
         found: datetime = super()._deserialize(value, *args, **kwargs)
@@ -195,12 +196,12 @@ class Items(fields.List):
         most: int,
         least: int = 0,
         validate: Validators = (),
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Option,
     ) -> None:
         super().__init__(member, validate=validate, **options)
         self.bound = _length(least, most)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> list[Any]:
         if isinstance(value, list):
             self.bound(value)
         found: list[Any] = super()._deserialize(value, *args, **kwargs)
@@ -210,7 +211,7 @@ class Items(fields.List):
 class CommaSeparated(Items):
     """A query parameter with several values, repeated or separated by commas."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> list[Any]:
         values = value if isinstance(value, list) else [value]
         parts = [part for item in values for part in str(item).split(",") if part]
         return super()._deserialize(parts, *args, **kwargs)
@@ -219,7 +220,7 @@ class CommaSeparated(Items):
 class Document(fields.Dict):
     """A stored document in an answer; ``flat`` where its fields stand beside the answer's own."""
 
-    def __init__(self, model: type[BaseModel], *, flat: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, model: type[BaseModel], *, flat: bool = False, **kwargs: Option) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.flat = flat
@@ -234,12 +235,12 @@ class Mapping(fields.Dict):
         keys: fields.Field,
         values: fields.Field | None = None,
         most: int,
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Option,
     ) -> None:
         super().__init__(keys=keys, values=values, **options)
         self.bound = _length(0, most)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> Loaded:
         if isinstance(value, AnyMapping):
             self.bound(value)
         try:
@@ -262,12 +263,12 @@ class JsonObject(Mapping):
         most_bytes: int,
         most: int = MOST_NAMES,
         keys: fields.Field | None = None,
-        **options: Any,  # noqa: ANN401 - marshmallow's
+        **options: Option,
     ) -> None:
         super().__init__(keys=keys or Text(most=LONGEST_NAME), most=most, **options)
         self.most_bytes = most_bytes
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> Loaded:
         found = super()._deserialize(value, *args, **kwargs)
         require_bytes(found, self.most_bytes)
         return found
@@ -276,7 +277,7 @@ class JsonObject(Mapping):
 class RateLimits(Mapping):
     """Limits by class of request: ``{"read": "5000/minute"}``, as ``rates.parse`` reads them."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, **options: Option) -> None:
         known = [rate.value for rate in rate_limits.LIMITED]
         super().__init__(
             keys=Choice(known),
@@ -326,7 +327,7 @@ class ResponseSchema(Schema):
         unknown = EXCLUDE
 
     @post_dump
-    def _flatten(self, dumped: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's
+    def _flatten(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
         for name, declared in self.fields.items():
             if isinstance(declared, Document) and declared.flat:
                 dumped |= dumped.pop(name)
@@ -348,12 +349,12 @@ def order_by(*columns: str) -> Choice:
     return Choice(choices, error="Cannot order by this; known are: {choices}.")
 
 
-def dns_label(**options: Any) -> Text:  # noqa: ANN401 - marshmallow's
+def dns_label(**options: Option) -> Text:
     """A name as Kubernetes has them (RFC 1123's label)."""
     return Text(most=LONGEST_LABEL, validate=DNS_LABEL, **options)
 
 
-def require_bytes(document: Any, most: int) -> None:  # noqa: ANN401 - any JSON
+def require_bytes(document: Json, most: int) -> None:
     """Refuse a document whose JSON is longer.
 
     Raises:
@@ -379,7 +380,7 @@ def _is_of_query(field: fields.Field) -> bool:
     return isinstance(field.root, QuerySchema)
 
 
-def _is_number(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def _is_number(value: Json) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

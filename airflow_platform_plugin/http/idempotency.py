@@ -19,17 +19,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from flask import request
 from sqlalchemy import Column, Index, Integer, String, Text, and_, delete, func, select, update
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.errors import Conflict, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.core.types import Json, SqlValue
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
@@ -159,7 +161,7 @@ def claim(session: Session, principal: Principal, scope: str | None = None) -> C
     return Claimed(claim_id, caller, Kept(found.status, document["answer"], document["version"]))
 
 
-def rights(principal: Principal, scope: str | None, *documents: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+def rights(principal: Principal, scope: str | None, *documents: Json) -> dict[str, Any]:
     """What the caller may now, so far as it bears upon a request.
 
     Args:
@@ -197,7 +199,7 @@ def _caller(principal: Principal) -> list[Any]:
     return [*how, account.id, account.name, None if account.created_on is None else str(account.created_on)]
 
 
-def _dag_ids(document: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _dag_ids(document: Json) -> Iterator[str]:
     """Every ``dag_id`` in a document."""
     if isinstance(document, list):
         for item in document:
@@ -218,13 +220,13 @@ def _may(principal: Principal, dag_id: str) -> list[str]:
     ]
 
 
-def _id(dumped: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _id(dumped: Json) -> str | None:
     """The id of what was made, for whoever wants to look at it."""
     found = dumped if isinstance(dumped, dict) else {}
     return next((str(found[name]) for name in _IDS if name in found), None)
 
 
-def _update(session: Session, where: Any, **values: Any) -> int:  # noqa: ANN401 - a condition; columns
+def _update(session: Session, where: ColumnElement[bool], **values: SqlValue) -> int:
     done = session.execute(update(Claim).where(where).values(**values), execution_options=_UNSYNCHRONIZED)
     return int(done.rowcount)
 

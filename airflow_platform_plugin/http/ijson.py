@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from airflow_platform_plugin.core.errors import FieldError, ValidationFailed
+from airflow_platform_plugin.core.types import Json
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**63 - 1
@@ -22,7 +23,7 @@ _DIRECTIONS = set("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 _NOT_TEXT = "must not contain NUL or a lone surrogate"
 
 
-def parse(data: bytes) -> Any:  # noqa: ANN401 - any JSON
+def parse(data: bytes) -> Json:
     """The JSON value in ``data``, which is UTF-8 (RFC 8259).
 
     Raises:
@@ -40,7 +41,7 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - any JSON
     return document
 
 
-def is_within(value: Any) -> bool:  # noqa: ANN401 - any JSON
+def is_within(value: Json) -> bool:
     """Whether ``parse`` could have read a value: not nested too deeply, and nothing that no client reads."""
     try:
         return next(_errors(value, ()), None) is None
@@ -76,7 +77,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _errors(value: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:  # noqa: ANN401 - any JSON
+def _errors(value: Json, path: tuple[str | int, ...]) -> Iterator[FieldError]:
     match value:
         case dict() | list() if len(path) >= MAX_DEPTH:
             raise _too_deep()

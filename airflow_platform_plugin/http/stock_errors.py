@@ -61,7 +61,7 @@ def _take_no_body_for_none() -> None:
         request.environ["CONTENT_TYPE"] = ""
 
 
-def _answer_fault(app: Flask, otherwise: Callable[[Exception], Any], error: Exception) -> Any:  # noqa: ANN401 - Flask's
+def _answer_fault(app: Flask, otherwise: Callable[[Exception], Response], error: Exception) -> Response:
     """Answer an exception that nobody has caught.
 
     Airflow's own page for it asks who is logged in, of a session that is closed by then: the fault would

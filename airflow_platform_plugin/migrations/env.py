@@ -21,7 +21,7 @@ context.configure(
     version_table=db.VERSION_TABLE,
     include_name=only_ours,
     compare_type=True,
-    user_module_prefix="",  # script.py.mako imports UtcDateTime by name
+    user_module_prefix="",  # script.py.mako imports the types by name
     # On SQLite the transaction is the caller's (BEGIN IMMEDIATE), so Alembic must not begin another.
     transactional_ddl=False if context.config.attributes["connection"].dialect.name == "sqlite" else None,
 )

@@ -43,7 +43,7 @@ class Converter(OpenAPIConverter):
             self.document2properties,
         ]
 
-    def resolve_nested_schema(self, schema: Any) -> OpenApi:  # noqa: ANN401 - any schema
+    def resolve_nested_schema(self, schema: type[Schema] | type[BaseModel] | Schema) -> OpenApi:
         """A reference to the component of a marshmallow schema, or of a pydantic model."""
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             self._add_component(schema.__name__, self.model2jsonschema(schema))
@@ -69,7 +69,7 @@ class Converter(OpenAPIConverter):
             self._add_component(name, from_json_schema(inner))
         return from_json_schema(schema)
 
-    def document2properties(self, field: fields.Field, **_: Any) -> OpenApi:  # noqa: ANN401 - apispec's
+    def document2properties(self, field: fields.Field, **_: object) -> OpenApi:
         """A stored document as its model has it."""
         return self.model2jsonschema(field.model) if isinstance(field, Document) else {}
 
@@ -117,7 +117,7 @@ def _known_names(field: fields.Field, ret: OpenApi) -> OpenApi:
     return {}
 
 
-def _sizes(field: fields.Field, **_: Any) -> OpenApi:  # noqa: ANN401 - apispec's
+def _sizes(field: fields.Field, **_: object) -> OpenApi:
     """How long it may be; of a document as a whole too, for which OpenAPI has no word."""
     bound = getattr(field, "bound", None)
     if bound is None:

@@ -5,8 +5,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
 
-from airflow.configuration import conf
-
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.http import idempotency
@@ -129,10 +128,9 @@ def security_schemes(root: str, *, cookie: str) -> OpenApi:
             },
         },
     }
-    backends = conf.get("api", "auth_backends")
-    if "auth.backend.session" in backends:
+    if config.accepts_sessions():
         schemes["Session"] = {"type": "apiKey", "in": "cookie", "name": cookie}
-    if "auth.backend.basic_auth" in backends:
+    if config.accepts_passwords():
         schemes["Basic"] = {"type": "http", "scheme": "basic"}
     return schemes
 

@@ -27,8 +27,9 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from airflow.configuration import AIRFLOW_HOME
 from limits.storage import Storage
+
+from airflow_platform_plugin.airflow_compat import config
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class FileStorage(Storage):
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float | str | bool) -> None:  # noqa: FBT001, FBT002 - the library's signature
         super().__init__(uri, wrap_exceptions, **options)
         path = unquote(urlsplit(uri).path)
-        self.path = Path(path) if path else Path(AIRFLOW_HOME) / "platform" / "rate-limits"
+        self.path = Path(path) if path else config.airflow_home() / "platform" / "rate-limits"
         self._file: int | None = None
         self._identity = (0, 0)
         self._threads = threading.Lock()

@@ -4,24 +4,23 @@ import copy
 from collections.abc import Collection
 from typing import Any
 
-from airflow.exceptions import AirflowException
-from airflow.models.dagrun import DagRunNote
-from airflow.models.taskinstance import clear_task_instances
-from airflow.utils.state import DagRunState, TaskInstanceState
-from airflow.utils.types import DagRunType
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
+from airflow_platform_plugin.airflow_compat.states import UNFINISHED_RUN, DagRunState, TaskInstanceState
+from airflow_platform_plugin.airflow_compat.types import Dag, DagRunRow, TaskRow
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import ValidationFailed
 
-UNFINISHED = frozenset({DagRunState.QUEUED.value, DagRunState.RUNNING.value})
+UNFINISHED = frozenset(UNFINISHED_RUN)
 _FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
-def check_conf(dag: Any, conf: dict[str, Any], *pointer: str | int) -> None:  # noqa: ANN401 - Airflow's DAG
+def check_conf(dag: Dag, conf: dict[str, Any], *pointer: str | int) -> None:
     """Hold a run's conf against the DAG's params.
 
     Raises:
@@ -35,55 +34,16 @@ def check_conf(dag: Any, conf: dict[str, Any], *pointer: str | int) -> None:  # 
         raise ValidationFailed.of(*pointer, message=str(error)) from error
 
 
-def make(  # noqa: PLR0913 - what a run is made of
-    session: Session,
-    dag: Any,  # noqa: ANN401 - Airflow's DAG
-    *,
-    run_id: str,
-    logical_date: Any,  # noqa: ANN401 - pendulum's DateTime
-    data_interval: Any,  # noqa: ANN401 - Airflow's DataInterval
-    conf: dict[str, Any],
-    dag_hash: str | None,
-    external_trigger: bool = True,
-    note: str | None = None,
-    user_id: int | None = None,
-) -> Any:  # noqa: ANN401 - Airflow's DagRun
-    """Make a run that the scheduler starts when it has room.
-
-    Raises:
-        ValueError, AirflowException: Airflow refuses the conf or the run's id.
-    """
-    # For a date before the DAG's start Airflow makes a run without tasks, which succeeds at once, unless
-    # it is a backfill's. No scheduler looks at those; so it is one only until its tasks are there.
-    early = dag.start_date is not None and logical_date < dag.start_date
-    run = dag.create_dagrun(
-        run_type=DagRunType.BACKFILL_JOB if early else DagRunType.MANUAL,
-        run_id=run_id,
-        execution_date=logical_date,
-        data_interval=data_interval,
-        state=DagRunState.QUEUED,
-        conf=conf,
-        external_trigger=external_trigger,
-        dag_hash=dag_hash,
-        session=session,
-    )
-    run.run_type = DagRunType.MANUAL
-    if note:
-        run.dag_run_note = DagRunNote(note, user_id)
-    session.flush()
-    return run
-
-
 def clear(  # noqa: PLR0913 - what Airflow's own takes
     session: Session,
-    dag: Any,  # noqa: ANN401 - Airflow's DAG
-    run: Any,  # noqa: ANN401 - Airflow's DagRun
+    dag: Dag,
+    run: DagRunRow,
     *,
     task_ids: Collection[str] | None = None,
     only_failed: bool = False,
     reset_dag_run: bool = True,
     dry_run: bool = False,
-) -> list[Any]:
+) -> list[TaskRow]:
     """Let tasks of a run run again, all unless some are named, and return their instances.
 
     Found by the run's id: ``DAG.clear`` finds them by date, for which PostgreSQL may read all that the DAG
@@ -98,8 +58,7 @@ def clear(  # noqa: PLR0913 - what Airflow's own takes
         wanted = wanted.where(TaskInstance.state.in_(_FAILED))
     instances = list(session.scalars(wanted))
     if instances and not dry_run:
-        state = DagRunState.QUEUED if reset_dag_run else False
-        clear_task_instances(instances, session, dag=dag, dag_run_state=state)
+        airflow_compat.runs.clear_tasks(session, dag, instances, restart_run=reset_dag_run)
     return instances
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import object_session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import new_events, nowait
 from airflow_platform_plugin.core.new_events import NewEvent
 from airflow_platform_plugin.core.timestamps import timestamp
@@ -82,13 +83,13 @@ def dag_run_event(dag_run: Any, conf: dict[str, Any] | None = None) -> NewEvent 
         data={
             "dag_id": dag_run.dag_id,
             "dag_run_id": dag_run.run_id,
-            "execution_date": _time(dag_run.execution_date),
+            "execution_date": _time(dag_run.logical_date),
             "start_date": _time(dag_run.start_date),
             "end_date": _time(dag_run.end_date),
             "duration_seconds": _duration(dag_run.start_date, dag_run.end_date),
             "state": state,
             **(conf_as_json(dag_run.conf or {}) if conf is None else conf),
-            "external_trigger": bool(dag_run.external_trigger),
+            "external_trigger": airflow_compat.runs.was_triggered(dag_run),
         },
     )
 
@@ -150,7 +151,7 @@ def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Air
     if event is None:
         return
     event = new_events.observed(event)
-    session = object_session(changed) or _task_session()
+    session = object_session(changed) or airflow_compat.tasks.current_session()
     if session is not None:
         new_events.record_now(session.connection(), event)
     else:
@@ -158,15 +159,3 @@ def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Air
 
         with db.transaction() as own:
             new_events.record_now(own.connection(), event)
-
-
-def _task_session() -> Any:  # noqa: ANN401 - a Session, or None
-    """The session in which a task process is about to store its task's state; None elsewhere.
-
-    None on SQLite too: an insert there would keep all other writers waiting while a task's callbacks run.
-    Not in ``airflow_compat``, which imports more than a task process should.
-    """
-    from airflow.utils import task_instance_session as module
-
-    session = getattr(module, "__current_task_instance_session", None)
-    return None if session is None or session.get_bind().dialect.name == "sqlite" else session

@@ -21,6 +21,7 @@ from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInstance
 from airflow_platform_plugin.core import db, events, new_events
 from airflow_platform_plugin.core.cursors import Cursor
@@ -92,16 +93,7 @@ def _ended(session: Session) -> set[int]:
 def _runs(session: Session, condition: Any) -> list[Any]:  # noqa: ANN401 - an SQL expression
     # Columns, not objects: Airflow's mappings would load the tasks, the notes and more beside them. Not the
     # conf, which Airflow pickles: one that cannot be read would keep all others from being read too.
-    columns = (
-        DagRun.id,
-        DagRun.dag_id,
-        DagRun.run_id,
-        DagRun.state,
-        DagRun.execution_date,
-        DagRun.start_date,
-        DagRun.end_date,
-        DagRun.external_trigger,
-    )
+    columns = airflow_compat.runs.run_columns()
     return list(session.execute(select(*columns).where(condition).order_by(DagRun.id)))
 
 

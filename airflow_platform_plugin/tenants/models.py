@@ -1,9 +1,9 @@
 """Tables of tenants."""
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, Integer, String
 
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 
 class Tenant(db.Base):

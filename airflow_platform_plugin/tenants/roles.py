@@ -6,7 +6,6 @@ permissions on themselves to both roles (``DAG(access_control=…)``).
 """
 
 import logging
-from typing import Any, TypeAlias
 
 from flask import Flask
 from sqlalchemy import event, select, update
@@ -15,14 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import role_scopes
 from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
-
-FabUser: TypeAlias = Any  # FAB's user model has no types
 
 MENU = {("menu_access", "Platform"), ("menu_access", "API")}
 # What Airflow's pages and API require as well as the permission on the DAG itself. Each of these works only
@@ -107,7 +105,7 @@ def install_in_app(app: Flask) -> None:
     airflow_compat.roles.on_login(app, assign_on_login)
 
 
-def _remove_from_admin_lists(_mapper: object, database: Connection, user: FabUser) -> None:
+def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
     """Remove a deleted user's names from the tenants' lists: a later user with the name is another person."""
     tenant, gone = Tenant.__table__, {user.username, user.email}
     try:

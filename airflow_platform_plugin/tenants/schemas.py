@@ -1,10 +1,9 @@
 """Schemas of tenants over HTTP."""
 
-from typing import Any, TypeAlias
-
 from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.http.fields import (
     DNS_LABEL,
     LONGEST_LABEL,
@@ -30,8 +29,6 @@ from airflow_platform_plugin.tenants.inputs import NewTenant, TenantFilter
 from airflow_platform_plugin.tenants.quota import COMPUTE_RESOURCES
 from airflow_platform_plugin.tenants.service import FEATURES, MOST_LABELS
 
-Options: TypeAlias = Any  # the keywords of marshmallow's fields
-
 
 def _quantity(value: str) -> None:
     try:
@@ -40,7 +37,7 @@ def _quantity(value: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def _limits(*, allow_none: bool = False, **options: Options) -> Mapping:
+def _limits(*, allow_none: bool = False, **options: Option) -> Mapping:
     quantity = Line(
         most=kubernetes_quantities.LONGEST,
         validate=_quantity,
@@ -50,16 +47,16 @@ def _limits(*, allow_none: bool = False, **options: Options) -> Mapping:
     return Mapping(keys=Choice(COMPUTE_RESOURCES), values=quantity, most=len(COMPUTE_RESOURCES), **options)
 
 
-def _features(*, allow_none: bool = False, **options: Options) -> Mapping:
+def _features(*, allow_none: bool = False, **options: Option) -> Mapping:
     return Mapping(keys=Choice(FEATURES), values=Flag(allow_none=allow_none), most=len(FEATURES), **options)
 
 
-def _labels(*, allow_none: bool = False, **options: Options) -> Mapping:
+def _labels(*, allow_none: bool = False, **options: Option) -> Mapping:
     value = Text(most=1000, allow_none=allow_none)
     return Mapping(keys=Line(least=1, most=LONGEST_LABEL), values=value, most=MOST_LABELS, **options)
 
 
-def _users(**options: Options) -> Items:
+def _users(**options: Option) -> Items:
     return Items(Line(least=1, most=LONGEST_USER), most=MOST_MEMBERS, **options)
 
 

@@ -18,12 +18,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
-from airflow.models.dag import DagTag
 from marshmallow import ValidationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
+from airflow_platform_plugin.airflow_compat.models import DagTag
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import EventReference

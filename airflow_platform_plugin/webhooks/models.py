@@ -3,11 +3,11 @@
 import json
 from urllib.parse import urlsplit
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from cryptography.fernet import InvalidToken
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 
 from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core.db import UtcDateTime
 
 MASKED = "***"
 

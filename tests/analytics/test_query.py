@@ -229,7 +229,7 @@ def test_queries_leave_web_workers_free(
     call: Callable[..., Any], warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of four workers two at most run queries; one more query is told when to come again."""
-    monkeypatch.setattr(wait_slots, "AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr("airflow.settings.AIRFLOW_HOME", str(tmp_path))
     with wait_slots.query() as first, wait_slots.query() as second:
         assert (first, second) == (True, True)
         answer = call("POST", URL, json={"query": "SELECT 1 AS a"})

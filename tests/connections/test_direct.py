@@ -11,6 +11,7 @@ import pytest
 import requests
 from options import set_options
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.connections import airflow_services
 from airflow_platform_plugin.connections.testing import pinned_http, runner
 
@@ -164,8 +165,8 @@ def test_hooks_that_are_made_of_https_are_kept_to_their_host_too() -> None:
     class Made(HttpHook):
         pass
 
-    assert pinned_http.is_http(Made)
-    assert not pinned_http.is_http(RedisHook)
+    assert airflow_compat.connections.is_http_hook(Made)
+    assert not airflow_compat.connections.is_http_hook(RedisHook)
 
 
 def test_a_certificate_is_still_held_to_the_name() -> None:

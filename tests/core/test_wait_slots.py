@@ -12,7 +12,7 @@ from airflow_platform_plugin.core import wait_slots
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Seats of this test alone."""
-    monkeypatch.setattr(wait_slots, "AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setattr("airflow.settings.AIRFLOW_HOME", str(tmp_path))
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict
@@ -418,7 +419,7 @@ def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
 ) -> None:
     """The run and the place in the range are one transaction."""
     backfill = make()
-    original, made = actions.make, []
+    original, made = airflow_compat.runs.create_run, []
 
     def die(*args: Any, **kwargs: Any) -> Any:
         if made:
@@ -426,12 +427,12 @@ def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
         made.append(1)
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(actions, "make", die)
+    monkeypatch.setattr(airflow_compat.runs, "create_run", die)
     with pytest.raises(KeyboardInterrupt):
         scheduler.advance()
     assert runs() == []
     assert refresh(session, backfill).created == 0
-    monkeypatch.setattr(actions, "make", original)
+    monkeypatch.setattr(airflow_compat.runs, "create_run", original)
     drive(session, backfill, finish)
     assert days(runs()) == [1, 2, 3, 4, 5]
 
@@ -445,7 +446,7 @@ def test_a_run_that_somebody_makes_at_the_same_moment_is_found_in_the_next_round
         raise IntegrityError("INSERT", {}, Exception("UNIQUE"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(actions, "make", collide)
+        patch.setattr(airflow_compat.runs, "create_run", collide)
         assert scheduler.advance() == 0
     assert refresh(session, backfill).state == "running"
     drive(session, backfill, finish)

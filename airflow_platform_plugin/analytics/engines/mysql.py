@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_platform_plugin.analytics.engines.base import (
     Engine,
@@ -23,6 +23,10 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
+
+# PyMySQL is typed in parts only.
+_Session: TypeAlias = Any  # pymysql.Connection
+_Cursor: TypeAlias = Any  # pymysql.cursors.SSCursor
 
 _KILL_TIMEOUT = 2  # seconds
 # The server has stopped the query: KILL QUERY, MySQL's limit and MariaDB's.
@@ -66,7 +70,7 @@ class MySQL(Engine):
             raise Unreachable(str(error)) from error
         self._session = session
 
-    def _restrict(self, session: Any, cursor: Any) -> None:  # noqa: ANN401 - PyMySQL's
+    def _restrict(self, session: _Session, cursor: _Cursor) -> None:
         if "mariadb" in session.get_server_info().lower():
             cursor.execute(f"SET SESSION max_statement_time = {self.limits.seconds + 1:.3f}")
         else:
@@ -178,7 +182,7 @@ class MySQL(Engine):
         }
 
 
-def _connect(arguments: dict[str, Any], *, connect_timeout: float, read_timeout: float) -> Any:  # noqa: ANN401 - PyMySQL's
+def _connect(arguments: dict[str, Any], *, connect_timeout: float, read_timeout: float) -> _Session:
     import pymysql
     from pymysql.cursors import SSCursor
 

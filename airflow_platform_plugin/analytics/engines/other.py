@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airflow.exceptions import AirflowException
-from airflow.providers.common.sql.hooks.sql import DbApiHook
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection as DatabaseConnection
 from sqlalchemy.engine import Engine as DatabaseEngine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.analytics.engines.base import (
     Engine,
     Limits,
@@ -112,7 +112,7 @@ class Other(Engine):
         try:
             # Not Connection.get_hook(), whose hook looks the connection's name up again.
             hook = runner.hook_of(self.connection)
-            if isinstance(hook, DbApiHook):
+            if airflow_compat.connections.is_sql_hook(hook):
                 engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
                 return engine
             if hook is None:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin.analytics.engines.base import (
     Bound,
@@ -27,7 +27,11 @@ from airflow_platform_plugin.analytics.engines.base import (
     bind,
 )
 from airflow_platform_plugin.analytics.guard import Statement
-from airflow_platform_plugin.analytics.values import Column, Value, is_exact, moment
+from airflow_platform_plugin.analytics.values import Column, Json, Value, is_exact, moment
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.abc import Buffer
 
 _CURSOR = "platform_query"
 _CANCEL_TIMEOUT = 2.0  # seconds
@@ -274,12 +278,12 @@ def _escaped(value: str) -> str:
     return re.sub(r"([\\\s])", r"\\\1", value)
 
 
-def _register_loaders(session: Any) -> None:  # noqa: ANN401 - psycopg's Connection
+def _register_loaders(session: "psycopg.Connection[Any]") -> None:
     from psycopg.adapt import Loader
     from psycopg.types.string import TextLoader
 
     class Moment(Loader):
-        def load(self, data: Any) -> str:  # noqa: ANN401 - bytes of some kind
+        def load(self, data: "Buffer") -> str:
             return moment(bytes(data).decode())
 
     for name in _MOMENTS:
@@ -291,7 +295,7 @@ def _register_loaders(session: Any) -> None:  # noqa: ANN401 - psycopg's Connect
 
     def shallow(base: type[Any]) -> type[Any]:
         class Document(base):
-            def load(self, data: Any) -> Any:  # noqa: ANN401 - any JSON
+            def load(self, data: "Buffer") -> Json:
                 try:
                     return super().load(data)
                 except RecursionError:

@@ -6,12 +6,12 @@ Their methods are what authlib asks of such objects (its ``ClientMixin``, ``Auth
 
 import hmac
 
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Column, ForeignKey, Integer, String
 
 from airflow_platform_plugin.auth.models import Owned
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.core import crypto, db, scopes
+from airflow_platform_plugin.core.db import UtcDateTime
 
 # RFC 7009's and RFC 7662's words for the two kinds of token.
 ACCESS, REFRESH = "access_token", "refresh_token"

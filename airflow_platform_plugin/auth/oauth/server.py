@@ -47,7 +47,7 @@ def issuer() -> str:
 
     A client trusts what it finds here, and whoever sends the request may write any Host into it.
     """
-    return airflow_compat.web.base_url() or flask.request.url_root.rstrip("/")
+    return airflow_compat.config.public_url() or flask.request.url_root.rstrip("/")
 
 
 def url_of(endpoint: str) -> str:

@@ -13,15 +13,6 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 
 
-def is_http(hook_class: Any) -> bool:  # noqa: ANN401 - any hook's class
-    """Whether it is Airflow's hook for HTTP, or one that is made of it."""
-    try:
-        from airflow.providers.http.hooks.http import HttpHook
-    except ImportError:
-        return False
-    return isinstance(hook_class, type) and issubclass(hook_class, HttpHook)
-
-
 def get_conn(hook_class: Any, addresses: tuple[str, ...]) -> Callable[..., Session]:  # noqa: ANN401 - any hook's class
     """A method ``get_conn`` for a subclass of the hook's, whose session goes to those addresses alone."""
 

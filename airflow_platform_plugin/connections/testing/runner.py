@@ -14,12 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from airflow.exceptions import AirflowNotFoundException
 from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import connection_types, sqlalchemy_urls
 from airflow_platform_plugin.connections.testing import pinned_http
@@ -185,7 +185,7 @@ def hook_of(
         return super(own, cls).get_connection(conn_id)
 
     members: dict[str, Any] = {"get_connection": classmethod(get_connection)}
-    if pinned_http.is_http(hook_class):
+    if airflow_compat.connections.is_http_hook(hook_class):
         members["get_conn"] = pinned_http.get_conn(hook_class, addresses)
     own: Any = type(hook_class.__name__, (hook_class,), members)
     return own(**{argument: connection.conn_id}, **_ARGUMENTS.get(connection.conn_type, {}))

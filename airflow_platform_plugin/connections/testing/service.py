@@ -84,7 +84,7 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Test
 
 
 def _require_switched_on() -> None:
-    if not airflow_compat.connections.may_test_connections():
+    if not airflow_compat.config.may_test_connections():
         raise PermissionDenied(
             "Testing connections is turned off here; [core] test_connection = Enabled turns it on."
         )

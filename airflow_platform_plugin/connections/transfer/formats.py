@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 import yaml
-from airflow.exceptions import AirflowException
 
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.core.errors import ValidationFailed
 from airflow_platform_plugin.http import ijson

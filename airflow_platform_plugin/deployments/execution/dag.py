@@ -64,7 +64,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
 def _timetable(spec: DeploymentSpec) -> Any:  # noqa: ANN401 - a Timetable, or None
     if spec.schedule is None:
         return None
-    return airflow_compat.dags.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
+    return airflow_compat.timetables.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
 
 
 def revision_marker(spec: DeploymentSpec) -> str:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow.exceptions import (
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowSkipException,
     AirflowTaskTimeout,
 )
-
-from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import BaseOperator, Dataset
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec, dataset_uri

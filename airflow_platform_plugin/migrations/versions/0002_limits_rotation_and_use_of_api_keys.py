@@ -1,8 +1,9 @@
 """Limits, rotation and use of API keys."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

@@ -1,9 +1,10 @@
 """Idempotency keys, row versions."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
 from sqlalchemy.dialects import mysql
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0003"
 down_revision = "0002"

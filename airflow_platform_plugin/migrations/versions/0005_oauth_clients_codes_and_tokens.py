@@ -3,8 +3,9 @@
 from datetime import datetime, timezone
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

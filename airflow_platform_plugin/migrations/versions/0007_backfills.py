@@ -1,9 +1,9 @@
 """Backfills."""
 
 import sqlalchemy as sa
-from airflow.models.base import StringID
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import StringID, UtcDateTime
 
 revision = "0007"
 down_revision = "0006"

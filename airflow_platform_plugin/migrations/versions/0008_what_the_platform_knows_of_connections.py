@@ -1,8 +1,9 @@
 """What the platform knows of connections."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"

@@ -1,9 +1,10 @@
 """DataKits of tenants, withdrawn ones, and what their list searches."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
 from sqlalchemy.dialects import mysql
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0009"
 down_revision = "0008"

@@ -1,8 +1,9 @@
 """Deployments' revisions with reason, diff and secrets; retired and paused ones; mails to be sent."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0010"
 down_revision = "0009"

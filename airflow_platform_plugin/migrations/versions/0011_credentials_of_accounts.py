@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta, timezone
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
 from sqlalchemy.dialects import mysql
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0011"
 down_revision = "0010"

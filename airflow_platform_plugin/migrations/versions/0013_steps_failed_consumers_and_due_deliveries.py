@@ -1,8 +1,9 @@
 """The worker's steps, events that a consumer failed with, and deliveries that are claimed by webhook."""
 
 import sqlalchemy as sa
-from airflow.utils.sqlalchemy import UtcDateTime
 from alembic import op
+
+from airflow_platform_plugin.core.db import UtcDateTime
 
 revision = "0013"
 down_revision = "0012"

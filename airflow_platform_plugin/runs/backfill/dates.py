@@ -7,10 +7,10 @@ nobody here asks for all dates of a range at once.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from airflow.timetables.base import DataInterval, TimeRestriction
-from airflow.utils import timezone
+from airflow_platform_plugin.airflow_compat import timetables
+from airflow_platform_plugin.airflow_compat.types import PlannedRun, Timetable
 
 PAGE = 50
 
@@ -30,38 +30,35 @@ class Window(NamedTuple):
     due: datetime
 
 
-def walk(timetable: Any, window: Window, after: Anchor = None) -> Iterator[Any]:  # noqa: ANN401 - Airflow's Timetable
-    """The dates of a window, as ``DagRunInfo``, from the earliest on or from the one behind ``after``.
+def walk(timetable: Timetable, window: Window, after: Anchor = None) -> Iterator[PlannedRun]:
+    """Yield the dates of a window, the earliest first, from the start or after an anchor.
 
-    They are those of ``airflow dags backfill``.
+    They are the dates of ``airflow dags backfill``.
     """
-    restriction = TimeRestriction(
-        timezone.coerce_datetime(window.start), timezone.coerce_datetime(window.end), catchup=True
+    planned = timetables.planned_runs(
+        timetable,
+        earliest=window.start,
+        latest=window.end,
+        after=None if after is None else timetables.load_interval(after),
     )
-    last = None if after is None else DataInterval(*map(timezone.parse, after))
-    while True:
-        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
-        # A timetable of somebody's own may not know the restriction, or stand still.
-        if info is None or info.run_after > window.due or info.logical_date > window.end:
-            return
-        if last is not None and info.logical_date <= last.start:
+    for info in planned:
+        # A custom timetable may ignore the end of the window.
+        if info.run_after > window.due or info.logical_date > window.end:
             return
         yield info
-        # In UTC, as it is when this goes on from an anchor, or the scheduler from its database.
-        last = DataInterval(*map(timezone.convert_to_utc, info.data_interval))
 
 
-def anchor(info: Any) -> Anchor:  # noqa: ANN401 - Airflow's DagRunInfo
-    """Where the dates behind this one begin."""
-    return [timezone.convert_to_utc(moment).isoformat() for moment in info.data_interval]
+def anchor(info: PlannedRun) -> Anchor:
+    """Return the anchor after which the dates behind this one begin."""
+    return timetables.dump_interval(info.data_interval)
 
 
-def page(timetable: Any, window: Window, after: Anchor) -> list[Any]:  # noqa: ANN401 - Airflow's Timetable
-    """The next dates; fewer than ``PAGE`` are the last."""
+def page(timetable: Timetable, window: Window, after: Anchor) -> list[PlannedRun]:
+    """Return the next dates; a page with fewer than ``PAGE`` is the last one."""
     return list(islice(walk(timetable, window, after), PAGE))
 
 
-def estimate(found: Sequence[Any], window: Window) -> int:
+def estimate(found: Sequence[PlannedRun], window: Window) -> int:
     """How many dates a window has, from the first ones, which must be two at least."""
     first, last = found[0].logical_date, found[-1].logical_date
     apart = (last - first).total_seconds() / (len(found) - 1)

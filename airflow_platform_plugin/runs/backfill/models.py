@@ -3,11 +3,10 @@
 from enum import Enum
 from typing import Any
 
-from airflow.models.base import StringID
-from airflow.utils.sqlalchemy import UtcDateTime
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, String
 
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.db import StringID, UtcDateTime
 
 
 class State(str, Enum):

@@ -197,7 +197,7 @@ def _schedule_waits(session: Session, backfill: Backfill, model: Any) -> bool:  
     if model.next_dagrun_data_interval_end > db.now():
         return False
     made = select(DagRun.id).where(
-        DagRun.dag_id == backfill.dag_id, DagRun.execution_date == model.next_dagrun
+        DagRun.dag_id == backfill.dag_id, airflow_compat.runs.logical_date() == model.next_dagrun
     )
     return session.scalar(made) is None
 
@@ -272,12 +272,13 @@ def _measure(backfill: Backfill, timetable: Any, window: Window) -> int:  # noqa
 
 def _start(session: Session, backfill: Backfill, dag: Any, info: Any) -> int:  # noqa: ANN401 - Airflow's DAG and DagRunInfo
     """Make or clear the run of a date, or leave it; how much room that takes."""
-    there = select(DagRun).where(DagRun.dag_id == backfill.dag_id, DagRun.execution_date == info.logical_date)
+    same_date = airflow_compat.runs.logical_date() == info.logical_date
+    there = select(DagRun).where(DagRun.dag_id == backfill.dag_id, same_date)
     existing = session.scalar(there)
     run_id = service.run_id(backfill, info.logical_date) if existing is None else existing.run_id
     match service.action(backfill, None if existing is None else str(existing.state)):
         case "create":
-            actions.make(
+            airflow_compat.runs.create_run(
                 session,
                 dag,
                 run_id=run_id,
@@ -286,7 +287,7 @@ def _start(session: Session, backfill: Backfill, dag: Any, info: Any) -> int:  #
                 conf=dict(backfill.conf),
                 dag_hash=_bag().dags_hash.get(backfill.dag_id),
                 # As the scheduler's own: templates and LatestOnlyOperator go by it.
-                external_trigger=False,
+                triggered=False,
             )
             backfill.created += 1
         case "clear" if actions.clear(session, dag, existing):

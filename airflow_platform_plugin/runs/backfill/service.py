@@ -9,6 +9,7 @@ import pendulum
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
@@ -264,11 +265,12 @@ def _require_alone(session: Session, backfill: Backfill) -> None:
 def _plan(session: Session, backfill: Backfill, found: Sequence[Any]) -> list[dict[str, Any]]:
     """What is to be done about each of the dates as things are now."""
     days = [info.logical_date for info in found]
+    logical_date = airflow_compat.runs.logical_date()
     existing = {
-        row.execution_date: row
+        row.logical_date: row
         for row in session.execute(
-            select(DagRun.execution_date, DagRun.run_id, DagRun.state).where(
-                DagRun.dag_id == backfill.dag_id, DagRun.execution_date.in_(days)
+            select(logical_date.label("logical_date"), DagRun.run_id, DagRun.state).where(
+                DagRun.dag_id == backfill.dag_id, logical_date.in_(days)
             )
         )
     }

@@ -5,13 +5,12 @@ from http import HTTPStatus
 from typing import Any
 
 import pendulum
-from airflow.exceptions import AirflowException
-from airflow.utils.types import DagRunType
 from sqlalchemy import or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
@@ -34,12 +33,10 @@ def trigger(session: Session, bag: Any, runs: Sequence[Item], *, by: Principal) 
         actions.check_conf(dag, conf, "runs", index, "conf")
         logical_date = pendulum.instance(item["logical_date"] or db.now())
         interval = dag.timetable.infer_manual_data_interval(run_after=logical_date)
-        run_id = item["dag_run_id"] or dag.timetable.generate_run_id(
-            run_type=DagRunType.MANUAL, logical_date=logical_date, data_interval=interval
-        )
+        run_id = item["dag_run_id"] or airflow_compat.runs.manual_run_id(dag, logical_date, interval)
         _require_new(session, dag_id, run_id, logical_date)
         try:
-            run = actions.make(
+            run = airflow_compat.runs.create_run(
                 session,
                 dag,
                 run_id=run_id,
@@ -115,7 +112,7 @@ def _each(session: Session, items: Sequence[Item], one: Callable[[int, Item], It
 
 
 def _require_new(session: Session, dag_id: str, run_id: str, logical_date: Any) -> None:  # noqa: ANN401 - pendulum's DateTime
-    same = or_(DagRun.run_id == run_id, DagRun.execution_date == logical_date)
+    same = or_(DagRun.run_id == run_id, airflow_compat.runs.logical_date() == logical_date)
     there = session.scalar(select(DagRun.run_id).where(DagRun.dag_id == dag_id, same))
     if there is not None:
         raise Conflict(

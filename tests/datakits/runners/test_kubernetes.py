@@ -33,7 +33,7 @@ pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
 @pytest.fixture
 def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
-    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda _: True)
 
     def start(run: Any) -> Any:
         with pytest.raises(TaskDeferred) as raised:
@@ -166,7 +166,7 @@ def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no trigger")
 
-    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda: True)
+    monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda _: True)
     monkeypatch.setattr(kubernetes._Pod, "invoke_defer_method", fail)
     with pytest.raises(RuntimeError, match="no trigger"):
         kit("sleep")()

@@ -6,13 +6,13 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from airflow.exceptions import AirflowException
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from docker.errors import APIError
 from docker.types import DeviceRequest
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
 from airflow_platform_plugin.deployments.execution.contract import (

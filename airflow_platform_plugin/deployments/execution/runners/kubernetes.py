@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowTaskTimeout
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import (
     ApiException,
@@ -26,7 +25,8 @@ from kubernetes.client import (
 )
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowException, AirflowTaskTimeout
+from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution import task_services
 from airflow_platform_plugin.deployments.execution.contract import GRACE, RESULT_FILE, Job, KitExit
@@ -56,7 +56,8 @@ class KubernetesRunner(Runner):
             TaskDeferred: the triggerer watches it.
             AirflowException: the pod could not be started, or the cluster has ended it.
         """
-        deferrable = airflow_compat.tasks.triggerer_is_running()
+        with db.transaction() as session:
+            deferrable = airflow_compat.tasks.triggerer_is_running(session)
         pod = self._pod = _Pod(
             spec=job.spec, secret=job.private, deferrable=deferrable, env_vars=_variables(job)
         )

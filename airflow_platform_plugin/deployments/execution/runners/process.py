@@ -16,9 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import IO, Any
 
-from airflow.exceptions import AirflowFailException
-
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.exceptions import AirflowFailException
 from airflow_platform_plugin.datakits.manifest import image_name
 from airflow_platform_plugin.deployments.execution.contract import (
     GRACE,
