@@ -36,7 +36,7 @@ def register(session: Session, registration: Registration, *, by: Principal) -> 
     reach = by.reach("datakits:write")
     claim: DataKitName | None = session.get(DataKitName, name)
     if claim is None:
-        tenant_id = tenants.resolve_owner(session, registration.tenant_id, reach=reach)
+        tenant_id = tenants.resolve_owner(session, registration.tenant_id, by=by, scope="datakits:write")
         session.add(DataKitName(name=name, tenant_id=tenant_id))
         session.flush()
     else:

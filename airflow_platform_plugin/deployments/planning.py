@@ -317,12 +317,12 @@ def _require_quota(
     session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
 ) -> None:
     tenant_id = str(tenant.tenant_id)
-    quota.lock(session, tenant_id)
-    used = tenants.requirements(session, tenant_id)
+    quota.lock_tenant(session, tenant_id)
+    used = tenants.sum_requirements(session, tenant_id)
     if replaced is not None and replaced.retired_at is None:  # what it needs now is given back
         former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
         used = {name: amount - former.get(name, 0) for name, amount in used.items()}
-    quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
+    quota.require_within_limits(tenant.resource_limits, used, manifest.requirements.amounts)
 
 
 def _require_number(session: Session, tenant: Tenant, deployment: Deployment | None) -> None:

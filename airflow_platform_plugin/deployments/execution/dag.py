@@ -83,11 +83,11 @@ def _tries(spec: DeploymentSpec) -> dict[str, Any]:
 
 
 def _share(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
-    slots = quota.share(owner.resource_limits, manifest.requirements.amounts)
-    return {"pool": quota.pool(owner.tenant_id), "pool_slots": slots}
+    slots = quota.count_slots(owner.resource_limits, manifest.requirements.amounts)
+    return {"pool": quota.pool_name(owner.tenant_id), "pool_slots": slots}
 
 
 def _access(tenant_id: str) -> dict[str, dict[str, set[str]]]:
     """What the tenant's roles may do with the DAG: see it, pause it, run it."""
     granted = {"DAGs": {"can_read", "can_edit"}}
-    return {roles.admin_role(tenant_id): granted, roles.member_role(tenant_id): granted}
+    return {roles.admin_role_name(tenant_id): granted, roles.member_role_name(tenant_id): granted}
