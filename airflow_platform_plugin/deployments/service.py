@@ -336,6 +336,7 @@ def _emit_rolled_back(
             "reason": note.reason,
             "at": timestamp(revision.created_at),
         },
+        tenant_id=deployment.tenant_id,
     )
     events.record(session.connection(), [told])
 
