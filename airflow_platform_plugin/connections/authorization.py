@@ -49,7 +49,7 @@ def owner(session: Session, tenant_id: str | None, by: Principal) -> str | None:
     reach = by.reach(WRITE)
     if tenant_id is None and not reach.everywhere:
         _deny("To share a connection with all tenants")
-    return None if tenant_id is None else tenants.resolve_owner(session, tenant_id, reach=reach)
+    return None if tenant_id is None else tenants.resolve_owner(session, tenant_id, by=by, scope=WRITE)
 
 
 def require_unclaimed(connection_id: str, by: Principal) -> None:

@@ -46,7 +46,7 @@ def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Connec
         connection_id, by
     )  # first, while no transaction is open: it may ask over HTTP
     fields["tenant_id"] = tenants.resolve_owner(
-        session, fields.get("tenant_id"), reach=by.reach(authorization.WRITE)
+        session, fields.get("tenant_id"), by=by, scope=authorization.WRITE
     )
     authorization.require_free(
         attach_metadata(session, name_conflicts.alike(session, [connection_id])), connection_id, by

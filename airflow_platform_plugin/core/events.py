@@ -43,6 +43,9 @@ class Event(db.Base):
     type = Column(String(64), nullable=False)
     occurred_at = Column(UtcDateTime, nullable=False)
     data = Column(JSON, nullable=False)
+    # The owner at that time. None also for a DAG with several tags of tenants: then the tags decide later.
+    # Not a foreign key, so that writing an event waits for no tenant's row.
+    tenant_id = Column(String(63))
     fanned_out_at = Column(UtcDateTime)
 
     __table_args__ = (

@@ -7,8 +7,8 @@ from flask import Blueprint
 
 from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.principal import Access
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import service, status
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.schemas import (
     DeployInput,
     DeploymentList,

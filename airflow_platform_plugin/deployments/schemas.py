@@ -4,9 +4,9 @@ from datetime import timezone
 
 from marshmallow import fields, validate
 
-from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE
 from airflow_platform_plugin.deployments import schedules
 from airflow_platform_plugin.deployments.execution import contract
+from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE
 from airflow_platform_plugin.deployments.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.http.fields import (
     LONGEST_ID,

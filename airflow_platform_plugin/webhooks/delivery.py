@@ -23,7 +23,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
-from airflow_platform_plugin.airflow_compat.models import DagTag
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import EventReference
@@ -89,7 +89,8 @@ class Outcome(NamedTuple):
 def enqueue(session: Session, waiting: Sequence[Event]) -> None:
     """Make the deliveries of new events."""
     webhooks = list(session.scalars(select(Webhook)))
-    tags = _tags(session, {event.data.get("dag_id") for event in waiting}) if webhooks else {}
+    dag_ids = {dag_id for event in waiting if (dag_id := event.data.get("dag_id")) is not None}
+    tags = airflow_compat.dags.tags(session, dag_ids) if webhooks else {}
     moment = db.now()
     rows = [
         {
@@ -115,8 +116,14 @@ def _may_want(webhook: Webhook, event: Event, tags: set[str]) -> bool:
 
 
 def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:
-    """Whether a webhook is subscribed to the event, whose DAG has those tags."""
-    if webhook.tenant_id is not None and tenant_tag(webhook.tenant_id) not in tags:
+    """Return whether a webhook is subscribed to an event.
+
+    Args:
+        webhook: the subscription.
+        event: what has happened.
+        tags: the present tags of the event's DAG; empty without a DAG.
+    """
+    if not _may_see(webhook, event, tags):
         return False
     dag_ids, wanted_tags = webhook.filters.get("dag_ids"), webhook.filters.get("tags")
     return (
@@ -126,11 +133,17 @@ def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:
     )
 
 
-def _tags(session: Session, dag_ids: set[str | None]) -> dict[str | None, set[str]]:
-    found: dict[str | None, set[str]] = {}
-    for row in session.execute(select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_(dag_ids))):
-        found.setdefault(row.dag_id, set()).add(row.name)
-    return found
+def _may_see(webhook: Webhook, event: Event, tags: set[str]) -> bool:
+    """Return whether the event belongs to the webhook's tenant; a webhook of no tenant sees all.
+
+    The tags decide for an event without a tenant: its DAG had several tags of tenants when it happened, or it
+    was stored before events had a tenant.
+    """
+    if webhook.tenant_id is None:
+        return True
+    if event.tenant_id is not None:
+        return bool(event.tenant_id == webhook.tenant_id)
+    return tenant_tag(webhook.tenant_id) in tags
 
 
 def deliver() -> int:

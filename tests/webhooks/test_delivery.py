@@ -17,7 +17,9 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event, NewEvent, record
+from airflow_platform_plugin.core.new_events import record_now
 from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.tenants.models import Tenant
 from airflow_platform_plugin.webhooks import delivery, service, signing, transport
 from airflow_platform_plugin.webhooks.inputs import NewWebhook
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
@@ -111,6 +113,88 @@ def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -
     happen(session)
     events.fan_out({"webhooks": delivery.enqueue})
     assert bool(session.query(Delivery).count()) is wanted
+
+
+def make_dag(session: Any, *tags: str) -> None:
+    from airflow.models.dag import DagModel, DagTag
+
+    session.add(DagModel(dag_id="d", tags=[DagTag(name=name) for name in tags]))
+    session.flush()
+
+
+def receivers_of_event(session: Any) -> set[str]:
+    """The tenants whose webhooks get the events that have not been fanned out yet."""
+    events.fan_out({"webhooks": delivery.enqueue})
+    wanted = select(Webhook.tenant_id).join(Delivery, Delivery.webhook_id == Webhook.webhook_id)
+    return set(session.scalars(wanted))
+
+
+@pytest.fixture
+def tenants(session: Any) -> None:
+    """A webhook for each of two tenants, and one that belongs to no tenant."""
+    for tenant_id in ("blue", "red"):
+        session.add(
+            Tenant(
+                tenant_id=tenant_id, display_name=tenant_id, namespace=tenant_id, resource_limits={},
+                features={}, admin_users=[], labels={},
+            )
+        )  # fmt: skip
+    session.flush()
+    for tenant_id in ("blue", "red", None):
+        webhook = subscribe(session, "http://127.0.0.1:9/")
+        webhook.tenant_id = tenant_id
+    session.flush()
+
+
+@pytest.mark.usefixtures("tenants")
+@pytest.mark.parametrize("data", [{}, {"dag_id": "d"}])
+@pytest.mark.parametrize("tags", [["tenant:red"], []])
+def test_an_event_reaches_the_webhooks_of_its_tenant_and_of_no_other(
+    session: Any, data: dict[str, Any], tags: list[str]
+) -> None:
+    """Its own tenant counts, without a DAG and whatever tags the DAG has since."""
+    make_dag(session, *tags)
+    event = NewEvent("dag.success", ("x",), MOMENT, data, tenant_id="blue")
+    record(session.connection(), [event])
+    assert receivers_of_event(session) == {"blue", None}
+
+
+@pytest.mark.usefixtures("tenants")
+@pytest.mark.parametrize(
+    ("tags", "tenant_ids"),
+    [
+        (["tenant:blue"], {"blue", None}),
+        (["tenant:blue", "tenant:red"], {"blue", "red", None}),
+        (["Tenant:blue"], {None}),  # MySQL takes this one for "tenant:blue"
+        (["tenant:bl\u00fce"], {None}),  # and this one
+        ([], {None}),
+    ],
+)
+def test_the_tags_of_the_dag_decide_for_an_event_without_a_tenant(
+    session: Any, tags: list[str], tenant_ids: set[str]
+) -> None:
+    """Such as one from before events had tenants, or of a DAG that has the tags of two."""
+    make_dag(session, *tags)
+    happen(session)
+    assert receivers_of_event(session) == tenant_ids
+
+
+@pytest.mark.usefixtures("tenants")
+def test_an_event_without_a_tenant_and_a_dag_reaches_no_tenant(session: Any) -> None:
+    record(session.connection(), [NewEvent("dag.success", ("x",), MOMENT, {})])
+    assert receivers_of_event(session) == {None}
+
+
+@pytest.mark.usefixtures("tenants")
+def test_a_webhook_gets_the_event_of_a_dag_that_lost_its_tag_since(session: Any) -> None:
+    """The listener stores the tenant with the event."""
+    from airflow.models.dag import DagTag
+
+    make_dag(session, "tenant:blue")
+    record_now(session.connection(), NewEvent("dag.success", ("x",), MOMENT, {"dag_id": "d"}))
+    session.query(DagTag).delete()
+    session.expire_all()
+    assert receivers_of_event(session) == {"blue", None}
 
 
 def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver: Receiver) -> None:

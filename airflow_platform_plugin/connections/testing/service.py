@@ -70,9 +70,7 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Test
     """
     _require_switched_on()
     with db.transaction() as session:
-        tenant_id = tenants.resolve_owner(
-            session, fields.get("tenant_id"), reach=by.reach(authorization.WRITE)
-        )
+        tenant_id = tenants.resolve_owner(session, fields.get("tenant_id"), by=by, scope=authorization.WRITE)
         service.require_complete(fields)
         approved = authorization.require_allowed(session, tenant_id, fields, by, approving=True)
         standing = reachability.rules_of(session, tenant_id, approved=approved)

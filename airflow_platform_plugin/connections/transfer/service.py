@@ -161,7 +161,7 @@ def _plan(session: Session, row: ImportRow, value: Any, request: dict[str, Any],
     wanted = given.pop("tenant_id", None) or request.get("tenant_id")
     if stored is None:
         authorization.require_free(row.alike, row.connection_id, by)
-        given["tenant_id"] = tenants.resolve_owner(session, wanted, reach=by.reach(authorization.WRITE))
+        given["tenant_id"] = tenants.resolve_owner(session, wanted, by=by, scope=authorization.WRITE)
         fields = given
     else:
         authorization.require_changeable(stored, by)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import DeploymentRevision
 from airflow_platform_plugin.deployments.execution import task_services
+from airflow_platform_plugin.deployments.models import DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 CONNECTIONS = "/api/v1/platform/connections"
 URL = "/api/v1/datakits"

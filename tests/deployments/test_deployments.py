@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 
 from airflow_platform_plugin.airflow_compat.models import DagModel, Log
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.execution import loader, task_services
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"

@@ -11,9 +11,9 @@ from airflow_platform_plugin import doctor, worker
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
 from airflow_platform_plugin.deployments import maintenance, status
 from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 
 URL = "/api/v1/datakits"
 TENANT = "/api/v1/platform/tenants/analytics-team"
@@ -101,14 +101,14 @@ def test_one_tenant_that_cannot_be_mended_does_not_keep_the_others_waiting(
     session.execute(
         delete(Pool).where(Pool.pool.like("tenant-%")).execution_options(synchronize_session=False)
     )
-    whole = maintenance.quota.keep_pool
+    whole = maintenance.quota.ensure_pool
 
     def keep(own: Any, tenant_id: str) -> None:
         if tenant_id == "a":
             raise RuntimeError("broken")
         whole(own, tenant_id)
 
-    monkeypatch.setattr(maintenance.quota, "keep_pool", keep)
+    monkeypatch.setattr(maintenance.quota, "ensure_pool", keep)
     assert maintenance.maintain() == 1
     assert set(pools(session)) == {POOL}
 

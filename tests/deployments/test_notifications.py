@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import NewEvent
-from airflow_platform_plugin.datakits.models import Mail
 from airflow_platform_plugin.deployments import notifications
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
+from airflow_platform_plugin.deployments.models import Mail
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
