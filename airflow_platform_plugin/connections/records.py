@@ -116,7 +116,7 @@ class ConnectionRecord:
 
     @property
     def last_test(self) -> LastTest | None:
-        """The result of the last test; None if there was none."""
+        """The result of the last test, or None if it was never tested."""
         metadata = self.metadata
         if metadata is None or metadata.last_tested_at is None:
             return None
@@ -210,7 +210,7 @@ def metadata_join() -> ColumnElement[bool]:
 
 
 def _parse_extra(row: Connection) -> Extra | None:
-    """Return extra: an empty object if there is none, and None if it cannot be shown.
+    """Return extra: an empty object if it is not set, and None if it cannot be shown.
 
     Airflow takes any text, nested to any depth, and only warns of it. Such a text, or one that was encrypted
     with a lost key, must not fail a whole list.
