@@ -22,8 +22,9 @@ from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Parameters, Source
 from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.analytics.values import Column, Json
-from airflow_platform_plugin.connections import masking, reachability
-from airflow_platform_plugin.connections.host_fields import Named
+from airflow_platform_plugin.connections import masking
+from airflow_platform_plugin.connections.tenant_rules import destinations
+from airflow_platform_plugin.connections.tenant_rules.host_fields import NamedHost
 from airflow_platform_plugin.connections.testing import results
 from airflow_platform_plugin.core import settings, wait_slots
 from airflow_platform_plugin.core.errors import (
@@ -149,7 +150,7 @@ class _Job:
         engine: Engine,
         statement: guard.Statement,
         parameters: Parameters,
-        named: tuple[Named, ...] = (),
+        named: tuple[NamedHost, ...] = (),
     ) -> None:
         self.engine = engine
         self._named = named
@@ -202,8 +203,8 @@ class _Job:
     def _collect(self) -> _Collected:
         engine, limits = self.engine, self.engine.limits
         if self._named:
-            found = reachability.look_up_hosts(self._named)
-            engine.connection = reachability.pinned(engine.connection, found)
+            found = destinations.resolve_hosts(self._named)
+            engine.connection = destinations.pin_to_addresses(engine.connection, found)
         engine.open()
         collected = _Collected(warnings=engine.warnings)
         if self._stopped.is_set():
@@ -341,6 +342,6 @@ def _redacted(error: Exception, engine: Engine) -> str:
 def _told_of(connection: Connection) -> Sequence[str]:
     """The texts of a connection that no message repeats, the longest first."""
     extra = connection.extra_dejson
-    secrets = masking.secrets(extra, masking.mask(extra)) if isinstance(extra, dict) else ()
+    secrets = masking.find_hidden_texts(extra, masking.mask_extra(extra)) if isinstance(extra, dict) else ()
     hidden = [connection.password, connection.host, *secrets]
     return sorted({text for text in hidden if text and len(text) > 3}, key=len, reverse=True)  # noqa: PLR2004 - short ones are words

@@ -11,9 +11,10 @@ from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
 from airflow_platform_plugin.analytics.settings import AnalyticsSettings
-from airflow_platform_plugin.connections import authorization, reachability
+from airflow_platform_plugin.connections import authorization
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import ConnectionRecord, detached, find, metadata_of
+from airflow_platform_plugin.connections.records import ConnectionRecord, copy_detached, find, find_metadata
+from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.core.principal import Principal
@@ -111,9 +112,9 @@ def _authorised(database: str, by: Principal) -> Source:
     connection, known = _any(database) if for_all else _of_tenants(database, by)
     airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
     tenant_id = known.tenant_id if known else None
-    reached = reachability.require_reachable(connection, tenant_id, look_up=False)
+    destination = reachability.require_reachable(connection, tenant_id, look_up=False)
     trusted = tenant_id is None or bool(known and known.approved)
-    return Source(connection, trusted, for_all, reached.named)
+    return Source(connection, trusted, for_all, destination.hosts)
 
 
 def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
@@ -125,7 +126,7 @@ def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
     if connection.id is None:
         return connection, None
     with db.transaction() as session:
-        known = metadata_of(session, connection)
+        known = find_metadata(session, connection)
         if known is not None:
             session.expunge(known)
         return connection, known
@@ -135,12 +136,12 @@ def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConne
     """The row of that name, where it is one of the caller's tenants' or was given to all."""
     with db.transaction() as session:
         found = find(session, database)
-        if found is None or not authorization.may_see(found, by, SCOPE):
+        if found is None or not authorization.is_visible(found, by, SCOPE):
             raise _no_connection(database)
         _require_shared(found, by)
-        if found.known is not None:
-            session.expunge(found.known)
-        return detached(found.row), found.known
+        if found.metadata is not None:
+            session.expunge(found.metadata)
+        return copy_detached(found.row), found.metadata
 
 
 def _require_shared(found: ConnectionRecord, by: Principal) -> None:
@@ -148,7 +149,7 @@ def _require_shared(found: ConnectionRecord, by: Principal) -> None:
 
     One that was made in Airflow's own pages was given to nobody yet: it may lead anywhere.
     """
-    if found.own is not None:
+    if found.is_assigned:
         return
     if not by.reach(authorization.READ):
         raise _no_connection(found.connection_id)  # nor do the lists show it to the caller

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics.guard import Parts, Placeholder, Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections.host_fields import Named
+from airflow_platform_plugin.connections.tenant_rules.host_fields import NamedHost
 from airflow_platform_plugin.core.errors import ValidationFailed
 
 Scalar = str | int | float | bool | None
@@ -49,7 +49,7 @@ class Source(NamedTuple):
     connection: Connection
     trusted: bool = False
     for_all: bool = False
-    named: tuple[Named, ...] = ()
+    named: tuple[NamedHost, ...] = ()
 
 
 class EngineError(Exception):

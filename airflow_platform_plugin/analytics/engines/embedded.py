@@ -26,7 +26,8 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import airflow_services, sqlalchemy_urls
+from airflow_platform_plugin.connections import sqlalchemy_urls
+from airflow_platform_plugin.connections.tenant_rules import airflow_services
 
 # The parent's own path, as the child sees neither its environment nor its working folder.
 _START = (

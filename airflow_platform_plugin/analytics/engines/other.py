@@ -29,8 +29,7 @@ from airflow_platform_plugin.analytics.engines.base import (
 )
 from airflow_platform_plugin.analytics.guard import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import sqlalchemy_urls
-from airflow_platform_plugin.connections.testing import runner
+from airflow_platform_plugin.connections import hooks, sqlalchemy_urls
 
 # sqlglot's names, where SQLAlchemy's differ.
 _SQLGLOT = {
@@ -108,15 +107,15 @@ class Other(Engine):
         self._engine.dispose()
 
     def _make_engine(self) -> DatabaseEngine:
-        options: dict[str, Any] = {"poolclass": NullPool, **sqlalchemy_urls.options(self.connection)}
+        options: dict[str, Any] = {"poolclass": NullPool, **sqlalchemy_urls.engine_options(self.connection)}
         try:
             # Not Connection.get_hook(), whose hook looks the connection's name up again.
-            hook = runner.hook_of(self.connection)
+            hook = hooks.make_hook(self.connection)
             if airflow_compat.connections.is_sql_hook(hook):
                 engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
                 return engine
             if hook is None:
-                return create_engine(sqlalchemy_urls.url(self.connection), **options)
+                return create_engine(sqlalchemy_urls.make_url(self.connection), **options)
         except (AirflowException, ArgumentError, NoSuchModuleError, NotImplementedError, ImportError):
             pass
         raise Unsupported("it is not a connection for SQL")
