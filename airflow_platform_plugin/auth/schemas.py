@@ -87,6 +87,8 @@ class RotateInput(InputSchema):
 class ApiKeyQuery(PageQuery):
     """Which keys are wanted."""
 
+    into = None
+
     owner = Line(most=LONGEST_USER)
     tenant_id = Line(most=LONGEST_LABEL)
     revoked = Flag(load_default=False)

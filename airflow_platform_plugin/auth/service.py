@@ -165,7 +165,9 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paginatio
     if not query["revoked"]:
         wanted = wanted.where(ApiKey.revoked_at.is_(None))
     return pagination.fetch(
-        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+        session,
+        wanted,
+        pagination.Query(limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")),
     )
 
 

@@ -111,6 +111,8 @@ class TestQuery(QuerySchema):
 class ConnectionQuery(PageQuery):
     """Which connections are wanted."""
 
+    into = None
+
     connection_type = Line(most=_LONGEST_COLUMN)
     tenant_id = Line(most=LONGEST_LABEL)
     search = Text(least=1, most=LONGEST_SEARCH)

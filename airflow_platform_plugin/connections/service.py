@@ -123,7 +123,9 @@ def page(session: Session, query: dict[str, Any], *, by: Principal) -> paginatio
     if order_by is not None:
         sign, name = ("-" if order_by.startswith("-") else ""), order_by.removeprefix("-")
         order_by = sign + COLUMNS.get(name, name)
-    found = pagination.fetch(session, wanted, limit=query["limit"], offset=query["offset"], order_by=order_by)
+    found = pagination.fetch(
+        session, wanted, pagination.Query(limit=query["limit"], offset=query["offset"], order_by=order_by)
+    )
     return found._replace(items=attach_metadata(session, found.items))
 
 

@@ -1,6 +1,7 @@
 """Pages of lists, in an order that is the same on every database and from page to page."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, inspect, or_, select
@@ -15,20 +16,35 @@ class Page(NamedTuple):
     total_entries: int
 
 
-def fetch(
-    session: Session, statement: Select, *, limit: int, offset: int, order_by: str | None = None
-) -> Page:
-    """The page of a ``select`` of one model's rows.
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which page of a list; a feature's list adds its filters in a subclass.
+
+    Attributes:
+        limit: the most rows.
+        offset: how many rows to skip.
+        order_by: a column, or ``-column`` for descending order; None for the list's usual order.
+    """
+
+    limit: int = 100
+    offset: int = 0
+    order_by: str | None = None
+
+
+def fetch(session: Session, statement: Select, query: Query) -> Page:
+    """Return a page of a ``select`` of one model's rows.
 
     Args:
         session: the request's transaction.
         statement: the rows; its own order is the list's usual one.
-        limit: the most rows.
-        offset: how many rows to leave out before.
-        order_by: the column that was asked for, as ``ordered`` takes it.
+        query: which page.
     """
     counted = select(func.count()).select_from(statement.order_by(None).subquery())
-    items = session.execute(ordered(statement, order_by).limit(limit).offset(offset)).scalars().all()
+    items = (
+        session.execute(ordered(statement, query.order_by).limit(query.limit).offset(query.offset))
+        .scalars()
+        .all()
+    )
     return Page(list(items), int(session.scalar(counted) or 0))
 
 

@@ -91,7 +91,7 @@ def get_datakit(context: RequestContext) -> DataKit:
 def list_datakit_versions(context: RequestContext) -> pagination.Page:
     """List the versions of a DataKit, the newest first."""
     reach = context.principal.reach("datakits:read")
-    return service.versions(context.session, context.path["datakit_id"], reach=reach, **context.query)
+    return service.versions(context.session, context.path["datakit_id"], reach=reach, query=context.query)
 
 
 @endpoint(

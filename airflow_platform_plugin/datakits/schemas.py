@@ -32,6 +32,8 @@ class DataKitChange(InputSchema):
 class DataKitQuery(PageQuery):
     """What narrows the list of kits."""
 
+    into = None
+
     type = Choice(["transformation", "ingestion", "export"])
     tags = CommaSeparated(Line(most=100), most=MOST_MEMBERS)
     search = Text(least=1, most=LONGEST_SEARCH)

@@ -109,7 +109,7 @@ def _sorted(session: Session, statement: Any) -> list[tuple[str, bool]]:  # noqa
     return [(row.id, row.withdrawn_at is not None) for row in newest_first]
 
 
-def versions(session: Session, datakit_id: str, *, reach: Reach, limit: int, offset: int) -> pagination.Page:
+def versions(session: Session, datakit_id: str, *, reach: Reach, query: pagination.Query) -> pagination.Page:
     """All versions of a kit, the newest first.
 
     Raises:
@@ -117,7 +117,7 @@ def versions(session: Session, datakit_id: str, *, reach: Reach, limit: int, off
     """
     name = get(session, datakit_id, reach=reach).name
     ids = [id_ for id_, _ in _sorted(session, select(DataKit).where(DataKit.name == name))]
-    wanted = ids[offset : offset + limit]
+    wanted = ids[query.offset : query.offset + query.limit]
     rows = {kit.id: kit for kit in session.scalars(select(DataKit).where(DataKit.id.in_(wanted)))}
     return pagination.Page([rows[id_] for id_ in wanted], len(ids))
 
@@ -144,7 +144,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
         wanted = wanted.where(DataKit.id.in_(select(DataKitTag.datakit_id).where(DataKitTag.tag == tag)))
     if search:
         wanted = wanted.where(pagination.containing(search, DataKit.name, DataKit.description))
-    return pagination.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    return pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
 
 
 def require_owner(kit: DataKit, by: Principal) -> None:

@@ -92,7 +92,7 @@ def get_deployment(context: RequestContext) -> dict[str, Any]:
 )
 def list_deployment_revisions(context: RequestContext) -> pagination.Page:
     """List the revisions of a deployment, the newest first."""
-    return service.revisions(context.session, _find(context, "datakits:read"), **context.query)
+    return service.revisions(context.session, _find(context, "datakits:read"), context.query)
 
 
 @endpoint(

@@ -95,6 +95,8 @@ class RollbackInput(ReasonInput):
 class DeploymentQuery(PageQuery):
     """What narrows the list of deployments."""
 
+    into = None
+
     datakit = Line(most=LONGEST_ID)
     environment = Line(most=LONGEST_LABEL)
     namespace = Line(most=LONGEST_LABEL)

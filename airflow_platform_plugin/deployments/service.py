@@ -230,18 +230,18 @@ def page(  # noqa: PLR0913 - the list's own parameters
     wanted = wanted.where(reach.where(Deployment.tenant_id))
     for column, value in filters.items():
         wanted = wanted.where(getattr(Deployment, column) == value)
-    found = pagination.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    found = pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
     return pagination.Page([view(row, row.current) for row in found.items], found.total_entries)
 
 
-def revisions(session: Session, deployment: Deployment, *, limit: int, offset: int) -> pagination.Page:
+def revisions(session: Session, deployment: Deployment, query: pagination.Query) -> pagination.Page:
     """A deployment's revisions, the newest first."""
     wanted = (
         select(DeploymentRevision)
         .where(DeploymentRevision.deployment_id == deployment.id)
         .order_by(DeploymentRevision.number.desc())
     )
-    found = pagination.fetch(session, wanted, limit=limit, offset=offset)
+    found = pagination.fetch(session, wanted, query)
     return pagination.Page([view(deployment, row) for row in found.items], found.total_entries)
 
 

@@ -76,7 +76,7 @@ class RequestContext:
 
     principal: Principal
     body: Any = None
-    query: dict[str, Any] = field(default_factory=dict)
+    query: Any = field(default_factory=dict)
     path: dict[str, Any] = field(default_factory=dict)
     _session: Session | None = None
 

@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, post_load, validate
 from pydantic import BaseModel
 
 from airflow_platform_plugin.airflow_compat import config
-from airflow_platform_plugin.core import rate_limits
+from airflow_platform_plugin.core import pagination, rate_limits
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN
 from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.core.types import Json, Loaded, Option
@@ -295,10 +295,25 @@ def _rate_limit(text: str) -> None:
 
 
 class InputSchema(Schema):
-    """A body: unknown fields are refused by name."""
+    """A body: unknown fields are refused by name.
+
+    Attributes:
+        into: the class of the service's input, whose fields have the same names; without one it is a dict,
+            such as the ``TypedDict`` of a change, in which only what was given is set.
+        ignored: fields that may be sent, as they are in a response, and are not the caller's to set.
+    """
+
+    into: ClassVar[type | None] = None
+    ignored: ClassVar[tuple[str, ...]] = ()
 
     class Meta:  # noqa: D106 - marshmallow's own
         unknown = RAISE
+
+    @post_load
+    def _make(self, loaded: dict[str, Any], **_: object) -> Loaded:
+        for name in self.ignored:
+            loaded.pop(name, None)
+        return loaded if self.into is None else self.into(**loaded)
 
 
 class QuerySchema(InputSchema):
@@ -321,6 +336,8 @@ class ResponseSchema(Schema):
 
 class PageQuery(QuerySchema):
     """What every list takes; one that can be ordered adds ``order_by``."""
+
+    into: ClassVar[type | None] = pagination.Query
 
     limit = Whole(load_default=min(100, MAX_LIMIT), least=1, most=MAX_LIMIT)
     offset = Whole(load_default=0, least=0, most=MAX_INTEGER)

@@ -89,6 +89,8 @@ class TenantChange(InputSchema):
 class TenantQuery(PageQuery):
     """Which tenants are wanted."""
 
+    into = None
+
     namespace = Line(most=LONGEST_LABEL)
     search = Text(least=1, most=LONGEST_SEARCH)
     order_by = order_by("tenant_id", "display_name", "namespace", "created_at", "updated_at")

@@ -179,5 +179,7 @@ def page(session: Session, query: dict[str, Any], *, reach: Reach) -> pagination
     if "search" in query:
         wanted = wanted.where(pagination.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
     return pagination.fetch(
-        session, wanted, limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")
+        session,
+        wanted,
+        pagination.Query(limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")),
     )

@@ -25,7 +25,7 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
     blueprint,
     "POST",
     "",
-    scope="webhooks:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     body=WebhookInput,
     response=NewWebhookResponse,
@@ -33,44 +33,36 @@ blueprint = Blueprint("platform_webhooks", __name__, url_prefix="/api/v1/platfor
 )
 def create_webhook(context: RequestContext) -> Webhook:
     """Subscribe a receiver to events."""
-    return service.reveal(
-        service.create(context.session, context.body, by=context.principal), context.principal
-    )
+    return service.create(context.session, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "",
-    scope="webhooks:read",
+    scope=service.READ,
     access=Access.TENANT,
     query=WebhookQuery,
     response=WebhookList,
 )
 def list_webhooks(context: RequestContext) -> pagination.Page:
     """List webhooks."""
-    page = service.page(context.session, reach=context.principal.reach("webhooks:read"), **context.query)
-    for webhook in page.items:
-        service.reveal(webhook, context.principal)
-    return page
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(
-    blueprint, "GET", "/<webhook_id>", scope="webhooks:read", access=Access.TENANT, response=WebhookResponse
+    blueprint, "GET", "/<webhook_id>", scope=service.READ, access=Access.TENANT, response=WebhookResponse
 )
 def get_webhook(context: RequestContext) -> Webhook:
     """Get a webhook."""
-    reach = context.principal.reach("webhooks:read")
-    return service.reveal(
-        service.get(context.session, context.path["webhook_id"], reach=reach), context.principal
-    )
+    return service.get(context.session, context.path["webhook_id"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "PATCH",
     "/<webhook_id>",
-    scope="webhooks:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     body=WebhookChange,
     response=WebhookResponse,
@@ -78,22 +70,20 @@ def get_webhook(context: RequestContext) -> Webhook:
 )
 def update_webhook(context: RequestContext) -> Webhook:
     """Change a webhook; what is given replaces what was."""
-    reach = context.principal.reach("webhooks:write")
-    webhook = service.get(context.session, context.path["webhook_id"], reach=reach)
+    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
     context.require_match(webhook)
-    service.change(webhook, context.body)
-    return service.reveal(webhook, context.principal)
+    return service.update(context.session, webhook, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "DELETE",
     "/<webhook_id>",
-    scope="webhooks:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     status=HTTPStatus.NO_CONTENT,
 )
 def delete_webhook(context: RequestContext) -> None:
     """Delete a webhook."""
-    reach = context.principal.reach("webhooks:write")
-    service.delete(context.session, service.get(context.session, context.path["webhook_id"], reach=reach))
+    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
+    service.delete(context.session, webhook)

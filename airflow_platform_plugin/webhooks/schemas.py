@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin.core import events
 from airflow_platform_plugin.http.fields import (
@@ -23,6 +23,7 @@ from airflow_platform_plugin.http.fields import (
     order_by,
 )
 from airflow_platform_plugin.webhooks import transport
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
 _HEADER_VALUE = validate.Regexp(r"\A[\x20-\x7e]*\Z", error="Must be printable ASCII.")
@@ -120,6 +121,9 @@ class WebhookChange(InputSchema):
 class WebhookInput(WebhookChange):
     """A webhook as it is created, of a tenant or of all."""
 
+    into = NewWebhook
+    ignored = ("webhook_id",)  # the server gives one
+
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
     name = _name(required=True)
     url = _Address(most=_LONGEST_URL, required=True)
@@ -127,11 +131,6 @@ class WebhookInput(WebhookChange):
     filters = fields.Nested(FiltersInput, load_default=dict)
     headers = _headers(load_default=dict)
     retry_policy = fields.Nested(RetryPolicyInput, load_default=lambda: RetryPolicyInput().load({}))
-
-    @post_load
-    def _without_id(self, fields: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's
-        fields.pop("webhook_id", None)  # the server gives one
-        return fields
 
 
 class WebhookQuery(PageQuery):

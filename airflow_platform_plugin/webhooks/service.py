@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
@@ -13,70 +12,111 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin.core import crypto, pagination
 from airflow_platform_plugin.core.errors import NotFound, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.core.reach import Reach
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.webhooks import signing
+from airflow_platform_plugin.webhooks.inputs import NewWebhook, WebhookChanges
 from airflow_platform_plugin.webhooks.models import MASKED, Delivery, Webhook
 
+READ, WRITE = "webhooks:read", "webhooks:write"
 
-def create(session: Session, fields: dict[str, Any], *, by: Principal) -> Webhook:
+
+def create(session: Session, data: NewWebhook, *, by: Principal) -> Webhook:
     """Subscribe a receiver; events from now on are delivered to it.
 
     Raises:
-        ValidationFailed: the caller may not make one for that tenant, or has given a masked header.
+        ValidationFailed: the caller may not create one for that tenant, or has given a masked header.
     """
-    masked = next((name for name, value in fields["headers"].items() if value == MASKED), None)
+    masked = next((name for name, value in data.headers.items() if value == MASKED), None)
     if masked is not None:
-        raise ValidationFailed.of("headers", masked, message="has no value to be kept: give one")
-    fields["tenant_id"] = tenants.resolve_owner(
-        session, fields.get("tenant_id"), reach=by.reach("webhooks:write")
-    )
-    headers = fields.pop("headers")
+        raise ValidationFailed.of("headers", masked, message="no stored value to keep; send the value")
     webhook = Webhook(
-        **fields,
-        encrypted_headers=crypto.encrypt(json.dumps(headers)),
+        tenant_id=tenants.resolve_owner(session, data.tenant_id, reach=by.reach(WRITE)),
+        name=data.name,
+        url=data.url,
+        events=data.events,
+        filters=data.filters,
+        retry_policy=data.retry_policy,
+        encrypted_headers=crypto.encrypt(json.dumps(data.headers)),
         encrypted_secret=crypto.encrypt(signing.new_secret()),
         created_by=by.username,
     )
     session.add(webhook)
     session.flush()
-    return webhook
+    return _revealed(webhook, by)
 
 
-def get(session: Session, webhook_id: str, *, reach: Reach) -> Webhook:
-    """The webhook of that id, if it is of a tenant that the caller reaches (None for all).
+def get(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
+    """Return a webhook that the caller may read.
 
     Raises:
         NotFound: there is none.
     """
+    return _find(session, webhook_id, by, READ)
+
+
+def get_for_update(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
+    """Return a webhook that the caller may change.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return _find(session, webhook_id, by, WRITE)
+
+
+def _find(session: Session, webhook_id: str, by: Principal, scope: str) -> Webhook:
     webhook: Webhook | None = session.get(Webhook, webhook_id)
-    if webhook is None or not reach.allows(webhook.tenant_id):
+    if webhook is None or not by.reach(scope).allows(webhook.tenant_id):
         raise NotFound(f"Webhook '{webhook_id}' not found", webhook_id=webhook_id)
+    return _revealed(webhook, by)
+
+
+def _revealed(webhook: Webhook, by: Principal) -> Webhook:
+    """Show the whole URL to a caller who may change it."""
+    webhook.revealed = by.reach(WRITE).allows(webhook.tenant_id)
     return webhook
 
 
-def change(webhook: Webhook, fields: dict[str, Any]) -> None:
-    """Set what is given; deliveries that are due from now on go by it.
+def page(session: Session, query: pagination.Query, *, by: Principal) -> pagination.Page:
+    """Return a page of the webhooks that the caller may read, by default the oldest first."""
+    rows = select(Webhook).where(by.reach(READ).where(Webhook.tenant_id)).order_by(Webhook.created_at)
+    found = pagination.fetch(session, rows, query)
+    for webhook in found.items:
+        _revealed(webhook, by)
+    return found
 
-    A header whose value is ``***``, as answers show it, keeps its value.
+
+def update(session: Session, webhook: Webhook, data: WebhookChanges, *, by: Principal) -> Webhook:
+    """Change what is given; deliveries that are due from now on use it.
+
+    A header with the value ``***``, which responses show, keeps its value.
 
     Raises:
-        ValidationFailed: the id is another's, a header that is to be kept is not there, or the address is on
-            another host and the headers, which were meant for the old one, are not given again.
+        ValidationFailed: the id is another's; a header that is to be kept is not stored; or the URL is on
+            another host, and the headers, which were meant for the old one, are not given again.
     """
+    fields = dict(data)
     if fields.pop("webhook_id", webhook.webhook_id) != webhook.webhook_id:
         raise ValidationFailed.of("webhook_id", message="cannot be changed")
-    headers = fields.pop("headers", None)
-    moves = "url" in fields and _origin(fields["url"]) != _origin(str(webhook.url))
+    headers = data.get("headers")
+    fields.pop("headers", None)
+    moves = "url" in data and _origin(data["url"]) != _origin(str(webhook.url))
     if headers is not None:
         webhook.encrypted_headers = crypto.encrypt(json.dumps(_kept(webhook, headers, moves=moves)))
     elif moves and webhook.encrypted_headers and _stored(webhook):
         raise ValidationFailed.of(
             "headers",
-            message="must be given again where the url is on another host: they were for the old one",
+            message="must be sent again with a url on another host: the stored ones are for the old host",
         )
     for name, value in fields.items():
         setattr(webhook, name, value)
+    session.flush()
+    return _revealed(webhook, by)
+
+
+def delete(session: Session, webhook: Webhook) -> None:
+    """Delete a webhook and the deliveries that are still due."""
+    session.execute(sql_delete(Delivery).where(Delivery.webhook_id == webhook.webhook_id))
+    session.delete(webhook)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None] | None:
@@ -98,24 +138,5 @@ def _kept(webhook: Webhook, headers: dict[str, str], *, moves: bool) -> dict[str
     there = {} if moves else {name.lower(): value for name, value in _stored(webhook).items()}
     unknown = [name for name, value in headers.items() if value == MASKED and name.lower() not in there]
     if unknown:
-        raise ValidationFailed.of("headers", unknown[0], message="has no value to be kept: give one")
+        raise ValidationFailed.of("headers", unknown[0], message="no stored value to keep; send the value")
     return {name: there[name.lower()] if value == MASKED else value for name, value in headers.items()}
-
-
-def reveal(webhook: Webhook, to: Principal) -> Webhook:
-    """Let the whole address be seen by who may change it."""
-    webhook.revealed = to.may("webhooks:write", webhook.tenant_id)
-    return webhook
-
-
-def page(session: Session, *, reach: Reach, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
-    """The webhooks that the caller reaches, the oldest first if nothing else is asked for."""
-    rows = select(Webhook).order_by(Webhook.created_at)
-    rows = rows.where(reach.where(Webhook.tenant_id))
-    return pagination.fetch(session, rows, **wanted)
-
-
-def delete(session: Session, webhook: Webhook) -> None:
-    """Delete a webhook, and what was still to be delivered to it."""
-    session.execute(sql_delete(Delivery).where(Delivery.webhook_id == webhook.webhook_id))
-    session.delete(webhook)

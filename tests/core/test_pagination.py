@@ -98,4 +98,4 @@ def test_the_most_on_a_page_is_airflows_own(maximum: int) -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == f"{min(100, maximum)} {{}} ['limit']"
-    assert PageQuery().load({})["limit"] == 100
+    assert PageQuery().load({}).limit == 100

@@ -26,6 +26,7 @@ from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.datakits.models import Mail
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 
 assert SerializedDagModel  # imported for its effect: Airflow's mappings refer to it
 DAYS = timedelta(days=1)
@@ -40,11 +41,13 @@ def now() -> datetime:
 def receiver(session: Any) -> Iterator[Receiver]:
     """A receiver of everything; the platform has run for a year."""
     made = Receiver()
-    fields = {
+    fields: dict[str, Any] = {
         "name": "w", "url": made.url, "events": EVERYTHING, "filters": {}, "headers": {},
         "retry_policy": {"max_attempts": 3, "backoff_seconds": [10]},
     }  # fmt: skip
-    service.create(session, fields, by=SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE))
+    service.create(
+        session, NewWebhook(**fields), by=SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+    )
     sweep.sweep()
     cursors.write_down(session, events.FIRST_START, now() - 365 * DAYS)
     yield made

@@ -19,6 +19,7 @@ from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event, NewEvent, record
 from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.webhooks import delivery, service, signing, transport
+from airflow_platform_plugin.webhooks.inputs import NewWebhook
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
@@ -41,7 +42,7 @@ def subscribe(session: Any, url: str, **change: Any) -> Any:
         "retry_policy": {"max_attempts": 2, "backoff_seconds": [10]},
     }
     everywhere = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
-    return service.create(session, fields | change, by=everywhere)
+    return service.create(session, NewWebhook(**(fields | change)), by=everywhere)
 
 
 def happen(

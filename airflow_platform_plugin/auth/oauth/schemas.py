@@ -63,6 +63,8 @@ class ClientInput(ClientChange):
 class ClientQuery(PageQuery):
     """How the list of clients is ordered."""
 
+    into = None
+
     order_by = order_by("client_id", "name", "created_at")
 
 

@@ -63,7 +63,7 @@ def get(session: Session, client_id: str) -> Client:
 
 def page(session: Session, **wanted: Any) -> pagination.Page:  # noqa: ANN401 - as paging.fetch has them
     """Clients, the oldest first if nothing else is asked for; ``wanted`` as ``paging.fetch`` takes it."""
-    return pagination.fetch(session, select(Client).order_by(Client.created_at), **wanted)
+    return pagination.fetch(session, select(Client).order_by(Client.created_at), pagination.Query(**wanted))
 
 
 def change(session: Session, client_id: str, fields: dict[str, Any], *, by: Principal) -> Client:

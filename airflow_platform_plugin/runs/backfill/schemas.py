@@ -68,6 +68,8 @@ class BackfillInput(InputSchema):
 class BackfillQuery(PageQuery):
     """Which of a DAG's backfills are wanted."""
 
+    into = None
+
     state = Choice(_STATES)
     order_by = order_by("backfill_id", "state", "start_date", "end_date", "created_at", "ended_at")
 

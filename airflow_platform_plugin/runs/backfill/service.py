@@ -104,7 +104,7 @@ def page(  # noqa: PLR0913 - the list's own parameters
         wanted = wanted.where(Backfill.dag_id == dag_id)
     if state is not None:
         wanted = wanted.where(Backfill.state == state)
-    return pagination.fetch(session, wanted, limit=limit, offset=offset, order_by=order_by)
+    return pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
 
 
 def pause(session: Session, backfill_id: str) -> Backfill:
