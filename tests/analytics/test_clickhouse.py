@@ -10,9 +10,10 @@ import requests
 import servers
 from airflow.models.connection import Connection
 
-from airflow_platform_plugin.analytics import engines, execution, guard
+from airflow_platform_plugin.analytics import engines, execution
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.core.errors import TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
@@ -67,7 +68,7 @@ def test_the_server_itself_takes_one_query_and_no_change(source: Source, url: st
     engine = engines.of(source, LIMITS)
     engine.open()
     with pytest.raises(base.Refused):
-        engine.execute(guard.Statement((sql,), frozenset(), ()), {})
+        engine.execute(Statement((sql,), frozenset(), ()), {})
     engine.close()
     told = requests.post(url, data="SELECT count() FROM victim", timeout=10)
     assert told.text == "100\n"

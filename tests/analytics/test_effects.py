@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from test_guard import refusal
 
-from airflow_platform_plugin.analytics import effects, guard
+from airflow_platform_plugin.analytics import effects, lexer
 
 FOLDER = resources.files("airflow_platform_plugin.analytics") / "functions"
 
@@ -93,7 +93,7 @@ def test_every_function_of_this_duckdb_is_known() -> None:
 
 def test_a_name_has_the_case_that_the_engine_compares() -> None:
     assert [
-        effects.name_of(token) for token in guard.lex('Ab "Ab" "a""b"', "postgres") if token.text != " "
+        effects.name_of(token) for token in lexer.lex('Ab "Ab" "a""b"', "postgres") if token.text != " "
     ] == [
         "ab",
         "Ab",

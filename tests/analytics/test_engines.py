@@ -19,9 +19,18 @@ import pytest
 from airflow.models.connection import Connection
 from databases import Database
 
-from airflow_platform_plugin.analytics import child, engines, execution, guard, values
+from airflow_platform_plugin.analytics import (
+    embedded_process,
+    engines,
+    execution,
+    guard,
+    query_errors,
+    query_thread,
+    values,
+)
 from airflow_platform_plugin.analytics.engines import base, embedded
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.core.errors import PlatformError, TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
@@ -31,7 +40,7 @@ DIALECTS = ["postgres", "mysql", "duckdb", "sqlite"]
 def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[list[Any]]:
     """What a statement answers that no guard has read, on the very path of queries."""
     engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
-    statement = guard.Statement(parts=(sql,), names=frozenset(), tables=())
+    statement = Statement(parts=(sql,), names=frozenset(), tables=())
     try:
         engine.open()
         engine.execute(statement, {})
@@ -58,7 +67,7 @@ class _Here:
     def answer(self) -> None:
         request = json.loads(self.stdin.getvalue())
         with redirect_stdout(self.stdout):
-            child.answer(request)
+            embedded_process.run(request)
         self.stdout.seek(0)
 
 
@@ -209,7 +218,7 @@ def _still_runs(database: Database) -> bool:
 
 def _is_query(child: psutil.Process) -> bool:
     try:
-        return "child.main" in " ".join(child.cmdline())
+        return "embedded_process.main" in " ".join(child.cmdline())
     except psutil.NoSuchProcess:  # it has just ended, and may be a zombie still
         return False
 
@@ -225,16 +234,16 @@ def test_sleep_ends_with_its_time_on_mysql(mysql: Database) -> None:
     """A sleeping statement reads no row, so nothing but KILL QUERY wakes it."""
     started = time.monotonic()
     with pytest.raises(TimedOut):
-        execution._run(_job(mysql, "SELECT SLEEP(20)", LIMITS._replace(seconds=0.5)), lambda: False)
+        query_thread.run(_thread(mysql, "SELECT SLEEP(20)", LIMITS._replace(seconds=0.5)), lambda: False)
     assert time.monotonic() - started < 10
     _wait_for(
         lambda: not mysql.run("SELECT 1 FROM information_schema.processlist WHERE info LIKE '%SLEEP(20)'")
     )
 
 
-def _job(database: Database, sql: str, limits: Limits) -> execution._Job:
+def _thread(database: Database, sql: str, limits: Limits) -> query_thread.QueryThread:
     engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
-    return execution._Job(engine, guard.Statement((sql,), frozenset(), ()), {})
+    return query_thread.QueryThread(engine, Statement((sql,), frozenset(), ()), {})
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "clickhouse"])
@@ -360,7 +369,7 @@ def test_a_list_is_an_array_where_the_database_has_them(
         [2],
     ]
     assert query(duckdb, "SELECT len(:ids) AS n", ids=[1, 2]).rows == [[2]]
-    with pytest.raises(ValidationFailed, match="can only stand in IN"):
+    with pytest.raises(ValidationFailed, match="can be used only as IN"):
         query(sqlite, "SELECT length(:ids) AS n", ids=[1, 2])
 
 
@@ -477,7 +486,7 @@ def test_a_message_of_a_database_tells_nothing_of_its_server(postgres: Database,
     failing = engines.of(Source(postgres.connection, trusted=True, for_all=True), LIMITS)
     failing.connection.password = "hunter2"
     text = "at 10.1.2.3:5432 could not open /var/lib/postgresql/secret.key with hunter2 (s3://bucket/key)"
-    said = execution._public(base.Refused(text), failing)
+    said = query_errors.public_error(base.Refused(text), failing)
     assert str(said) == "/query: the database refused it: at … could not open … with … (…"
 
 
@@ -520,7 +529,7 @@ def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Databa
     )
     engine = engines.of(Source(connection, trusted=False), LIMITS)
     engine.open()
-    engine.execute(guard.Statement((sql,), frozenset(), ()), {})
+    engine.execute(Statement((sql,), frozenset(), ()), {})
     rows = [tuple(row) for row in engine.rows()]
     engine.close()
     assert dict(rows) == {
@@ -553,17 +562,17 @@ def test_a_tenant_queries_known_databases_alone(kind: str) -> None:
 
 def test_another_dialect_is_the_operators(postgres: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes there is the guard's own text, in a session that may not write, and nothing is looked up."""
-    from airflow_platform_plugin.analytics.engines.other import Other
+    from airflow_platform_plugin.analytics.engines.generic import GenericEngine
 
     monkeypatch.setattr(engines, "_ENGINES", {})
     monkeypatch.setattr(Connection, "get_connection_from_secrets", None)
     connection = postgres.connection
-    assert type(engines.of(Source(connection, trusted=True, for_all=True), LIMITS)) is Other
+    assert type(engines.of(Source(connection, trusted=True, for_all=True), LIMITS)) is GenericEngine
     result = query(postgres, "SELECT id, :x AS x FROM orders WHERE status <> ':no' ORDER BY id", x="y")
     assert result.rows[:2] == [[1, "y"], [2, "y"]]
     with pytest.raises(TimedOut):
         query(postgres, ENDLESS["postgres"], LIMITS._replace(seconds=0.5))
-    monkeypatch.setattr(guard.Statement, "render_regenerated", guard.Statement.render)
+    monkeypatch.setattr(Statement, "render_regenerated", Statement.render)
     for sql in ("DELETE FROM victim", "CREATE TABLE pwned (x INTEGER)"):
         with pytest.raises(base.Refused, match=r"read-only|syntax error"):
             unguarded(postgres, sql)

@@ -8,8 +8,8 @@ from corpora import hostile, legit, spellings, variants
 from sqlalchemy import text
 
 from airflow_platform_plugin.analytics import guard
-from airflow_platform_plugin.analytics.guard import Placeholder
 from airflow_platform_plugin.analytics.lexer import BLANK, Kind, lex
+from airflow_platform_plugin.analytics.statement import Placeholder
 from airflow_platform_plugin.core.errors import ValidationFailed
 
 DIALECTS = ["postgres", "mysql", "sqlite", "duckdb", "clickhouse"]

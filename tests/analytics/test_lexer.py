@@ -131,7 +131,7 @@ def test_characters_that_engines_take_differently_are_refused_everywhere(charact
         ("SELECT 5--1", "mysql", "put a space after '--'"),
         ("SELECT {{ x }}", "duckdb", "templates"),
         ("SELECT U&'x'", "postgres", "U&"),
-        ("SELECT a$b", "postgres", "must stand in quotes"),
+        ("SELECT a$b", "postgres", "must be in quotes"),
         ("SELECT and'x'", "postgres", "put a space before the quote"),
         ("SELECT $1", "postgres", "written `:name`"),
         ("SELECT @a", "mysql", "written `:name`"),

@@ -14,7 +14,7 @@ from airflow.models.log import Log
 from options import set_options
 from sqlalchemy import select
 
-from airflow_platform_plugin.analytics import execution
+from airflow_platform_plugin.analytics import execution, query_thread
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.core import wait_slots
 from airflow_platform_plugin.core.errors import ServiceUnavailable, TimedOut
@@ -113,9 +113,9 @@ def test_the_limit_caps_the_rows_and_says_so(
     assert lowered["rows_returned"] == 3
     assert lowered["metadata"]["warnings"] == [
         "There are more rows than the limit of 3.",
-        "limit was lowered from 5 to 3, which is the most that [platform] query_max_rows allows.",
+        "limit was lowered from 5 to 3, the maximum that [platform] query_max_rows allows.",
         "timeout_seconds was lowered from 1000 to 100, "  # noqa: ISC004 - one sentence
-        "which is the most that [platform] query_max_timeout allows.",
+        "the maximum that [platform] query_max_timeout allows.",
     ]
 
 
@@ -240,15 +240,15 @@ def test_queries_leave_web_workers_free(
 
 def test_queries_that_hang_are_counted(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver that nothing ends keeps its thread; there is an end to such threads too."""
-    monkeypatch.setattr(execution, "_slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(query_thread, "_slots", threading.BoundedSemaphore(1))
     source = Source(Connection(conn_id="w", conn_type="duckdb", host=str(warehouse)), trusted=True)
     limits = Limits(rows=2, bytes=1000, seconds=30, memory=2**28)
-    assert execution._slots.acquire()
+    assert query_thread._slots.acquire()
     with pytest.raises(ServiceUnavailable, match="not ended"):
         execution.execute(source, "SELECT 1 AS a", {}, limits)
-    execution._slots.release()
+    query_thread._slots.release()
     assert execution.execute(source, "SELECT 1 AS a", {}, limits).rows == [[1]]
-    assert execution._slots.acquire(timeout=30), "a query that has ended gives its place back"
+    assert query_thread._slots.acquire(timeout=30), "a query that has ended gives its place back"
 
 
 def test_each_query_is_in_the_audit_log(call: Callable[..., Any], warehouse: Path, session: Any) -> None:
