@@ -165,7 +165,7 @@ def _no_connection(database: str) -> NotFound:
 
 
 def _audit(database: str, entry: dict[str, Any], by: Principal) -> None:
-    """Record who has queried which connection; the SQL as its tables and a hash, since it may hold secrets."""
+    """Record who has queried which connection; its SQL as tables and a hash, since it may hold secrets."""
     with db.transaction() as session:
         trail = audit.Trail(session)
         audit.record_change(session, "connection", database, before=None, after={"queried": entry})
