@@ -87,7 +87,7 @@ def test_the_most_on_a_page_is_airflows_own(maximum: int) -> None:
     """``[api] maximum_page_limit`` counts for our lists as for stock ones, and so does a default above it."""
     code = (
         "from airflow_platform_plugin.http.fields import PageQuery as Q; "
-        f"print(Q().load({{}})['limit'], Q().validate({{'limit': '{maximum}'}}), "
+        f"print(Q().load({{}}).limit, Q().validate({{'limit': '{maximum}'}}), "
         f"list(Q().validate({{'limit': '{maximum + 1}'}})))"
     )
     done = subprocess.run(
