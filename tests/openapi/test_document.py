@@ -15,7 +15,7 @@ from airflow_platform_plugin import __version__
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.core import scopes
 from airflow_platform_plugin.core.errors import CODES
-from airflow_platform_plugin.openapi import document, parts
+from airflow_platform_plugin.openapi import components, document
 
 URL = "/api/v1/platform/openapi.json"
 
@@ -129,7 +129,7 @@ def test_every_operation_is_explained(described: dict[str, Any]) -> None:
 def test_every_example_is_shown_and_fits_its_schema(described: dict[str, Any]) -> None:
     """A file is named for an operation or an error, and what it holds would be accepted."""
     by_id = operations(described) | described["components"]["responses"]
-    files = sorted(parts.EXAMPLES.glob("*.json"))
+    files = sorted(components.EXAMPLES.glob("*.json"))
     assert {file.stem for file in files} <= set(by_id)
     for file in files:
         for which, example in json.loads(file.read_text(encoding="utf-8")).items():

@@ -71,7 +71,7 @@ def arguments(connection: Connection, limits: Limits, *, trusted: bool, libpq: i
         "host": host or None,
         "port": connection.port,
         "user": connection.login or None,
-        # With an empty password libpq reads neither the environment nor a password file.
+        # An empty password, so that libpq does not read one from the environment or a file.
         "password": connection.password or "",
         "passfile": f"{os.devnull}/none",
         "dbname": connection.schema or "postgres",
