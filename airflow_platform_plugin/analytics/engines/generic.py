@@ -130,7 +130,7 @@ def _sqlglot_dialect(name: str) -> str | None:
 
 
 def _escaped(sql: str) -> str:
-    """Text as ``text()`` takes it: a colon that starts no placeholder is escaped."""
+    """Escape colons that begin no placeholder, for SQLAlchemy's ``text()``."""
     return sql.replace(":", "\\:")
 
 
