@@ -310,7 +310,7 @@ class InputSchema(Schema):
         unknown = RAISE
 
     @post_load
-    def _make(self, loaded: dict[str, Any], **_: Any) -> Any:  # noqa: ANN401 - marshmallow's; the input
+    def _make(self, loaded: dict[str, Any], **_: object) -> Loaded:
         for name in self.ignored:
             loaded.pop(name, None)
         return loaded if self.into is None else self.into(**loaded)
