@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
+from airflow_platform_plugin.auth.fields import RateLimits
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.http.fields import (
@@ -15,16 +16,17 @@ from airflow_platform_plugin.http.fields import (
     MOST_MEMBERS,
     Choice,
     Flag,
-    InputSchema,
     Items,
     Line,
     Moment,
+    Whole,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
-    RateLimits,
     ResponseSchema,
     Secret,
     Timestamp,
-    Whole,
     order_by,
 )
 

@@ -7,13 +7,9 @@ from marshmallow import fields
 from airflow_platform_plugin.auth.oauth import redirects
 from airflow_platform_plugin.auth.oauth.models import GRANT_TYPES
 from airflow_platform_plugin.core import scopes as all_scopes
-from airflow_platform_plugin.http.fields import (
-    LONGEST_USER,
-    Choice,
-    Flag,
+from airflow_platform_plugin.http.fields import LONGEST_USER, Choice, Flag, Items, Line
+from airflow_platform_plugin.http.schemas import (
     InputSchema,
-    Items,
-    Line,
     PageQuery,
     ResponseSchema,
     Secret,
