@@ -20,7 +20,7 @@ from airflow_platform_plugin.auth import credentials
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform remembers no key, so that a change counts at once."""
-    monkeypatch.setattr(credentials, "REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr(credentials, "CACHE_SECONDS", 0)
 
 
 @pytest.fixture
