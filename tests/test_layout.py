@@ -1,38 +1,58 @@
 """Who may import whom (docs/architecture.md), read from the sources."""
 
 import ast
+import dataclasses
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+from options import defaults
+
 import airflow_platform_plugin
+from airflow_platform_plugin import features, worker
+from airflow_platform_plugin.core import scopes, settings
+from airflow_platform_plugin.core.feature import Feature, resolve
 
 ROOT = Path(airflow_platform_plugin.__file__).parent
-FEATURES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"migrations", "quickstart", "demo"}
-
-# What each feature may import beside the kernel; features not named here import the kernel alone.
+ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
+PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+# What every feature may import. A package of this list may import those before it.
+LOWER = ["airflow_compat", "core", "http"]
+FEATURES = {feature.name.split(".")[0] for feature in features.FEATURES}
+# Which features each feature may import.
 ALLOWED = {
+    "ratelimit": {"auth"},
     "tenants": {"auth"},
-    "datakits": {"tenants", "connections"},
     "connections": {"tenants"},
+    "datakits": {"tenants"},
+    "deployments": {"datakits", "tenants", "connections"},
     "analytics": {"tenants", "connections"},
     "webhooks": {"tenants"},
-    "ratelimit": {"auth"},
 }
-# They see everything, and nobody imports them. A plugin's blueprint and models' list lead there lazily.
-TOP = {"web", "worker", "doctor", "__main__", "models", "plugin", "quickstart", "features"}
+# Entry points and what they start. Nobody imports them but lazily, in the function that needs them.
 LAZY = {
     ("plugin", "web"),
+    ("plugin", "listener"),
+    ("listener", "supervisor"),
     ("__main__", "worker"),
     ("__main__", "doctor"),
     ("__main__", "quickstart"),
-    ("migrations", "models"),
-    ("tenants", "features"),
-    ("connections", "features"),
-    ("__main__", "models"),
-    ("doctor", "models"),
+    ("core", "features"),  # core/feature.py reads the list of features
     ("doctor", "worker"),
+    ("worker", "supervisor"),
 }
-# Hooks of Airflow's, which lead to one feature each, in the function that is called.
+# Hooks of Airflow, each a line that leads to a feature.
 HOOKS = {("listener", "runs")}
+# The modules that a feature's references may lead to, by the field of ``Feature`` that has them.
+MODULES = {
+    "blueprints": {"api", "views"},
+    "pages": {"views"},
+    "settings": {"settings"},
+    "service_urls": {"settings"},
+    "tenant_resources": {"tenant_resources"},
+    "commands": {"commands"},
+}
 
 
 def part(path: Path) -> str:
@@ -58,9 +78,15 @@ def imports() -> set[tuple[str, str]]:
     return found
 
 
-def test_the_kernel_imports_no_feature() -> None:
-    kernel = {path.stem for path in ROOT.glob("*.py")} - TOP
-    assert {(a, b) for a, b in imports() if a in kernel and b in FEATURES} - HOOKS == set()
+def test_every_package_is_a_feature_or_named_here() -> None:
+    assert FEATURES | {*LOWER, "migrations", "quickstart", "demo"} == PACKAGES
+
+
+@pytest.mark.parametrize("package", LOWER)
+def test_what_features_are_built_on_imports_no_feature(package: str) -> None:
+    """Nor does one of these packages import a later one; the list of features is read in one place."""
+    above = (PACKAGES | ENTRY_POINTS) - set(LOWER[: LOWER.index(package)])
+    assert {(a, b) for a, b in imports() if a == package and b in above} - LAZY == set()
 
 
 def test_features_import_only_what_is_below_them() -> None:
@@ -68,16 +94,57 @@ def test_features_import_only_what_is_below_them() -> None:
     assert wrong == set()
 
 
-def test_nobody_imports_what_sees_everything() -> None:
-    assert {(a, b) for a, b in imports() if b in TOP} - LAZY == set()
+def test_nobody_imports_an_entry_point() -> None:
+    assert {(a, b) for a, b in imports() if b in ENTRY_POINTS} - LAZY == set()
 
 
-def test_every_feature_has_the_same_file_names() -> None:
-    """A newcomer finds a feature's parts under the names that the others use."""
-    known = {"__init__", "models", "schemas", "service", "api", "views"}
-    for feature in FEATURES:
-        names = {path.stem for path in (ROOT / feature).glob("*.py")}
-        assert names & known > {"__init__"} or feature == "runs", feature
+def test_entry_points_import_no_feature() -> None:
+    """They read the list of features, so a new feature changes none of them."""
+    assert {(a, b) for a, b in imports() if a in ENTRY_POINTS - {"features"} and b in FEATURES} == HOOKS
+
+
+@pytest.mark.parametrize("feature", features.FEATURES, ids=lambda feature: feature.name)
+def test_what_a_feature_declares_exists(feature: Feature) -> None:
+    """In modules whose names are the same in every feature."""
+    package = f"airflow_platform_plugin.{feature.name}"
+    declared = importlib.import_module(f"{package}.feature").FEATURE
+    assert declared is feature
+    for module in feature.models:
+        assert module == f"{feature.name}.models"
+        resolve(module)
+    for name, references in _references(feature).items():
+        for reference in references:
+            resolve(reference)
+            assert reference.startswith(f"{feature.name}.")
+            module = reference.partition(":")[0].rpartition(".")[2]
+            assert module in MODULES.get(name, {module}), reference
+
+
+def _references(feature: Feature) -> dict[str, list[str]]:
+    """Every reference of a feature, by field."""
+    found: dict[str, list[str]] = {}
+    for each in dataclasses.fields(feature):
+        value = getattr(feature, each.name)
+        values = (
+            value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else [value]
+        )
+        found[each.name] = [one for one in values if isinstance(one, str) and ":" in one]
+    found["payload"] = [event.payload for event in feature.events]
+    found["steps"] = [ref for step in feature.worker_steps for ref in (step.run, step.loop) if ref]
+    del found["roles"]
+    return found
+
+
+def test_scopes_and_names_are_declared_once() -> None:
+    """Two features cannot claim the same scope, event, step, consumer, setting or check."""
+    types = [event.name for feature in features.FEATURES for event in feature.events]
+    steps = [step.name for step in worker.steps()]
+    options = [name for group in settings.groups() for name in group.model_fields]
+    consumers = [name for feature in features.FEATURES for name in feature.consumers]
+    checks = [name for feature in features.FEATURES for name in feature.checks]
+    for names in (scopes.known(), types, steps, options, consumers, checks):
+        assert len(set(names)) == len(list(names))
+    assert len(defaults()) == len(options)
 
 
 def test_airflow_compat_imports_nothing_of_ours() -> None:

@@ -29,4 +29,5 @@ FEATURE = Feature(
     roles={"admin": ("api_keys:read", "api_keys:write")},
     tenant_resources=("auth.tenant_resources:API_KEYS",),
     settings="auth.settings:AuthSettings",
+    commands="auth.commands:add",
 )

@@ -148,6 +148,7 @@ class Feature:
         connection_references: what refers to connections.
         service_urls: returns URLs of services that the platform itself uses, which no tenant may reach.
         settings: its group of settings.
+        commands: called with the subparsers of ``airflow-platform``, to add its commands.
         checks: by name, its checks for ``doctor``: each returns whether all is well, and a sentence.
     """
 
@@ -169,6 +170,7 @@ class Feature:
     connection_references: tuple[Reference, ...] = ()
     service_urls: Reference | None = None
     settings: Reference | None = None
+    commands: Reference | None = None
     checks: Mapping[str, Reference] = field(default_factory=dict)
 
 

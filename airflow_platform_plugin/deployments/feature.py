@@ -34,6 +34,7 @@ FEATURE = Feature(
     connection_references=("deployments.connection_references:DEPLOYMENTS",),
     service_urls="deployments.settings:service_urls",
     settings="deployments.settings:DeploymentSettings",
+    commands="deployments.commands:add",
     checks={
         "loader": "deployments.health_checks:loader",
         "datakit-runners": "deployments.health_checks:runners",

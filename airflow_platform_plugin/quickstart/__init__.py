@@ -1,1 +1,1 @@
-"""A whole platform on one machine, for a first look and for the end-to-end test."""
+"""The quickstart: Airflow with the platform on one machine, to try it; also the end-to-end test."""

@@ -1,4 +1,4 @@
-"""Airflow's processes, started for the quickstart and ended with it."""
+"""Airflow's processes, which the quickstart starts and stops."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ _STOP_TIMEOUT = 20.0  # seconds
 
 
 class StepFailed(Exception):
-    """A step could not be done; the message says what and where to look."""
+    """A step failed; the message says what failed and where to look."""
 
 
 class Processes:
-    """Runs commands in one environment, each with a log file of its own.
+    """Runs commands in one environment, each with its own log file.
 
-    Each process leads a session, so that what it started is found again: gunicorn's workers, tasks.
+    Each process leads a session, so that ``stop`` finds what it started: gunicorn's workers, tasks.
     """
 
     def __init__(self, environment: dict[str, str], logs: Path) -> None:
@@ -30,19 +30,19 @@ class Processes:
         logs.mkdir(parents=True, exist_ok=True)
 
     def log(self, name: str) -> Path:
-        """The log file of that process."""
+        """Return the log file of a process."""
         return self.logs / f"{name}.log"
 
     def run(self, name: str, *command: str, answers: str = "") -> str:
-        """Run a command to its end and return what it wrote to standard output.
+        """Run a command to its end and return its standard output.
 
         Args:
-            name: of its log file.
-            command: its words.
-            answers: what it reads from standard input, passwords that it asks for included.
+            name: the name of its log file.
+            command: the program and its arguments.
+            answers: its standard input, including passwords that it asks for.
 
         Raises:
-            StepFailed: its exit status is not 0.
+            StepFailed: the exit status is not 0.
         """
         with self.log(name).open("ab") as log:
             done = subprocess.run(  # noqa: S603 - our own commands
@@ -52,7 +52,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 check=False,
-                # Without a terminal of its own a command asks for passwords on standard input.
+                # Without a terminal the command reads passwords from standard input.
                 start_new_session=bool(answers),
             )
         if done.returncode != 0:
@@ -64,17 +64,17 @@ class Processes:
         return done.stdout.decode()
 
     def start(self, name: str, *command: str) -> None:
-        """Start a command that goes on running."""
+        """Start a command in the background."""
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own commands
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def check(self) -> None:
-        """See that all that was started still runs.
+        """Check that all started processes still run.
 
         Raises:
-            StepFailed: one has ended by itself.
+            StepFailed: one has exited.
         """
         for name, process in self._running.items():
             if process.poll() is not None:
@@ -83,7 +83,7 @@ class Processes:
                 )
 
     def stop(self) -> None:
-        """End everything, politely first, and then whoever is left of what these processes started."""
+        """Stop all processes with SIGTERM, then kill what is left of their children."""
         left = _started_by({process.pid for process in self._running.values()})
         for process in self._running.values():
             if process.poll() is None:
@@ -100,7 +100,7 @@ class Processes:
 
 
 def _started_by(leaders: set[int]) -> list[psutil.Process]:
-    """The children of sessions' leaders, and who is in their sessions though its parent is gone."""
+    """Return the children of the sessions' leaders, and orphans in their sessions."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
@@ -111,7 +111,7 @@ def _started_by(leaders: set[int]) -> list[psutil.Process]:
 
 
 def environment(home: Path, dags: Path) -> dict[str, str]:
-    """Airflow's settings for the quickstart, and the demo kit's warehouse. Nothing is about the platform."""
+    """Return Airflow's settings for the quickstart. The platform needs none."""
     return os.environ | {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -124,7 +124,7 @@ def environment(home: Path, dags: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""A webhook's receiver, as a user would write one: it takes what carries a right signature."""
+"""A receiver of webhooks, as a user would write it: it accepts deliveries with a valid signature."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 
 class Receiver:
-    """Listens on a loopback port; ``secret`` is known once the webhook is made."""
+    """Listens on a loopback port. Set ``secret`` when the webhook was created."""
 
     def __init__(self) -> None:
         self.secret = ""
@@ -19,11 +19,11 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where deliveries go."""
+        """The URL for deliveries."""
         return f"http://127.0.0.1:{self._server.server_port}/webhooks/airflow"
 
     def wait(self, dag_run_id: str, timeout: float) -> dict[str, Any] | None:
-        """The verified delivery about that run, or None when the time is up."""
+        """Return the verified payload about a run, or None after ``timeout`` seconds."""
         try:
             while (payload := self.received.get(timeout=timeout))["data"]["dag_run_id"] != dag_run_id:
                 pass
@@ -51,6 +51,6 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing: the quickstart prints what matters."""
+                """Log nothing: the quickstart prints what matters."""
 
         return Handler

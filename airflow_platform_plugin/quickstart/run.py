@@ -1,6 +1,6 @@
 """The quickstart: stock Airflow with the plugin, and one pipeline through all of its parts.
 
-It does what README tells a user to do, with the SDK that a user has, and is the end-to-end test too.
+It does what README asks a user to do, with the SDK. It is also the end-to-end test.
 """
 
 import fcntl
@@ -42,7 +42,7 @@ QUERY = (
 )
 MANIFEST = Path(airflow_platform_plugin.__file__).parent / "demo" / "datakit.yaml"
 WEBHOOK_NAME = "quickstart"
-START_TIMEOUT = 120.0  # seconds that Airflow has to come up, and that the run has to end
+START_TIMEOUT = 120.0  # seconds for Airflow to start, and for the run to end
 POLL = 0.3
 
 
@@ -50,15 +50,15 @@ def run(home: Path, dags: Path | None, *, keep_running: bool) -> int:
     """Run all steps and return the exit status.
 
     Args:
-        home: where everything is kept. One quickstart at a time uses it.
-        dags: Airflow's DAGs folder; by default one in ``home``.
-        keep_running: go on until a signal, not only until every step was seen to work.
+        home: the folder for all files. One quickstart at a time can use it.
+        dags: Airflow's DAGs folder; by default a folder in ``home``.
+        keep_running: whether to run until a signal, or to stop when every step has worked.
     """
     home.mkdir(parents=True, exist_ok=True)
     lock = _lock(home)
     if lock is None:
         print(
-            f"A quickstart is running in {home} already. Stop it with Ctrl-C, or start this one with "
+            f"A quickstart is already running in {home}. Stop it with Ctrl-C, or start this one with "
             "--home and another folder.",
             file=sys.stderr,
         )
@@ -68,7 +68,7 @@ def run(home: Path, dags: Path | None, *, keep_running: bool) -> int:
 
 
 def _lock(home: Path) -> IO[str] | None:
-    """Take the lock of ``home``, which ends with this process however it ends; None if another holds it."""
+    """Take the lock of ``home``, until this process ends; return None if another process holds it."""
     file = (home / "lock").open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ def _lock(home: Path) -> IO[str] | None:
 
 def _run(home: Path, dags: Path, *, keep_running: bool) -> int:
     loader_file.install(dags)
-    # A stop from outside ends the children too, as Ctrl-C does, and both also where a shell's & ignores them.
+    # SIGTERM stops the children too, as Ctrl-C does. A shell's & makes a process ignore Ctrl-C: undo that.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     processes = Processes(environment(home, dags), home / "logs")
@@ -88,7 +88,7 @@ def _run(home: Path, dags: Path, *, keep_running: bool) -> int:
         quickstart = Quickstart(home, processes)
         quickstart.run_all()
         if keep_running:
-            quickstart.say_what_next()
+            quickstart.print_next_steps()
             while True:
                 time.sleep(1)
                 processes.check()
@@ -105,7 +105,7 @@ def _run(home: Path, dags: Path, *, keep_running: bool) -> int:
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print the step and how long it took."""
+    """Print the name of a step and its duration."""
     print(f"  {name} … ", end="", flush=True)
     started = time.monotonic()
     yield
@@ -113,7 +113,7 @@ def step(name: str) -> Iterator[None]:
 
 
 class Quickstart:
-    """The steps, in order; each leaves what the next one needs on ``self``."""
+    """The steps, in order; each keeps on ``self`` what the next one needs."""
 
     def __init__(self, home: Path, processes: Processes) -> None:
         self.home = home
@@ -121,7 +121,7 @@ class Quickstart:
         self.bin = Path(sys.executable).parent
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        # Where links in mails lead.
+        # The base of links in mails.
         processes.environment["AIRFLOW__WEBSERVER__BASE_URL"] = self.base_url
         self.login = _remembered(home / "login.json", lambda: {"password": secrets.token_urlsafe(12)})
 
@@ -156,18 +156,18 @@ class Quickstart:
         _print_table(result.data)
 
     def prepare(self) -> None:
-        """Make Airflow's tables and a user to log in as."""
+        """Create Airflow's tables and a user."""
         airflow = str(self.bin / "airflow")
         self.processes.run("airflow-db", airflow, "db", "migrate")
         user = ["--username", "admin", "--role", "Admin", "--email", "admin@example.com"]
         name = ["--firstname", "Ada", "--lastname", "Admin"]
-        # Asked for twice; as an argument every user of the machine could read it in the list of processes.
+        # Airflow asks twice. As an argument, all users of the machine could see it in the list of processes.
         answers = f"{self.login['password']}\n" * 2
-        # Airflow leaves a user of that name as it is.
+        # Airflow does not change an existing user.
         self.processes.run("airflow-users", airflow, "users", "create", *user, *name, answers=answers)
 
     def start(self) -> None:
-        """Start Airflow and wait until both of its parts say that they are well."""
+        """Start Airflow and wait until webserver and scheduler are healthy."""
         airflow = str(self.bin / "airflow")
         self.processes.start(
             "webserver", airflow, "webserver", "--port", str(self.port), "--hostname", "127.0.0.1"
@@ -183,7 +183,7 @@ class Quickstart:
         self._await(healthy, "Airflow did not come up")
 
     def connect(self) -> None:
-        """Make the first key on the command line, and tell Airflow of the warehouse through its own API."""
+        """Create the first key on the command line, and the warehouse's connection by Airflow's own API."""
         self.login = _remembered(
             self.home / "login.json", lambda: self.login | {"api_key": self._new_key()}, "api_key"
         )
@@ -204,14 +204,14 @@ class Quickstart:
                 f"Airflow's log: {self.processes.log('webserver')}"
             )
         with PlatformClient(base_url=self.base_url, api_key=self.api_key) as client:
-            client.connections.update("warehouse", tenant_id=None)  # tenants may query it, too
+            client.connections.update("warehouse", tenant_id=None)  # share it with tenants
 
     def _new_key(self) -> str:
         command = str(self.bin / "airflow-platform"), "api-keys", "create", "--user", "admin"
         return self.processes.run("api-keys", *command, "--name", "quickstart").split()[-1]
 
     def deploy(self, receiver: Receiver) -> Any:  # noqa: ANN401 - the SDK's Deployment
-        """Everything up to the deployment, also where an earlier quickstart has made it already."""
+        """Create everything up to the deployment, as far as an earlier quickstart did not."""
         with suppress(ConflictError):
             self.client.tenants.create(**TENANT)
         self.client.datakits.register(**yaml.safe_load(MANIFEST.read_text(encoding="utf-8")))
@@ -230,7 +230,7 @@ class Quickstart:
         )
 
     def run_dag(self, dag_id: str) -> str:
-        """Trigger the DAG once Airflow knows it, and wait for the run's end."""
+        """Trigger the DAG as soon as Airflow knows it, and wait for the end of the run."""
 
         def known() -> bool:
             with suppress(ResourceNotFoundError):
@@ -254,12 +254,12 @@ class Quickstart:
         return str(dag_run.dag_run_id)
 
     def await_webhook(self, receiver: Receiver, run_id: str) -> None:
-        """Wait for the delivery about the run."""
+        """Wait for the webhook about the run."""
         if receiver.wait(run_id, timeout=START_TIMEOUT) is None:
-            raise StepFailed(f"No webhook came. The worker's log: {self.processes.log('scheduler')}")
+            raise StepFailed(f"No webhook arrived. The worker's log: {self.processes.log('scheduler')}")
 
-    def say_what_next(self) -> None:
-        """Where everything is, and what to try."""
+    def print_next_steps(self) -> None:
+        """Print where everything is, and what to try."""
         print(f"""
 Airflow     {self.base_url}   user admin, password {self.login["password"]}
 API key     {self.api_key}
@@ -271,7 +271,7 @@ Try, in another terminal:
   {self.bin}/airflow-cli datakits status customer-360-datakit
   {self.bin}/airflow-cli query "SELECT country, count(*) AS customers FROM bronze.customers GROUP BY 1"
 
-Ctrl-C stops it all.""")  # noqa: S608 - the SQL is for the reader
+Ctrl-C stops everything.""")  # noqa: S608 - the SQL is for the reader
 
     def _await(self, happened: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -283,7 +283,7 @@ Ctrl-C stops it all.""")  # noqa: S608 - the SQL is for the reader
 
 
 def _remembered(file: Path, make: Callable[[], dict[str, str]], key: str = "password") -> dict[str, str]:
-    """What an earlier quickstart kept in ``file``, readable by its owner alone, or else what is made now."""
+    """Return what an earlier quickstart stored in ``file``; else make and store it, for its owner only."""
     if file.exists():
         known: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
         if key in known:

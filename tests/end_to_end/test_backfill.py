@@ -1,4 +1,4 @@
-"""A backfill on a real webserver, a real scheduler that is killed in the middle, and a second one."""
+"""A backfill with a real webserver and a scheduler that is killed while the backfill runs."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ DAG = """
 import pendulum
 from airflow.decorators import dag, task
 
-# It has an end, so that all runs are the backfill's.
+# The DAG has an end date, so that all runs belong to the backfill.
 january = {"start_date": pendulum.datetime(2024, 1, 3), "end_date": pendulum.datetime(2024, 1, 31)}
 
 @dag(schedule="@daily", **january, catchup=False, max_active_runs=5)
@@ -32,7 +32,7 @@ nightly()
 """
 DATES = [f"2024-01-0{day}" for day in range(1, 7)]  # the first two are before the DAG's start
 PATIENCE = 240.0
-# Soon after its death a scheduler's tasks are taken over.
+# A new scheduler adopts the tasks of a dead one soon.
 SETTINGS = {
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
@@ -45,7 +45,7 @@ SETTINGS = {
 @pytest.mark.end_to_end
 @pytest.mark.timeout(600)
 def test_a_backfill_survives_a_scheduler_that_is_killed(tmp_path: Path) -> None:
-    """Each date has one run, which has run its task; at no time were more than two of them active."""
+    """Each date has one run whose task ran once; at most two runs were active at the same time."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "nightly.py").write_text(DAG)
     with webserver.running(tmp_path, **SETTINGS) as server:
@@ -98,7 +98,7 @@ def test_a_backfill_survives_a_scheduler_that_is_killed(tmp_path: Path) -> None:
     values = {row[0] for row in read(tmp_path, "SELECT value FROM xcom WHERE key = 'return_value'")}
     assert values == {f'["{date}", 7]'.encode() for date in DATES}
     assert most_active == 2
-    # From the runs' own times too: what ran while another one did.
+    # The same from the runs' start and end times.
     for row in runs:
         same_time = [other for other in runs if other.start_date <= row.start_date < other.end_date]
         assert len(same_time) <= 2, runs

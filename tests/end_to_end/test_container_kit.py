@@ -1,4 +1,4 @@
-"""A kit in a container, from its deploy to what it leaves, by a real scheduler and a real task's process."""
+"""A kit in a container, from deploy to result, with a real scheduler and task process."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ SCRIPT = """
 echo "the configuration is $DATAKIT_CONFIGURATION"
 echo '{"outputs": {"gold.customer_360": {"rows": 7}}}' >"$DATAKIT_RESULT_FILE"
 """
-# What the API does with such requests; here without a webserver.
+# What the API does, without a webserver.
 DEPLOY = """
 from types import SimpleNamespace
 from airflow_platform_plugin.core import db
@@ -43,7 +43,7 @@ with db.transaction() as session:
 
 @pytest.mark.end_to_end
 def test_a_container_runs_as_a_dag(tmp_path: Path) -> None:
-    """Its report is XCom and the Dataset event's extra; its secret reaches it, and no log, row or field."""
+    """XCom and the dataset event have the kit's report; no log, row or rendered field has its secret."""
     try:
         engine = docker_engine.engine()
     except docker_engine.NoEngine as reason:

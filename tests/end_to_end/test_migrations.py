@@ -12,8 +12,8 @@ import pytest
 pytestmark = pytest.mark.end_to_end
 
 
-def test_airflows_migration_files_run_to_their_end(tmp_path: Path) -> None:
-    """Some of them make a web application; the platform's tables wait for the next start."""
+def test_airflows_migrations_succeed_with_the_plugin(tmp_path: Path) -> None:
+    """Some of them create a web application; the plugin creates its tables at the next start."""
     file = tmp_path / "airflow.db"
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path),

@@ -1,4 +1,4 @@
-"""README's "In your own Airflow", line by line: wheels built here, a stock Airflow without anything of ours.
+"""README's "In your own Airflow", line by line, with wheels built here and a stock Airflow.
 
 ``scripts/install-stock`` has made that Airflow in ``.stock``, with the packages that ours need, so that pip
 asks no index here. Its authlib is the oldest that we admit.
@@ -28,7 +28,7 @@ EXAMPLE_URL, EXAMPLE_KEY = "https://airflow.example.com", "your-api-key"
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Iterator[Processes]:
-    """The stock Airflow with a database and the user admin, and a clone of this repository to stand in."""
+    """The stock Airflow with a database and the user admin, in a clone of this repository."""
     if not (STOCK / "installed").exists():
         pytest.fail("There is no stock Airflow to install into: run scripts/install-stock, or scripts/test.")
     ignore = shutil.ignore_patterns(
@@ -41,7 +41,7 @@ def stock(tmp_path: Path) -> Iterator[Processes]:
         "PIP_FIND_LINKS": str(STOCK / "wheels"),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
     }
-    # What the test suite sets for its own Airflow is not there for a user.
+    # A user does not have the test suite's environment variables.
     own = {name for name in os.environ if name.startswith("AIRFLOW_")} | {"PYTHONPATH", "VIRTUAL_ENV"}
     kept = {name: value for name, value in settings.items() if name not in own or value != os.environ[name]}
     processes = Processes(kept, tmp_path / "logs")
@@ -58,7 +58,7 @@ def stock(tmp_path: Path) -> Iterator[Processes]:
 @pytest.mark.end_to_end
 @pytest.mark.timeout(600)
 def test_every_line_of_the_instructions(stock: Processes, tmp_path: Path) -> None:
-    """Who does what README says, in its order, sees a run of the example kit succeed."""
+    """README's commands, in their order, lead to a successful run of the example kit."""
     install, first_use, shell = BLOCKS["sh"]
     (python,) = BLOCKS["python"]
     key = _shell(stock, tmp_path, install).split()[-1]
@@ -84,7 +84,7 @@ def test_every_line_of_the_instructions(stock: Processes, tmp_path: Path) -> Non
     assert printed.startswith("success")
     assert "Hello, Airflow!" in printed
 
-    # A browser's login is tested elsewhere; the line names the other way. There is no warehouse here.
+    # The login by browser is tested elsewhere; this line has the alternative. There is no warehouse here.
     lines = [
         line.replace("airflow-cli login", f"airflow-cli config set api_key {key}")
         for line in as_here(shell).splitlines()

@@ -1,4 +1,4 @@
-"""The whole product as a user starts it."""
+"""The quickstart, as a user starts it."""
 
 import fcntl
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.end_to_end
 @pytest.mark.timeout(600)
 def test_the_quickstart_runs_twice(tmp_path: Path) -> None:
-    """Every step of the slice, anew and again on what that left behind; nothing goes on running."""
+    """All steps succeed in a new folder, and again in the same folder; no process is left."""
     command = [sys.executable, "-m", "airflow_platform_plugin", "quickstart", "--exit"]
     command += ["--home", str(tmp_path / "home"), "--dags", str(ROOT / "dags")]
     for _ in range(2):
@@ -25,8 +25,8 @@ def test_the_quickstart_runs_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.end_to_end
-def test_a_failed_step_is_told_and_is_no_success(tmp_path: Path) -> None:
-    """Here: Airflow's home cannot be made, since a file is in its place."""
+def test_a_failed_step_is_reported_and_exits_with_1(tmp_path: Path) -> None:
+    """Here Airflow's home cannot be created, because a file has its name."""
     (tmp_path / "airflow").write_text("in the way")
     command = [
         sys.executable,
@@ -43,19 +43,19 @@ def test_a_failed_step_is_told_and_is_no_success(tmp_path: Path) -> None:
     assert str(tmp_path / "logs" / "airflow-db.log") in done.stderr
 
 
-def test_a_second_quickstart_says_at_once_that_one_runs(tmp_path: Path) -> None:
-    """Two of them in one home would share a database and fail late; the second does not begin."""
+def test_a_second_quickstart_in_the_same_home_is_refused(tmp_path: Path) -> None:
+    """Two quickstarts in one folder would share a database and fail late."""
     command = [sys.executable, "-m", "airflow_platform_plugin", "quickstart", "--home", str(tmp_path)]
     with (tmp_path / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert f"A quickstart is running in {tmp_path} already" in done.stderr
+    assert f"A quickstart is already running in {tmp_path}" in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["lock"]
 
 
 def logs(folder: Path) -> str:
-    """The ends of all log files."""
+    """Return the end of each log file."""
     return "".join(
         f"\n== {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in folder.rglob("logs/*.log")
     )

@@ -1,4 +1,4 @@
-"""Limits in a real webserver with several worker processes."""
+"""Rate limits in a real webserver with several worker processes."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
-    """A webserver with two workers: its address, an administrator's key, and its access log."""
+    """Start a webserver with two workers; give its address, an admin's key and its access log."""
     settings = environment(tmp_path, tmp_path / "dags") | {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
         "AIRFLOW__PLATFORM__RATE_LIMIT_READ": "1000/hour",  # an hour, for the machine may be slow
@@ -52,10 +52,10 @@ def server(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 @pytest.mark.end_to_end
-def test_a_thousand_requests_pass_and_no_more_whichever_worker_answers(
+def test_all_workers_count_together(
     server: tuple[str, str, Path], tmp_path: Path
 ) -> None:
-    """1,050 requests from eight clients at once, on a stock endpoint, counted in the workers' own file."""
+    """Of 1,050 requests from eight clients at once, on a stock endpoint, exactly 1,000 pass."""
     url, key, log = server
     with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=120) as client:
 

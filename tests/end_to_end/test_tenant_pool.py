@@ -1,4 +1,4 @@
-"""A tenant's limits at run time, by a real scheduler that would run more at once."""
+"""A tenant's limits at run time, with a real scheduler that could run more tasks at once."""
 
 import os
 import subprocess
@@ -37,8 +37,8 @@ with db.transaction() as session:
 
 
 @pytest.mark.end_to_end
-def test_no_more_runs_at_one_moment_than_fits(tmp_path: Path) -> None:
-    """Six tasks, each of two of five CPUs, and room for sixteen processes: never three overlap."""
+def test_tasks_that_run_at_once_fit_into_the_tenants_limits(tmp_path: Path) -> None:
+    """Of six tasks that need two of five CPUs each, at most two run at the same time."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "busy.py").write_text(DAG)
     database = servers.postgresql()

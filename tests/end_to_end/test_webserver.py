@@ -1,4 +1,4 @@
-"""A real webserver: gunicorn with several workers, each with a memory of its own."""
+"""A real webserver: gunicorn with several workers, which share no memory."""
 
 import asyncio
 import os
@@ -36,8 +36,8 @@ def server(home: Path) -> Iterator[webserver.Webserver]:
         yield running
 
 
-def test_keys_under_gunicorn(server: webserver.Webserver, home: Path) -> None:
-    """A revocation counts in every worker within 2 s, and a program's requests leave no session behind."""
+def test_a_revoked_key_is_refused_by_every_worker(server: webserver.Webserver, home: Path) -> None:
+    """A revocation takes effect in every worker within 2 s; requests with keys leave no session behind."""
     headers = {"X-API-Key": server.new_key("--user", "admin", "--scopes", "dags:read,api_keys:write")}
     statuses = {httpx.get(server.url + PATH, headers=headers, timeout=30).status_code for _ in range(TRIES)}
     assert statuses == {200}
@@ -54,8 +54,8 @@ def test_keys_under_gunicorn(server: webserver.Webserver, home: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [983_040, 983_041, 1_000_000, 1_048_575, 1_048_576, 1_048_577, 3_000_000])
-def test_a_long_body_under_gunicorn(server: webserver.Webserver, length: int) -> None:
-    """Around every limit an answer, its length announced or in chunks, on our endpoints and stock ones."""
+def test_bodies_near_the_limits_get_a_response(server: webserver.Webserver, length: int) -> None:
+    """Below and above each limit, with a Content-Length or in chunks, on our endpoints and stock ones."""
     headers = {"X-API-Key": server.api_key, "Content-Type": "application/json"}
     body = b'{"name": "' + b"x" * (length - 12) + b'"}'
     for path in ("/api/v1/platform/tenants", "/api/v1/dags/~/dagRuns/list"):
@@ -65,8 +65,8 @@ def test_a_long_body_under_gunicorn(server: webserver.Webserver, length: int) ->
             assert answer.json()["error"]["code"] in {"VALIDATION_ERROR", "PAYLOAD_TOO_LARGE"}
 
 
-def test_a_fault_under_gunicorn(server: webserver.Webserver) -> None:
-    """It does not leave Flask as a page of the server's; the log has the traceback by the request's id."""
+def test_an_unexpected_error_gets_the_error_envelope(server: webserver.Webserver) -> None:
+    """The response is not gunicorn's page; the log has the traceback with the request id."""
     path = f"/api/v1/importErrors/{10**30}"
     answer = httpx.get(server.url + path, headers={"X-API-Key": server.api_key}, timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
@@ -77,7 +77,7 @@ def test_a_fault_under_gunicorn(server: webserver.Webserver) -> None:
 
 
 def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
-    """``client_id`` and ``client_secret`` of the API reference, sync and async: tokens come by themselves."""
+    """With ``client_id`` and ``client_secret`` the SDK gets its tokens, sync and async."""
     with PlatformClient(base_url=server.url, api_key=server.api_key) as admin:
         made = admin.oauth_clients.create(
             name="reports",
@@ -103,7 +103,7 @@ def test_the_sdk_with_client_credentials(server: webserver.Webserver) -> None:
 
 
 def test_the_command_line_logs_in_with_a_browser(server: webserver.Webserver, tmp_path: Path) -> None:
-    """``airflow-cli login``: Airflow's own login, the consent page, the loopback; then commands work."""
+    """``airflow-cli login`` passes Airflow's login and the consent page; then commands work."""
     environment = os.environ | {"AIRFLOW_PLATFORM_BASE_URL": server.url, "HOME": str(tmp_path)}
     environment |= {"XDG_CONFIG_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1", "COLUMNS": "1000"}
     command = [sys.executable, "-m", "airflow_platform_cli"]

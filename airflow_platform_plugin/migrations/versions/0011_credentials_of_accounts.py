@@ -49,7 +49,7 @@ def _fill(connection: sa.engine.Connection) -> None:
         users = connection.execute(
             sa.select(ab_user.c.id, ab_user.c.username, ab_user.c.created_on).select_from(ab_user)
         ).all()
-    # A code lives for a minute: whoever asked for it asks again.
+    # A code lives for a minute: the client asks for a new one.
     connection.execute(sa.table("platform_oauth_code").delete())
     for name in ("platform_api_key", "platform_oauth_client", "platform_oauth_token"):
         rows = sa.table(

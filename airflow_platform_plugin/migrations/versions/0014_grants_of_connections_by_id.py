@@ -54,7 +54,7 @@ def downgrade() -> None:
 
 
 def _rewrite(change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
-    """Change the specs of which ``change`` makes another."""
+    """Replace the specs for which ``change`` returns a new one."""
     database = op.get_bind()
     columns = (_REVISIONS.c.deployment_id, _REVISIONS.c.number, _REVISIONS.c.spec)
     for deployment_id, number, spec in database.execute(sa.select(*columns)).all():
