@@ -3,17 +3,9 @@
 from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin.analytics.inputs import NewQuery
-from airflow_platform_plugin.http.fields import (
-    LONGEST_ID,
-    InputSchema,
-    JsonObject,
-    Line,
-    Number,
-    ResponseSchema,
-    Text,
-    Whole,
-)
+from airflow_platform_plugin.http.fields import LONGEST_ID, JsonObject, Line, Number, Text, Whole
 from airflow_platform_plugin.http.ijson import MAX_INTEGER
+from airflow_platform_plugin.http.schemas import InputSchema, ResponseSchema
 
 _LONGEST_TIMEOUT = 366 * 86_400  # seconds
 _SHORTEST_TIMEOUT = 0.1

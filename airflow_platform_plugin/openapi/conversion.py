@@ -14,7 +14,8 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import Schema, fields, validate
 from pydantic import BaseModel
 
-from airflow_platform_plugin.http.fields import Document, Email, JsonObject, Link, ResponseSchema, Timestamp
+from airflow_platform_plugin.http.fields import Email, JsonObject, Link
+from airflow_platform_plugin.http.schemas import Document, ResponseSchema, Timestamp
 
 OpenApi = dict[str, Any]
 

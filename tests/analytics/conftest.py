@@ -133,7 +133,7 @@ def tenant_caller(app: Any, session: Any, user_id: Callable[[str], int], call: C
     def make(tenant_id: str, scopes: list[str] | None = None) -> Callable[..., Any]:
         if call("GET", f"/api/v1/platform/tenants/{tenant_id}").status == 404:
             assert call("POST", "/api/v1/platform/tenants", json={"tenant_id": tenant_id}).status == 201
-        key = service.create(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id, scopes=scopes)[
+        key = service.issue(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id, scopes=scopes)[
             1
         ]
         return client(app, {"X-API-Key": key})

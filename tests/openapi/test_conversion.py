@@ -8,7 +8,8 @@ from marshmallow import fields, validate
 from openapi_schema_validator import OAS30WriteValidator
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_platform_plugin.http.fields import DNS_LABEL, Document, InputSchema, ResponseSchema, Timestamp
+from airflow_platform_plugin.http.fields import DNS_LABEL
+from airflow_platform_plugin.http.schemas import Document, InputSchema, ResponseSchema, Timestamp
 from airflow_platform_plugin.openapi.conversion import Plugin
 
 

@@ -174,7 +174,7 @@ def test_every_authenticated_caller_may_read_the_document(
     app: Any, session: Any, user_id: Callable[[str], int], limits: dict[str, Any]
 ) -> None:
     """Also with a key without scopes; an anonymous caller may not."""
-    _, key = service.create(session, name="k", user_id=user_id("viewer"), **limits)
+    _, key = service.issue(session, name="k", user_id=user_id("viewer"), **limits)
     answer = app.test_client().get(URL, headers={"X-API-Key": key})
     assert answer.status_code == 200
     assert answer.get_json() == document.build(app)
