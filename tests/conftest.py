@@ -135,7 +135,7 @@ def make_key(session: Any, user_id: Callable[[str], int]) -> Callable[[str], str
     """Make an API key of a user."""
     from airflow_platform_plugin.auth import service
 
-    return lambda name: service.create(session, name="test", user_id=user_id(name))[1]
+    return lambda name: service.issue(session, name="test", user_id=user_id(name))[1]
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def committed_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[
 
     def make(name: str) -> str:
         with db.transaction() as own:
-            return service.create(own, name="test", user_id=user_id(name))[1]
+            return service.issue(own, name="test", user_id=user_id(name))[1]
 
     yield make
     with db.transaction() as own:

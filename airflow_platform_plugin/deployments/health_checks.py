@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
@@ -35,8 +35,8 @@ def deployments() -> tuple[bool, str]:
 def tenant_pools() -> tuple[bool, str]:
     """Whether each tenant has its pool, and its tasks fit into it."""
     with db.transaction() as session:
-        wrong = quota.tenants_without_pool(session)
-        wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool(""), quota.POOL_SLOTS)
+        wrong = quota.list_tenants_without_pool(session)
+        wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
         tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
     if wrong:
         named = ", ".join(wrong[:_NAMED])
@@ -44,7 +44,7 @@ def tenant_pools() -> tuple[bool, str]:
             False,
             f"{len(wrong)} tenants have no pool, or a changed one; the worker mends that: {named}",
         )
-    stuck = [tenant_id for tenant_id in tenants if quota.pool(tenant_id) in wide]
+    stuck = [tenant_id for tenant_id in tenants if quota.pool_name(tenant_id) in wide]
     if stuck:
         named = ", ".join(stuck[:_NAMED])
         return False, f"Tasks of {len(stuck)} tenants need more than their limits are, and wait: {named}"

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -28,7 +28,7 @@ GONE = "The deployment of this DAG was taken away before the run had ended."
 def maintain() -> int:
     """Do each once, in a transaction of its own; returns how much there was to do."""
     return (
-        _each(quota.tenants_without_pool, _keep_pool)
+        _each(quota.list_tenants_without_pool, _keep_pool)
         + _each(_tenants_too_wide, reapply_quotas)
         + _end_orphans()
     )
@@ -53,29 +53,29 @@ def _each(find: Callable[[Session], list[str]], mend: Callable[[Session, Tenant]
 
 def _keep_pool(session: Session, tenant: Tenant) -> None:
     log.warning("The pool of tenant %s was missing or changed, and is made again", tenant.tenant_id)
-    quota.keep_pool(session, str(tenant.tenant_id))
+    quota.ensure_pool(session, str(tenant.tenant_id))
 
 
 def _tenants_too_wide(session: Session) -> list[str]:
     """Those of which a task waits for more slots than there are, though now it would need fewer."""
-    wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool(""), quota.POOL_SLOTS)
+    wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
     tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if wide else []
     return [
         str(tenant.tenant_id)
         for tenant in tenants
-        if quota.pool(str(tenant.tenant_id)) in wide and _wrong(session, tenant)
+        if quota.pool_name(str(tenant.tenant_id)) in wide and _wrong(session, tenant)
     ]
 
 
 def reapply_quotas(session: Session, tenant: Tenant) -> None:
     """Let the tenant's waiting tasks take what they need of its limits of now."""
     for dag_id, slots in _wrong(session, tenant).items():
-        airflow_compat.pools.set_waiting_slots(session, quota.pool(str(tenant.tenant_id)), dag_id, slots)
+        airflow_compat.pools.set_waiting_slots(session, quota.pool_name(str(tenant.tenant_id)), dag_id, slots)
 
 
 def _wrong(session: Session, tenant: Tenant) -> dict[str, int]:
     """The DAGs of which a task waits with other slots than it should have, and how many these are."""
-    waiting = airflow_compat.pools.waiting_slots(session, quota.pool(str(tenant.tenant_id)))
+    waiting = airflow_compat.pools.waiting_slots(session, quota.pool_name(str(tenant.tenant_id)))
     if not waiting:
         return {}
     wanted = select(Deployment).where(Deployment.dag_id.in_({dag_id for dag_id, _ in waiting}))
@@ -86,7 +86,7 @@ def _wrong(session: Session, tenant: Tenant) -> dict[str, int]:
 def share(deployment: Deployment, tenant: Tenant) -> int:
     """The slots that a task of the deployment takes of the tenant's pool."""
     needs = Requirements.model_validate(deployment.current.spec["manifest"].get("requirements", {}))
-    return quota.share(tenant.resource_limits, needs.amounts)
+    return quota.count_slots(tenant.resource_limits, needs.amounts)
 
 
 def _end_orphans() -> int:

@@ -21,8 +21,8 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, outbox
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import EventReference
-from airflow_platform_plugin.datakits.models import Deployment, Mail
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
+from airflow_platform_plugin.deployments.models import Deployment, Mail
 
 log = logging.getLogger(__name__)
 

@@ -24,15 +24,15 @@ from airflow_platform_plugin.core.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from airflow_platform_plugin.datakits import manifest as documents
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments import column_limits
 from airflow_platform_plugin.deployments.configuration import MASK, Kept, decrypt_secrets, is_secret, split
 from airflow_platform_plugin.deployments.execution import contract
 from airflow_platform_plugin.deployments.execution.dag import Owner, build
 from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dag_id
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -184,7 +184,7 @@ def plan(session: Session, wanted: DesiredState, place: Target) -> Plan:
             "configuration", message=f"its secrets have more than {crypto.LONGEST} bytes of JSON"
         )
     spec = DeploymentSpec(
-        dag_id=documents.dag_id(namespace, environment, manifest.name),
+        dag_id=dag_id(namespace, environment, manifest.name),
         manifest=manifest,
         environment=environment,
         namespace=namespace,
@@ -317,12 +317,12 @@ def _require_quota(
     session: Session, tenant: Tenant, manifest: Manifest, *, replaced: Deployment | None
 ) -> None:
     tenant_id = str(tenant.tenant_id)
-    quota.lock(session, tenant_id)
-    used = tenants.requirements(session, tenant_id)
+    quota.lock_tenant(session, tenant_id)
+    used = tenants.sum_requirements(session, tenant_id)
     if replaced is not None and replaced.retired_at is None:  # what it needs now is given back
         former = Manifest.model_validate(replaced.current.spec["manifest"]).requirements.amounts
         used = {name: amount - former.get(name, 0) for name, amount in used.items()}
-    quota.require(tenant.resource_limits, used, manifest.requirements.amounts)
+    quota.require_within_limits(tenant.resource_limits, used, manifest.requirements.amounts)
 
 
 def _require_number(session: Session, tenant: Tenant, deployment: Deployment | None) -> None:

@@ -15,10 +15,10 @@ from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
 from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.datakits import service
 from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import connection_grants, maintenance
 from airflow_platform_plugin.deployments.configuration import MASK, encrypt_secrets
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.planning import (
     OPTIONS,
     DesiredState,
@@ -108,7 +108,7 @@ def apply(session: Session, planned: Plan, note: ChangeCause) -> Deployment:
     airflow_compat.dags.force_serialization(session, str(deployment.dag_id))
     if planned.tenant is not None:
         # Whoever has deleted the pool in Airflow's pages: a task without one would wait for ever.
-        quota.keep_pool(session, str(planned.tenant.tenant_id))
+        quota.ensure_pool(session, str(planned.tenant.tenant_id))
         maintenance.reapply_quotas(session, planned.tenant)
     request_parsing(session)
     return deployment
@@ -187,12 +187,13 @@ def _usual_namespace(session: Session, by: Principal) -> str:
     reach = by.reach("datakits:write")
     if reach.everywhere or len(reach.tenant_ids) != 1:
         return DEFAULT_NAMESPACE
-    return str(tenants.get(session, next(iter(reach.tenant_ids)), reach=reach).namespace)
+    tenant = tenants.find(session, next(iter(reach.tenant_ids)))
+    return DEFAULT_NAMESPACE if tenant is None else str(tenant.namespace)
 
 
 def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
     """The tenant that owns the namespace; a stranger's looks like nobody's."""
-    tenant = tenants.by_namespace(session, namespace)
+    tenant = tenants.find_by_namespace(session, namespace)
     reachable = by.may("datakits:write", str(tenant.tenant_id) if tenant else None)
     if not reachable or (tenant is None and namespace != DEFAULT_NAMESPACE):
         raise ValidationFailed.of("namespace", message=f"no tenant of yours owns the namespace '{namespace}'")

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.core.reach import Reach
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.deployments.execution.dag import revision_marker
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -87,8 +87,8 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
     if tenant is None:
         return None
-    pool = quota.pool(str(tenant.tenant_id))
-    if not quota.is_right(airflow_compat.pools.pools(session, pool).get(pool)):
+    pool = quota.pool_name(str(tenant.tenant_id))
+    if not quota.is_pool_intact(airflow_compat.pools.pools(session, pool).get(pool)):
         return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker makes it again."
     if maintenance.share(deployment, tenant) > quota.POOL_SLOTS:
         return "Waiting: a run needs more than the tenant's limits are, so none can begin."

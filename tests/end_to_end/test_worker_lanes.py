@@ -39,7 +39,7 @@ import sys
 from airflow_platform_plugin.core import crypto, db
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import load_models
-from airflow_platform_plugin.datakits.models import Deployment, Mail
+from airflow_platform_plugin.deployments.models import Deployment, Mail
 from airflow_platform_plugin.webhooks import signing
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 load_models()

@@ -23,7 +23,7 @@ from airflow_platform_plugin import worker
 from airflow_platform_plugin.core import cursors, db, events
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.datakits.models import Mail
+from airflow_platform_plugin.deployments.models import Mail
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.inputs import NewWebhook

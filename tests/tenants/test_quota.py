@@ -31,7 +31,7 @@ Call = Callable[..., Any]
 )
 def test_a_task_takes_its_dominant_share(limits: dict[str, str], needs: dict[str, int], slots: int) -> None:
     """Rounded up, so that what runs together never passes a limit; more slots than there are never run."""
-    assert quota.share(limits, {name: Decimal(need) for name, need in needs.items()}) == slots
+    assert quota.count_slots(limits, {name: Decimal(need) for name, need in needs.items()}) == slots
 
 
 @pytest.fixture

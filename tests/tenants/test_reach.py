@@ -13,7 +13,7 @@ from sqlalchemy import select
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.testing.results import TestResult
-from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.http.endpoint import Endpoint
 from airflow_platform_plugin.tenants import roles
 
@@ -209,7 +209,7 @@ def make_dag(session: Any, name: str) -> str:
     session.add(SerializedDagModel(dag))
     session.flush()
     rights = {(action, f"DAG:{dag.dag_id}") for action in ("can_read", "can_edit")}
-    airflow_compat.roles.ensure_role(session, roles.admin_role(f"team-{name}"), rights)
+    airflow_compat.roles.ensure_role(session, roles.admin_role_name(f"team-{name}"), rights)
     return str(dag.dag_id)
 
 
@@ -247,7 +247,7 @@ def as_person(
     )
 
     def make(name: str) -> Call:
-        _, key = keys.create(session, name=f"of {name}", user_id=people[name])
+        _, key = keys.issue(session, name=f"of {name}", user_id=people[name])
         return client(app, {"X-API-Key": key})
 
     return make
@@ -434,7 +434,7 @@ def test_administrators_are_in_the_tenants_role(session: Any, call: Call, people
 
     def members() -> set[str]:
         session.expire_all()
-        role = session.scalars(select(Role).where(Role.name == roles.admin_role("t"))).unique().one()
+        role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
         return {user.username for user in role.user}
 
     tenant = {"tenant_id": "t", "admin_users": ["ann-of-a", "stranger@example.com", "nobody-yet"]}
@@ -453,7 +453,7 @@ def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: 
     session.flush()
     roles.assign_on_login(user.id, "late", "late@example.com")
     session.expire_all()
-    role = session.scalars(select(Role).where(Role.name == roles.admin_role("t"))).unique().one()
+    role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
     assert [member.username for member in role.user] == ["late"]
 
 
@@ -464,11 +464,11 @@ def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> N
     from airflow_platform_plugin import airflow_compat
 
     call("POST", f"{API}/platform/tenants", json={"tenant_id": "old"})
-    names = {roles.admin_role("old"), roles.member_role("old")}
+    names = {roles.admin_role_name("old"), roles.member_role_name("old")}
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         role.permissions = []
     session.flush()
-    roles.sync_all()
+    roles.add_menu_to_existing_roles()
     session.expire_all()
     for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
         assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU

@@ -1,6 +1,7 @@
 """Users whom tenants name: what they get when they are new, and what is left of a name when they are gone."""
 
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from sqlalchemy import event, select, text
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.tenants import roles, service
+from airflow_platform_plugin.tenants.inputs import NewTenant
 from airflow_platform_plugin.tenants.models import Tenant
 
 
@@ -24,7 +27,7 @@ def welcomed(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ]
     assert len(receivers) == 1
     cells = dict(zip(receivers[0].__code__.co_freevars, receivers[0].__closure__ or (), strict=True))
-    monkeypatch.setattr(cells["welcome"], "cell_contents", lambda _id, name, _email: found.append(name))
+    monkeypatch.setattr(cells["assign_roles"], "cell_contents", lambda _id, name, _email: found.append(name))
     return found
 
 
@@ -93,8 +96,9 @@ def test_whoever_gets_the_name_of_a_deleted_user_gets_no_tenant_with_it(
     with app.app_context():
         add()
     with db.transaction() as session:
-        named = {"admin_users": ["ann", "ann@example.com", "bob"], "metadata": {}}
-        service.create(session, tenant | named)
+        named = {"admin_users": ["ann", "ann@example.com", "bob"]}
+        admin = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+        service.create(session, NewTenant(**tenant | named), by=admin)
     with app.app_context():
         user = manager.find_user("ann")
         assert [role.name for role in user.roles if role.name.startswith("Tenant")]

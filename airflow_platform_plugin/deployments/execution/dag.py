@@ -7,8 +7,9 @@ from typing import Any
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, Dataset
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dataset_uri
 from airflow_platform_plugin.tenants import quota, roles
 
 TASK_ID = "run"
@@ -82,11 +83,11 @@ def _tries(spec: DeploymentSpec) -> dict[str, Any]:
 
 
 def _share(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
-    slots = quota.share(owner.resource_limits, manifest.requirements.amounts)
-    return {"pool": quota.pool(owner.tenant_id), "pool_slots": slots}
+    slots = quota.count_slots(owner.resource_limits, manifest.requirements.amounts)
+    return {"pool": quota.pool_name(owner.tenant_id), "pool_slots": slots}
 
 
 def _access(tenant_id: str) -> dict[str, dict[str, set[str]]]:
     """What the tenant's roles may do with the DAG: see it, pause it, run it."""
     granted = {"DAGs": {"can_read", "can_edit"}}
-    return {roles.admin_role(tenant_id): granted, roles.member_role(tenant_id): granted}
+    return {roles.admin_role_name(tenant_id): granted, roles.member_role_name(tenant_id): granted}

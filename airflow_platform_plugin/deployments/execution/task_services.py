@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections.records import detached
+from airflow_platform_plugin.connections.records import copy_detached
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import connection_grants
 from airflow_platform_plugin.deployments.configuration import decrypt_secrets
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 # The XCom of the task under which a runner leaves what went wrong, in a sentence: mails tell it.
 ERROR_XCOM = "datakit_error"
@@ -46,7 +46,7 @@ def load_connections(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, st
             tenant must not go.
         PermissionDenied: a connection's type is not for tenants.
     """
-    from airflow_platform_plugin.connections.reachability import require_reachable
+    from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 
     with db.transaction() as session:
         sealed = session.scalar(
@@ -113,7 +113,7 @@ def _connections(session: Session, spec: DeploymentSpec) -> tuple[str | None, di
         return None, {}
     tenant_id = session.scalar(select(Deployment.tenant_id).where(Deployment.id == spec.deployment_id))
     rows = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
-    return tenant_id, {name: detached(row) for name, row in rows.items()}
+    return tenant_id, {name: copy_detached(row) for name, row in rows.items()}
 
 
 def report_image_digest(deployment_id: str, number: int, digest: str) -> None:

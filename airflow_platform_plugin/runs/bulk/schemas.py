@@ -9,14 +9,13 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_CONF,
     LONGEST_ID,
     Flag,
-    InputSchema,
     Items,
     JsonObject,
     Line,
     Moment,
-    ResponseSchema,
     Text,
 )
+from airflow_platform_plugin.http.schemas import InputSchema, ResponseSchema
 from airflow_platform_plugin.runs.bulk.inputs import ClearRequest, NewRun, NewRuns, TasksToClear
 
 MOST_ITEMS = 1000
