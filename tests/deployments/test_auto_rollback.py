@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as SATimeout
 from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.deployments import auto_rollback, service
+from airflow_platform_plugin.deployments import auto_rollback, revisions
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.runs.run_events import dag_run_event
 
@@ -160,7 +160,7 @@ def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR09
     for row in session.scalars(select(Deployment)):
         row.rollback_from = row.revision
     session.flush()
-    whole, seen = service.redeploy_revision, []
+    whole, seen = revisions.repeat, []
 
     def repeat(own: Any, deployment: Any, *args: Any) -> Any:
         seen.append(deployment.id)
@@ -168,7 +168,7 @@ def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR09
             raise error
         return whole(own, deployment, *args)
 
-    monkeypatch.setattr(service, "redeploy_revision", repeat)
+    monkeypatch.setattr(revisions, "repeat", repeat)
     deploy(environment="staging", reason="so that there is one to go back to")
     session.get(Deployment, other["id"]).rollback_from = 2
     session.flush()

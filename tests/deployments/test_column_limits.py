@@ -197,9 +197,9 @@ def test_mysql_keeps_only_times_up_to_2038(schedule: str | None, start: str, fie
             "start_date": start,
         }
     )
-    found = [misfit.field for misfit in column_limits.misfits(build(spec), spec, "mysql")]
+    found = [misfit.field for misfit in column_limits.find_misfits(build(spec), spec, "mysql")]
     assert found == ([field] if field else [])
-    assert list(column_limits.misfits(build(spec), spec, "postgresql")) == []
+    assert list(column_limits.find_misfits(build(spec), spec, "postgresql")) == []
 
 
 def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
@@ -208,7 +208,7 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
     """On SQLite that lock keeps everybody from writing, the scheduler too."""
     order: list[str] = []
     deploy(environment="staging")
-    whole = column_limits.misfits
+    whole = column_limits.find_misfits
 
     def evaluate(*args: Any) -> Any:
         order.append("evaluated")
@@ -218,7 +218,7 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
         if statement.startswith(("UPDATE platform", "INSERT INTO platform_deployment", "UPDATE serialized")):
             order.append("locked")
 
-    monkeypatch.setattr(column_limits, "misfits", evaluate)
+    monkeypatch.setattr(column_limits, "find_misfits", evaluate)
     event.listen(session.connection(), "before_cursor_execute", executed)
     assert deploy().status == 201
     assert order[0] == "evaluated"
@@ -226,8 +226,8 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
 
 
 def test_what_is_wrong_is_kept_by_every_database() -> None:
-    assert "\0" not in loader._sentence(ValueError("a\0b\ud800"))
-    loader._sentence(ValueError("a\ud800")).encode()
+    assert "\0" not in loader._message(ValueError("a\0b\ud800"))
+    loader._message(ValueError("a\ud800")).encode()
 
 
 def test_a_deployment_that_is_deployed_again_well_comes_back(

@@ -48,7 +48,7 @@ def deploy_as(
 def handed(session: Any, deployed: Any) -> dict[str, str]:
     """What a run of the deployment gets now."""
     revision = session.get(DeploymentRevision, (deployed.json["id"], deployed.json["revision"]))
-    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1]
+    return task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1]
 
 
 def test_a_tenants_kit_gets_the_tenants_own(call: Call, deploy_as: Callable[..., Any], session: Any) -> None:

@@ -46,7 +46,10 @@ def errors(answer: Any) -> list[tuple[str, str]]:
         ({"mode": "full", "limit": 0}, ("/configuration/limit", "must be at least 1")),
         ({"mode": "full", "limit": 11}, ("/configuration/limit", "must be at most 10")),
         ({"mode": "full", "token": 1}, ("/configuration/token", "must be of type string")),
-        ({"mode": "full", "token": "***"}, ("/configuration/token", "there is no value yet that could stay")),
+        (
+            {"mode": "full", "token": "***"},
+            ("/configuration/token", "no stored value to keep; send the value"),
+        ),
     ],
 )
 def test_the_configuration_fits_its_options(
@@ -210,7 +213,7 @@ def test_each_deploy_is_a_revision_with_who_when_why_and_what(
 def secrets_of(session: Any, deployment_id: str, number: int) -> dict[str, Any]:
     """What a run of that revision gets."""
     revision = session.get(DeploymentRevision, (deployment_id, number))
-    secrets, _ = task_services.load_connections(DeploymentSpec.model_validate(revision.spec))
+    secrets, _ = task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))
     return secrets
 
 
@@ -376,7 +379,7 @@ def test_the_digest_that_a_run_found_is_kept(
     made = deploy().json
     assert made["image_digest"] is None
     for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
-        task_services.report_image_digest(made["id"], 1, digest)
+        task_services.store_image_digest(made["id"], 1, digest)
     session.expire_all()
     assert call("GET", f"{URL}/deployments/{made['id']}/status").json["image_digest"] == "sha256:" + "a" * 64
 
@@ -391,3 +394,20 @@ def test_what_was_stored_before_there_were_these_options_still_runs(
     session.flush()
     assert list(loader.load("f")) == [made["dag_id"]]
     assert deploy(schedule="@hourly").json["revision"] == 2
+
+
+def test_a_rollback_does_not_find_a_version_that_another_tenant_has_registered_since(
+    as_tenant: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    """A name that became free and was taken by another tenant names another kit."""
+    blue, green = as_tenant("blue"), as_tenant("green")
+    kit = manifest | {"name": "kit", "requirements": {}}
+    place = {"environment": "production"}
+    assert blue("POST", URL, json=kit).status == 201
+    made = blue("POST", f"{URL}/kit/deploy", json=place).json
+    blue("POST", f"{URL}/deployments/{made['id']}/retire")
+    assert blue("DELETE", f"{URL}/kit").status == 204
+    assert green("POST", URL, json=kit).status == 201
+    refused = blue("POST", f"{URL}/deployments/{made['id']}/redeploy", json={})
+    assert (refused.status, refused.json["error"]["code"]) == (404, "RESOURCE_NOT_FOUND")
+    assert "green" not in refused.text

@@ -10,7 +10,6 @@ from sqlalchemy import delete, select, update
 from airflow_platform_plugin import doctor, worker
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.deployments import maintenance, status
 from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
@@ -49,6 +48,10 @@ def pools(session: Any) -> dict[str, int]:
     return dict(session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.like("tenant-%"))).all())
 
 
+def current(session: Any, made: dict[str, Any]) -> status.Status:
+    return status.compute(session, session.get(Deployment, made["id"]))
+
+
 def found(name: str) -> tuple[bool, str]:
     (one,) = (finding for finding in doctor.examine() if finding.name == name)
     return one.ok, one.message
@@ -62,7 +65,7 @@ def activate(session: Any, made: dict[str, Any]) -> None:
     DagBag._sync_to_db(dags, session=session)
     session.execute(update(Deployment).values(loaded_at=db.now().replace(year=2000)))
     session.expire_all()
-    assert status.find(session, made["id"], reach=EVERYWHERE).status == "active"
+    assert current(session, made).status == "active"
 
 
 DAMAGE = {
@@ -77,11 +80,11 @@ def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session
     """By the next deploy, and by the worker; until then status and doctor say so."""
     made = deploy().json
     activate(session, made)
-    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+    assert current(session, made).message is None
     assert found("tenant-pools")[0] is True
     for mend in (maintenance.maintain, lambda: deploy(dry_run=False)):
         session.execute(damage.execution_options(synchronize_session=False))
-        seen = status.find(session, made["id"], reach=EVERYWHERE)
+        seen = current(session, made)
         assert (seen.status, POOL in str(seen.message)) == ("active", True)
         ok, message = found("tenant-pools")
         assert (ok, "analytics-team" in message) == (False, True)
@@ -89,7 +92,7 @@ def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session
         session.expire_all()
         assert pools(session)[POOL] == 1000
         activate(session, made)
-        assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+        assert current(session, made).message is None
     assert maintenance.maintain() == 0
 
 
@@ -125,14 +128,14 @@ def test_waiting_tasks_follow_the_tenants_limits(
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "1"}}).status == 200
     assert slots(session) == [2000, 2000, 2000, 500, 500], "what runs or has run is as it was"
-    seen = status.find(session, made["id"], reach=EVERYWHERE)
+    seen = current(session, made)
     assert "more than the tenant's limits" in str(seen.message)
     assert found("tenant-pools")[0] is False
     assert maintenance.maintain() == 0, "it needs more than there is, and that is no fault of the row's"
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "8"}}).status == 200
     assert slots(session) == [250, 250, 250, 500, 500]
-    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+    assert current(session, made).message is None
 
 
 def test_the_worker_mends_what_was_made_between_a_change_and_the_next_parsing(

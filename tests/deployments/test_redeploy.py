@@ -79,7 +79,7 @@ def of(answer: Any) -> dict[str, Any]:
 
 def secrets(session: Any, answer: Any) -> dict[str, Any]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[0]
+    return task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[0]
 
 
 def changed(answer: Any) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_secret_is_not_kept_for_a_version_that_would_show_it(
     deploy(configuration={"token": "swordfish1234"})
     refused = deploy("2.0.0", configuration={"token": "***"})
     assert refused.status == 400
-    assert "is no secret in this version" in refused.text
+    assert "is not a secret in this version" in refused.text
 
 
 def test_what_is_kept_and_does_not_fit_any_more_is_an_error(deploy: Call, register: Call) -> None:
@@ -261,7 +261,7 @@ def granted(call: Call, deploy: Call) -> Any:
 
 def handed(session: Any, answer: Any) -> set[str]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return set(task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1])
+    return set(task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1])
 
 
 def test_a_grant_stays_where_nothing_changes_that_could_read_it(
@@ -308,3 +308,12 @@ def test_a_grant_is_of_the_row_and_not_of_the_name(
             "/connections/0"
         ]
     assert handed(session, deploy(connections=["shared"])) == {"shared"}
+
+
+def test_a_grant_stays_for_a_kit_with_a_secret_that_is_not_set(
+    granted: Any, deploy: Call, as_member: Call, session: Any
+) -> None:
+    """A secret without a value is the same configuration as before."""
+    assert deploy(configuration={"token": None}).json["connections"] == ["shared"]
+    answer = as_member(schedule="@daily")
+    assert (answer.status, handed(session, answer)) == (200, {"shared"})

@@ -63,9 +63,9 @@ def test_a_cron_expression_or_preset_is_taken(schedule: str) -> None:
         ("1,01 * * * *", "twice"),
         ("0-59/1,0-59/01 * * * *", "twice"),
         ("0 0 * JAN,jan *", "twice"),
-        ("0 0 30 2 *", "Never"),
-        ("0 0 31 2,4,6,9,11 *", "Never"),
-        ("0 0 29 2 1#1", "Never"),
+        ("0 0 30 2 *", "never fires"),
+        ("0 0 31 2,4,6,9,11 *", "never fires"),
+        ("0 0 29 2 1#1", "never fires"),
         ("1," * 50 + "1 * * * *", "cron expression"),
     ],
 )

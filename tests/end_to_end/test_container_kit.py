@@ -25,10 +25,11 @@ from airflow_platform_plugin.deployments import service
 from airflow_platform_plugin.deployments.schemas import DeployInput
 from airflow_platform_plugin.datakits.manifest import Registration
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import EVERYWHERE
 db.upgrade()
 class Everybody(Principal):
     def reach(self, scope):
-        return None
+        return EVERYWHERE
 by = Everybody("admin", SimpleNamespace(id=1))
 with db.transaction() as session:
     datakits.register(session, Registration.model_validate({

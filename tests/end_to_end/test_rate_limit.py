@@ -52,9 +52,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 @pytest.mark.end_to_end
-def test_all_workers_count_together(
-    server: tuple[str, str, Path], tmp_path: Path
-) -> None:
+def test_all_workers_count_together(server: tuple[str, str, Path], tmp_path: Path) -> None:
     """Of 1,050 requests from eight clients at once, on a stock endpoint, exactly 1,000 pass."""
     url, key, log = server
     with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=120) as client:

@@ -82,20 +82,20 @@ def test_results_that_fit(text: str, outputs: dict[str, Any], error: str | None)
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
-        ("rows: 5", "it: Invalid JSON"),
-        ("[]", "it: Input should be an object"),
+        ("rows: 5", "the document: Invalid JSON"),
+        ("[]", "the document: Input should be an object"),
         ('{"rows": 5}', "rows: Extra inputs"),
         ('{"outputs": {"t": {"rows": "5"}}}', r"outputs\.t\.rows: Input should be a valid integer"),
         ('{"outputs": {"t": {"rows": -1}}}', r"outputs\.t\.rows"),
-        ('{"outputs": {"nothing": {}}}', "nothing, which the manifest has not"),
+        ('{"outputs": {"nothing": {}}}', "does not declare: nothing"),
         ('{"error": ""}', "error: "),
         ("é" * 2049, "longer than 4096 bytes"),
     ],
 )
-def test_results_that_do_not_fit_are_refused_by_field(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_invalid_result_is_refused_by_field(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         contract.parse_result(text, [Dataset(name="t")])
 
 

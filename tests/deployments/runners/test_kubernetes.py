@@ -139,7 +139,7 @@ def test_a_log_whose_secrets_are_not_known_is_not_shown(
     cluster.api.delete_namespaced_secret(trigger.pod_name, "default")
     go_on(another_process(run), event)
     assert not any("swordfish" in line for line in printed)
-    assert any("log is not shown" in line for line in printed)
+    assert any("is not shown, because its secrets are unknown" in line for line in printed)
     assert place.left() == []
 
 
@@ -152,7 +152,7 @@ def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
     def too_late(*_: Any) -> None:
         raise AirflowTaskTimeout
 
-    monkeypatch.setattr(kubernetes._Pod, "_own_secret", too_late)
+    monkeypatch.setattr(kubernetes._Pod, "_assign_secret", too_late)
     with pytest.raises(AirflowTaskTimeout):
         kit("sleep")()
     assert place.left() == []
@@ -308,7 +308,7 @@ def test_a_pod_that_somebody_deletes_fails_the_task(
 
     deleter = threading.Thread(target=delete_once_it_runs)
     deleter.start()
-    with pytest.raises(AirflowException, match=r"exit status 137|not found|is gone"):
+    with pytest.raises(AirflowException, match=r"exit status 137|not found|has disappeared"):
         kit("stubborn")()
     deleter.join()
     assert place.left() == []
