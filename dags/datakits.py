@@ -1,4 +1,4 @@
-"""The DAGs of deployed DataKits. Copy this file into your Airflow's DAGs folder."""
+"""Load the DAGs of deployed DataKits. Copy this file to the DAGs folder of your Airflow."""
 
 from airflow_platform_plugin.deployments.execution.loader import load
 

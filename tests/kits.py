@@ -22,7 +22,7 @@ def as_tenant(
             "/api/v1/platform/tenants",
             json={"tenant_id": tenant_id, "features": {"custom_operators": True}},
         )
-        _, key = service.create(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id)
+        _, key = service.issue(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id)
         return client(app, {"X-API-Key": key})
 
     return requests

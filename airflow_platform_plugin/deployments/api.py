@@ -22,7 +22,7 @@ from airflow_platform_plugin.deployments.schemas import (
     StatusResponse,
 )
 from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
-from airflow_platform_plugin.http.fields import PageQuery
+from airflow_platform_plugin.http.schemas import PageQuery
 
 blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api/v1/datakits")
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import is_known
+from airflow_platform_plugin.connections.records import metadata_join
 from airflow_platform_plugin.core import scopes
 from airflow_platform_plugin.core.errors import FieldError, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
@@ -93,7 +93,7 @@ def _found(
         return {}
     rows = (
         select(Connection, PlatformConnection.tenant_id)
-        .outerjoin(PlatformConnection, is_known())
+        .outerjoin(PlatformConnection, metadata_join())
         .where(Connection.conn_id.in_(names))
     )
     found = {

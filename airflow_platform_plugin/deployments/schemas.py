@@ -16,19 +16,21 @@ from airflow_platform_plugin.http.fields import (
     MOST_MEMBERS,
     Email,
     Flag,
-    InputSchema,
     Items,
     JsonObject,
     Line,
     Moment,
     Number,
+    Text,
+    Whole,
+    dns_label,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
     QuerySchema,
     ResponseSchema,
-    Text,
     Timestamp,
-    Whole,
-    dns_label,
     order_by,
 )
 

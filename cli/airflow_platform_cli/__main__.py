@@ -1,4 +1,4 @@
-"""``python -m airflow_platform_cli`` is ``airflow-cli``."""
+"""Run ``airflow-cli`` as ``python -m airflow_platform_cli``."""
 
 from airflow_platform_cli.main import main
 

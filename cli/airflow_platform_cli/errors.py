@@ -1,5 +1,5 @@
-"""What goes wrong on this side of the connection."""
+"""The errors of the command line itself."""
 
 
 class CommandError(Exception):
-    """A command cannot do what it is asked; the message is for the user."""
+    """A command failed; the message is for the user."""

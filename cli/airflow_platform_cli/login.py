@@ -1,7 +1,7 @@
-"""Logging in with a browser, as a program that cannot keep a secret.
+"""Login with a browser, for a program that cannot keep a secret.
 
-It is the authorization code grant of OAuth 2.0 (RFC 6749, section 4.1) with PKCE (RFC 7636), which brings the
-browser back to a port of this machine's own (RFC 8252, section 7.3).
+This is the authorization code grant of OAuth 2.0 (RFC 6749, section 4.1) with PKCE (RFC 7636) and a loopback
+redirect: the browser returns to a port of this machine (RFC 8252, section 7.3).
 """
 
 import base64
@@ -23,10 +23,10 @@ from airflow_platform import PlatformClient, Token, TokenStore
 from airflow_platform_cli import config_file
 from airflow_platform_cli.config_file import Login
 from airflow_platform_cli.errors import CommandError
-from airflow_platform_cli.output import note
+from airflow_platform_cli.output import print_message
 
 CLIENT_ID = "airflow-cli"
-PATIENCE = 300.0
+LOGIN_TIMEOUT = 300.0  # seconds
 PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>airflow-cli</title>
@@ -35,41 +35,50 @@ PAGE = """<!doctype html>
 
 
 class LoginStore(TokenStore):
-    """Keeps the tokens for one platform in the settings file."""
+    """Stores the tokens of one platform in the configuration file.
+
+    Args:
+        base_url: The platform.
+    """
 
     def __init__(self, base_url: str) -> None:
         super().__init__()
         self._base_url = base_url
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep other commands from renewing the tokens meanwhile."""
-        return config_file.locked()
+        """Keep other commands from renewing the tokens inside a ``with`` block."""
+        return config_file.lock()
 
     def load(self) -> Token | None:
-        """The tokens, if the login is one for this platform."""
+        """Return the tokens, if the login is for this platform."""
         login = config_file.read().login
         return login.token if login and login.base_url == self._base_url else None
 
     def save(self, token: Token) -> None:
-        """Keep new tokens."""
+        """Store new tokens."""
         login = Login(base_url=self._base_url, token=token)
         config_file.write(config_file.read().model_copy(update={"login": login}))
 
 
-def platform(base_url: str) -> PlatformClient:
-    """A client that acts as whoever has logged in, whatever the environment says."""
+def create_client(base_url: str) -> PlatformClient:
+    """Return a client with the login's credentials; other credentials in the environment do not count."""
     return PlatformClient(base_url, client_id=CLIENT_ID, tokens=LoginStore(base_url))
 
 
 def log_in(base_url: str, scopes: Sequence[str] | None, *, browser: bool) -> Token:
-    """Have the user let this program in, in a browser, and return the tokens.
+    """Ask the user to log in with a browser, and return the tokens.
+
+    Args:
+        base_url: The platform.
+        scopes: Scopes to request; None for all scopes that the client may have.
+        browser: Whether to open the browser. Otherwise only the URL is printed.
 
     Raises:
         CommandError: The user refuses, or does not answer in time.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    with _callbacks(state) as (redirect_uri, callbacks):
+    with _serve_callback(state) as (redirect_uri, callbacks):
         query = {
             "response_type": "code",
             "client_id": CLIENT_ID,
@@ -81,37 +90,38 @@ def log_in(base_url: str, scopes: Sequence[str] | None, *, browser: bool) -> Tok
         if scopes:
             query["scope"] = " ".join(scopes)
         url = f"{base_url}/oauth/authorize?{urlencode(query)}"
-        note(f"Log in with a browser on this machine: {url}")
+        print_message(f"Log in with a browser on this machine: {url}")
         if browser:
             webbrowser.open(url)
         try:
-            answer = callbacks.get(timeout=PATIENCE)
+            callback = callbacks.get(timeout=LOGIN_TIMEOUT)
         except Empty:
-            raise CommandError(f"Nobody has logged in within {PATIENCE:.0f} s") from None
-    if "error" in answer:
-        raise CommandError(
-            f"The platform let nobody in: {answer.get('error_description') or answer['error']}"
-        )
-    with platform(base_url) as client:
+            raise CommandError(
+                f"Nobody logged in within {LOGIN_TIMEOUT:.0f} s; run airflow-cli login again"
+            ) from None
+    if "error" in callback:
+        reason = callback.get("error_description") or callback["error"]
+        raise CommandError(f"The platform refused the login: {reason}")
+    with create_client(base_url) as client:
         return client.oauth.exchange_code(
             client_id=CLIENT_ID,
-            code=answer.get("code", ""),
+            code=callback.get("code", ""),
             code_verifier=verifier,
             redirect_uri=redirect_uri,
         )
 
 
 def log_out(login: Login) -> None:
-    """Have the platform end a login, with every token of it."""
+    """End a login on the platform, with all its tokens."""
     token = login.token.refresh_token or login.token.access_token
-    with platform(login.base_url) as client:
+    with create_client(login.base_url) as client:
         client.oauth.revoke(client_id=CLIENT_ID, token=token)
 
 
 @contextmanager
-def _callbacks(state: str) -> Iterator[tuple[str, SimpleQueue[dict[str, str]]]]:
-    """A port of this machine's own, and what the browser brings back to it."""
-    answers: SimpleQueue[dict[str, str]] = SimpleQueue()
+def _serve_callback(state: str) -> Iterator[tuple[str, SimpleQueue[dict[str, str]]]]:
+    """Listen on a free port; yield the redirect URI and a queue of the query parameters that arrive there."""
+    callbacks: SimpleQueue[dict[str, str]] = SimpleQueue()
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
@@ -120,15 +130,16 @@ def _callbacks(state: str) -> Iterator[tuple[str, SimpleQueue[dict[str, str]]]]:
             url = urlsplit(self.path)
             query = dict(parse_qsl(url.query))
             if url.path != "/callback":
-                self._say(HTTPStatus.NOT_FOUND, "There is nothing here.")
+                self._respond(HTTPStatus.NOT_FOUND, "There is no such page.")
             elif not hmac.compare_digest(query.get("state", "").encode(), state.encode()):
-                # Whoever has sent the browser here is not the platform that was asked.
-                self._say(HTTPStatus.BAD_REQUEST, "This belongs to another login; airflow-cli still waits.")
+                # Another site sent the browser here, not the platform (RFC 6749, section 10.12).
+                text = "This response belongs to another login. airflow-cli is still waiting for its own."
+                self._respond(HTTPStatus.BAD_REQUEST, text)
             else:
-                self._say(HTTPStatus.OK, "Go back to the terminal; this window can be closed.")
-                answers.put(query)
+                self._respond(HTTPStatus.OK, "Go back to the terminal. You can close this window.")
+                callbacks.put(query)
 
-        def _say(self, status: HTTPStatus, text: str) -> None:
+        def _respond(self, status: HTTPStatus, text: str) -> None:
             page = PAGE.format(text).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html; charset=utf-8")
@@ -138,15 +149,15 @@ def _callbacks(state: str) -> Iterator[tuple[str, SimpleQueue[dict[str, str]]]]:
             self.wfile.write(page)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing on the terminal, least of all the code."""
+            """Log nothing: the request line contains the code."""
 
-    # Threads, because browsers open connections that they do not use.
+    # With threads, because browsers open connections that they do not use.
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/callback", answers
+            yield f"http://127.0.0.1:{server.server_address[1]}/callback", callbacks
         finally:
             server.shutdown()
             thread.join()

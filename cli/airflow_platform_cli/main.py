@@ -1,4 +1,4 @@
-"""``airflow-cli``: all commands, and how they end."""
+"""The entry point of ``airflow-cli``."""
 
 import sys
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ app = typer.Typer(
     name="airflow-cli",
     no_args_is_help=True,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,  # they would print local variables, the API key among them
+    pretty_exceptions_enable=False,  # they would print local variables, including the API key
 )
 for group in (
     config,
@@ -50,8 +50,8 @@ for command in (query.query, login.login, login.logout):
     app.command()(command)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of typer's callbacks
-    if wanted:
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - the signature of typer's callbacks
+    if requested:
         print(__version__)
         raise typer.Exit
 
@@ -60,7 +60,8 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - the signature of typer's c
 def _airflow_cli(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -68,11 +69,15 @@ def _airflow_cli(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; a wrong call ends with status 2, a failed one with 1."""
+    """Run a command. The exit status is 0, or 1 if the command failed, or 2 if its arguments are invalid.
+
+    Args:
+        arguments: Command line without the program's name; by default that of this process.
+    """
     try:
         app(arguments)
     except (PlatformError, CommandError) as error:
         print("Error:", " ".join(str(error).split()), file=sys.stderr)
         if isinstance(error, AuthenticationError):
-            print("See airflow-cli login, or airflow-cli config list.", file=sys.stderr)
+            print("Run airflow-cli login, or check airflow-cli config list.", file=sys.stderr)
         sys.exit(1)

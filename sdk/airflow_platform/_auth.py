@@ -1,4 +1,4 @@
-"""How requests prove who sends them."""
+"""How requests authenticate."""
 
 import os
 from collections.abc import Generator
@@ -30,7 +30,7 @@ class ApiKeyAuth(HeaderAuth):
         api_key = api_key.strip()
         # httpx would refuse such a header with an error that quotes the key.
         if not (api_key.isascii() and api_key.isprintable()):
-            raise PlatformError("The API key holds characters that an HTTP header cannot carry")
+            raise PlatformError("The API key has characters that an HTTP header cannot carry; copy it again")
         super().__init__("X-API-Key", api_key)
 
 
@@ -42,36 +42,40 @@ class BearerAuth(HeaderAuth):
 
 
 class ClientCredentials:
-    """Asks for tokens as a program that has a secret of its own (RFC 6749, section 4.4)."""
+    """Requests tokens with a client secret (RFC 6749, section 4.4)."""
 
-    repeatable = True
+    retryable = True
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         self.store = TokenStore()
-        # Both are encoded before Basic encodes them once more (RFC 6749, section 2.3.1).
+        # Both are form-encoded before Basic encodes them (RFC 6749, section 2.3.1).
         self.auth: httpx.Auth | None = httpx.BasicAuth(
             quote_plus(client_id.strip()), quote_plus(client_secret.strip())
         )
 
-    def form(self, _: Token | None) -> dict[str, str]:
-        """What the token endpoint is sent."""
+    def build_form(self, _: Token | None) -> dict[str, str]:
+        """Return the form that the token endpoint gets."""
         return {"grant_type": "client_credentials"}
 
 
 class Login:
-    """Renews the tokens of a user who has logged in, for a client without a secret (RFC 6749, section 6)."""
+    """Refreshes the tokens of a logged-in user, for a client without a secret (RFC 6749, section 6)."""
 
-    repeatable = False  # a refresh token that arrives twice ends the login
+    retryable = False  # a refresh token that arrives twice ends the login
 
     def __init__(self, client_id: str, store: TokenStore) -> None:
         self.store = store
         self.auth: httpx.Auth | None = None
         self._client_id = client_id
 
-    def form(self, token: Token | None) -> dict[str, str]:
-        """What the token endpoint is sent."""
+    def build_form(self, token: Token | None) -> dict[str, str]:
+        """Return the form that the token endpoint gets.
+
+        Raises:
+            PlatformError: The store has no refresh token.
+        """
         if token is None or token.refresh_token is None:
-            raise PlatformError("The login has ended and there is no refresh token; log in again")
+            raise PlatformError("The login has expired and there is no refresh token; log in again")
         return {
             "grant_type": "refresh_token",
             "refresh_token": token.refresh_token,
@@ -82,13 +86,13 @@ class Login:
 Credentials = ApiKeyAuth | ClientCredentials | Login
 
 
-def credentials(
+def resolve_credentials(
     api_key: str | None, client_id: str | None, client_secret: str | None, tokens: TokenStore | None
 ) -> Credentials | None:
-    """Those that are given or, where none is, those of the environment; None where there are none either.
+    """Return the credentials that were given, or else those of the environment, or else None.
 
     Raises:
-        PlatformError: There are too many of them or too few.
+        PlatformError: The arguments are not one complete set of credentials.
     """
     if not (api_key or client_id or client_secret or tokens):
         api_key, client_id, client_secret = (
@@ -105,6 +109,6 @@ def credentials(
     if client_id and tokens and given == ["client_id", "tokens"]:
         return Login(client_id, tokens)
     raise PlatformError(
-        "Credentials are an api_key, or a client_id with a client_secret, or a client_id with tokens; "
+        "Give an api_key, or a client_id with a client_secret, or a client_id with tokens; "
         f"given: {', '.join(given)}"
     )

@@ -1,4 +1,4 @@
-"""What both clients know about HTTP, apart from sending: build, judge and read, all without I/O."""
+"""What both clients know about HTTP, without I/O: build requests, decide on retries, read responses."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import pydantic
 
-from airflow_platform._json import jsonable
+from airflow_platform._json import to_json
 from airflow_platform.exceptions import (
     APIError,
     AuthenticationError,
@@ -40,7 +40,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""What an update leaves as it is; None, in contrast, removes a value."""
+"""Marks a field that an update leaves unchanged. None, in contrast, removes the field's value."""
 
 ERRORS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationError, "VALIDATION_ERROR"),
@@ -57,64 +57,84 @@ DEFAULT_BASE_URL = "http://localhost:8080"
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 REVOKE_PATH = "/oauth/revoke"
 
-# Below these, a POST is carried out once for each Idempotency-Key, however often it arrives.
-KEYED_PATHS = ("/api/v1/platform/", "/api/v1/datakits", "/api/v1/analytics/")
+# Below these paths the platform executes a POST once per Idempotency-Key, however often it arrives.
+IDEMPOTENT_POST_PATHS = ("/api/v1/platform/", "/api/v1/datakits", "/api/v1/analytics/")
 
-FIRST_DELAY = 0.25
-LONGEST_DELAY = 8.0
-RETRY_AFTER_LIMIT = 5.0
-RETRY_AFTER_DEFAULT = 1.0
+# Seconds.
+INITIAL_DELAY = 0.25
+MAX_DELAY = 8.0
+MAX_RETRY_AFTER = 5.0
+DEFAULT_RETRY_AFTER = 1.0
 
 
-def path(*segments: str | int) -> str:
-    """The path of a resource below ``/api/v1``, with each segment escaped."""
+def build_path(*segments: str | int) -> str:
+    """Return the path of a resource below ``/api/v1``, with each segment escaped.
+
+    Raises:
+        PlatformError: A segment is empty or a relative path.
+    """
     for segment in segments:
         # Any of these would silently turn the request into one for another resource.
         if segment in ("", ".", ".."):
-            raise PlatformError(f"{segment!r} is no identifier")
+            raise PlatformError(f"{segment!r} is not a valid identifier")
     return "/".join(["/api/v1", *(quote(str(segment), safe="") for segment in segments)])
 
 
-def present(values: Mapping[str, Any], *, nulls: bool = False) -> dict[str, Any]:
-    """Return the values that were given, as JSON carries them; None counts as given if ``nulls``.
+def encode_fields(values: Mapping[str, object], *, keep_none: bool = False) -> dict[str, Any]:
+    """Return the fields to send, converted to JSON.
+
+    Args:
+        values: All fields of a body or query string. Fields that are ``UNSET`` are left out.
+        keep_none: Whether to send None as null. By default fields that are None are left out.
 
     Raises:
-        PlatformError: a value has no form in JSON; the message names it.
+        PlatformError: JSON cannot carry a value. The message names the field.
     """
     return {
-        name: jsonable(value, name)
+        name: to_json(value, name)
         for name, value in values.items()
-        if value is not UNSET and (nulls or value is not None)
+        if value is not UNSET and (keep_none or value is not None)
     }
 
 
-def is_repeatable(method: str, path: str) -> bool:
-    """Whether a request may arrive twice: by its method (RFC 9110, section 9.2.2), or by its key."""
-    return method in ("GET", "PUT", "DELETE") or (method == "POST" and path.startswith(KEYED_PATHS))
+def is_retryable(method: str, path: str) -> bool:
+    """Return whether a request may arrive twice.
+
+    Either its method is idempotent (RFC 9110, section 9.2.2), or its Idempotency-Key makes it so.
+    """
+    return method in ("GET", "PUT", "DELETE") or (method == "POST" and path.startswith(IDEMPOTENT_POST_PATHS))
 
 
-def retry_delay(outcome: httpx.Response | Exception, attempt: int, *, repeatable: bool) -> float | None:
-    """How many seconds to wait before a request is sent again, or None if it is not to be."""
+def compute_retry_delay(
+    outcome: httpx.Response | Exception, attempt: int, *, retryable: bool
+) -> float | None:
+    """Return how many seconds to wait before the next attempt, or None to give up.
+
+    Args:
+        outcome: The failed attempt's response, or the exception that came instead of one.
+        attempt: Number of attempts before the failed one.
+        retryable: Whether the request may arrive twice.
+    """
     wait = 0.0
     if isinstance(outcome, httpx.Response):
-        wait = retry_after(outcome) or 0.0
+        wait = parse_retry_after(outcome) or 0.0
         may_help = outcome.status_code == httpx.codes.TOO_MANY_REQUESTS or (
-            repeatable and _is_transient(outcome)
+            retryable and _is_transient(outcome)
         )
     else:
-        # Without a connection nothing was sent. A time-out is the caller's limit, which is reached.
+        # Without a connection nothing was sent. A timeout is not retried: the caller's limit is reached.
         may_help = isinstance(outcome, httpx.ConnectError) or (
-            repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
+            retryable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
         )
-    if not may_help or wait > RETRY_AFTER_LIMIT:
+    if not may_help or wait > MAX_RETRY_AFTER:
         return None
-    backoff: float = min(LONGEST_DELAY, FIRST_DELAY * 2**attempt)
-    # Programs that failed together must not come back together.
-    return wait + backoff * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
+    backoff: float = min(MAX_DELAY, INITIAL_DELAY * 2**attempt)
+    # Jitter: clients that failed together must not retry together.
+    return wait + backoff * random.uniform(0.5, 1.0)  # noqa: S311 - not for security
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """How many seconds the answer asks to wait, in either form (RFC 9110, section 10.2.3)."""
+def parse_retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds in ``Retry-After``, in either of its forms (RFC 9110, section 10.2.3)."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return int(value)
@@ -124,53 +144,62 @@ def retry_after(response: httpx.Response) -> float | None:
         return None
 
 
-def connection_error(error: Exception) -> PlatformError:
-    """Our error for an httpx error that came instead of an answer."""
+def map_transport_error(error: Exception) -> PlatformError:
+    """Return the SDK's error for an httpx error that came instead of a response."""
     kind = PlatformTimeoutError if isinstance(error, httpx.TimeoutException) else PlatformConnectionError
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.RequestError):
         url = error.request.url
-        # netloc leaves out a user and password that base_url may carry.
+        # netloc leaves out the user and password that base_url may contain.
         return kind(f"No answer from {url.scheme}://{url.netloc.decode()}: {reason}")
     return kind(reason)
 
 
-def api_error(response: httpx.Response) -> APIError:
-    """Our error for an answer that is not a success."""
+def map_error_response(response: httpx.Response) -> APIError:
+    """Return the SDK's error for a response that is not a success."""
     status = response.status_code
     fallback = ServerError if status >= httpx.codes.INTERNAL_SERVER_ERROR else APIError
     kind, code = ERRORS.get(status, (fallback, f"HTTP_{status}"))
-    body = _json_object(response)
+    body = _read_json_object(response)
     error = body.get("error")
     is_oauth = response.request.url.path.endswith((TOKEN_PATH, REVOKE_PATH))
     if is_oauth and response.is_client_error and kind is not RateLimitError:
-        # Whoever asked for a DAG would be misled by a token endpoint that is "not found".
+        # A caller that asked for a DAG would take "not found" for the DAG, not for the token endpoint.
         kind = AuthenticationError
         if isinstance(error, str):  # RFC 6749, section 5.2
             error = {"code": error, "message": body.get("error_description") or "The platform refuses"}
     if not isinstance(error, dict):
-        # Not a word from the platform: Airflow without the plugin, or a proxy in front of it.
-        error = {"message": body.get("detail") or body.get("title") or _reason(response)}
+        # Not the platform's own error: Airflow without the plugin, or a proxy in front of it.
+        error = {"message": body.get("detail") or body.get("title") or _describe_status(response)}
     details = error.get("details")
-    answer: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "status_code": status,
         "code": error.get("code") or code,
         "details": details if isinstance(details, dict) else {},
         "request_id": error.get("request_id") or response.headers.get("X-Request-ID"),
     }
     if kind is RateLimitError:
-        wait = retry_after(response)
-        answer["retry_after"] = RETRY_AFTER_DEFAULT if wait is None else wait
-    return kind(str(error.get("message") or _reason(response)), **answer)
+        wait = parse_retry_after(response)
+        fields["retry_after"] = DEFAULT_RETRY_AFTER if wait is None else wait
+    return kind(str(error.get("message") or _describe_status(response)), **fields)
 
 
-def parse(model: type[ModelT], response: httpx.Response, context: object = None) -> ModelT:
-    """The body of a successful answer as ``model``, whose ``model_post_init`` gets the context."""
+def parse_body(model: type[ModelT], response: httpx.Response, context: object = None) -> ModelT:
+    """Return the body of a successful response as a model.
+
+    Args:
+        model: Class of the result.
+        response: The response.
+        context: Passed to the model's ``model_post_init``.
+
+    Raises:
+        APIError: The body is not such a model; the code is ``INVALID_RESPONSE``.
+    """
     try:
         return model.model_validate_json(response.content, context=context)
     except pydantic.ValidationError as error:
         raise APIError(
-            f"{response.url.path} answered with something other than a {model.__name__}; is base_url right?",
+            f"The answer of {response.url.path} is not a {model.__name__}; is base_url right?",
             status_code=response.status_code,
             code="INVALID_RESPONSE",
         ) from error
@@ -178,12 +207,12 @@ def parse(model: type[ModelT], response: httpx.Response, context: object = None)
 
 def _is_transient(response: httpx.Response) -> bool:
     if response.status_code == httpx.codes.GATEWAY_TIMEOUT:
-        # A proxy's, that is. The platform's own says that a query took too long, and would say so again.
-        return not isinstance(_json_object(response).get("error"), dict)
+        # A proxy's 504 is transient. The platform's own 504 means that a query took too long.
+        return not isinstance(_read_json_object(response).get("error"), dict)
     return response.status_code in (httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE)
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any]:
+def _read_json_object(response: httpx.Response) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError:
@@ -191,7 +220,7 @@ def _json_object(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _reason(response: httpx.Response) -> str:
+def _describe_status(response: httpx.Response) -> str:
     if response.has_redirect_location:
         return f"The server redirects to {response.headers['Location']}; is base_url right?"
     return response.reason_phrase or f"HTTP {response.status_code}"

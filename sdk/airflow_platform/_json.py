@@ -1,4 +1,4 @@
-"""Python values as JSON, with the field that cannot be sent named in the error. Pure."""
+"""Conversion of Python values to JSON; errors name the field that cannot be sent. No I/O."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,40 +9,42 @@ from typing import Any
 from uuid import UUID
 
 from airflow_platform.exceptions import PlatformError
+from airflow_platform.types import Json
 
 MAX_DEPTH = 64
+MAX_EXACT_DIGITS = 15  # integers with up to 15 digits are exact in a float (2^53)
 
 
-def jsonable(value: Any, *path: str) -> Any:  # noqa: ANN401 - any value in, any JSON out
-    """Return ``value`` as JSON can carry it, at any depth.
+def to_json(value: object, *path: str) -> Json:
+    """Convert a value, at any depth, to what JSON can carry.
 
-    Dates and times become ISO 8601, a UUID its text, an Enum its value. A Decimal becomes a number where a
-    float holds exactly the same value, and text otherwise, so that no digit is lost.
+    Dates and times become ISO 8601 text, a UUID becomes text, an Enum becomes its value. A Decimal becomes a
+    number if a float holds exactly the same value, and text otherwise, so that no digit is lost.
 
     Args:
-        value: What a caller gave.
-        path: The names that lead to it, for the error.
+        value: The value to convert.
+        path: Names of the fields that lead to the value, for error messages.
 
     Raises:
-        PlatformError: a value of another type, or NaN or an infinity; the message names the field.
+        PlatformError: The value has another type, or is NaN or infinite. The message names the field.
     """
     if len(path) > MAX_DEPTH:
         raise PlatformError(f"{path[0]} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {_name(name, path): jsonable(item, *path, str(name)) for name, item in value.items()}
+        return {_check_key(name, path): to_json(item, *path, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(item, *path, str(index)) for index, item in enumerate(value)]
+        return [to_json(item, *path, str(index)) for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        raise PlatformError(f"{'.'.join(path)} is {value}, which JSON cannot carry")
-    for kinds, convert in _FORMS:
+        raise PlatformError(f"{'.'.join(path)} is {value}; JSON has no such number")
+    for kinds, convert in _CONVERTERS:
         if isinstance(value, kinds):
             return convert(value)
-    raise PlatformError(f"{'.'.join(path)} cannot be sent as JSON: it is of type {type(value).__name__}")
+    raise PlatformError(f"{'.'.join(path)} cannot be sent as JSON: its type is {type(value).__name__}")
 
 
-def _number(value: Decimal) -> int | float | str:
+def _convert_decimal(value: Decimal) -> int | float | str:
     if value.is_finite():
-        if value == value.to_integral_value() and value.adjusted() < 15:  # noqa: PLR2004 - digits of 2^53
+        if value == value.to_integral_value() and value.adjusted() < MAX_EXACT_DIGITS:
             return int(value)
         number = float(value)
         if Decimal(repr(number)) == value:
@@ -50,17 +52,17 @@ def _number(value: Decimal) -> int | float | str:
     return str(value)
 
 
-def _name(name: object, path: tuple[str, ...]) -> str:
+def _check_key(name: object, path: tuple[str, ...]) -> str:
     if isinstance(name, str):
         return name
-    raise PlatformError(f"{'.'.join(path)} has the key {name!r}, and JSON takes only text as a key")
+    raise PlatformError(f"{'.'.join(path)} has the key {name!r}; keys of JSON objects must be text")
 
 
-# The first that fits counts: an Enum may be a text or a number as well.
-_FORMS: tuple[tuple[tuple[type, ...], Callable[[Any], Any]], ...] = (
+# The first match counts: an Enum can be a string or a number as well.
+_CONVERTERS: tuple[tuple[tuple[type, ...], Callable[[Any], Json]], ...] = (
     ((Enum,), lambda value: value.value),
     ((type(None), bool, int, float, str), lambda value: value),
-    ((Decimal,), _number),
-    ((date, time), lambda value: value.isoformat()),  # a datetime is a date, too
+    ((Decimal,), _convert_decimal),
+    ((date, time), lambda value: value.isoformat()),  # datetime is a subclass of date
     ((UUID,), str),
 )

@@ -12,33 +12,46 @@ PageT_co = TypeVar("PageT_co", covariant=True)
 
 
 class AsyncListing(Coroutine[Any, Any, PageT_co]):
-    """A list that is asked for: awaited, it is the first page; iterated, it is the items of all pages."""
+    """A list that was requested. Await it for the first page, or iterate over the items of all pages.
 
-    def __init__(self, first: Coroutine[Any, Any, PageT_co]) -> None:
-        self._first = first
+    It is a coroutine, so that ``asyncio.create_task`` and ``asyncio.gather`` take it.
+    """
+
+    def __init__(self, first_page: Coroutine[Any, Any, PageT_co]) -> None:
+        self._first_page = first_page
 
     def __await__(self) -> Generator[Any, Any, PageT_co]:
-        return self._first.__await__()
+        return self._first_page.__await__()
 
     async def __aiter__(self: "AsyncListing[AsyncPage[T]]") -> AsyncIterator[T]:
-        async for item in await self._first:
+        async for item in await self._first_page:
             yield item
 
-    def send(self, value: Any) -> Any:  # noqa: ANN401 - a coroutine's
-        """As of any coroutine; ``asyncio.create_task`` wants one."""
-        return self._first.send(value)
+    def send(self, value: Any) -> Any:  # noqa: ANN401 - the signature of Coroutine
+        """Resume the request, as ``Coroutine.send`` does.
+
+        Args:
+            value: Value to send into the coroutine.
+        """
+        return self._first_page.send(value)
 
     def throw(
         self,
-        kind: Any,  # noqa: ANN401 - a coroutine's
+        kind: Any,  # noqa: ANN401 - the signature of Coroutine
         value: Any = None,  # noqa: ANN401
         traceback: TracebackType | None = None,
     ) -> Any:  # noqa: ANN401
-        """As of any coroutine."""
+        """Raise an exception inside the request, as ``Coroutine.throw`` does.
+
+        Args:
+            kind: Exception, or its class.
+            value: Exception or its arguments, if ``kind`` is a class.
+            traceback: Traceback to set on the exception.
+        """
         if value is None and traceback is None:
-            return self._first.throw(kind)
-        return self._first.throw(kind, value, traceback)
+            return self._first_page.throw(kind)
+        return self._first_page.throw(kind, value, traceback)
 
     def close(self) -> None:
-        """As of any coroutine."""
-        self._first.close()
+        """Drop the request, as ``Coroutine.close`` does."""
+        self._first_page.close()

@@ -1,7 +1,7 @@
-"""Everything that the SDK raises.
+"""The exceptions of the SDK.
 
 PlatformError
-├── APIError                        the platform answered, and not with success
+├── APIError                        the platform answered with an error
 │   ├── ValidationError             400
 │   ├── AuthenticationError         401
 │   ├── PermissionDeniedError       403
@@ -10,30 +10,31 @@ PlatformError
 │   ├── RateLimitError              429
 │   └── ServerError                 5xx
 │       └── ServiceUnavailableError 503
-├── PlatformConnectionError         no answer: unreachable, cut off, or not HTTP
-├── DeploymentError                 Airflow cannot run what was deployed
-└── PlatformTimeoutError            no answer, or no end of a run, in time
+├── PlatformConnectionError         no answer: unreachable, connection broken, or not HTTP
+├── DeploymentError                 Airflow cannot run a deployment
+└── PlatformTimeoutError            no answer, or a run did not end, in time
 
-A result that was cut is no error: it comes with a TruncatedResultWarning.
+A truncated query result is not an error: it comes with a TruncatedResultWarning.
 """
 
 from collections.abc import Mapping
-from typing import Any
+
+from airflow_platform.types import FieldError, Json
 
 
 class PlatformError(Exception):
-    """Whatever went wrong between this program and the platform."""
+    """Base class of all errors that the SDK raises."""
 
 
 class APIError(PlatformError):
-    """The platform's answer was not a success.
+    """The platform answered with an error.
 
     Attributes:
-        status_code: The HTTP status.
-        code: The platform's word for it, such as ``RESOURCE_NOT_FOUND``, or OAuth's: ``invalid_grant``.
-        message: A sentence for people.
-        details: What else the platform says about it.
-        request_id: What an operator finds the request by, if the platform named it.
+        status_code: HTTP status.
+        code: Error code, such as ``RESOURCE_NOT_FOUND``, or OAuth's, such as ``invalid_grant``.
+        message: Description for people.
+        details: Further fields of the error, by name.
+        request_id: Id of the request, which finds it in the server's log; None if the server sent no id.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class APIError(PlatformError):
         *,
         status_code: int,
         code: str,
-        details: Mapping[str, Any] | None = None,
+        details: Mapping[str, Json] | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -58,42 +59,46 @@ class APIError(PlatformError):
 
 
 class ValidationError(APIError):
-    """The request does not fit."""
+    """The request is invalid."""
 
     @property
-    def errors(self) -> list[dict[str, Any]]:
-        """Each field that does not fit: its ``pointer`` into the body and a ``message``."""
+    def errors(self) -> list[FieldError]:
+        """The invalid fields, each with a ``pointer`` and a ``message``."""
         errors = self.details.get("errors")
         return errors if isinstance(errors, list) else []
 
 
 class AuthenticationError(APIError):
-    """The credentials are missing or wrong, or no access token was given for them."""
+    """The credentials are missing or invalid, or the platform issued no access token for them."""
 
 
 class PermissionDeniedError(APIError):
-    """The credentials do not allow this."""
+    """The credentials do not allow this request."""
 
     @property
     def scope(self) -> str | None:
-        """What they lack, such as ``dags:write``, if the platform says."""
+        """The missing scope, such as ``dags:write``, if the platform names one."""
         scope = self.details.get("scope")
         return scope if isinstance(scope, str) else None
 
 
 class ResourceNotFoundError(APIError):
-    """Nothing of that name, or nothing that these credentials may see."""
+    """The resource does not exist, or these credentials may not see it."""
 
 
 class ConflictError(APIError):
-    """It exists already, or is in a state that does not allow this."""
+    """The resource exists already, or its state does not allow the request."""
 
 
 class RateLimitError(APIError):
-    """Too many requests; ``retry_after`` is how many seconds to wait."""
+    """Too many requests.
 
-    def __init__(self, message: str, *, retry_after: float, **answer: Any) -> None:  # noqa: ANN401 - APIError's
-        super().__init__(message, **answer)
+    Attributes:
+        retry_after: Seconds to wait before the next request.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, **fields: Json) -> None:
+        super().__init__(message, **fields)
         self.retry_after = retry_after
 
 
@@ -102,7 +107,7 @@ class ServerError(APIError):
 
 
 class ServiceUnavailableError(ServerError):
-    """The platform cannot answer at the moment."""
+    """The platform is temporarily unavailable."""
 
 
 class PlatformConnectionError(PlatformError):
@@ -110,10 +115,10 @@ class PlatformConnectionError(PlatformError):
 
 
 class DeploymentError(PlatformError):
-    """Airflow cannot run what was deployed; the message says why.
+    """Airflow cannot run a deployment; the message says why.
 
     Attributes:
-        status: The deployment's: import_error or retired.
+        status: Status of the deployment: ``import_error`` or ``retired``.
     """
 
     def __init__(self, message: str, status: str) -> None:
@@ -122,7 +127,7 @@ class DeploymentError(PlatformError):
 
 
 class PlatformTimeoutError(PlatformError):
-    """It took longer than allowed."""
+    """The platform, or what the caller waits for, took longer than allowed."""
 
 
 class TruncatedResultWarning(UserWarning):

@@ -1,11 +1,11 @@
-"""What running a command is."""
+"""Types for running a command."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Result(NamedTuple):
-    """What a command leaves behind."""
+    """The exit status and the output of a command."""
 
     status: int | str | None
     out: str

@@ -1,4 +1,4 @@
-"""What the CLI's tests share."""
+"""Fixtures of the CLI's tests."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,35 +9,42 @@ import pytest
 from airflow_platform_cli.main import main
 from command_line import Result, Run
 
-sys.path.append(str(Path(__file__).parents[1] / "sdk"))  # where fake_platform is
+sys.path.append(str(Path(__file__).parents[1] / "sdk"))  # for fake_platform and live_platform
 from fake_platform import FakePlatform, serve
-from live_platform import pipeline, serve_live
+from live_platform import create_pipeline, serve_live
+from reference_answers import ROUTES
 
 
 @pytest.fixture
 def platform() -> Iterator[FakePlatform]:
-    """A server without an answer yet."""
+    """Return a fake platform without answers."""
     with serve() as platform:
         yield platform
 
 
 @pytest.fixture
+def reference_routes(platform: FakePlatform) -> None:
+    """Answer all requests of the API reference's commands."""
+    platform.routes = dict(ROUTES)
+
+
+@pytest.fixture
 def live_url(app: Any) -> Iterator[str]:
-    """Where the real application answers."""
+    """Return the URL of the real application."""
     with serve_live(app) as url:
         yield url
 
 
 @pytest.fixture
 def finish(app: Any) -> Iterator[Callable[[], None]]:
-    """The reference's DAG in that application; called, every run of it has finished."""
-    with pipeline() as finish:
+    """Create the DAG of the API reference; return a function that finishes all its runs."""
+    with create_pipeline() as finish:
         yield finish
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A settings file that is not there yet."""
+def config_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the path of a configuration file that does not exist yet."""
     path = tmp_path / "new" / "config.yaml"
     monkeypatch.setenv("AIRFLOW_CLI_CONFIG", str(path))
     for name in ("BASE_URL", "API_KEY", "CLIENT_ID", "CLIENT_SECRET"):
@@ -46,9 +53,11 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def unconfigured(nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """``airflow-cli``, without settings."""
-    assert not nowhere.exists()
+def unconfigured(
+    config_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Return a function that runs ``airflow-cli`` without configuration."""
+    assert not config_path.exists()
 
     def run(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["airflow-cli", *arguments])
@@ -61,7 +70,7 @@ def unconfigured(nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 @pytest.fixture
 def cli(unconfigured: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``airflow-cli``, with settings that lead to the server."""
+    """Return a function that runs ``airflow-cli`` with the fake platform."""
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", platform.url)
     monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", "key-of-tests")
     return unconfigured

@@ -1,4 +1,4 @@
-"""``airflow-cli connections``: the reference's commands, and what they do in the real application."""
+"""The commands ``airflow-cli connections``, with the fake platform and with the real application."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from command_line import Run
 from fake_platform import FakePlatform
-from live_platform import connections_taken_away
+from live_platform import delete_connections_afterwards
 from reference import commands
 
 COMMANDS = [command for command in commands() if command[0] == "connections"]
@@ -23,41 +23,41 @@ CONNECTIONS = "/api/v1/platform/connections"
 def admin(
     unconfigured: Run, live_url: str, committed_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Run]:
-    """``airflow-cli`` of an administrator."""
+    """Return a function that runs ``airflow-cli`` as a platform admin."""
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", live_url)
     monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", committed_key("admin"))
-    with connections_taken_away():
+    with delete_connections_afterwards():
         yield unconfigured
 
 
 @pytest.fixture
-def type_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Put something into standard input."""
+def set_stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that sets standard input."""
     return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that commands run in."""
+    """Return the working directory of the commands."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def answer(result: Any) -> Any:
-    """What a command that went well has printed as JSON."""
+def read_json(result: Any) -> Any:
+    """Return the JSON that a successful command printed."""
     assert (result.status, result.err) == (0, "")
     return json.loads(result.out)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_reference(
+def test_the_commands_of_the_api_reference_work(
     command: list[str],
     cli: Run,
     platform: FakePlatform,
-    type_in: Callable[[str], None],
+    set_stdin: Callable[[str], None],
     folder: Path,
 ) -> None:
-    """Each command runs as it stands; the shell's ``< password.txt`` is standard input."""
+    """Each command runs unchanged; ``< password.txt`` becomes standard input."""
     connection = {"connection_id": "warehouse_prod", "connection_type": "postgres"}
     outcome = {"status": "success", "message": "Connection successfully tested", "latency_ms": 45}
     platform.routes = {
@@ -74,7 +74,7 @@ def test_reference(
         file.write_text("warehouse_prod: {conn_type: postgres}\n")
     if "<" in command:
         command = command[: command.index("<")]
-        type_in("pass word\n")
+        set_stdin("pass word\n")
     result = cli(*command)
     assert result.status == 0
     match command[1]:
@@ -100,19 +100,19 @@ def test_reference(
             assert "warehouse_prod" in result.out
 
 
-def test_life_of_a_connection(
-    admin: Run, type_in: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_is_created_updated_tested_and_deleted(
+    admin: Run, set_stdin: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is made, listed, changed, tested and deleted; its password is nowhere to be seen."""
+    """No output contains the password."""
     file = tmp_path / "a.db"
-    type_in("secret-word")
-    made = admin("connections", "create", "c", "--type", "sqlite", "--host", str(file), "--password-stdin")
-    assert made.status == 0
-    shown = answer(admin("connections", "get", "c", "-o", "json"))
+    set_stdin("secret-word")
+    created = admin("connections", "create", "c", "--type", "sqlite", "--host", str(file), "--password-stdin")
+    assert created.status == 0
+    shown = read_json(admin("connections", "get", "c", "-o", "json"))
     assert shown["secrets_set"] == ["password"]
-    assert "secret-word" not in made.out + str(shown)
+    assert "secret-word" not in created.out + str(shown)
     change = ["--extra", '{"a": 1}', "--description", "d", "--remove", "password", "-o", "json"]
-    changed = answer(admin("connections", "update", "c", *change))
+    changed = read_json(admin("connections", "update", "c", *change))
     assert (changed["extra"], changed["description"], changed["secrets_set"]) == ({"a": 1}, "d", [])
     assert "c" in admin("connections", "list", "--type", "sqlite").out
     assert admin("connections", "test", "c").status == 1
@@ -120,27 +120,31 @@ def test_life_of_a_connection(
     failed = admin("connections", "test", "c", "-o", "json")
     assert (failed.status, json.loads(failed.out)["status"]) == (1, "failed")
     file.touch()
-    assert answer(admin("connections", "test", "c", "--timeout", "30", "-o", "json"))["status"] == "success"
-    used_by = answer(admin("connections", "usage", "c", "-o", "json"))["used_by"]
+    assert (
+        read_json(admin("connections", "test", "c", "--timeout", "30", "-o", "json"))["status"] == "success"
+    )
+    used_by = read_json(admin("connections", "usage", "c", "-o", "json"))["used_by"]
     assert used_by == {"dags": [], "deployments": []}
-    assert answer(admin("connections", "delete", "c", "-o", "json")) == {
+    assert read_json(admin("connections", "delete", "c", "-o", "json")) == {
         "connection_id": "c",
         "deleted": True,
     }
     assert "RESOURCE_NOT_FOUND" in admin("connections", "get", "c").err
 
 
-def test_transfer(admin: Run, type_in: Callable[[str], None], tmp_path: Path) -> None:
-    """With a passphrase the secrets come along; a file is its owner's alone."""
-    type_in("secret-word")
+def test_export_and_import_keep_secrets_with_a_passphrase(
+    admin: Run, set_stdin: Callable[[str], None], tmp_path: Path
+) -> None:
+    """Without a passphrase the file has no secrets; only its owner can read it."""
+    set_stdin("secret-word")
     admin("connections", "create", "c", "--type", "http", "--password-stdin")
-    sealed, plain = tmp_path / "sealed.yaml", tmp_path / "plain.json"
-    type_in("a long passphrase\n")
-    result = admin("connections", "export", "--output", str(sealed), "--passphrase-stdin")
+    encrypted, plain = tmp_path / "encrypted.yaml", tmp_path / "plain.json"
+    set_stdin("a long passphrase\n")
+    result = admin("connections", "export", "--output", str(encrypted), "--passphrase-stdin")
     assert (result.status, result.out) == (0, "")
     assert admin("connections", "export", "--output", str(plain)).status == 0
-    assert "secret-word" not in sealed.read_text() + plain.read_text()
-    assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
+    assert "secret-word" not in encrypted.read_text() + plain.read_text()
+    assert stat.S_IMODE(encrypted.stat().st_mode) == 0o600
     assert json.loads(plain.read_text())["c"]["password"] == "***"
     again = admin("connections", "import", "--file", str(plain), "-o", "json")
     ((name, result, message),) = [
@@ -153,19 +157,19 @@ def test_transfer(admin: Run, type_in: Callable[[str], None], tmp_path: Path) ->
     dry = admin("connections", "import", "--file", str(plain), *fail, "--dry-run", "-o", "json")
     assert (dry.status, json.loads(dry.out)[0]["result"]) == (1, "failed")
     admin("connections", "delete", "c")
-    assert "passphrase" in admin("connections", "import", "--file", str(sealed)).err
-    type_in("a long passphrase")
+    assert "passphrase" in admin("connections", "import", "--file", str(encrypted)).err
+    set_stdin("a long passphrase")
     rows = yaml.safe_load(
-        admin("connections", "import", "--file", str(sealed), "--passphrase-stdin", "-o", "yaml").out
+        admin("connections", "import", "--file", str(encrypted), "--passphrase-stdin", "-o", "yaml").out
     )
     assert [(row["connection_id"], row["result"], row["missing_secrets"]) for row in rows] == [
         ("c", "created", [])
     ]
-    assert answer(admin("connections", "get", "c", "-o", "json"))["secrets_set"] == ["password"]
+    assert read_json(admin("connections", "get", "c", "-o", "json"))["secrets_set"] == ["password"]
 
 
-def test_env_file(admin: Run, tmp_path: Path) -> None:
-    """What Airflow's own export writes is read by the end of its name."""
+def test_import_reads_an_env_file(admin: Run, tmp_path: Path) -> None:
+    """The file name extension decides the format of Airflow's own exports."""
     file = tmp_path / ".env"
     file.write_text("c=postgres://u:p@h:5432/s\n")
     assert "created" in admin("connections", "import", "--file", str(file)).out
@@ -173,10 +177,10 @@ def test_env_file(admin: Run, tmp_path: Path) -> None:
     assert "overwritten" in result.out
 
 
-def test_sharing(admin: Run) -> None:
-    """One that is a tenant's, or that Airflow's pages made, is shared with all tenants by a word."""
-    assert answer(admin("connections", "create", "c", "--type", "http", "-o", "json"))["shared"] is True
-    assert answer(admin("connections", "update", "c", "--shared", "-o", "json"))["shared"] is True
+def test_shared_shares_a_connection_with_all_tenants(admin: Run) -> None:
+    """``--shared`` and ``--tenant`` exclude each other."""
+    assert read_json(admin("connections", "create", "c", "--type", "http", "-o", "json"))["shared"] is True
+    assert read_json(admin("connections", "update", "c", "--shared", "-o", "json"))["shared"] is True
     assert admin("connections", "update", "c", "--shared", "--tenant", "a").status == 2
 
 
@@ -193,8 +197,10 @@ def test_sharing(admin: Run) -> None:
         (["export", "--output", "no/such/folder/c.yaml"], 1),
     ],
 )
-def test_wrong_calls(command: list[str], status: int, cli: Run, platform: FakePlatform, folder: Path) -> None:
-    """Nothing is asked of the platform, or it makes no difference."""
+def test_invalid_arguments_change_nothing(
+    command: list[str], status: int, cli: Run, platform: FakePlatform, folder: Path
+) -> None:
+    """Invalid arguments exit with 2, unusable files with 1; nothing is sent by POST."""
     platform.routes = {("GET", f"{CONNECTIONS}/export"): "{}"}
     assert cli("connections", *command).status == status
     assert not any(request.method == "POST" for request in platform.requests)

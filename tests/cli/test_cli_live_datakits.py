@@ -1,4 +1,4 @@
-"""``airflow-cli datakits`` on the real application over HTTP: the reference's commands, word for word."""
+"""The ``datakits`` commands of the API reference, with the real application over HTTP."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from command_line import Run
-from live_platform import datakits_taken_away
+from live_platform import delete_datakits_afterwards
 from reference import commands
 
 LIST, LIST_TYPE, REGISTER, DEPLOY, STATUS, ROLLBACK = (
@@ -19,14 +19,14 @@ MANIFEST = {"name": "my-datakit", "version": "1.0.0", "type": "ingestion"}
 
 @pytest.fixture
 def parse(app: Any) -> Iterator[Callable[[], None]]:
-    """Parse the loader file, as the DAG processor does soon after a deploy."""
-    with datakits_taken_away() as parse:
+    """Return a function that parses the loader file, as the DAG processor does."""
+    with delete_datakits_afterwards() as parse:
         yield parse
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands run where a manifest is."""
+    """Run commands in a directory with a manifest."""
     monkeypatch.chdir(tmp_path)
     Path("datakit.yaml").write_text(yaml.safe_dump(MANIFEST))
 
@@ -39,45 +39,47 @@ def live(
     parse: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """``airflow-cli`` of an administrator."""
+    """Return a function that runs ``airflow-cli`` as a platform admin."""
     assert parse
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", live_url)
     monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", committed_key("admin"))
     return unconfigured
 
 
-def answer(live: Run, *command: str) -> Any:
-    """What a command that goes well prints as JSON."""
+def run_json(live: Run, *command: str) -> Any:
+    """Run a command, which must succeed, and return the JSON that it prints."""
     result = live("-o", "json", *command)
     assert (result.status, result.err) == (0, "")
     return json.loads(result.out)
 
 
-def test_reference(live: Run, parse: Callable[[], None], manifest: dict[str, Any]) -> None:
-    """A kit is registered, listed, deployed, looked after and rolled back."""
-    registered = answer(live, *REGISTER)
+def test_the_commands_of_the_api_reference_work(
+    live: Run, parse: Callable[[], None], manifest: dict[str, Any]
+) -> None:
+    """A kit is registered, listed, deployed and rolled back, and its status is shown."""
+    registered = run_json(live, *REGISTER)
     assert (registered["name"], registered["image"]) == ("my-datakit", REGISTER[-1])
     for version in ("1.1.0", "1.2.0"):
         Path("datakit.yaml").write_text(yaml.safe_dump(manifest | {"version": version}))
-        answer(live, "datakits", "register", "--file", "datakit.yaml")
-        deployed = answer(live, *DEPLOY)
+        run_json(live, "datakits", "register", "--file", "datakit.yaml")
+        deployed = run_json(live, *DEPLOY)
         assert (deployed["version"], deployed["schedule"]) == (version, "0 2 * * *")
     name = manifest["name"]
-    assert [kit["name"] for kit in answer(live, *LIST)] == [name, name, "my-datakit"]
-    assert [kit["name"] for kit in answer(live, *LIST_TYPE)] == [name, name]
-    assert [(row["version"], row["status"]) for row in answer(live, *STATUS)] == [("1.2.0", "pending")]
+    assert [kit["name"] for kit in run_json(live, *LIST)] == [name, name, "my-datakit"]
+    assert [kit["name"] for kit in run_json(live, *LIST_TYPE)] == [name, name]
+    assert [(row["version"], row["status"]) for row in run_json(live, *STATUS)] == [("1.2.0", "pending")]
     parse()
-    assert [(row["version"], row["status"]) for row in answer(live, *STATUS)] == [("1.2.0", "active")]
-    back = answer(live, *ROLLBACK)
+    assert [(row["version"], row["status"]) for row in run_json(live, *STATUS)] == [("1.2.0", "active")]
+    back = run_json(live, *ROLLBACK)
     assert (back["version"], back["revision"], back["action"]) == ("1.1.0", 3, "rollback")
     parse()
-    assert [(row["version"], row["status"]) for row in answer(live, *STATUS)] == [("1.1.0", "active")]
+    assert [(row["version"], row["status"]) for row in run_json(live, *STATUS)] == [("1.1.0", "active")]
     for command in (LIST, LIST_TYPE, DEPLOY, STATUS):
         assert live(*command).out.count("customer-360-datakit") >= 1
 
 
-def test_a_manifest_is_held_against_the_published_schema(live: Run) -> None:
-    """All that does not fit is told by its place, before anything is sent."""
+def test_register_validates_the_manifest_with_the_published_schema(live: Run) -> None:
+    """The error names each invalid field, and nothing is registered."""
     wrong = {
         "version": 1.0,
         "image": "registry.localhost/kit",
@@ -88,22 +90,22 @@ def test_a_manifest_is_held_against_the_published_schema(live: Run) -> None:
     Path("datakit.yaml").write_text(yaml.safe_dump(MANIFEST | wrong))
     result = live("datakits", "register", "--file", "datakit.yaml")
     assert result.status == 1
-    for complaint in (
-        "datakit.yaml is no manifest: ",
+    for problem in (
+        "datakit.yaml is not a valid manifest: ",
         "/version: 1.0 is not of type 'string'",
         "/image: must be an OCI reference with a tag or a digest",
         "/inputs/0: 'name' is a required property",
         "/requirements/cpu: must be a Kubernetes quantity such as 4000m",
         "('labels' was unexpected)",
     ):
-        assert complaint in result.err
-    assert answer(live, *LIST) == []
+        assert problem in result.err
+    assert run_json(live, *LIST) == []
 
 
-def test_what_a_deploy_warns_of_is_said(live: Run, manifest: dict[str, Any]) -> None:
-    """On standard error, so that the answer stays JSON; here of a kit that is not installed."""
+def test_deploy_prints_warnings_on_standard_error(live: Run, manifest: dict[str, Any]) -> None:
+    """The result on standard output stays JSON; here the kit is not installed."""
     Path("datakit.yaml").write_text(yaml.safe_dump(manifest | {"image": "x/not-here:1.0.0"}))
-    answer(live, "datakits", "register", "--file", "datakit.yaml")
+    run_json(live, "datakits", "register", "--file", "datakit.yaml")
     deploy = ("datakits", "deploy", manifest["name"], "--environment", "production")
     result = live("-o", "json", *deploy)
     assert result.status == 0

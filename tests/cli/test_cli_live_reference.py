@@ -1,4 +1,4 @@
-"""The reference's commands for DAGs and tasks, word for word, on Airflow's own endpoints over HTTP."""
+"""The DAG and task commands of the API reference, with Airflow's own endpoints over HTTP."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from airflow_platform_plugin.runs.backfill.models import Backfill
 COMMANDS = [
     command
     for command in commands()
-    if command[0] in ("dags", "tasks") and command[1] != "backfill"  # which is refused while it is at work
+    if command[0] in ("dags", "tasks") and command[1] != "backfill"  # its own test is below
 ]
 
 
@@ -30,15 +30,15 @@ def live(
     committed_key: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Run:
-    """``airflow-cli`` of an administrator, where the reference's DAG is."""
+    """Return a function that runs ``airflow-cli`` as a platform admin, with the API reference's DAG."""
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", live_url)
     monkeypatch.setenv("AIRFLOW_PLATFORM_API_KEY", committed_key("admin"))
     return unconfigured
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_reference(command: list[str], live: Run) -> None:
-    """Each command runs as it stands, and prints in each format, asked for before it or after it."""
+def test_the_commands_of_the_api_reference_work(command: list[str], live: Run) -> None:
+    """Each command runs unchanged, and -o works before and after it."""
     result = live(*command)
     assert (result.status, result.err) == (0, "")
     assert result.out
@@ -51,8 +51,8 @@ def test_reference(command: list[str], live: Run) -> None:
     assert (before.status, after.status) == (0, 0)
 
 
-def test_what_commands_do(live: Run) -> None:
-    """What was commanded has happened."""
+def test_commands_change_airflow(live: Run) -> None:
+    """Triggering, pausing and clearing are visible in Airflow afterwards."""
     live("dags", "trigger", DAG_ID, "--conf", '{"batch_size": 5000}', "--run-id", "mine")
     live("dags", "pause", DAG_ID)
     live("tasks", "clear", DAG_ID, "--task", "validate_source_data", "--execution-date", "2024-01-15")
@@ -65,16 +65,16 @@ def test_what_commands_do(live: Run) -> None:
     assert states == {"validate_source_data": None, "transform_to_silver": "success"}
 
 
-def test_the_backfill_of_the_reference(live: Run) -> None:
-    """The command runs as it stands; while the backfill is at work, the same again is refused."""
+def test_the_backfill_of_the_api_reference_works(live: Run) -> None:
+    """The command runs unchanged; the same backfill again is refused while the first is running."""
     (command,) = [command for command in commands() if command[:2] == ["dags", "backfill"]]
     try:
-        made = json.loads(live("-o", "json", *command).out)
-        assert (made["state"], made["progress"]["total"]) == ("running", 31)
+        created = json.loads(live("-o", "json", *command).out)
+        assert (created["state"], created["progress"]["total"]) == ("running", 31)
         again = live(*command)
-        assert (again.status, made["backfill_id"] in again.err) == (1, True)
-        assert made["backfill_id"] in live("backfills", "list", "--dag", DAG_ID).out
-        assert json.loads(live("backfills", "cancel", made["backfill_id"], "-o", "json").out)["ended_at"]
+        assert (again.status, created["backfill_id"] in again.err) == (1, True)
+        assert created["backfill_id"] in live("backfills", "list", "--dag", DAG_ID).out
+        assert json.loads(live("backfills", "cancel", created["backfill_id"], "-o", "json").out)["ended_at"]
     finally:
         with db.transaction() as session:
             session.execute(delete(Backfill))

@@ -1,4 +1,4 @@
-"""``airflow-cli login``, and as whom commands act, against an OAuth server of the tests' own."""
+"""``airflow-cli login`` and the precedence of credentials, with a fake OAuth server."""
 
 import base64
 import socket
@@ -21,7 +21,7 @@ PROCESSES = 4
 
 @pytest.fixture
 def oauth(platform: FakePlatform) -> FakeOAuth:
-    """An OAuth server, and DAGs that a token opens."""
+    """Return a fake OAuth server; its tokens give access to the DAGs."""
     oauth = FakeOAuth(platform)
     platform.routes["GET", "/api/v1/dags"] = oauth.protect({"dags": [{"dag_id": "a"}], "total_entries": 1})
     return oauth
@@ -29,14 +29,14 @@ def oauth(platform: FakePlatform) -> FakeOAuth:
 
 @pytest.fixture
 def cli(unconfigured: Run, oauth: FakeOAuth, platform: FakePlatform) -> Run:
-    """``airflow-cli`` for that platform, as nobody yet."""
+    """Return a function that runs ``airflow-cli`` with that server, without credentials."""
     unconfigured("config", "set", "base_url", platform.url)
     return unconfigured
 
 
 @pytest.fixture(autouse=True)
 def pages(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Response]:
-    """The pages at which a browser ends that follows every redirect."""
+    """Replace the browser; return the pages that it ends at after all redirects."""
     pages: list[httpx.Response] = []
 
     def browse(url: str) -> bool:
@@ -48,13 +48,15 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Response]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is waited for."""
-    monkeypatch.setattr(login, "PATIENCE", 0.0)
+def no_login_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a login time out at once."""
+    monkeypatch.setattr(login, "LOGIN_TIMEOUT", 0.0)
 
 
-def test_login(cli: Run, platform: FakePlatform, pages: list[httpx.Response], nowhere: Path) -> None:
-    """Whoever logs in with a browser is let in from then on; the tokens are shown to nobody."""
+def test_commands_use_the_login(
+    cli: Run, platform: FakePlatform, pages: list[httpx.Response], config_path: Path
+) -> None:
+    """Commands after a login are authenticated; the file is private and no output has tokens."""
     result = cli("login")
     assert (result.status, result.out) == (0, "")
     assert result.err.endswith(f"Logged in to {platform.url}\n")
@@ -62,46 +64,48 @@ def test_login(cli: Run, platform: FakePlatform, pages: list[httpx.Response], no
     assert "Go back to the terminal" in pages[0].text
     assert cli("dags", "list").status == 0
     assert platform.last.headers["authorization"].startswith("Bearer access-")
-    assert stat.S_IMODE(nowhere.stat().st_mode) == 0o600
+    assert stat.S_IMODE(config_path.stat().st_mode) == 0o600
     listed = cli("config", "list").out
     assert "login" in listed
     assert not any(secret in listed for secret in ("access-", "refresh-"))
 
 
-def test_scopes(cli: Run, oauth: FakeOAuth, platform: FakePlatform) -> None:
-    """A login can be for less than all."""
+def test_a_login_can_be_limited_to_scopes(cli: Run, oauth: FakeOAuth, platform: FakePlatform) -> None:
+    """``--scopes`` is requested and printed."""
     assert cli("login", "--scopes", "dags:read, tasks:read").err.endswith(" for dags:read tasks:read\n")
     assert platform.requests[0].query["scope"] == ["dags:read tasks:read"]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_no_browser(cli: Run, platform: FakePlatform, pages: list[httpx.Response], nowhere: Path) -> None:
-    """Without a browser the address is printed, as with one; nobody waits for ever, and nothing is kept."""
-    before = nowhere.read_text()
+@pytest.mark.usefixtures("no_login_timeout")
+def test_no_browser_prints_the_url_and_times_out(
+    cli: Run, platform: FakePlatform, pages: list[httpx.Response], config_path: Path
+) -> None:
+    """``--no-browser`` prints the URL; after the timeout nothing is stored."""
+    before = config_path.read_text()
     result = cli("login", "--no-browser")
     address, error = result.err.splitlines()
     assert (
         f"{platform.url}/oauth/authorize?response_type=code&client_id=airflow-cli&redirect_uri=http"
         in address
     )
-    assert (result.status, error) == (1, "Error: Nobody has logged in within 0 s")
+    assert (result.status, error) == (1, "Error: Nobody logged in within 0 s; run airflow-cli login again")
     assert not pages
-    assert nowhere.read_text() == before
+    assert config_path.read_text() == before
 
 
-def test_refusal(cli: Run, oauth: FakeOAuth, nowhere: Path) -> None:
-    """What the platform says instead of letting the user in is told."""
-    oauth.denies = "access_denied"
+def test_a_refused_login_is_an_error(cli: Run, oauth: FakeOAuth, config_path: Path) -> None:
+    """The error has the platform's description, and no login is stored."""
+    oauth.denial = "access_denied"
     result = cli("login")
     assert result.status == 1
-    assert result.err.endswith("Error: The platform let nobody in: The user said no\n")
-    assert "login" not in nowhere.read_text()
+    assert result.err.endswith("Error: The platform refused the login: The user said no\n")
+    assert "login" not in config_path.read_text()
 
 
 def test_another_page_cannot_log_in(
     cli: Run, oauth: FakeOAuth, pages: list[httpx.Response], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the answer to this login counts: not one with another state, or none, or at another path."""
+    """Callbacks with another state, without a state or at another path are refused."""
     browse = webbrowser.open
 
     others = ("?code=of-a-thief&state=x", "?code=of-a-thief", "?error=access_denied&state=%C3%BC", "/x")
@@ -114,11 +118,11 @@ def test_another_page_cannot_log_in(
     monkeypatch.setattr(webbrowser, "open", attacked)
     assert cli("login").status == 0
     assert [page.status_code for page in pages] == [400, 400, 400, 404, 200]
-    assert all(form["code"] != "of-a-thief" for form in oauth.asked)
+    assert all(form["code"] != "of-a-thief" for form in oauth.token_requests)
 
 
-def test_code_that_is_refused(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer without a code that counts is an error, and leads to no login."""
+def test_an_invalid_code_leads_to_no_login(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that the platform rejects is an error, and no login is stored."""
 
     def browse(url: str) -> bool:
         query = httpx.URL(url).params
@@ -130,31 +134,31 @@ def test_code_that_is_refused(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert config_file.read().login is None
 
 
-def test_renewal(cli: Run, oauth: FakeOAuth) -> None:
-    """A login goes on although its tokens end; the new ones are kept."""
+def test_expired_tokens_are_renewed(cli: Run, oauth: FakeOAuth) -> None:
+    """Commands renew expired tokens and store the new ones."""
     oauth.lifetime = 0
     cli("login")
     for _ in range(3):
         assert cli("dags", "list").status == 0
-    assert len(oauth.asked) == 4
+    assert len(oauth.token_requests) == 4
     kept = config_file.read().login
     assert kept is not None
     assert kept.token.refresh_token == oauth.grants[0].refresh[-1]
 
 
-def test_commands_at_once(cli: Run, oauth: FakeOAuth) -> None:
-    """Of several commands whose token has ended, one renews it, and no refresh token is used twice."""
+def test_concurrent_commands_renew_the_token_once(cli: Run, oauth: FakeOAuth) -> None:
+    """One of several processes renews the token, and no refresh token is used twice."""
     oauth.lifetime = 0
     cli("login")
     oauth.lifetime = 3600
     command = [sys.executable, "-m", "airflow_platform_cli", "dags", "list"]
     commands = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(PROCESSES)]
     assert [each.wait(timeout=60) for each in commands] == [0] * PROCESSES
-    assert [form["grant_type"] for form in oauth.asked] == ["authorization_code", "refresh_token"]
+    assert [form["grant_type"] for form in oauth.token_requests] == ["authorization_code", "refresh_token"]
 
 
-def test_login_that_has_ended(cli: Run, oauth: FakeOAuth) -> None:
-    """Whose login the platform has ended is told how to begin another."""
+def test_an_ended_login_is_explained(cli: Run, oauth: FakeOAuth) -> None:
+    """The error is OAuth's, with a hint to log in again."""
     oauth.lifetime = 0
     cli("login")
     oauth.grants.clear()
@@ -162,12 +166,14 @@ def test_login_that_has_ended(cli: Run, oauth: FakeOAuth) -> None:
     assert result.status == 1
     assert result.err.splitlines() == [
         "Error: That is invalid_grant (invalid_grant)",
-        "See airflow-cli login, or airflow-cli config list.",
+        "Run airflow-cli login, or check airflow-cli config list.",
     ]
 
 
-def test_login_is_for_one_platform(cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens are sent to no other platform than the one that gave them."""
+def test_tokens_are_sent_to_their_own_platform_only(
+    cli: Run, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another base_url no token is sent."""
     cli("login")
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", f"{platform.url}/elsewhere")
     cli("dags", "list")
@@ -175,19 +181,19 @@ def test_login_is_for_one_platform(cli: Run, platform: FakePlatform, monkeypatch
     assert "authorization" not in platform.last.headers
 
 
-def test_logout(cli: Run, oauth: FakeOAuth, platform: FakePlatform, nowhere: Path) -> None:
-    """A logout ends the login on the platform, and forgets it."""
+def test_logout_ends_the_login(cli: Run, oauth: FakeOAuth, platform: FakePlatform, config_path: Path) -> None:
+    """``logout`` ends the login on the platform and removes it from the file."""
     cli("login")
     assert cli("logout").err == f"Logged out of {platform.url}\n"
     assert oauth.grants == []
-    assert yaml.safe_load(nowhere.read_text()) == {"base_url": platform.url}
-    assert cli("logout").err == "Nobody is logged in.\n"
+    assert yaml.safe_load(config_path.read_text()) == {"base_url": platform.url}
+    assert cli("logout").err == "You are not logged in.\n"
 
 
-def test_logout_from_a_platform_that_is_away(
-    cli: Run, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+def test_logout_removes_the_login_even_if_the_platform_is_unreachable(
+    cli: Run, config_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The login is forgotten also where the platform cannot be told, which is said."""
+    """The error says that the login could not be ended on the platform."""
     cli("login")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -200,13 +206,14 @@ def test_logout_from_a_platform_that_is_away(
         result = cli("logout")
     assert result.status == 1
     assert result.err.startswith(
-        f"Error: The login is forgotten here, but lives on the platform: No answer from {away}"
+        "Error: The login was removed from the file, but it could not be ended on the platform: "
+        f"No answer from {away}"
     )
-    assert "login" not in nowhere.read_text()
+    assert "login" not in config_path.read_text()
 
 
-def test_second_login(cli: Run, oauth: FakeOAuth) -> None:
-    """A login replaces the one before, which is ended."""
+def test_a_second_login_ends_the_first(cli: Run, oauth: FakeOAuth) -> None:
+    """A new login replaces the former one, which is ended on the platform."""
     cli("login")
     first = oauth.grants[0]
     assert cli("login").status == 0
@@ -218,7 +225,7 @@ CLIENT = {"client_id": "program", "client_secret": "sesame"}
 
 
 @pytest.mark.parametrize(
-    ("file", "environment", "winner"),
+    ("file", "environment", "used"),
     [
         ({}, {}, "login"),
         (CLIENT, {}, "client"),
@@ -230,31 +237,31 @@ CLIENT = {"client_id": "program", "client_secret": "sesame"}
         ({"api_key": "of-the-file", "client_id": "program"}, {"client_secret": "sesame"}, "client"),
     ],
 )
-def test_who_wins(  # noqa: PLR0913, PLR0917 - fixtures
+def test_precedence_of_credentials(  # noqa: PLR0913, PLR0917 - fixtures
     file: dict[str, str],
     environment: dict[str, str],
-    winner: str,
+    used: str,
     cli: Run,
     oauth: FakeOAuth,
     platform: FakePlatform,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The environment wins over the file; an API key over a client, and a client over the login."""
+    """The environment precedes the file; an API key precedes a client, and a client the login."""
     for name, value in file.items():
         cli("config", "set", name, value)
     for name, value in environment.items():
         monkeypatch.setenv(f"AIRFLOW_PLATFORM_{name.upper()}", value)
-    said = cli("login").err
+    messages = cli("login").err
     cli("dags", "list")
     key = platform.last.headers.get("x-api-key")
-    grant = oauth.asked[-1]["grant_type"]
-    assert winner == (key or {"authorization_code": "login", "client_credentials": "client"}[grant])
-    assert ("It is not used as long as" in said) is (winner != "login")
+    grant = oauth.token_requests[-1]["grant_type"]
+    assert used == (key or {"authorization_code": "login", "client_credentials": "client"}[grant])
+    assert ("The login is not used" in messages) is (used != "login")
 
 
 @pytest.mark.parametrize("name", ["client_id", "client_secret"])
-def test_half_a_client(name: str, cli: Run, platform: FakePlatform) -> None:
-    """A client without its other half is an error that names what there is."""
+def test_an_incomplete_client_is_an_error(name: str, cli: Run, platform: FakePlatform) -> None:
+    """The error names the setting that is given; nothing is sent."""
     cli("config", "set", name, "half")
     result = cli("dags", "list")
     assert result.status == 1
@@ -262,8 +269,8 @@ def test_half_a_client(name: str, cli: Run, platform: FakePlatform) -> None:
     assert not platform.requests
 
 
-def test_client(cli: Run, platform: FakePlatform) -> None:
-    """A client that is configured proves itself as it should."""
+def test_a_configured_client_authenticates_with_basic(cli: Run, platform: FakePlatform) -> None:
+    """The token request has the client's id and secret."""
     cli("config", "set", "client_id", "program")
     cli("config", "set", "client_secret", "sesame")
     assert cli("dags", "list").status == 0
@@ -271,10 +278,10 @@ def test_client(cli: Run, platform: FakePlatform) -> None:
     assert platform.requests[0].headers["authorization"] == f"Basic {expected}"
 
 
-def test_lock_of_another_command(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that another command holds is an error in the end, and is left as it is."""
+def test_a_locked_file_is_an_error(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another command has locked stays unchanged."""
     monkeypatch.setattr(config_file, "LOCK_TIMEOUT", 0.05)
-    with config_file.locked():
+    with config_file.lock():
         result = cli("config", "set", "api_key", "k")
     assert (result.status, "Another command has locked" in result.err) == (1, True)
     assert config_file.read().api_key is None

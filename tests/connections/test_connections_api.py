@@ -9,8 +9,8 @@ from sqlalchemy import select, text
 
 from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.reachability import require_reachable
 from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 from airflow_platform_plugin.core.errors import ServiceUnavailable
 
 URL = "/api/v1/platform/connections"
@@ -67,16 +67,16 @@ def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
     session.add(Connection(conn_id="from_pages", conn_type="imap", host="x"))
     session.flush()
 
-    def own() -> Any:
+    def is_assigned() -> bool:
         session.expire_all()
         found = find(session, "from_pages")
         assert found is not None
-        return found.own
+        return found.is_assigned
 
     assert call("PATCH", f"{URL}/from_pages", json={"port": 1}).json["shared"] is False
-    assert own() is None
+    assert not is_assigned()
     changed = call("PATCH", f"{URL}/from_pages", json={"tenant_id": None}).json
-    assert own() is not None
+    assert is_assigned()
     assert (changed["created_by"], changed["tenant_id"], changed["shared"]) == ("admin", None, True)
 
 

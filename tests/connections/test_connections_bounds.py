@@ -8,13 +8,19 @@ from typing import Any
 import pytest
 
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections import connection_types, host_fields, kept_secrets, masking
+from airflow_platform_plugin.connections import kept_secrets, masking
+from airflow_platform_plugin.connections.inputs import ConnectionFields
+from airflow_platform_plugin.connections.tenant_rules import connection_types, host_fields
 from airflow_platform_plugin.connections.testing import results
 from airflow_platform_plugin.connections.transfer import formats
 from airflow_platform_plugin.core.errors import ValidationFailed
 
 URL = "/api/v1/platform/connections"
-HTTP = connection_types.of("http") or connection_types.Kind(port=None)
+HTTP = connection_types.find_type("http") or connection_types.ConnectionType(port=None)
+
+
+def fields(**given: Any) -> ConnectionFields:
+    return ConnectionFields(connection_type="http", **given)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -40,13 +46,19 @@ def refused_yaml(text: str) -> None:
         (masking.mask_text, "://@ ", 20_000),
         (masking.mask_text, "a://[::1],", 20_000),
         (masking.mask_text, " ", 200_000),
-        (lambda text: masking.mask({"note": text, "list": [text]}), "://", 20_000),
-        (lambda text: masking.mask({f"{text}{number}": number for number in range(3)}), "api_key", 20_000),
-        (lambda text: host_fields.in_others({"host": text}), "a://[::1],", 20_000),
-        (lambda text: host_fields.in_others({"extra": {"url": text}}), ",", 100_000),
-        (lambda text: host_fields.in_known({"host": text}, HTTP), "a@", 50_000),
+        (lambda text: masking.mask_extra({"note": text, "list": [text]}), "://", 20_000),
         (
-            lambda text: kept_secrets.moved({"extra": {"a": text}}, {"extra": {"a": f"{text}b"}}),
+            lambda text: masking.mask_extra({f"{text}{number}": number for number in range(3)}),
+            "api_key",
+            20_000,
+        ),
+        (lambda text: host_fields.find_hosts_in_all_fields(fields(host=text)), "a://[::1],", 20_000),
+        (lambda text: host_fields.find_hosts_in_all_fields(fields(extra={"url": text})), ",", 100_000),
+        (lambda text: host_fields.find_host_of_type(fields(host=text), HTTP), "a@", 50_000),
+        (
+            lambda text: kept_secrets.find_target_changes(
+                fields(extra={"a": text}), fields(extra={"a": f"{text}b"})
+            ),
             "://",
             50_000,
         ),

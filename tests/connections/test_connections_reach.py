@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections import airflow_services, reachability
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.tenant_rules import addresses, destinations, reachability
 from airflow_platform_plugin.core.errors import (
     PermissionDenied,
     PlatformError,
@@ -44,7 +44,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
     def look_up(host: str) -> tuple[str, ...]:
         return answers.get(host) or ((host,) if host[:1].isdigit() or ":" in host else ())
 
-    monkeypatch.setattr(airflow_services, "look_up", look_up)
+    monkeypatch.setattr(addresses, "look_up", look_up)
     return answers
 
 
@@ -248,7 +248,7 @@ def test_rows_that_were_stored_before_are_held_to_the_rules_when_they_are_used(
     row = stored(session, "a", **columns)
     with pytest.raises(error):
         reachability.require_reachable(row, "a")
-    assert reachability.require_reachable(row, None) == reachability.Reached()
+    assert reachability.require_reachable(row, None) == destinations.Destination()
 
 
 @pytest.mark.parametrize("external", [False, True])
@@ -374,7 +374,7 @@ def test_the_addresses_that_were_allowed_are_those_to_connect_to(
     row = Connection(conn_id="x", conn_type="postgres", host="db.internal", extra='{"sslmode": "require"}')
     reached = reachability.require_reachable(row, "a")
     assert reached.addresses == ("10.0.0.1", "10.0.0.2")
-    copy = reachability.pinned(row, reached)
+    copy = destinations.pin_to_addresses(row, reached)
     assert copy.host == "db.internal,db.internal"
     assert copy.extra_dejson == {
         "sslmode": "require",
@@ -399,7 +399,7 @@ def test_the_addresses_that_were_allowed_are_those_to_connect_to(
         ("http", {}, "one.internal"),
     ):
         row = Connection(conn_id="x", conn_type=connection_type, host="one.internal", extra=json.dumps(extra))
-        assert reachability.pinned(row, reachability.require_reachable(row, "a")).host == host
+        assert destinations.pin_to_addresses(row, reachability.require_reachable(row, "a")).host == host
 
 
 def test_a_name_without_an_address_is_not_used(

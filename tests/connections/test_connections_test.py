@@ -18,8 +18,8 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
 from airflow_platform_plugin.airflow_compat.models import Connection, Log
-from airflow_platform_plugin.connections import airflow_services
 from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.tenant_rules import addresses
 from airflow_platform_plugin.connections.testing import results, runner
 from airflow_platform_plugin.core import wait_slots
 
@@ -237,7 +237,7 @@ def test_a_tenants_dialect_of_postgresql_goes_to_the_address_that_was_allowed(
 ) -> None:
     """The name is not looked up again: nobody here knows it. Nor does libpq take a login of the server's."""
     set_options(monkeypatch, internal_hosts="db.internal")
-    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))
+    monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))
     monkeypatch.setattr(
         "airflow_platform_plugin.airflow_compat.connections.airflow_service_urls", lambda: ("",)
     )
@@ -323,8 +323,8 @@ def test_the_last_outcome_is_kept_with_its_time(
     session.expire_all()
     found = find(session, "from_pages")
     assert found is not None
-    assert found.known is not None
-    assert found.own is None
+    assert found.metadata is not None
+    assert not found.is_assigned
     call("POST", f"{URL}/from_pages/test")
     rows = session.scalars(select(Log).where(Log.event == "platform.test_connection")).all()
     assert len(rows) == 2
@@ -349,7 +349,7 @@ def test_nothing_of_the_connection_is_in_the_message_and_no_secret_in_the_log(
     assert outcome["status"] == "failed"
     for text in (mysql.host, str(mysql.port), "someone", "very-wrong-password", "other-secret"):
         assert text not in outcome["message"]
-    (record,) = [record for record in caplog.records if record.name.endswith("connections.testing")]
+    (record,) = [record for record in caplog.records if record.name.endswith("connections.testing.service")]
     assert "Access denied" in record.getMessage()
     assert "req_" in record.getMessage()
     assert "very-wrong-password" not in caplog.text
@@ -406,7 +406,7 @@ def test_a_tenants_caller_tests_what_it_may_see_and_bodies_it_may_store(
 ) -> None:
     mine, others = tenant_caller("a"), tenant_caller("b")
     reader = tenant_caller("a", scopes=["connections:read"])
-    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("10.0.0.1",))
+    monkeypatch.setattr(addresses, "look_up", lambda _: ("10.0.0.1",))
     mine("POST", URL, json={"connection_id": "c", "connection_type": "clickhouse", "host": "x.internal"})
     call("POST", URL, json={"connection_id": "shared", "connection_type": "email", "host": "x"})
     assert reader("POST", f"{URL}/c/test").json["status"] == "unsupported"

@@ -12,8 +12,9 @@ import requests
 from options import set_options
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.connections import airflow_services
-from airflow_platform_plugin.connections.testing import pinned_http, runner
+from airflow_platform_plugin.connections import pinned_http
+from airflow_platform_plugin.connections.tenant_rules import addresses
+from airflow_platform_plugin.connections.testing import runner
 
 URL = "/api/v1/platform/connections"
 
@@ -80,7 +81,7 @@ def test_of(
     """Test a connection of a tenant that may reach this machine, by the name ``site.internal`` too."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     set_options(monkeypatch, internal_hosts="127.0.0.0/8, site.internal")
-    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))  # DNS knows no such name here
+    monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))  # DNS knows no such name here
     tenant = tenant_caller("a")
 
     def test(*, by: Callable[..., Any] = tenant, **fields: Any) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def test_the_request_goes_to_the_address_that_was_allowed(test_of: Any, site: Si
 
 
 def test_a_name_that_is_not_known_is_the_outcome(test_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(airflow_services, "look_up", lambda _: ())
+    monkeypatch.setattr(addresses, "look_up", lambda _: ())
     outcome = test_of(host="site.internal", port=80)
     assert (outcome["status"], outcome["message"]) == ("failed", "The host's name is not known.")
 
@@ -146,7 +147,7 @@ def test_a_name_that_leads_to_the_server_itself_is_refused(
 ) -> None:
     """By the test's own thread, which is the one that looks it up; nothing is asked."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
-    monkeypatch.setattr(airflow_services, "look_up", lambda _: ("127.0.0.1",))
+    monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))
     mine = tenant_caller("a")
     body = {"connection_id": "c", "connection_type": "http", "host": "db.internal", "port": site.port}
     assert mine("POST", URL, json=body).status == 201
@@ -171,7 +172,7 @@ def test_hooks_that_are_made_of_https_are_kept_to_their_host_too() -> None:
 
 def test_a_certificate_is_still_held_to_the_name() -> None:
     """The address stands in the URL; whom the certificate must name is told to the connection."""
-    adapter = pinned_http.Pinned(("127.0.0.1",))
+    adapter = pinned_http.PinnedAdapter(("127.0.0.1",))
     request = requests.Request("GET", "https://name.internal:1/x").prepare()
     with pytest.raises(requests.ConnectionError):
         adapter.send(request, timeout=5)
@@ -182,5 +183,5 @@ def test_a_certificate_is_still_held_to_the_name() -> None:
 
 def test_the_first_address_that_takes_a_connection_is_used(site: Site) -> None:
     """As drivers do it with the addresses of a name."""
-    assert pinned_http.first_open(("::1", "127.0.0.1"), site.port, (1, 1)) == "127.0.0.1"
-    assert pinned_http.first_open(("127.0.0.2", "::1"), 1, 1) == "127.0.0.2"
+    assert addresses.find_open_address(("::1", "127.0.0.1"), site.port, (1, 1)) == "127.0.0.1"
+    assert addresses.find_open_address(("127.0.0.2", "::1"), 1, 1) == "127.0.0.2"

@@ -4,25 +4,36 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.connections import connection_types, host_fields, internal_hosts
+from airflow_platform_plugin.connections.inputs import ConnectionFields
 from airflow_platform_plugin.connections.settings import ConnectionSettings
+from airflow_platform_plugin.connections.tenant_rules import (
+    addresses,
+    allowed_hosts,
+    connection_types,
+    host_fields,
+)
 
 DEFAULT = ConnectionSettings.model_fields["internal_hosts"].default
-RULES = internal_hosts.rules(DEFAULT)
+RULES = allowed_hosts.parse_rules(DEFAULT)
+
+
+def fields(**given: Any) -> ConnectionFields:
+    """The fields of a connection whose type does not matter."""
+    return ConnectionFields(connection_type="x", **given)
 
 
 def refused(
     host: str, *, external: bool = False, rules: str = DEFAULT, port: int | None = None
 ) -> str | None:
     """Why the host of an HTTP connection, which may be a URL, is refused; None where it is not."""
-    kind = connection_types.of("http")
+    kind = connection_types.find_type("http")
     assert kind is not None
-    named, problems = host_fields.in_known({"host": host, "port": port}, kind)
+    named, problems = host_fields.find_host_of_type(fields(host=host, port=port), kind)
     reasons = [why for _, why in problems]
     reasons += [
         why
         for item in named
-        if (why := internal_hosts.rules(rules).refusal(item.host, item.port, external=external))
+        if (why := allowed_hosts.parse_rules(rules).refusal(item.host, item.port, external=external))
     ]
     return reasons[0] if reasons else None
 
@@ -145,7 +156,7 @@ def test_the_server_itself_its_link_and_metadata_are_no_tenants(host: str) -> No
     """Nor are they where a rule for a whole private network, or the feature, would let them in."""
     for rules in (DEFAULT, "*, 0.0.0.0/0, ::/0"):
         for external in (False, True):
-            assert internal_hosts.rules(rules).refusal(internal_hosts.normal(host), 80, external=external)
+            assert allowed_hosts.parse_rules(rules).refusal(addresses.normalize(host), 80, external=external)
 
 
 @pytest.mark.parametrize(
@@ -163,42 +174,42 @@ def test_the_server_itself_its_link_and_metadata_are_no_tenants(host: str) -> No
     ],
 )
 def test_an_operator_can_allow_them_by_a_rule_of_their_own(rule: str, host: str) -> None:
-    assert internal_hosts.rules(rule).refusal(host, 5432, external=False) is None
-    assert internal_hosts.rules(f"{rule}, !{host}").refusal(host, 5432, external=True)
+    assert allowed_hosts.parse_rules(rule).refusal(host, 5432, external=False) is None
+    assert allowed_hosts.parse_rules(f"{rule}, !{host}").refusal(host, 5432, external=True)
 
 
 def test_a_rule_with_a_port_is_for_that_port() -> None:
-    rules = internal_hosts.rules("db.example.com:5432, [::1]:5432, 10.0.0.0/8")
+    rules = allowed_hosts.parse_rules("db.example.com:5432, [::1]:5432, 10.0.0.0/8")
     assert rules.refusal("db.example.com", 5432, external=False) is None
-    assert rules.refusal("db.example.com", 5433, external=False) == internal_hosts.OUTSIDE
-    assert rules.refusal("::1", 5433, external=False) == internal_hosts.NEVER
-    assert rules.name_port("db.example.com", 5432)
-    assert not rules.name_port("10.0.0.1", 5432)
+    assert rules.refusal("db.example.com", 5433, external=False) == allowed_hosts.OUTSIDE
+    assert rules.refusal("::1", 5433, external=False) == allowed_hosts.FORBIDDEN
+    assert rules.allows_with_port("db.example.com", 5432)
+    assert not rules.allows_with_port("10.0.0.1", 5432)
 
 
 def test_an_exception_is_for_every_tenant() -> None:
     """Also for those that may reach hosts outside."""
-    rules = internal_hosts.rules("*.corp.example, !bad.corp.example, !203.0.113.0/24")
+    rules = allowed_hosts.parse_rules("*.corp.example, !bad.corp.example, !203.0.113.0/24")
     assert rules.refusal("x.corp.example", 80, external=False) is None
     for host in ("bad.corp.example", "203.0.113.9"):
-        assert rules.refusal(host, 80, external=True) == internal_hosts.EXCEPTED
+        assert rules.refusal(host, 80, external=True) == allowed_hosts.EXCEPTED
 
 
 def test_an_operators_list_replaces_the_default() -> None:
-    rules = internal_hosts.rules("warehouse.example.com, 203.0.113.0/24 ,*.corp.example, 10.0.0.0/99")
+    rules = allowed_hosts.parse_rules("warehouse.example.com, 203.0.113.0/24 ,*.corp.example, 10.0.0.0/99")
     allowed = ["warehouse.example.com", "203.0.113.9", "x.corp.example"]
     others = ["10.0.0.1", "db.internal", "example.com"]
     outcome = [rules.refusal(host, None, external=False) for host in [*allowed, *others]]
-    assert outcome == [None] * 3 + [internal_hosts.OUTSIDE] * 3
+    assert outcome == [None] * 3 + [allowed_hosts.OUTSIDE] * 3
 
 
 @pytest.mark.parametrize(
     ("address", "host", "why"),
     [
-        ("127.0.0.1", "db.internal", internal_hosts.NEVER),
-        ("::1", "db.internal", internal_hosts.NEVER),
-        ("fd00:ec2::254", "db.internal", internal_hosts.NEVER),
-        ("203.0.113.9", "db.internal", internal_hosts.EXCEPTED),
+        ("127.0.0.1", "db.internal", allowed_hosts.FORBIDDEN),
+        ("::1", "db.internal", allowed_hosts.FORBIDDEN),
+        ("fd00:ec2::254", "db.internal", allowed_hosts.FORBIDDEN),
+        ("203.0.113.9", "db.internal", allowed_hosts.EXCEPTED),
         ("127.0.0.1", "localhost", None),
         ("127.0.0.1", "named.example", None),
         ("10.0.0.1", "db.internal", None),
@@ -206,12 +217,12 @@ def test_an_operators_list_replaces_the_default() -> None:
 )
 def test_each_address_of_a_name_counts(address: str, host: str, why: str | None) -> None:
     """A pattern of names does not vouch for where they lead; a name that the operator has written does."""
-    rules = internal_hosts.rules(f"{DEFAULT}, localhost, named.example, !203.0.113.0/24")
+    rules = allowed_hosts.parse_rules(f"{DEFAULT}, localhost, named.example, !203.0.113.0/24")
     assert rules.refusal_of_address(address, host, 80) == why
 
 
 @pytest.mark.parametrize(
-    ("fields", "path"),
+    ("given", "path"),
     [
         ({"schema": "http://example.com/?x="}, ("schema",)),
         ({"login": "me@example.com"}, ("login",)),
@@ -226,9 +237,9 @@ def test_each_address_of_a_name_counts(address: str, host: str, why: str | None)
         ({"extra": {"bootstrap.servers": "example.com:9092"}}, ("extra", "bootstrap.servers")),
     ],
 )
-def test_hosts_elsewhere_than_in_host_count_as_well(fields: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_hosts_elsewhere_than_in_host_count_as_well(given: dict[str, Any], path: tuple[str, ...]) -> None:
     """For a type that only the operator knows; one that is known takes no such field."""
-    named = host_fields.in_others({"host": "a.internal", **fields})
+    named = host_fields.find_hosts_in_all_fields(fields(host="a.internal", **given))
     outside = [item.path for item in named if RULES.refusal(item.host, item.port, external=False)]
     assert outside == [path]
 
@@ -239,11 +250,11 @@ def test_hosts_elsewhere_than_in_host_count_as_well(fields: dict[str, Any], path
 )
 def test_a_database_is_a_name_and_nothing_more(schema: str) -> None:
     """Drivers that put a URL or a DSN together would read more out of it."""
-    for kind in map(connection_types.of, ("postgres", "mysql", "redis", "smtp")):
+    for kind in map(connection_types.find_type, ("postgres", "mysql", "redis", "smtp")):
         assert kind is not None
-        _, problems = host_fields.in_known({"host": "a.internal", "schema": schema}, kind)
+        _, problems = host_fields.find_host_of_type(fields(host="a.internal", schema=schema), kind)
         assert [path for path, _ in problems] == [("schema",)]
-        assert host_fields.in_known({"host": "a.internal", "schema": "My db_1.x-y"}, kind)[1] == []
+        assert host_fields.find_host_of_type(fields(host="a.internal", schema="My db_1.x-y"), kind)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -251,10 +262,10 @@ def test_a_database_is_a_name_and_nothing_more(schema: str) -> None:
 )
 def test_a_database_has_one_host_and_no_url(host: str) -> None:
     """``libpq`` takes several hosts and directories of sockets; Airflow puts URLs together."""
-    kind = connection_types.of("postgres")
+    kind = connection_types.find_type("postgres")
     assert kind is not None
-    (named,), _ = host_fields.in_known({"host": host}, kind)
-    assert RULES.refusal(named.host, named.port, external=True) == internal_hosts.NOT_A_HOST
+    (named,), _ = host_fields.find_host_of_type(fields(host=host), kind)
+    assert RULES.refusal(named.host, named.port, external=True) == allowed_hosts.NOT_A_HOST
 
 
 @pytest.mark.parametrize(
@@ -309,9 +320,9 @@ def test_extra_has_what_the_type_is_known_for_and_nothing_else(
     connection_type: str, extra: dict[str, Any]
 ) -> None:
     """A field that could name a host, a file, a program or an identity of the server is refused by name."""
-    kind = connection_types.of(connection_type)
+    kind = connection_types.find_type(connection_type)
     assert kind is not None
-    assert [path for path, _ in kind.problems(extra)] == [("extra", next(iter(extra)))]
+    assert [path for path, _ in kind.find_problems(extra)] == [("extra", next(iter(extra)))]
 
 
 def test_what_connections_usually_have_is_allowed() -> None:
@@ -324,9 +335,9 @@ def test_what_connections_usually_have_is_allowed() -> None:
         "imap": {"use_ssl": False},
     }
     for connection_type, extra in usual.items():
-        kind = connection_types.of(connection_type)
+        kind = connection_types.find_type(connection_type)
         assert kind is not None
-        assert list(kind.problems(extra)) == []
+        assert list(kind.find_problems(extra)) == []
 
 
 def test_the_types_of_the_default_are_those_that_are_known() -> None:
@@ -349,11 +360,11 @@ def test_the_types_of_the_default_are_those_that_are_known() -> None:
     ],
 )
 def test_types_of_files_are_known_however_they_are_spelled(spelling: str) -> None:
-    assert connection_types.is_file(spelling)
-    assert not connection_types.is_file("postgres")
+    assert connection_types.opens_file(spelling)
+    assert not connection_types.opens_file("postgres")
 
 
 def test_a_long_host_takes_no_longer_than_its_length() -> None:
     """Reading is linear: what is beyond the most hosts of a connection is not taken apart."""
     text = "a://[::1]," * 50_000
-    assert len(host_fields.in_others({"host": text})) == host_fields.MOST + 1
+    assert len(host_fields.find_hosts_in_all_fields(fields(host=text))) == host_fields.MOST_HOSTS + 1

@@ -72,7 +72,7 @@ def test_a_name_that_a_secrets_backend_has_is_taken(
 def test_the_metadata_database_does_not_claim_its_own_names(app: Any, session: Any) -> None:
     session.add(Connection(conn_id="in_database", conn_type="http"))
     session.flush()
-    assert not airflow_compat.connections.is_claimed("in_database")
+    assert not airflow_compat.connections.is_shadowed("in_database")
 
 
 @pytest.mark.parametrize("name", ["warehouse", "WAREHOUSE", "WareHouse"])

@@ -15,6 +15,8 @@ from airflow_platform_plugin.deployments import auto_rollback, revisions
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.runs.run_events import dag_run_event
 
+pytestmark = pytest.mark.usefixtures("declared_payloads")
+
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
 

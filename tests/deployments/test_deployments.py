@@ -15,6 +15,8 @@ from airflow_platform_plugin.deployments.execution import loader, task_services
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
+pytestmark = pytest.mark.usefixtures("declared_payloads")
+
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
 OPTIONS = {
@@ -270,6 +272,7 @@ def test_a_rollback_is_a_new_revision_with_all_that_the_old_one_had(
     event = session.scalars(select(Event).where(Event.type == "datakit.rolled_back")).one()
     told = {name: event.data[name] for name in ("from_version", "version", "automatic", "reason")}
     assert told == {"from_version": "1.3.0", "version": "1.2.0", "automatic": False, "reason": "slow"}
+    assert event.tenant_id == first["tenant_id"] == "analytics-team"
 
 
 def test_without_a_target_a_rollback_goes_to_the_revision_before(

@@ -1,4 +1,4 @@
-"""A platform of canned answers, reached over real HTTP."""
+"""A fake platform with prepared answers, over real HTTP."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 @dataclass
 class Request:
-    """What arrived."""
+    """A request that the fake platform received."""
 
     method: str
     path: str
@@ -24,10 +24,14 @@ class Request:
 
 @dataclass
 class FakePlatform:
-    """Answers each request with the next of ``answers``, or else with what stands in ``routes``.
+    """Answers each request with the next of ``answers``, or else with the matching route.
 
-    A route's answer is JSON, or text, or a function of the request that returns these or a tuple of status,
-    headers and JSON.
+    Attributes:
+        answers: Queue of answers: status, headers and content.
+        routes: Answers by method and path, which may be a shell pattern. An answer is JSON, or text, or a
+            function of the request that returns JSON, text, or a tuple of status, headers and JSON.
+        requests: The requests so far.
+        url: URL of the server.
     """
 
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
@@ -41,7 +45,7 @@ class FakePlatform:
         self.answers.append((status, {k.replace("_", "-"): v for k, v in headers.items()}, content))
 
     def respond(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        """The answer to a request."""
+        """Return the answer to a request."""
         self.requests.append(request)
         if self.answers:
             return self.answers.pop(0)
@@ -70,12 +74,12 @@ class FakePlatform:
 
     @property
     def last(self) -> Request:
-        """The request that came last."""
+        """The latest request."""
         return self.requests[-1]
 
 
-def body_of(content: bytes, kind: str) -> Any:
-    """A form as a mapping, JSON as what it says."""
+def parse_body(content: bytes, kind: str) -> Any:
+    """Return a form or JSON as a Python object."""
     if kind == "application/x-www-form-urlencoded":
         return dict(parse_qsl(content.decode(), strict_parsing=True))
     return json.loads(content) if content else None
@@ -83,7 +87,7 @@ def body_of(content: bytes, kind: str) -> Any:
 
 @contextmanager
 def serve() -> Iterator[FakePlatform]:
-    """A platform without an answer yet, on a free port until the end."""
+    """Serve a fake platform on a free port inside a ``with`` block."""
     platform = FakePlatform()
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,7 +101,7 @@ def serve() -> Iterator[FakePlatform]:
                 url.path,
                 parse_qs(url.query, keep_blank_values=True),
                 {name.lower(): value for name, value in self.headers.items()},
-                body_of(content, self.headers.get_content_type()),
+                parse_body(content, self.headers.get_content_type()),
             )
             status, headers, body = platform.respond(request)
             self.send_response(status)

@@ -1,4 +1,4 @@
-"""Airflow's web application with the plugin, reached over real HTTP, and the reference's DAG in it."""
+"""Airflow's web application with the plugin, over real HTTP, and the DAG of the API reference in it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ START = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
 
 class Handler(WSGIRequestHandler):
-    """Answers without a word on stdout, where a command's output is looked at."""
+    """Answers without a log on stdout, because tests read the output of commands."""
 
     def log_request(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serve_live(app: Any) -> Iterator[str]:
-    """The address of the application, on a free port until the end."""
+    """Serve the application on a free port inside a ``with`` block; yield its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -35,10 +35,10 @@ def serve_live(app: Any) -> Iterator[str]:
 
 
 @contextmanager
-def pipeline() -> Iterator[Callable[[], None]]:
-    """The reference's DAG, with a run whose tasks were successful.
+def create_pipeline() -> Iterator[Callable[[], None]]:
+    """Create the DAG of the API reference, with one successful run.
 
-    No scheduler runs: in its stead a function ends every task and run.
+    No scheduler runs. Instead, this yields a function that finishes all tasks and runs.
     """
     from airflow.api.common.delete_dag import delete_dag
     from airflow.configuration import conf
@@ -90,8 +90,8 @@ def pipeline() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def connections_taken_away() -> Iterator[None]:
-    """Whatever connections are made meanwhile are gone at the end, and what the audit log has of them."""
+def delete_connections_afterwards() -> Iterator[None]:
+    """Delete all connections and their audit log after the ``with`` block."""
     from airflow.models import Connection, Log
     from sqlalchemy import delete
 
@@ -103,16 +103,16 @@ def connections_taken_away() -> Iterator[None]:
         yield
     finally:
         with db.transaction() as session:
-            told = delete(Log).where(Log.event.like("platform.%connection%"))
-            for statement in (delete(PlatformConnection), delete(Connection), delete(Claim), told):
+            audit_log = delete(Log).where(Log.event.like("platform.%connection%"))
+            for statement in (delete(PlatformConnection), delete(Connection), delete(Claim), audit_log):
                 session.execute(statement, execution_options={"synchronize_session": False})
 
 
 @contextmanager
-def datakits_taken_away() -> Iterator[Callable[[], None]]:
-    """Whatever kits and deployments are made meanwhile are gone at the end, and what Airflow made of them.
+def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
+    """Delete all kits, deployments, their DAGs and audit log after the ``with`` block.
 
-    No DAG processor runs: in its stead a function parses the loader file.
+    No DAG processor runs. Instead, this yields a function that parses the loader file.
     """
     from airflow.models import DagBag, DagModel, Log
     from airflow.models.dagbag import DagPriorityParsingRequest
@@ -133,7 +133,7 @@ def datakits_taken_away() -> Iterator[Callable[[], None]]:
         assert not bag.import_errors
         bag.sync_to_db()
 
-    ours = (
+    own_tables = (
         deployment_models.DeploymentRevision,
         deployment_models.Deployment,
         models.DataKitTag,
@@ -143,13 +143,13 @@ def datakits_taken_away() -> Iterator[Callable[[], None]]:
         Event,
         Claim,
     )
-    airflows = (DagPriorityParsingRequest, SerializedDagModel, DagModel, DatasetModel)
+    airflow_tables = (DagPriorityParsingRequest, SerializedDagModel, DagModel, DatasetModel)
     try:
         yield parse
     finally:
         with db.transaction() as session:
-            told = delete(Log).where(
+            audit_log = delete(Log).where(
                 Log.event.like("platform.%datakit%") | Log.event.like("platform.%deployment%")
             )
-            for statement in (*map(delete, ours + airflows), told):
+            for statement in (*map(delete, own_tables + airflow_tables), audit_log):
                 session.execute(statement, execution_options={"synchronize_session": False})

@@ -1,4 +1,4 @@
-"""The API reference's examples and commands, word for word, as tests run them."""
+"""The examples and commands of the API reference, verbatim."""
 
 import asyncio
 import re
@@ -16,35 +16,35 @@ TEXT = Path(__file__).with_name("reference.md").read_text(encoding="utf-8")
 
 
 def example(heading: str, until: str | None = None) -> str:
-    """The Python code under a heading, up to a line."""
+    """Return the Python code under a heading, up to a line."""
     found = re.search(rf"### \*\*{heading}\*\*\n+```python\n(.*?)```", TEXT, re.DOTALL)
     assert found, heading
     return found[1].partition(until)[0] if until else found[1]
 
 
 def commands() -> list[list[str]]:
-    """Every command, as a shell would split it."""
+    """Return all commands, split as a shell splits them."""
     lines = re.sub(r"\\\n", " ", TEXT).splitlines()
     return [shlex.split(line)[1:] for line in lines if line.startswith("airflow-cli ")]
 
 
 def run(code: str, url: str, key: str, sleep: Callable[[float], object] = bool) -> dict[str, Any]:
-    """Run an example as it stands, and return its variables."""
+    """Run an example unchanged and return its variables."""
     with PlatformClient(url, key) as client:
         names = {"client": client, "datetime": datetime, "time": SimpleNamespace(sleep=sleep)}
-        exec(code, names)  # noqa: S102 - the reference's own code
+        exec(code, names)  # noqa: S102 - code of the API reference
     return names
 
 
 def run_async(code: str, url: str, key: str, sleep: Callable[[float], object] = bool) -> dict[str, Any]:
-    """The same with the asynchronous client: what asks the platform is awaited, and nothing else changed."""
+    """Run an example with the asynchronous client, with ``await`` added to its requests."""
 
-    async def patience(seconds: float) -> None:
+    async def async_sleep(seconds: float) -> None:
         sleep(seconds)
 
     code = re.sub(r"\b(client\.\w+\.\w+|run\.refresh|time\.sleep)\(", r"await \1(", code)
     code = re.sub(r"^for (?=\w+ in (dags|task_instances):)", "async for ", code, flags=re.MULTILINE)
-    names: dict[str, Any] = {"datetime": datetime, "time": SimpleNamespace(sleep=patience)}
+    names: dict[str, Any] = {"datetime": datetime, "time": SimpleNamespace(sleep=async_sleep)}
     exec(f"async def example():\n{indent(code, '    ')}\n    return locals()", names)  # noqa: S102 - the same
 
     async def session() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The client against Airflow's own web application with the plugin."""
+"""The client with Airflow's web application and the plugin."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,13 +17,13 @@ from airflow_platform.exceptions import (
 
 @pytest.fixture
 def airflow(app: Any, make_key: Callable[[str], str]) -> Iterator[PlatformClient]:
-    """An administrator's client."""
+    """Return a client of a platform admin."""
     with PlatformClient(api_key=make_key("admin"), transport=httpx.WSGITransport(app)) as client:
         yield client
 
 
-def test_stock_endpoints(airflow: PlatformClient) -> None:
-    """Airflow's own endpoints take the key and the parameters as the client sends them."""
+def test_airflows_own_endpoints_accept_the_requests(airflow: PlatformClient) -> None:
+    """Airflow's endpoints accept the API key and the parameters."""
     page = airflow.dags.list(tags=["production", "etl"], only_active=True, limit=5, offset=0)
     assert (page.dags, page.total_entries) == ([], 0)
     with pytest.raises(ResourceNotFoundError) as caught:
@@ -32,8 +32,8 @@ def test_stock_endpoints(airflow: PlatformClient) -> None:
     assert caught.value.request_id
 
 
-def test_wrong_key(app: Any) -> None:
-    """A wrong key is an authentication error."""
+def test_a_wrong_key_is_an_authentication_error(app: Any) -> None:
+    """The error code is the platform's."""
     with (
         PlatformClient(api_key="wrong", transport=httpx.WSGITransport(app)) as client,
         pytest.raises(AuthenticationError) as caught,
@@ -42,8 +42,8 @@ def test_wrong_key(app: Any) -> None:
     assert caught.value.code == "AUTHENTICATION_FAILED"
 
 
-def test_tenants(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
-    """The reference's tenant is created, found and not created twice."""
+def test_a_tenant_is_created_once(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
+    """The API reference's tenant is created and found; creating it again is a conflict."""
     created = airflow.tenants.create(**tenant)
     assert created.created_at is not None
     assert created.created_at.tzinfo is not None
@@ -53,8 +53,8 @@ def test_tenants(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
         airflow.tenants.create(**tenant)
 
 
-def test_a_tenant_is_changed_looked_into_and_deleted(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
-    """The reference's change is merged, and None removes a key."""
+def test_a_tenant_is_updated_and_deleted(airflow: PlatformClient, tenant: dict[str, Any]) -> None:
+    """Objects are merged, None removes a key, and a tenant that owns something needs ``cascade``."""
     tenant_id = airflow.tenants.create(**tenant).tenant_id
     changed = airflow.tenants.update(
         tenant_id,
@@ -76,15 +76,17 @@ def test_a_tenant_is_changed_looked_into_and_deleted(airflow: PlatformClient, te
     assert list(airflow.tenants.list(search=tenant_id)) == []
 
 
-def test_fields_are_named(airflow: PlatformClient) -> None:
-    """What does not fit is told by field."""
+def test_a_validation_error_names_the_fields(airflow: PlatformClient) -> None:
+    """``errors`` has a pointer to each invalid field."""
     with pytest.raises(ValidationError) as caught:
         airflow.tenants.create("Not A Label")
     assert caught.value.errors[0]["pointer"] == "/tenant_id"
 
 
-def test_datakits(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
-    """The reference's kit is registered, found by name and tag, and deployed."""
+def test_a_datakit_is_registered_found_and_deployed(
+    airflow: PlatformClient, manifest: dict[str, Any]
+) -> None:
+    """The kit of the API reference is found by id, name, version, type and tag."""
     kit = airflow.datakits.register(**manifest)
     assert airflow.datakits.register(**manifest).id == kit.id
     assert airflow.datakits.get(f"{kit.name}@{kit.version}") == airflow.datakits.get(kit.name) == kit
@@ -97,31 +99,31 @@ def test_datakits(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
     assert str(airflow.datakits.get_deployment_status(deployed.id)) == "pending"
 
 
-def test_deployments(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
-    """A deployment is tried, made, changed, taken back and retired; a version is withdrawn and deleted."""
+def test_a_deployment_from_dry_run_to_retirement(airflow: PlatformClient, manifest: dict[str, Any]) -> None:
+    """Each method for deployments works, and a version is withdrawn and deleted."""
     kits = airflow.datakits
     kit = kits.register(**manifest)
     assert kits.schema()["title"] == "DataKit"
     assert [version.version for version in kits.versions(kit.name)] == ["1.2.0"]
     assert kits.deploy(kit.id, "production", dry_run=True, wait=True).id == ""
-    made = kits.deploy(kit.id, "production", schedule="@daily", reason="first", try_timeout=60)
+    created = kits.deploy(kit.id, "production", schedule="@daily", reason="first", try_timeout=60)
     kits.deploy(kit.id, "production", auto_rollback={"after_failures": 3})
-    assert [row.revision for row in kits.revisions(made.id)] == [2, 1]
-    assert kits.rollback(made.id, revision=1).schedule == "@daily"
-    assert kits.redeploy(made.id).revision == 4
-    assert kits.pause(made.id).id == kits.resume(made.id).id == made.id
+    assert [row.revision for row in kits.revisions(created.id)] == [2, 1]
+    assert kits.rollback(created.id, revision=1).schedule == "@daily"
+    assert kits.redeploy(created.id).revision == 4
+    assert kits.pause(created.id).id == kits.resume(created.id).id == created.id
     assert kits.withdraw(kit.id, "old").withdrawn_reason == "old"
-    assert kits.retire(made.id).retired_at is not None
+    assert kits.retire(created.id).retired_at is not None
     assert list(kits.deployments()) == []
-    assert [row.id for row in kits.deployments(retired=True)] == [made.id]
+    assert [row.id for row in kits.deployments(retired=True)] == [created.id]
     with pytest.raises(DeploymentError, match="retired"):
-        kits.wait_for_deployment(made.id)
+        kits.wait_for_deployment(created.id)
     kits.delete(kit.id)
     assert list(kits.list(tenant_id="none")) == []
 
 
-def test_webhooks(airflow: PlatformClient) -> None:
-    """A webhook tells its secret once, and is gone when it was deleted."""
+def test_a_webhook_is_created_and_deleted(airflow: PlatformClient) -> None:
+    """Only the first response contains the secret."""
     created = airflow.webhooks.create("n", "https://example.com/hook", ["dag.success"])
     assert created.secret
     assert airflow.webhooks.get(created.webhook_id).secret is None

@@ -1,4 +1,4 @@
-"""``client.api_keys`` against the real application, over HTTP."""
+"""``client.api_keys`` with the real application, over HTTP."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -18,22 +18,22 @@ from airflow_platform_plugin.auth import credentials
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform remembers no key, so that a change counts at once."""
-    monkeypatch.setattr(credentials, "REMEMBERED_SECONDS", 0)
+def no_credential_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn off the platform's cache of credentials, so that changes count at once."""
+    monkeypatch.setattr(credentials, "CACHE_SECONDS", 0)
 
 
 @pytest.fixture
 def admin(live_url: str, committed_key: Callable[[str], str]) -> Iterator[PlatformClient]:
-    """An administrator's client."""
+    """Return a client of a platform admin."""
     with PlatformClient(live_url, committed_key("admin")) as client:
         yield client
 
 
-def test_key_and_its_limits(admin: PlatformClient, live_url: str) -> None:
-    """A key is made with its limits, works, tells its text once, and ends when it is revoked."""
+def test_a_key_is_limited_and_revoked(admin: PlatformClient, live_url: str) -> None:
+    """A key has its limits, shows its secret text once, and stops working when it is revoked."""
     end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=1)
-    made = admin.api_keys.create(
+    created = admin.api_keys.create(
         name="ci",
         owner="viewer",
         scopes=["dags:read"],
@@ -41,63 +41,65 @@ def test_key_and_its_limits(admin: PlatformClient, live_url: str) -> None:
         allowed_networks=["127.0.0.0/8"],
         expires_at=end,
     )
-    assert (made.name, made.owner, made.created_by) == ("ci", "viewer", "admin")
-    assert made.scopes == ["dags:read"]
-    assert made.allowed_dags == {"dag_ids": ["sales_*"], "tags": ["sales"]}
-    assert (made.allowed_networks, made.expires_at) == (["127.0.0.0/8"], end)
-    assert made.key is not None
-    assert made.key not in repr(made)
-    assert admin.api_keys.get(made.id).key is None
+    assert (created.name, created.owner, created.created_by) == ("ci", "viewer", "admin")
+    assert created.scopes == ["dags:read"]
+    assert created.allowed_dags == {"dag_ids": ["sales_*"], "tags": ["sales"]}
+    assert (created.allowed_networks, created.expires_at) == (["127.0.0.0/8"], end)
+    assert created.key is not None
+    assert created.key not in repr(created)
+    assert admin.api_keys.get(created.id).key is None
 
-    with PlatformClient(live_url, made.key) as viewer:
-        assert viewer.dags.list().dags == []  # none of the DAGs that it is limited to is there
-        admin.api_keys.update(made.id, allowed_dags=None)
+    with PlatformClient(live_url, created.key) as viewer:
+        assert viewer.dags.list().dags == []  # no DAG matches its limit
+        admin.api_keys.update(created.id, allowed_dags=None)
         assert viewer.dags.list().dags == []
         with pytest.raises(PermissionDeniedError) as caught:
             viewer.tenants.list()
         assert caught.value.scope == "tenants:read"
-        admin.api_keys.revoke(made.id)
+        admin.api_keys.revoke(created.id)
         with pytest.raises(AuthenticationError):
             viewer.dags.list()
 
 
-def test_update(admin: PlatformClient) -> None:
-    """A change sets what is given, removes what is None, and leaves the rest."""
-    made = admin.api_keys.create("n", scopes=["dags:read"], allowed_networks=["127.0.0.0/8"])
-    changed = admin.api_keys.update(made.id, name="m", allowed_networks=None)
+def test_update_changes_only_what_is_given(admin: PlatformClient) -> None:
+    """Arguments are set, None removes a limit, and the rest stays."""
+    created = admin.api_keys.create("n", scopes=["dags:read"], allowed_networks=["127.0.0.0/8"])
+    changed = admin.api_keys.update(created.id, name="m", allowed_networks=None)
     assert (changed.name, changed.scopes, changed.allowed_networks) == ("m", ["dags:read"], None)
-    assert admin.api_keys.get(made.id) == changed
+    assert admin.api_keys.get(created.id) == changed
     with pytest.raises(ValidationError) as caught:
-        admin.api_keys.update(made.id, scopes=["everything"])
+        admin.api_keys.update(created.id, scopes=["everything"])
     assert caught.value.errors[0]["pointer"] == "/scopes/0"
 
 
-def test_rotate(admin: PlatformClient, live_url: str) -> None:
-    """A rotated key has a new text; the old one works for as long as was said."""
-    made = admin.api_keys.create("n")
-    overlapping = admin.api_keys.rotate(made.id)
-    last = admin.api_keys.rotate(made.id, overlap_seconds=0)
-    assert len({made.key, overlapping.key, last.key}) == 3
-    assert last.id == made.id
+def test_rotate_replaces_the_secret_text(admin: PlatformClient, live_url: str) -> None:
+    """The old text works until the overlap ends."""
+    created = admin.api_keys.create("n")
+    overlapping = admin.api_keys.rotate(created.id)
+    last = admin.api_keys.rotate(created.id, overlap_seconds=0)
+    assert len({created.key, overlapping.key, last.key}) == 3
+    assert last.id == created.id
     with PlatformClient(live_url, last.key) as client:
         client.dags.list()
     with PlatformClient(live_url, overlapping.key) as client, pytest.raises(AuthenticationError):
         client.dags.list()
 
 
-def test_list(admin: PlatformClient) -> None:
-    """Keys are listed by owner, and revoked ones if asked for."""
-    made = admin.api_keys.create("n", owner="viewer")
-    assert [key.id for key in admin.api_keys.list(owner="viewer")] == [made.id]
-    admin.api_keys.revoke(made.id)
+def test_list_filters_by_owner_and_revocation(admin: PlatformClient) -> None:
+    """Revoked keys are listed only with ``revoked=True`` and cannot be rotated."""
+    created = admin.api_keys.create("n", owner="viewer")
+    assert [key.id for key in admin.api_keys.list(owner="viewer")] == [created.id]
+    admin.api_keys.revoke(created.id)
     assert list(admin.api_keys.list(owner="viewer")) == []
-    assert [key.id for key in admin.api_keys.list(owner="viewer", revoked=True)] == [made.id]
+    assert [key.id for key in admin.api_keys.list(owner="viewer", revoked=True)] == [created.id]
     with pytest.raises(ConflictError):
-        admin.api_keys.rotate(made.id)
+        admin.api_keys.rotate(created.id)
 
 
-def test_others(admin: PlatformClient, live_url: str, committed_key: Callable[[str], str]) -> None:
-    """Who has no permission for it sees and makes no keys but the own."""
+def test_a_user_without_permission_has_only_their_own_keys(
+    admin: PlatformClient, live_url: str, committed_key: Callable[[str], str]
+) -> None:
+    """Other users' keys are not listed, not found and not created."""
     key_of_admin = admin.api_keys.create("n")
     with PlatformClient(live_url, committed_key("viewer")) as viewer:
         assert viewer.api_keys.create("own").owner == "viewer"
@@ -109,16 +111,16 @@ def test_others(admin: PlatformClient, live_url: str, committed_key: Callable[[s
     assert caught.value.scope == "api_keys:write"
 
 
-def test_async(live_url: str, committed_key: Callable[[str], str]) -> None:
-    """The asynchronous client does the same."""
+def test_the_asynchronous_client_manages_keys(live_url: str, committed_key: Callable[[str], str]) -> None:
+    """Keys are created, updated, rotated and revoked."""
 
     async def session() -> list[str | None]:
         async with AsyncPlatformClient(live_url, committed_key("admin")) as client:
-            made = await client.api_keys.create("n", scopes=["dags:read"])
-            changed = await client.api_keys.update(made.id, scopes=None)
+            created = await client.api_keys.create("n", scopes=["dags:read"])
+            changed = await client.api_keys.update(created.id, scopes=None)
             assert changed.scopes is None
-            rotated = await client.api_keys.rotate(made.id)
-            await client.api_keys.revoke(made.id)
-            return [made.key, rotated.key]
+            rotated = await client.api_keys.rotate(created.id)
+            await client.api_keys.revoke(created.id)
+            return [created.key, rotated.key]
 
     assert len(set(asyncio.run(session()))) == 2

@@ -1,4 +1,4 @@
-"""``client.connections``: the reference's example on canned answers, all else on the real application."""
+"""``client.connections`` with the fake platform and with the real application."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,23 +15,23 @@ from airflow_platform.exceptions import (
     ValidationError,
 )
 from fake_platform import FakePlatform
-from live_platform import connections_taken_away
+from live_platform import delete_connections_afterwards
 
 CONNECTIONS = "/api/v1/platform/connections"
 
 
 @pytest.fixture
 def admin(live_url: str, committed_key: Callable[[str], str]) -> Iterator[PlatformClient]:
-    """An administrator's client."""
-    with PlatformClient(live_url, committed_key("admin")) as client, connections_taken_away():
+    """Return a client of a platform admin."""
+    with PlatformClient(live_url, committed_key("admin")) as client, delete_connections_afterwards():
         yield client
 
 
 @pytest.mark.parametrize("run", [reference.run, reference.run_async], ids=["sync", "async"])
-def test_connection_management(
+def test_the_example_of_the_api_reference_works(
     run: Callable[..., Any], platform: FakePlatform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The reference's example runs as it stands: made, tested, changed, deleted."""
+    """The example runs unchanged: a connection is created, tested, updated and deleted."""
     connection = {"connection_id": "new_warehouse", "connection_type": "postgres", "schema": "analytics"}
     platform.routes = {
         ("POST", CONNECTIONS): connection,
@@ -56,9 +56,9 @@ def test_connection_management(
     assert (deleted.method, deleted.query) == ("DELETE", {})
 
 
-def test_life_of_a_connection(admin: PlatformClient) -> None:
-    """A change sets what is given, merges extra, removes what is None, and leaves the rest."""
-    made = admin.connections.create(
+def test_a_connection_is_created_updated_and_deleted(admin: PlatformClient) -> None:
+    """Arguments are set, ``extra`` is merged, None removes a value, and the rest stays."""
+    created = admin.connections.create(
         "c",
         "postgres",
         host="h",
@@ -69,7 +69,7 @@ def test_life_of_a_connection(admin: PlatformClient) -> None:
         description="d",
         extra={"connect_timeout": 1, "token": "t"},
     )
-    assert (made.schema, made.extra, made.secrets_set) == (
+    assert (created.schema, created.extra, created.secrets_set) == (
         "s",
         {"connect_timeout": 1, "token": "***"},
         ["password", "extra.token"],
@@ -95,8 +95,10 @@ def test_life_of_a_connection(admin: PlatformClient) -> None:
         admin.connections.delete("c")
 
 
-def test_tests(admin: PlatformClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An outcome that is none the caller hoped for is no exception; that tests are turned off is one."""
+def test_a_failed_test_is_a_result(
+    admin: PlatformClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed test raises no error; a test while tests are turned off does."""
     file = tmp_path / "a.db"
     admin.connections.create("c", "sqlite", host=str(file))
     with pytest.raises(PermissionDeniedError, match="test_connection"):
@@ -113,12 +115,12 @@ def test_tests(admin: PlatformClient, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_transfer(admin: PlatformClient, form: str) -> None:
-    """What was exported with its secrets is imported with them; what without, tells what is missing."""
+def test_export_and_import_keep_secrets_with_a_passphrase(admin: PlatformClient, form: str) -> None:
+    """An import without secrets names those that are missing."""
     admin.connections.create("c", "http", host="h", password="secret-word")
     plain = admin.connections.export(format=form)
-    sealed = admin.connections.export(format=form, passphrase="a long passphrase")
-    assert "secret-word" not in plain + sealed
+    encrypted = admin.connections.export(format=form, passphrase="a long passphrase")
+    assert "secret-word" not in plain + encrypted
     with pytest.raises(ConflictError):
         admin.connections.import_(plain, format=form, on_conflict="fail")
     assert [row.result for row in admin.connections.import_(plain, format=form).connections] == ["skipped"]
@@ -130,17 +132,19 @@ def test_transfer(admin: PlatformClient, form: str) -> None:
     assert row.missing_secrets == ["password"]
     with pytest.raises(ValidationError) as caught:
         admin.connections.import_(
-            sealed, format=form, on_conflict="overwrite", passphrase="another passphrase"
+            encrypted, format=form, on_conflict="overwrite", passphrase="another passphrase"
         )
     assert caught.value.errors[0]["pointer"] == "/passphrase"
     passphrase = "a long passphrase"
-    result = admin.connections.import_(sealed, format=form, on_conflict="overwrite", passphrase=passphrase)
+    result = admin.connections.import_(encrypted, format=form, on_conflict="overwrite", passphrase=passphrase)
     assert (result.connections[0].result, result.connections[0].missing_secrets) == ("overwritten", [])
     assert admin.connections.get("c").secrets_set == ["password"]
 
 
-def test_async(live_url: str, committed_key: Callable[[str], str]) -> None:
-    """The asynchronous client does the same."""
+def test_the_asynchronous_client_manages_connections(
+    live_url: str, committed_key: Callable[[str], str]
+) -> None:
+    """Connections are created, exported, imported, deleted and listed."""
 
     async def session() -> list[str]:
         async with AsyncPlatformClient(live_url, committed_key("admin")) as client:
@@ -151,5 +155,5 @@ def test_async(live_url: str, committed_key: Callable[[str], str]) -> None:
             await client.connections.delete("a")
             return [item.connection_id async for item in client.connections.list(limit=1)]
 
-    with connections_taken_away():
+    with delete_connections_afterwards():
         assert asyncio.run(session()) == ["b"]

@@ -1,4 +1,4 @@
-"""What callers see when something goes wrong."""
+"""The errors that callers get."""
 
 import inspect
 import socket
@@ -37,8 +37,10 @@ ENVELOPE = {
         (503, exceptions.ServiceUnavailableError),
     ],
 )
-def test_status(status: int, kind: type, client: PlatformClient, platform: FakePlatform) -> None:
-    """Each status has its class, which carries what the envelope says."""
+def test_each_status_has_its_class(
+    status: int, kind: type, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """The error has the code, message, details and request id of the response."""
     platform.routes["PATCH", "/api/v1/dags/non_existent_dag"] = lambda _: (status, {}, ENVELOPE)
     with pytest.raises(exceptions.APIError) as caught:
         client.dags.pause("non_existent_dag")
@@ -49,8 +51,8 @@ def test_status(status: int, kind: type, client: PlatformClient, platform: FakeP
     assert str(error) == "DAG 'non_existent_dag' not found (RESOURCE_NOT_FOUND, request req_123456789)"
 
 
-def test_envelope_beside_problem_json(client: PlatformClient, platform: FakePlatform) -> None:
-    """The envelope wins over the problem+json keys of stock Airflow beside it."""
+def test_the_platforms_error_precedes_problem_json(client: PlatformClient, platform: FakePlatform) -> None:
+    """If a response has both forms, the platform's own error counts."""
     platform.answer(404, ENVELOPE | {"title": "DAG not found", "detail": "no", "status": 404})
     with pytest.raises(exceptions.ResourceNotFoundError, match="non_existent_dag"):
         client.dags.get("non_existent_dag")
@@ -67,16 +69,18 @@ def test_envelope_beside_problem_json(client: PlatformClient, platform: FakePlat
         ({"error": {"details": "no object", "message": None}}, "Conflict (CONFLICT)"),
     ],
 )
-def test_without_envelope(body: object, message: str, client: PlatformClient, platform: FakePlatform) -> None:
-    """An answer that is not the platform's own is still told as well as it can be."""
+def test_other_error_bodies_give_a_message(
+    body: object, message: str, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """The message of Airflow or of a proxy is used, or else the status."""
     platform.answer(409, body)
     with pytest.raises(exceptions.ConflictError) as caught:
         client.dags.trigger("a")
     assert str(caught.value) == message
 
 
-def test_fields(client: PlatformClient, platform: FakePlatform) -> None:
-    """A validation error lists the fields."""
+def test_a_validation_error_lists_the_fields(client: PlatformClient, platform: FakePlatform) -> None:
+    """``errors`` is the list of the response."""
     errors = [{"pointer": "/name", "message": "is missing"}]
     platform.answer(
         400, {"error": {"code": "VALIDATION_ERROR", "message": "no", "details": {"errors": errors}}}
@@ -90,10 +94,10 @@ def test_fields(client: PlatformClient, platform: FakePlatform) -> None:
     ("header", "seconds"),
     [("30", 30), (100, 100), ("soon", 1), ("", 1)],
 )
-def test_retry_after(
+def test_retry_after_is_in_seconds(
     header: str | int, seconds: float, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """Either form of Retry-After ends in seconds, and so does nonsense."""
+    """Both forms of Retry-After become seconds; an invalid value becomes the default."""
     if isinstance(header, int):
         header = formatdate(time() + header)
     for _ in range(3):
@@ -103,14 +107,14 @@ def test_retry_after(
     assert caught.value.retry_after == pytest.approx(seconds, abs=5)
 
 
-def test_retry_after_a_moment_that_has_passed() -> None:
-    """A moment of the past is no negative wait."""
+def test_a_retry_after_in_the_past_means_no_wait() -> None:
+    """The wait is 0, not negative."""
     response = httpx.Response(429, headers={"Retry-After": formatdate(time() - 100)})
-    assert _http.retry_after(response) == 0
+    assert _http.parse_retry_after(response) == 0
 
 
 def test_every_httpx_error_is_mapped() -> None:
-    """Whatever httpx may raise while it sends becomes one of our errors, and no new class slips through."""
+    """Each httpx error of sending becomes an SDK error; a new httpx class fails this test."""
     raised = {
         kind
         for _, kind in inspect.getmembers(httpx, inspect.isclass)
@@ -122,14 +126,14 @@ def test_every_httpx_error_is_mapped() -> None:
     request = httpx.Request("GET", "https://user:password@airflow.example.com/secret")
     for kind in raised:
         error = kind("why", request=request) if issubclass(kind, httpx.RequestError) else kind("why")
-        ours = _http.connection_error(error)
+        mapped = _http.map_transport_error(error)
         timeout = issubclass(kind, httpx.TimeoutException)
-        assert type(ours) is (
+        assert type(mapped) is (
             exceptions.PlatformTimeoutError if timeout else exceptions.PlatformConnectionError
         )
-        assert "why" in str(ours)
-        assert "password" not in str(ours)
-    # Those of wrong use of httpx, and the parents of both kinds.
+        assert "why" in str(mapped)
+        assert "password" not in str(mapped)
+    # Errors of wrong use of httpx, and the base classes.
     assert others == {
         httpx.HTTPError,
         httpx.HTTPStatusError,
@@ -142,8 +146,8 @@ def test_every_httpx_error_is_mapped() -> None:
     }
 
 
-def test_unreachable() -> None:
-    """A server that is not there is an error that names it."""
+def test_an_unreachable_server_is_a_connection_error() -> None:
+    """The error names the server."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -151,8 +155,8 @@ def test_unreachable() -> None:
             client.dags.list()
 
 
-def test_silent_server() -> None:
-    """A server that does not answer in time is a timeout."""
+def test_a_silent_server_is_a_timeout_error() -> None:
+    """A server that does not answer in time raises PlatformTimeoutError."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with (
@@ -163,38 +167,38 @@ def test_silent_server() -> None:
 
 
 @pytest.mark.parametrize("url", ["airflow.example.com", "http://[nonsense", "http://a:port"])
-def test_wrong_address(url: str) -> None:
-    """An address that is none is an error of ours."""
+def test_an_invalid_url_is_a_connection_error(url: str) -> None:
+    """An invalid base_url raises PlatformConnectionError, not an httpx error."""
     with pytest.raises(exceptions.PlatformConnectionError), PlatformClient(url) as client:
         client.dags.list()
 
 
 @pytest.mark.parametrize("body", [b"<html>a page</html>", {"dags": "many"}, ["no", "object"], b""])
-def test_not_the_platform(body: object, client: PlatformClient, platform: FakePlatform) -> None:
-    """A success that holds something else hints at base_url."""
+def test_another_server_is_recognized(body: object, client: PlatformClient, platform: FakePlatform) -> None:
+    """The error for an unexpected body asks whether base_url is right."""
     platform.answer(200, body)
     with pytest.raises(exceptions.APIError, match=r"is base_url right\? \(INVALID_RESPONSE"):
         client.dags.list()
 
 
-def test_redirect(client: PlatformClient, platform: FakePlatform) -> None:
-    """A redirect is not followed, lest the key goes to another host."""
+def test_redirects_are_not_followed(client: PlatformClient, platform: FakePlatform) -> None:
+    """A redirect is an error, so that the key is not sent to another host."""
     platform.answer(302, b"", Location="https://elsewhere.example.com/")
     with pytest.raises(exceptions.APIError, match="redirects to https://elsewhere"):
         client.dags.list()
     assert len(platform.requests) == 1
 
 
-def test_key_stays_secret(platform: FakePlatform, caplog: pytest.LogCaptureFixture) -> None:
-    """The key shows up neither in the log nor in an error nor in a repr."""
+def test_the_key_is_in_no_log_error_or_repr(platform: FakePlatform, caplog: pytest.LogCaptureFixture) -> None:
+    """The key is sent, and appears nowhere else."""
     key = "plk_do_not_tell"
     with caplog.at_level("DEBUG"), PlatformClient(platform.url, key) as client:
         with pytest.raises(PlatformError) as caught:
             client.dags.get("a")
         assert platform.last.headers["x-api-key"] == key
-        told = [repr(client), repr(client.dags), *traceback.format_exception(caught.value), caplog.text]
+        texts = [repr(client), repr(client.dags), *traceback.format_exception(caught.value), caplog.text]
     with pytest.raises(PlatformError) as caught:
         PlatformClient(platform.url, f"{key}\n{key}")
-    told += traceback.format_exception(caught.value)
+    texts += traceback.format_exception(caught.value)
     assert caplog.text
-    assert key not in "".join(told)
+    assert key not in "".join(texts)

@@ -1,4 +1,4 @@
-"""The reference's examples for DAGs, runs and tasks, word for word, on Airflow's own endpoints over HTTP."""
+"""The API reference's examples for DAGs, runs and tasks, with Airflow's own endpoints over HTTP."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,22 +15,22 @@ Finish = Callable[[], None]
 def run(
     request: pytest.FixtureRequest, live_url: str, finish: Finish, committed_key: Callable[[str], str]
 ) -> Callable[[str], dict[str, Any]]:
-    """Run the example under a heading, with either client; when it waits, whatever runs has finished."""
+    """Return a function that runs an example with one of the clients; a sleep finishes all runs."""
     key = committed_key("admin")
     return lambda heading: request.param(reference.example(heading), live_url, key, sleep=lambda _: finish())
 
 
 @pytest.fixture
 def admin(live_url: str, finish: Finish, committed_key: Callable[[str], str]) -> Any:
-    """An administrator's client."""
+    """Return a client of a platform admin."""
     with PlatformClient(live_url, committed_key("admin")) as client:
         yield client
 
 
-def test_dag_management(
+def test_the_dag_examples_work(
     run: Callable[[str], dict[str, Any]], admin: PlatformClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A DAG is listed, shown, triggered, watched, paused and unpaused."""
+    """A DAG is listed, shown, triggered, followed, paused and unpaused."""
     variables = run("DAG Management")
     printed = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("[")]
     triggered = variables["run"]
@@ -43,10 +43,10 @@ def test_dag_management(
     assert admin.dags.get(DAG_ID).is_paused is False
 
 
-def test_task_management(
+def test_the_task_examples_work(
     run: Callable[[str], dict[str, Any]], admin: PlatformClient, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The instances of a run are listed, one is cleared, and another's log is read."""
+    """Task instances are listed, one is cleared, and the log of another is read."""
     run("Task Management")
     printed = capfd.readouterr().out
     assert "validate_source_data: success (duration: 125.5s)\n" in printed
@@ -56,19 +56,21 @@ def test_task_management(
     assert admin.tasks.get_instance(DAG_ID, "validate_source_data", RUN_ID).state == "success"
 
 
-def test_pagination(run: Callable[[str], dict[str, Any]]) -> None:
-    """The loop of the best practices ends with all DAGs."""
+def test_the_pagination_example_works(run: Callable[[str], dict[str, Any]]) -> None:
+    """The loop collects all DAGs."""
     assert [dag.dag_id for dag in run("Pagination")["all_dags"]] == [DAG_ID]
 
 
-def test_error_handling(run: Callable[[str], dict[str, Any]], capfd: pytest.CaptureFixture[str]) -> None:
-    """A DAG that is not there is told as it should be."""
+def test_the_error_handling_example_works(
+    run: Callable[[str], dict[str, Any]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An unknown DAG prints the expected message."""
     run("Error Handling")
     assert "DAG not found\n" in capfd.readouterr().out
 
 
-def test_runs(admin: PlatformClient) -> None:
-    """Runs are listed in pages, counted, iterated over all of these, and deleted."""
+def test_runs_are_listed_and_deleted(admin: PlatformClient) -> None:
+    """Runs are listed in pages, counted, filtered, iterated over and deleted."""
     for number in range(4):
         admin.dags.trigger(DAG_ID, run_id=f"mine_{number}")
     page = admin.dags.runs(DAG_ID, limit=2, order_by="-execution_date")
@@ -80,6 +82,6 @@ def test_runs(admin: PlatformClient) -> None:
     assert len(admin.dags.runs(DAG_ID)) == 4
 
 
-def test_state_of_a_task(admin: PlatformClient) -> None:
-    """A task instance is marked."""
+def test_the_state_of_a_task_instance_is_set(admin: PlatformClient) -> None:
+    """``set_state`` returns the instance with its new state."""
     assert admin.tasks.set_state(DAG_ID, "validate_source_data", RUN_ID, "failed").state == "failed"

@@ -1,4 +1,4 @@
-"""Lists: their pages, how they are counted, and how all of them are iterated."""
+"""Lists and their pages: length, iteration and indexes."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ LARGEST_PAGE = 10
 
 @pytest.fixture(autouse=True)
 def dags(platform: FakePlatform) -> None:
-    """Many DAGs, of which the platform answers a few at a time, whatever the limit."""
+    """Serve 25 DAGs in pages of at most 10."""
 
     def some(request: Request) -> dict[str, Any]:
         limit = min(int(request.query.get("limit", ["10"])[0]), LARGEST_PAGE)
@@ -25,7 +25,7 @@ def dags(platform: FakePlatform) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "numbers", "requests"),
+    ("arguments", "numbers", "requests"),
     [
         ({}, range(25), 3),
         ({"offset": 18}, range(18, 25), 1),
@@ -38,20 +38,20 @@ def dags(platform: FakePlatform) -> None:
     ],
     ids=str,
 )
-def test_iteration(
-    asked: dict[str, int], numbers: range, requests: int, client: PlatformClient, platform: FakePlatform
+def test_iteration_yields_all_items_once(
+    arguments: dict[str, int], numbers: range, requests: int, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """Iterating gives all that was asked for once, however large the pages; len() says how many that is."""
-    page = client.dags.list(**asked)
-    wanted = [f"dag_{number}" for number in numbers]
-    assert (len(page), page.total_entries) == (len(wanted), TOTAL)
-    assert [dag.dag_id for dag in page] == wanted
+    """Iteration yields each requested item once, whatever the page size; len() is their number."""
+    page = client.dags.list(**arguments)
+    expected = [f"dag_{number}" for number in numbers]
+    assert (len(page), page.total_entries) == (len(expected), TOTAL)
+    assert [dag.dag_id for dag in page] == expected
     assert len(platform.requests) == requests
-    assert [dag.dag_id for dag in page] == wanted
+    assert [dag.dag_id for dag in page] == expected
 
 
-def test_laziness(client: PlatformClient, platform: FakePlatform) -> None:
-    """A page is asked for when it is reached, with the filters of the first."""
+def test_pages_are_fetched_when_they_are_reached(client: PlatformClient, platform: FakePlatform) -> None:
+    """Further pages are requested with the filters of the first, not before they are needed."""
     dags = iter(client.dags.list(tags=["x", "y"], order_by="-dag_id", paused=False))
     for _ in range(LARGEST_PAGE):
         next(dags)
@@ -62,8 +62,8 @@ def test_laziness(client: PlatformClient, platform: FakePlatform) -> None:
     assert second == first | {"offset": ["10"]}
 
 
-def test_page(client: PlatformClient, platform: FakePlatform) -> None:
-    """What was fetched is found under the collection's name; the next page can be asked for."""
+def test_next_page_returns_the_following_page(client: PlatformClient, platform: FakePlatform) -> None:
+    """The items of a page are in the attribute with the collection's name."""
     page = client.dags.list()
     assert [dag.dag_id for dag in page.dags] == [f"dag_{number}" for number in range(10)]
     assert len(platform.requests) == 1
@@ -75,27 +75,27 @@ def test_page(client: PlatformClient, platform: FakePlatform) -> None:
     assert last.next_page() is None
 
 
-def test_a_page_is_true_where_it_has_items(client: PlatformClient, platform: FakePlatform) -> None:
-    """``if not dags`` asks whether there are any."""
+def test_a_page_is_true_if_it_has_items(client: PlatformClient, platform: FakePlatform) -> None:
+    """``if not dags`` tests for an empty list."""
     assert client.dags.list()
     assert not client.dags.list(offset=TOTAL)
 
 
-def test_total_that_is_never_reached(client: PlatformClient, platform: FakePlatform) -> None:
-    """A platform that promises more than it has is not asked for ever."""
+def test_a_wrong_total_ends_the_iteration(client: PlatformClient, platform: FakePlatform) -> None:
+    """Iteration ends at an empty page, even if total_entries is larger."""
     platform.answer(200, {"dags": [{"dag_id": "a"}], "total_entries": 5})
     platform.answer(200, {"dags": [], "total_entries": 5})
     assert [dag.dag_id for dag in client.dags.list()] == ["a"]
 
 
-def test_no_total(client: PlatformClient, platform: FakePlatform) -> None:
-    """A list without a total is all there is."""
+def test_a_list_without_a_total_is_complete(client: PlatformClient, platform: FakePlatform) -> None:
+    """Without total_entries the length is the number of items."""
     platform.answer(200, {"task_instances": [{"task_id": "t", "dag_id": "a", "dag_run_id": "r"}]})
     assert len(client.tasks.get_instances("a", "r", offset=3)) == 1
 
 
-def test_runs_of_each_page_can_be_refreshed(client: PlatformClient, platform: FakePlatform) -> None:
-    """A run of a later page asks the platform for its state just as one of the first."""
+def test_runs_of_later_pages_can_be_refreshed(client: PlatformClient, platform: FakePlatform) -> None:
+    """A run of the second page has a session for ``refresh``."""
     runs = [{"dag_id": "a", "dag_run_id": f"r{number}", "state": "running"} for number in range(2)]
     platform.answer(200, {"dag_runs": runs[:1], "total_entries": 2})
     platform.answer(200, {"dag_runs": runs[1:], "total_entries": 2})
@@ -105,25 +105,25 @@ def test_runs_of_each_page_can_be_refreshed(client: PlatformClient, platform: Fa
     assert last.state == "success"
 
 
-def test_async(platform: FakePlatform) -> None:
-    """A list of the asynchronous client is awaited for its page, or iterated at once or afterwards."""
-    wanted = [f"dag_{number}" for number in range(TOTAL)]
+def test_an_asynchronous_list_is_awaited_or_iterated(platform: FakePlatform) -> None:
+    """``await`` gives the first page; ``async for`` works on the list and on the page."""
+    expected = [f"dag_{number}" for number in range(TOTAL)]
 
     async def session() -> None:
         async with AsyncPlatformClient(platform.url, "k") as client:
-            assert [dag.dag_id async for dag in client.dags.list()] == wanted
+            assert [dag.dag_id async for dag in client.dags.list()] == expected
             page = await client.dags.list()
-            assert [dag.dag_id for dag in page.dags] == wanted[:10]
+            assert [dag.dag_id for dag in page.dags] == expected[:10]
             assert (len(page), page.total_entries) == (TOTAL, TOTAL)
-            assert [dag.dag_id async for dag in page] == wanted
+            assert [dag.dag_id async for dag in page] == expected
             with pytest.raises(TypeError, match="async for"):
                 list(page)
 
     asyncio.run(session())
 
 
-def test_async_tasks(platform: FakePlatform) -> None:
-    """A list can be gathered, be a task that is cancelled, and be left alone."""
+def test_an_asynchronous_list_is_a_coroutine(platform: FakePlatform) -> None:
+    """A list can be gathered, made a task, cancelled and closed."""
 
     async def session() -> None:
         async with AsyncPlatformClient(platform.url, "k") as client:

@@ -1,4 +1,4 @@
-"""Each example of the API reference, word for word, against answers that the reference shows."""
+"""Each SDK example of the API reference, unchanged, with the responses that it shows."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,8 +41,8 @@ PIPELINE = f"{DAGS}/bronze_to_silver_pipeline"
 RUN = f"{PIPELINE}/dagRuns/scheduled__2024-01-15T00%3A00%3A00%2B00%3A00"
 
 
-def run_of(request: Request) -> dict[str, Any]:
-    """A run as Airflow answers a trigger."""
+def create_run(request: Request) -> dict[str, Any]:
+    """Return a run, as Airflow answers a trigger."""
     return {
         "dag_id": request.path.split("/")[4],
         "dag_run_id": request.body.get("dag_run_id", "manual__1"),
@@ -54,23 +54,23 @@ def run_of(request: Request) -> dict[str, Any]:
 
 @pytest.fixture(params=[reference.run, reference.run_async], ids=["sync", "async"])
 def run(request: pytest.FixtureRequest, platform: FakePlatform) -> Callable[..., dict[str, Any]]:
-    """Run the example under a heading, with either client."""
+    """Return a function that runs the example under a heading with one of the clients."""
     return lambda heading, until=None: request.param(reference.example(heading, until), platform.url, "k")
 
 
-def test_client_initialization() -> None:
-    """Both kinds of client are made as it is written."""
+def test_the_initialization_example_works() -> None:
+    """A client is created with an API key and with OAuth."""
     names: dict[str, Any] = {}
-    exec(reference.example("Client Initialization"), names)  # noqa: S102 - the reference's own code
+    exec(reference.example("Client Initialization"), names)  # noqa: S102 - code of the API reference
     names["client"].close()
 
 
-def test_dag_management(
+def test_the_dag_examples_work(
     run: Run,
     platform: FakePlatform,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The examples under DAG Management run as they stand."""
+    """The requests and the output are as expected."""
     states = iter(["running", "success"])
 
     def later(request: Request) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_dag_management(
         ("GET", DAGS): {"dags": [DAG], "total_entries": 1},
         ("GET", PIPELINE): DAG,
         ("PATCH", PIPELINE): lambda request: DAG | request.body,
-        ("POST", f"{PIPELINE}/dagRuns"): run_of,
+        ("POST", f"{PIPELINE}/dagRuns"): create_run,
         ("GET", f"{PIPELINE}/dagRuns/manual_*"): later,
     }
 
@@ -100,8 +100,8 @@ def test_dag_management(
     assert (platform.requests[-2].body, platform.last.body) == ({"is_paused": True}, {"is_paused": False})
 
 
-def test_task_management(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """The examples under Task Management run as they stand."""
+def test_the_task_examples_work(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
+    """The requests and the output are as expected."""
     platform.routes = {
         ("GET", f"{RUN}/taskInstances"): {"task_instances": [INSTANCE], "total_entries": 1},
         ("POST", f"{PIPELINE}/clearTaskInstances"): {
@@ -128,8 +128,10 @@ def test_task_management(run: Run, platform: FakePlatform, capsys: pytest.Captur
     assert cleared["dag_run_id"] == "scheduled__2024-01-15T00:00:00+00:00"
 
 
-def test_datakit_operations(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """The examples under DataKit Operations run as they stand."""
+def test_the_datakit_examples_work(
+    run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The requests and the output are as expected."""
     deployment_answer = {
         "id": "dep_1",
         "datakit": "customer-etl",
@@ -157,8 +159,8 @@ def test_datakit_operations(run: Run, platform: FakePlatform, capsys: pytest.Cap
     }
 
 
-def test_analytics_query(run: Run, platform: FakePlatform) -> None:
-    """A query's result carries its rows, and the query for saving it."""
+def test_the_query_example_works(run: Run, platform: FakePlatform) -> None:
+    """The result has the rows, the query and its parameters."""
     platform.routes[("POST", "/api/v1/analytics/query")] = {
         "query_id": "q_123456789",
         "status": "completed",
@@ -175,8 +177,8 @@ def test_analytics_query(run: Run, platform: FakePlatform) -> None:
     assert platform.last.body == {"query": result.query, "parameters": result.parameters}
 
 
-def test_pagination(run: Run, platform: FakePlatform) -> None:
-    """The loop of the best practices collects every DAG."""
+def test_the_pagination_example_works(run: Run, platform: FakePlatform) -> None:
+    """The loop collects all DAGs."""
 
     def some(request: Request) -> dict[str, Any]:
         limit, offset = int(request.query["limit"][0]), int(request.query["offset"][0])
@@ -190,8 +192,10 @@ def test_pagination(run: Run, platform: FakePlatform) -> None:
     assert [dag.dag_id for dag in all_dags] == [f"dag_{number}" for number in range(250)]
 
 
-def test_error_handling(run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error handling of the best practices does what it says."""
+def test_the_error_handling_example_works(
+    run: Run, platform: FakePlatform, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each error prints the expected message."""
     for status in (404, 429, 401):
         platform.answer(status, {"error": {"code": "X", "message": "no"}}, Retry_After="30")
         run("Error Handling")
@@ -203,13 +207,13 @@ def test_error_handling(run: Run, platform: FakePlatform, capsys: pytest.Capture
     ]
 
 
-def test_async_operations(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten runs are triggered at once by the asynchronous client."""
+def test_the_asynchronous_example_works(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The asynchronous client triggers ten runs concurrently."""
     monkeypatch.setenv("AIRFLOW_PLATFORM_BASE_URL", platform.url)
-    platform.routes = {("POST", f"{DAGS}/dag_{i}/dagRuns"): run_of for i in range(10)}
+    platform.routes = {("POST", f"{DAGS}/dag_{i}/dagRuns"): create_run for i in range(10)}
 
     names: dict[str, Any] = {}
-    exec(reference.example("Async Operations"), names)  # noqa: S102 - the reference's own code
+    exec(reference.example("Async Operations"), names)  # noqa: S102 - code of the API reference
     results = asyncio.run(names["trigger_multiple_dags"]())
 
     assert [result.dag_id for result in results] == [f"dag_{i}" for i in range(10)]

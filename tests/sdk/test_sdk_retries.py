@@ -1,4 +1,4 @@
-"""Which requests are sent again, how often, and when."""
+"""Which requests are retried, how often, and when."""
 
 import asyncio
 import socket
@@ -23,17 +23,17 @@ from airflow_platform.exceptions import (
 from fake_platform import FakePlatform
 
 Call = Callable[[PlatformClient], Any]
-READ: Call = lambda client: client.dags.get("a")  # noqa: E731 - the shortest way to name it
+GET: Call = lambda client: client.dags.get("a")  # noqa: E731 - shorter than a function
 DELETE: Call = lambda client: client.dags.delete_run("a", "r")  # noqa: E731
-OURS: Call = lambda client: client.tenants.create("t")  # noqa: E731
-STOCK: Call = lambda client: client.dags.trigger("a")  # noqa: E731
-CHANGE: Call = lambda client: client.dags.pause("a")  # noqa: E731
+PLATFORM_POST: Call = lambda client: client.tenants.create("t")  # noqa: E731
+AIRFLOW_POST: Call = lambda client: client.dags.trigger("a")  # noqa: E731
+AIRFLOW_PATCH: Call = lambda client: client.dags.pause("a")  # noqa: E731
 ANSWER = {"dag_id": "a", "dag_run_id": "r", "state": "queued", "tenant_id": "t"}
 
 
 @contextmanager
 def cut_off(after: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that reads each request, says so much and closes the connection; and what it has read."""
+    """Serve connections that break: read each request, send ``after``, and close; yield what was read."""
     read: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -56,11 +56,11 @@ def cut_off(after: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-@pytest.mark.parametrize("call", [READ, DELETE, OURS], ids=["read", "delete", "ours"])
-def test_what_is_safe_is_repeated(
+@pytest.mark.parametrize("call", [GET, DELETE, PLATFORM_POST], ids=["read", "delete", "platform_post"])
+def test_safe_requests_are_retried(
     call: Call, status: int, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """A read, a deletion and what is carried out once for each key survive two transient failures."""
+    """GET, DELETE and POSTs with an idempotency key survive two transient failures."""
     platform.answer(status)
     platform.answer(status)
     platform.answer(200, ANSWER)
@@ -69,20 +69,22 @@ def test_what_is_safe_is_repeated(
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-@pytest.mark.parametrize("call", [STOCK, CHANGE], ids=["stock", "change"])
-def test_what_may_have_been_done_is_not_repeated(
+@pytest.mark.parametrize("call", [AIRFLOW_POST, AIRFLOW_PATCH], ids=["airflow_post", "airflow_patch"])
+def test_unsafe_requests_are_not_retried(
     call: Call, status: int, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """A run is not triggered twice."""
+    """A request that Airflow may have executed is not sent again: no run is triggered twice."""
     platform.answer(status)
     with pytest.raises(ServerError):
         call(client)
     assert len(platform.requests) == 1
 
 
-@pytest.mark.parametrize("call", [STOCK, CHANGE], ids=["stock", "change"])
-def test_what_was_refused_is_repeated(call: Call, client: PlatformClient, platform: FakePlatform) -> None:
-    """Too many requests: this one was not carried out, so it can come again."""
+@pytest.mark.parametrize("call", [AIRFLOW_POST, AIRFLOW_PATCH], ids=["airflow_post", "airflow_patch"])
+def test_rate_limited_requests_are_retried(
+    call: Call, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """A 429 was not executed, so any request is sent again."""
     platform.answer(429, Retry_After="0")
     platform.answer(200, ANSWER)
     call(client)
@@ -90,19 +92,19 @@ def test_what_was_refused_is_repeated(call: Call, client: PlatformClient, platfo
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 500, 501])
-@pytest.mark.parametrize("call", [READ, OURS], ids=["read", "ours"])
-def test_what_will_fail_again_is_not_repeated(
+@pytest.mark.parametrize("call", [GET, PLATFORM_POST], ids=["read", "platform_post"])
+def test_permanent_failures_are_not_retried(
     call: Call, status: int, client: PlatformClient, platform: FakePlatform
 ) -> None:
-    """A failure that will come again is told at once."""
+    """An error that would come again is raised at once."""
     platform.answer(status)
     with pytest.raises(APIError):
         call(client)
     assert len(platform.requests) == 1
 
 
-def test_query_that_took_too_long(client: PlatformClient, platform: FakePlatform) -> None:
-    """The platform's own 504 is the end of a query, not the beginning of another."""
+def test_a_query_timeout_is_not_retried(client: PlatformClient, platform: FakePlatform) -> None:
+    """The platform's own 504 means that the query took too long."""
     platform.answer(504, {"error": {"code": "TIMEOUT", "message": "The query took too long."}})
     with pytest.raises(ServerError, match="TIMEOUT"):
         client.analytics.query("SELECT 1")
@@ -110,8 +112,8 @@ def test_query_that_took_too_long(client: PlatformClient, platform: FakePlatform
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 5])
-def test_max_retries(attempts: int, platform: FakePlatform) -> None:
-    """How often is up to the caller, and the last failure is told."""
+def test_max_retries_limits_the_attempts(attempts: int, platform: FakePlatform) -> None:
+    """The error is that of the last attempt."""
     for _ in range(10):
         platform.answer(503, {"error": {"message": f"{len(platform.answers)}"}})
     with (
@@ -122,18 +124,18 @@ def test_max_retries(attempts: int, platform: FakePlatform) -> None:
     assert len(platform.requests) == attempts
 
 
-def test_idempotency_key(client: PlatformClient, platform: FakePlatform) -> None:
-    """Each POST has a key, the same however often it is sent, and no other has one; reads have none."""
+def test_each_post_has_its_own_idempotency_key(client: PlatformClient, platform: FakePlatform) -> None:
+    """Retries of a POST have the same key; other POSTs have others; a GET has none."""
     platform.answer(503)
     platform.routes = {
         ("POST", "/api/v1/platform/tenants"): ANSWER,
         ("POST", "/api/v1/dags/a/dagRuns"): ANSWER,
         ("GET", "/api/v1/dags/a"): ANSWER,
     }
-    OURS(client)
-    OURS(client)
-    STOCK(client)
-    READ(client)
+    PLATFORM_POST(client)
+    PLATFORM_POST(client)
+    AIRFLOW_POST(client)
+    GET(client)
     first, again, second, stock, read = (
         request.headers.get("idempotency-key") for request in platform.requests
     )
@@ -144,19 +146,21 @@ def test_idempotency_key(client: PlatformClient, platform: FakePlatform) -> None
     assert read is None
 
 
-@pytest.mark.parametrize(("call", "times"), [(READ, 3), (OURS, 3), (STOCK, 1), (CHANGE, 1)])
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
-def test_connection_that_breaks(call: Call, times: int, said: bytes) -> None:
-    """An answer that is lost leads to another request only where that does no harm."""
-    with cut_off(said) as (url, read), PlatformClient(url, "k") as client:
+@pytest.mark.parametrize(
+    ("call", "times"), [(GET, 3), (PLATFORM_POST, 3), (AIRFLOW_POST, 1), (AIRFLOW_PATCH, 1)]
+)
+@pytest.mark.parametrize("partial", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"])
+def test_broken_connections_are_retried_if_safe(call: Call, times: int, partial: bytes) -> None:
+    """If the response is lost, only safe requests are sent again."""
+    with cut_off(partial) as (url, read), PlatformClient(url, "k") as client:
         with pytest.raises(PlatformConnectionError):
             call(client)
         assert len(read) == times
 
 
-@pytest.mark.parametrize("call", [READ, OURS, STOCK, CHANGE])
-def test_connection_that_cannot_be_made(call: Call) -> None:
-    """What was certainly not sent is tried again, whatever it is."""
+@pytest.mark.parametrize("call", [GET, PLATFORM_POST, AIRFLOW_POST, AIRFLOW_PATCH])
+def test_failed_connects_are_always_retried(call: Call) -> None:
+    """A request that was certainly not sent is tried again, whatever its method."""
     attempts: list[httpx.Request] = []
 
     def refuse(request: httpx.Request) -> httpx.Response:
@@ -170,8 +174,8 @@ def test_connection_that_cannot_be_made(call: Call) -> None:
     assert len(attempts) == 3
 
 
-def test_time_outs_are_not_repeated() -> None:
-    """Whoever allows a second does not wait three."""
+def test_timeouts_are_not_retried() -> None:
+    """The caller's timeout is not multiplied by retries."""
     attempts: list[httpx.Request] = []
 
     def silence(request: httpx.Request) -> httpx.Response:
@@ -182,48 +186,48 @@ def test_time_outs_are_not_repeated() -> None:
         PlatformClient("http://a", "k", transport=httpx.MockTransport(silence)) as client,
         pytest.raises(PlatformTimeoutError),
     ):
-        READ(client)
+        GET(client)
     assert len(attempts) == 1
 
 
-def test_refresh_token_is_not_sent_twice() -> None:
-    """A refresh token that may have arrived is not sent again, as that would end the login."""
+def test_a_refresh_token_is_sent_once() -> None:
+    """A refresh token that may have arrived is not sent again, because that would end the login."""
     store = TokenStore(Token(access_token="a", refresh_token="r", expires_in=0))  # type: ignore[call-arg]
     with (
         cut_off(b"") as (url, read),
         PlatformClient(url, client_id="airflow-cli", tokens=store) as client,
     ):
         with pytest.raises(PlatformConnectionError):
-            READ(client)
+            GET(client)
         assert len(read) == 1
 
 
-def test_client_credentials_are_sent_again(platform: FakePlatform) -> None:
-    """A program's own credentials may arrive twice."""
+def test_client_credentials_are_retried(platform: FakePlatform) -> None:
+    """A token request with client credentials is safe to send again."""
     platform.answer(503)
     platform.answer(200, {"access_token": "a", "token_type": "Bearer"})
     platform.answer(200, ANSWER)
     with PlatformClient(platform.url, client_id="i", client_secret="s") as client:
-        READ(client)
+        GET(client)
     assert [request.path for request in platform.requests] == ["/oauth/token"] * 2 + ["/api/v1/dags/a"]
 
 
-def waits(monkeypatch: pytest.MonkeyPatch, responses: list[httpx.Response]) -> list[float]:
-    """How long the client waits between these answers."""
+def record_delays(monkeypatch: pytest.MonkeyPatch, responses: list[httpx.Response]) -> list[float]:
+    """Return the delays of a client that gets these responses."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     answers = iter(responses)
     transport = httpx.MockTransport(lambda _: next(answers))
     with PlatformClient("http://a", "k", transport=transport, max_retries=20) as client:
-        READ(client)
+        GET(client)
     return slept
 
 
-def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The waits grow, each by a part that is left to chance, up to some seconds."""
-    monkeypatch.setattr(_http, "FIRST_DELAY", 0.25)
+def test_delays_grow_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays double up to 8 s, each with random jitter."""
+    monkeypatch.setattr(_http, "INITIAL_DELAY", 0.25)
     failures = [httpx.Response(503) for _ in range(10)]
-    slept = waits(monkeypatch, [*failures, httpx.Response(200, json=ANSWER)])
+    slept = record_delays(monkeypatch, [*failures, httpx.Response(200, json=ANSWER)])
     for attempt, delay in enumerate(slept):
         longest = min(8.0, 0.25 * 2**attempt)
         assert longest / 2 <= delay <= longest
@@ -233,18 +237,20 @@ def test_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_waited_for(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform's wish is granted, in seconds or as a date, and it is no shorter than it says."""
+    """The delay is at least that of Retry-After, given in seconds or as a date."""
     moment = formatdate(time.time() + 4, usegmt=True)
-    wishes = [httpx.Response(status, headers={"Retry-After": wish}) for wish in ("3", moment)]
-    seconds, date = waits(monkeypatch, [*wishes, httpx.Response(200, json=ANSWER)])
+    responses = [httpx.Response(status, headers={"Retry-After": value}) for value in ("3", moment)]
+    seconds, date = record_delays(monkeypatch, [*responses, httpx.Response(200, json=ANSWER)])
     assert seconds == 3
     assert 1 < date <= 4
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_long_waits_are_the_callers(status: int, client: PlatformClient, platform: FakePlatform) -> None:
-    """The client does not sleep for minutes behind its caller's back."""
-    platform.answer(status, Retry_After=str(int(_http.RETRY_AFTER_LIMIT) + 1))
+def test_a_long_retry_after_is_not_waited_for(
+    status: int, client: PlatformClient, platform: FakePlatform
+) -> None:
+    """Above the limit, the error is raised at once with its ``retry_after``."""
+    platform.answer(status, Retry_After=str(int(_http.MAX_RETRY_AFTER) + 1))
     with pytest.raises(APIError) as caught:
         client.dags.list()
     assert len(platform.requests) == 1
@@ -252,8 +258,8 @@ def test_long_waits_are_the_callers(status: int, client: PlatformClient, platfor
         assert caught.value.retry_after == 6
 
 
-def test_async(platform: FakePlatform) -> None:
-    """The asynchronous client repeats the same."""
+def test_the_asynchronous_client_retries_alike(platform: FakePlatform) -> None:
+    """Safe requests are retried, unsafe ones are not."""
     platform.answer(503)
     platform.answer(429, Retry_After="0")
     platform.answer(200, ANSWER)

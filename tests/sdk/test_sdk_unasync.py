@@ -1,4 +1,4 @@
-"""scripts/unasync keeps the two clients the same."""
+"""scripts/unasync keeps the two clients alike."""
 
 import inspect
 import shutil
@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "unasync"
 
 
-def test_sync_client_is_up_to_date() -> None:
-    """What is in _sync was written from what is in _async."""
+def test_the_synchronous_client_is_up_to_date() -> None:
+    """The files in _sync were generated from those in _async."""
     subprocess.run([SCRIPT, "--check"], check=True)
 
 
-def test_check_finds_stale_files(tmp_path: Path) -> None:
-    """A changed, a missing and a superfluous file are each named, and mended by a run without --check."""
+def test_check_names_stale_files(tmp_path: Path) -> None:
+    """--check names a changed, a missing and a superfluous file; a run without it corrects them."""
     script = tmp_path / "scripts" / "unasync"
     package = tmp_path / "sdk" / "airflow_platform"
     script.parent.mkdir()
@@ -37,14 +37,14 @@ def test_check_finds_stale_files(tmp_path: Path) -> None:
 
 
 def test_nothing_asynchronous_is_left() -> None:
-    """The synchronous code neither awaits nor names an asynchronous class."""
+    """Synchronous code and docstrings contain no ``await`` and no asynchronous class."""
     for path in (ROOT / "sdk" / "airflow_platform" / "_sync").glob("*.py"):
         text = path.read_text().partition("\n")[2]
         assert not any(word in text for word in ("async", "await", "Async")), path
 
 
-def test_same_methods() -> None:
-    """Both clients offer the same, under the same names and parameters."""
+def test_both_clients_have_the_same_methods() -> None:
+    """All methods of both clients have the same names and parameters."""
     with PlatformClient() as sync:
         resources = {name: value for name, value in vars(sync).items() if not name.startswith("_")}
         other = vars(AsyncPlatformClient())

@@ -247,7 +247,7 @@ def as_person(
     )
 
     def make(name: str) -> Call:
-        _, key = keys.create(session, name=f"of {name}", user_id=people[name])
+        _, key = keys.issue(session, name=f"of {name}", user_id=people[name])
         return client(app, {"X-API-Key": key})
 
     return make

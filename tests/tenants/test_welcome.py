@@ -27,7 +27,7 @@ def welcomed(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ]
     assert len(receivers) == 1
     cells = dict(zip(receivers[0].__code__.co_freevars, receivers[0].__closure__ or (), strict=True))
-    monkeypatch.setattr(cells["welcome"], "cell_contents", lambda _id, name, _email: found.append(name))
+    monkeypatch.setattr(cells["assign_roles"], "cell_contents", lambda _id, name, _email: found.append(name))
     return found
 
 

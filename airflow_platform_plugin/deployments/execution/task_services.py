@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections.records import detached
+from airflow_platform_plugin.connections.records import copy_detached
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.deployments import connection_grants
@@ -62,7 +62,7 @@ def load_secrets(spec: DeploymentSpec) -> TaskSecrets:
         ValidationFailed: the deployment may no longer use a connection, or its tenant may not reach its host.
         PermissionDenied: tenants may not use connections of that type.
     """
-    from airflow_platform_plugin.connections.reachability import require_reachable
+    from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 
     with db.transaction() as session:
         encrypted = session.scalar(
@@ -131,7 +131,7 @@ def _connections(session: Session, spec: DeploymentSpec) -> tuple[str | None, di
         return None, {}
     tenant_id = session.scalar(select(Deployment.tenant_id).where(Deployment.id == spec.deployment_id))
     rows = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
-    return tenant_id, {name: detached(row) for name, row in rows.items()}
+    return tenant_id, {name: copy_detached(row) for name, row in rows.items()}
 
 
 def store_image_digest(deployment_id: str, number: int, digest: str) -> None:

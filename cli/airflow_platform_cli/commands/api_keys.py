@@ -1,4 +1,4 @@
-"""``airflow-cli api-keys``."""
+"""The commands ``airflow-cli api-keys``."""
 
 from datetime import datetime
 from enum import Enum
@@ -6,28 +6,37 @@ from typing import Annotated, Any
 
 import typer
 
-from airflow_platform_cli.arguments import ScopesOption, identifier, moment, names
+from airflow_platform_cli.arguments import ScopesOption, parse_identifier, parse_timestamp, split_names
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
-app = typer.Typer(help="API keys: one's own, and others' with the permission.", no_args_is_help=True)
+app = typer.Typer(
+    help="API keys: your own, and those of others if you have the permission.", no_args_is_help=True
+)
 
 COLUMNS = ("id", "name", "owner", "tenant_id", "scopes", "expires_at", "last_used_at", "revoked_at")
 
-KeyArgument = Annotated[str, typer.Argument(metavar="KEY_ID", parser=identifier)]
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY_ID", parser=parse_identifier, help="Id of the API key.")
+]
 DagsOption = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Only for these DAGs; sales_* are all that begin so.")
+    str | None, typer.Option(metavar="A,B", help="DAGs that the key is limited to; patterns such as sales_*.")
 ]
-TagsOption = Annotated[str | None, typer.Option(metavar="A,B", help="Only for DAGs with any of these tags.")]
+TagsOption = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Tags of DAGs that the key is limited to.")
+]
 NetworksOption = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Only from these networks, such as 10.0.0.0/8.")
+    str | None, typer.Option(metavar="A,B", help="Networks that the key works from, such as 10.0.0.0/8.")
 ]
-ExpiryOption = Annotated[datetime | None, typer.Option(parser=moment, metavar="DATE", help="When it ends.")]
-TenantOption = Annotated[str | None, typer.Option(help="For which tenant.")]
+ExpiryOption = Annotated[
+    datetime | None,
+    typer.Option(parser=parse_timestamp, metavar="DATE", help="When the key expires, such as 2030-01-01."),
+]
+TenantOption = Annotated[str | None, typer.Option(help="Tenant that the key is limited to.")]
 
 
 class Limit(str, Enum):
-    """What a key can be limited by."""
+    """The limits of a key that can be removed."""
 
     SCOPES = "scopes"
     ALLOWED_DAGS = "allowed_dags"
@@ -39,8 +48,8 @@ class Limit(str, Enum):
 @app.command()
 def create(
     *,
-    name: Annotated[str, typer.Option(help="What to call it.")],
-    owner: Annotated[str | None, typer.Option(help="As whom it acts, if not as yourself.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the key.")],
+    owner: Annotated[str | None, typer.Option(help="User that the key acts as; by default you.")] = None,
     scopes: ScopesOption = None,
     dags: DagsOption = None,
     tags: TagsOption = None,
@@ -49,8 +58,8 @@ def create(
     tenant: TenantOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Make a key; it is shown this once."""
-    limits = _limits(
+    """Create an API key. Its secret text is shown only now."""
+    limits = _build_limits(
         scopes=scopes, dags=dags, tags=tags, networks=networks, expires_at=expires_at, tenant=tenant
     )
     with connect() as client:
@@ -59,13 +68,13 @@ def create(
 
 @app.command("list")
 def list_(
-    owner: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only keys of this user.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only keys of this tenant.")] = None,
     *,
-    revoked: Annotated[bool, typer.Option("--revoked", help="Revoked ones too.")] = False,
+    revoked: Annotated[bool, typer.Option("--revoked", help="Include revoked keys.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """List keys, without their text."""
+    """List API keys, without their secret texts."""
     with connect() as client:
         keys = client.api_keys.list(owner=owner, tenant_id=tenant, revoked=revoked)
         show_list(keys, COLUMNS, output)
@@ -73,7 +82,7 @@ def list_(
 
 @app.command()
 def get(key_id: KeyArgument, output: OutputOption = Format.TABLE) -> None:
-    """Show a key, without its text."""
+    """Show an API key, without its secret text."""
     with connect() as client:
         show(client.api_keys.get(key_id), output)
 
@@ -82,7 +91,7 @@ def get(key_id: KeyArgument, output: OutputOption = Format.TABLE) -> None:
 def update(
     key_id: KeyArgument,
     *,
-    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    name: Annotated[str | None, typer.Option(help="New name of the key.")] = None,
     scopes: ScopesOption = None,
     dags: DagsOption = None,
     tags: TagsOption = None,
@@ -90,19 +99,19 @@ def update(
     expires_at: ExpiryOption = None,
     tenant: TenantOption = None,
     remove: Annotated[
-        list[Limit] | None, typer.Option("--remove", help="A limit to remove; can be repeated.")
+        list[Limit] | None, typer.Option("--remove", help="Limit to remove. Repeatable.")
     ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Change a key's name or limits."""
+    """Change the name or the limits of an API key."""
     changes: dict[str, Any] = {limit.value: None for limit in remove or []}
-    changes |= _limits(
+    changes |= _build_limits(
         scopes=scopes, dags=dags, tags=tags, networks=networks, expires_at=expires_at, tenant=tenant
     )
     if name:
         changes["name"] = name
     if not changes:
-        raise typer.BadParameter("Say what to change.")
+        raise typer.BadParameter("Nothing to change; give at least one option.")
     with connect() as client:
         show(client.api_keys.update(key_id, **changes), output)
 
@@ -110,23 +119,25 @@ def update(
 @app.command()
 def rotate(
     key_id: KeyArgument,
-    overlap_seconds: Annotated[int, typer.Option(min=0, help="How long the old one works on.")] = 3600,
+    overlap_seconds: Annotated[
+        int, typer.Option(min=0, help="Seconds that the old secret text still works.")
+    ] = 3600,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Replace a key by a new one with the same limits; it is shown this once."""
+    """Replace the secret text of an API key. The new one is shown only now."""
     with connect() as client:
         show(client.api_keys.rotate(key_id, overlap_seconds=overlap_seconds), output)
 
 
 @app.command()
 def revoke(key_id: KeyArgument, output: OutputOption = Format.TABLE) -> None:
-    """End a key at once and for good."""
+    """Revoke an API key, at once and permanently."""
     with connect() as client:
         client.api_keys.revoke(key_id)
     show({"id": key_id, "revoked": True}, output)
 
 
-def _limits(
+def _build_limits(
     *,
     scopes: str | None,
     dags: str | None,
@@ -135,11 +146,12 @@ def _limits(
     expires_at: datetime | None,
     tenant: str | None,
 ) -> dict[str, Any]:
-    allowed_dags = {"dag_ids": names(dags), "tags": names(tags)}
+    """Return the limits that were given, as the SDK's methods take them."""
+    allowed_dags = {"dag_ids": split_names(dags), "tags": split_names(tags)}
     limits = {
-        "scopes": names(scopes),
+        "scopes": split_names(scopes),
         "allowed_dags": {kind: values for kind, values in allowed_dags.items() if values} or None,
-        "allowed_networks": names(networks),
+        "allowed_networks": split_names(networks),
         "expires_at": expires_at,
         "tenant_id": tenant,
     }

@@ -1,4 +1,4 @@
-"""``airflow-cli backfills``, and ``dags backfill``, which makes them."""
+"""The commands ``airflow-cli backfills`` and ``airflow-cli dags backfill``, which creates them."""
 
 import time
 from collections.abc import Callable
@@ -8,22 +8,24 @@ from typing import Annotated, Any
 import typer
 from airflow_platform.models import BackfillFields
 
-from airflow_platform_cli.arguments import DagArgument, identifier, json_object
+from airflow_platform_cli.arguments import DagArgument, parse_identifier, parse_json_object
 from airflow_platform_cli.errors import CommandError
-from airflow_platform_cli.output import Format, OutputOption, note, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, print_message, show, show_list
 from airflow_platform_cli.settings import connect
 
-app = typer.Typer(help="Runs for ranges of dates.", no_args_is_help=True)
+app = typer.Typer(help="Backfills: runs of a DAG for ranges of dates.", no_args_is_help=True)
 
 COLUMNS = ("backfill_id", "dag_id", "state", "start_date", "end_date", "progress", "message")
 FIRST_RUN_COLUMNS = ("logical_date", "action", "dag_run_id")
 POLL_INTERVAL = 5.0  # seconds
 
-BackfillArgument = Annotated[str, typer.Argument(metavar="BACKFILL", parser=identifier)]
+BackfillArgument = Annotated[
+    str, typer.Argument(metavar="BACKFILL", parser=parse_identifier, help="Id of the backfill.")
+]
 
 
 class Reprocess(str, Enum):
-    """What is done where a date has a run already."""
+    """Which existing runs a backfill clears."""
 
     NONE = "none"
     FAILED = "failed"
@@ -33,26 +35,28 @@ class Reprocess(str, Enum):
 def backfill(
     dag_id: DagArgument,
     *,
-    start_date: Annotated[str, typer.Option(metavar="DATE", help="The first date, such as 2024-01-01.")],
-    end_date: Annotated[str, typer.Option(metavar="DATE", help="The last date, which is included.")],
+    start_date: Annotated[str, typer.Option(metavar="DATE", help="First date, such as 2024-01-01.")],
+    end_date: Annotated[str, typer.Option(metavar="DATE", help="Last date, included.")],
     conf: Annotated[
         dict[str, Any] | None,
-        typer.Option(parser=json_object, metavar="JSON", help="What each run is told."),
+        typer.Option(parser=parse_json_object, metavar="JSON", help="Configuration of each run."),
     ] = None,
-    max_active_runs: Annotated[int | None, typer.Option(help="How many runs are active at once.")] = None,
+    max_active_runs: Annotated[
+        int | None, typer.Option(help="Maximum number of active runs; by default the DAG's.")
+    ] = None,
     reprocess: Annotated[
-        Reprocess, typer.Option(help="Which runs that are there already are run again.")
+        Reprocess, typer.Option(help="Existing runs to clear, so that they run again.")
     ] = Reprocess.NONE,
-    run_backwards: Annotated[bool, typer.Option("--run-backwards", help="From the last date on.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    run_backwards: Annotated[bool, typer.Option("--run-backwards", help="Start with the last date.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and create nothing.")] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Until all runs have ended; tell the progress.")
+        bool, typer.Option("--wait", help="Wait until all runs have ended, and print the progress.")
     ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Run a DAG for each date of its schedule in a range."""
     with connect() as client:
-        made: BackfillFields = client.dags.backfill(
+        created: BackfillFields = client.dags.backfill(
             dag_id,
             start_date,
             end_date,
@@ -63,19 +67,19 @@ def backfill(
             dry_run=dry_run,
         )
         if dry_run:
-            _show_plan(made, output)
+            _show_plan(created, output)
             return
         if wait:
-            made = _follow(made, client.backfills.get)
-        _show(made, output)
-    if wait and made.state != "completed":
-        raise CommandError(f"Backfill {made.backfill_id} is {made.state}. {made.message or ''}")
+            created = _wait(created, client.backfills.get)
+        _show(created, output)
+    if wait and created.state != "completed":
+        raise CommandError(f"Backfill {created.backfill_id} is {created.state}. {created.message or ''}")
 
 
 @app.command("list")
 def list_(
-    dag: Annotated[str | None, typer.Option(help="Only this DAG's.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    dag: Annotated[str | None, typer.Option(help="Only backfills of this DAG.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only backfills in this state, such as running.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """List backfills, the newest first."""
@@ -85,36 +89,36 @@ def list_(
 
 @app.command()
 def get(backfill_id: BackfillArgument, output: OutputOption = Format.TABLE) -> None:
-    """Show how far a backfill has come."""
+    """Show the state and the progress of a backfill."""
     with connect() as client:
         _show(client.backfills.get(backfill_id), output)
 
 
 @app.command()
 def pause(backfill_id: BackfillArgument, output: OutputOption = Format.TABLE) -> None:
-    """Make no further runs until it is resumed."""
+    """Pause a backfill: it starts no further runs until you resume it."""
     with connect() as client:
         _show(client.backfills.pause(backfill_id), output)
 
 
 @app.command()
 def resume(backfill_id: BackfillArgument, output: OutputOption = Format.TABLE) -> None:
-    """Go on with a paused backfill."""
+    """Resume a paused backfill."""
     with connect() as client:
         _show(client.backfills.resume(backfill_id), output)
 
 
 @app.command()
 def cancel(backfill_id: BackfillArgument, output: OutputOption = Format.TABLE) -> None:
-    """Make no further runs, and take back those that have not started."""
+    """Cancel a backfill: it starts no further runs, and its queued runs are removed."""
     with connect() as client:
         _show(client.backfills.cancel(backfill_id), output)
 
 
-def _show(made: BackfillFields, output: Format) -> None:
-    # The earliest dates are of interest before, not after.
-    made.first_runs = []
-    show(made, output)
+def _show(item: BackfillFields, output: Format) -> None:
+    # The earliest dates are for dry runs only.
+    item.first_runs = []
+    show(item, output)
 
 
 def _show_plan(plan: BackfillFields, output: Format) -> None:
@@ -124,17 +128,18 @@ def _show_plan(plan: BackfillFields, output: Format) -> None:
     show_list(plan.first_runs, FIRST_RUN_COLUMNS, output)
     more = plan.progress.total - len(plan.first_runs)
     if more > 0:
-        note(f"and {'about ' if plan.progress.total_is_estimate else ''}{more} more")
+        print_message(f"and {'about ' if plan.progress.total_is_estimate else ''}{more} more")
 
 
-def _follow(made: BackfillFields, get: Callable[[str], BackfillFields]) -> BackfillFields:
-    told = ""
+def _wait(item: BackfillFields, get: Callable[[str], BackfillFields]) -> BackfillFields:
+    """Wait until a backfill has ended, and print its progress when it changes."""
+    printed = ""
     while True:
-        now = ": ".join(filter(None, (made.state, str(made.progress), made.message)))
-        if now != told:
-            told = now
-            note(now)
-        if made.is_finished:
-            return made
+        line = ": ".join(filter(None, (item.state, str(item.progress), item.message)))
+        if line != printed:
+            printed = line
+            print_message(line)
+        if item.is_finished:
+            return item
         time.sleep(POLL_INTERVAL)
-        made = get(str(made.backfill_id))
+        item = get(str(item.backfill_id))

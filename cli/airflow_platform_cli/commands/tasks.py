@@ -1,31 +1,37 @@
-"""``airflow-cli tasks``."""
+"""The commands ``airflow-cli tasks``."""
 
 import time
 from typing import Annotated
 
 import typer
 from airflow_platform import PlatformClient
+from airflow_platform.models import TaskInstance
 
-from airflow_platform_cli.arguments import DagArgument, Period, identifier, period
+from airflow_platform_cli.arguments import DagArgument, Period, parse_identifier, parse_period
 from airflow_platform_cli.errors import CommandError
-from airflow_platform_cli.output import Format, OutputOption, note, show, show_list
+from airflow_platform_cli.output import Format, OutputOption, print_message, show, show_list
 from airflow_platform_cli.settings import connect
 
-app = typer.Typer(help="Tasks of DAGs, and their instances in runs.", no_args_is_help=True)
+app = typer.Typer(help="Tasks of DAGs and their instances in runs.", no_args_is_help=True)
 
 COLUMNS = ("task_id", "operator_name", "trigger_rule", "retries", "downstream_task_ids")
 FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
-FOLLOW_INTERVAL = 2.0
+FOLLOW_INTERVAL = 2.0  # seconds
 LOG_PREAMBLE_END = "::endgroup::\n"
 
-TaskOption = Annotated[str, typer.Option("--task", parser=identifier, metavar="TASK")]
+TaskOption = Annotated[
+    str, typer.Option("--task", parser=parse_identifier, metavar="TASK", help="Id of the task.")
+]
 DateOption = Annotated[
     Period | None,
     typer.Option(
-        "--execution-date", parser=period, metavar="DATE", help="The run's logical date: a day or an instant."
+        "--execution-date",
+        parser=parse_period,
+        metavar="DATE",
+        help="Logical date of the run: a day or a time.",
     ),
 ]
-RunOption = Annotated[str | None, typer.Option(parser=identifier, metavar="RUN", help="The run itself.")]
+RunOption = Annotated[str | None, typer.Option(parser=parse_identifier, metavar="RUN", help="Id of the run.")]
 
 
 @app.command("list")
@@ -38,10 +44,10 @@ def list_(dag_id: DagArgument, output: OutputOption = Format.TABLE) -> None:
 @app.command()
 def get(
     dag_id: DagArgument,
-    task_id: Annotated[str, typer.Argument(metavar="TASK", parser=identifier)],
+    task_id: Annotated[str, typer.Argument(metavar="TASK", parser=parse_identifier, help="Id of the task.")],
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Show a task."""
+    """Show a task of a DAG."""
     with connect() as client:
         show(client.tasks.get(dag_id, task_id), output)
 
@@ -54,13 +60,13 @@ def clear(
     run_id: RunOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Let a task run again in one run."""
+    """Clear a task in a run, so that it runs again."""
     with connect() as client:
         run_id = run_id or _find_run(client, dag_id, execution_date)
         cleared = client.tasks.clear(dag_id, task, run_id)
         show_list(cleared, ("dag_id", "dag_run_id", "task_id"), output)
     if not cleared:
-        note("Nothing was cleared.")
+        print_message("Nothing was cleared.")
 
 
 @app.command()
@@ -70,65 +76,80 @@ def logs(
     execution_date: DateOption = None,
     run_id: RunOption = None,
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the task has finished.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print the log as it grows, until the task has finished.")
+    ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Print what a task wrote in its latest try."""
+    """Print the log of a task's latest try in a run."""
     if follow and output is not Format.TABLE:
-        raise typer.BadParameter("--follow prints text as it comes.")
+        raise typer.BadParameter("--follow prints text only; leave out --output.")
     with connect() as client:
         run_id = run_id or _find_run(client, dag_id, execution_date)
         if output is not Format.TABLE:
-            attempt = client.tasks.get_instance(dag_id, task, run_id).try_number
-            text = client.tasks.get_logs(dag_id, task, run_id, attempt) if attempt else ""
-            answer = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task, "try_number": attempt}
-            show(answer | {"logs": text}, output)
+            try_number = client.tasks.get_instance(dag_id, task, run_id).try_number
+            text = client.tasks.get_logs(dag_id, task, run_id, try_number) if try_number else ""
+            fields = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task, "try_number": try_number}
+            show(fields | {"logs": text}, output)
             return
-        current, headed, printed = 0, False, ""
+        printer = _LogPrinter(client)
         while True:
-            # The state is asked before the log, so that the log of a finished task is whole.
+            # The state is fetched before the log, so that the log of a finished task is complete.
             instance = client.tasks.get_instance(dag_id, task, run_id)
             finished = instance.state in FINISHED
-            if instance.try_number:
-                preamble, text = _log(client, dag_id, task, run_id, instance.try_number)
-                if instance.try_number != current:
-                    current, headed, printed = instance.try_number, False, ""
-                if preamble and not headed:
-                    print(preamble, end="")
-                    headed = True
-                print(_unseen(printed, text), end="", flush=True)
-                printed = text if len(text) > len(printed) else printed
+            printer.print_new(instance)
             if finished or not follow:
                 break
             time.sleep(FOLLOW_INTERVAL)
-    if not current:
-        note("The task has not started." if not finished else f"The task did not run: {instance.state}.")
+    if not printer.try_number:
+        print_message(f"The task did not run: {instance.state}." if finished else "The task has not started.")
 
 
-def _log(client: PlatformClient, dag_id: str, task: str, run_id: str, attempt: int) -> tuple[str, str]:
-    """Airflow's words on where the log was found, which change while the task runs, and the log."""
-    text = client.tasks.get_logs(dag_id, task, run_id, attempt)
-    preamble, mark, log = text.partition(LOG_PREAMBLE_END)
-    if mark:
-        return preamble + mark, log
-    # Before a task has written anything Airflow answers with an empty line, which is no part of the log.
-    return "", text if text.strip() else ""
+class _LogPrinter:
+    """Prints the log of a task instance piece by piece, over all its tries."""
 
+    def __init__(self, client: PlatformClient) -> None:
+        self.try_number = 0
+        self._client = client
+        self._preamble_printed = False
+        self._printed = ""
 
-def _unseen(printed: str, text: str) -> str:
-    """Return what of the log was not printed yet; all of it where it begins otherwise than before."""
-    return "" if printed.startswith(text) else text.removeprefix(printed)
+    def print_new(self, instance: TaskInstance) -> None:
+        """Print what was added to the log since the last call."""
+        if not instance.try_number:
+            return
+        preamble, log = self._fetch(instance, instance.try_number)
+        if instance.try_number != self.try_number:
+            self.try_number, self._preamble_printed, self._printed = instance.try_number, False, ""
+        if preamble and not self._preamble_printed:
+            print(preamble, end="")
+            self._preamble_printed = True
+        # If the log does not begin as before, print all of it.
+        new = "" if self._printed.startswith(log) else log.removeprefix(self._printed)
+        print(new, end="", flush=True)
+        self._printed = max(self._printed, log, key=len)
+
+    def _fetch(self, instance: TaskInstance, try_number: int) -> tuple[str, str]:
+        """Return Airflow's preamble, which changes while the task runs, and the log itself."""
+        ids = (instance.dag_id, instance.task_id, instance.dag_run_id)
+        text = self._client.tasks.get_logs(*ids, try_number)
+        preamble, mark, log = text.partition(LOG_PREAMBLE_END)
+        if mark:
+            return preamble + mark, log
+        # Before a task has written anything, Airflow sends an empty line, which is not part of the log.
+        return "", text if text.strip() else ""
 
 
 def _find_run(client: PlatformClient, dag_id: str, date: Period | None) -> str:
+    """Return the id of the run with a logical date."""
     if date is None:
-        raise typer.BadParameter("Say which run: --execution-date or --run-id.")
+        raise typer.BadParameter("Which run? Give --execution-date or --run-id.")
     runs = list(client.dags.runs(dag_id, execution_date_gte=date.first, execution_date_lte=date.last))
     if not runs:
         raise CommandError(f"No run of {dag_id} has the logical date {date.text}")
     if len(runs) > 1:
-        found = ", ".join(run.dag_run_id for run in runs)
+        ids = ", ".join(run.dag_run_id for run in runs)
         raise CommandError(
-            f"Several runs of {dag_id} have the logical date {date.text}: {found}; choose one with --run-id"
+            f"Several runs of {dag_id} have the logical date {date.text}: {ids}; choose one with --run-id"
         )
     return runs[0].dag_run_id

@@ -1,32 +1,34 @@
-"""``airflow-cli tenants``."""
+"""The commands ``airflow-cli tenants``."""
 
 from typing import Annotated
 
 import typer
 
-from airflow_platform_cli.arguments import FileOption, document, identifier
+from airflow_platform_cli.arguments import FileOption, parse_identifier, read_document
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Tenants: teams that share the platform.", no_args_is_help=True)
 
-TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", parser=identifier)]
+TenantArgument = Annotated[
+    str, typer.Argument(metavar="TENANT", parser=parse_identifier, help="Id of the tenant.")
+]
 
 COLUMNS = ("tenant_id", "display_name", "namespace", "resource_limits", "admin_users")
 
 
 @app.command()
 def create(file: FileOption, output: OutputOption = Format.TABLE) -> None:
-    """Create a tenant."""
-    fields = document(file, "tenant_id")
+    """Create a tenant from a file with its fields."""
+    fields = read_document(file, "tenant_id")
     with connect() as client:
         show(client.tenants.create(**fields), output)
 
 
 @app.command("list")
 def list_(
-    namespace: Annotated[str | None, typer.Option(help="Only the one of this namespace.")] = None,
-    search: Annotated[str | None, typer.Option(help="Part of an id or a name.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only the tenant with this namespace.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only tenants with this text in the id or name.")] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """List tenants."""
@@ -43,17 +45,17 @@ def get(tenant_id: TenantArgument, output: OutputOption = Format.TABLE) -> None:
 
 @app.command()
 def update(tenant_id: TenantArgument, file: FileOption, output: OutputOption = Format.TABLE) -> None:
-    """Change a tenant: what the file names is merged with what it has, and null removes a key."""
-    changes = document(file)
+    """Change a tenant. Objects in the file are merged key by key; null removes a key."""
+    changes = read_document(file)
     if changes.pop("tenant_id", tenant_id) != tenant_id:
-        raise typer.BadParameter(f"{file.name} is about another tenant.")
+        raise typer.BadParameter(f"{file.name} has the tenant_id of another tenant.")
     with connect() as client:
         show(client.tenants.update(tenant_id, **changes), output)
 
 
 @app.command()
 def usage(tenant_id: TenantArgument, output: OutputOption = Format.TABLE) -> None:
-    """Show what a tenant owns, and what of its limits that needs."""
+    """Show what a tenant owns, and how much of its limits is used."""
     with connect() as client:
         show(client.tenants.usage(tenant_id), output)
 
@@ -62,7 +64,9 @@ def usage(tenant_id: TenantArgument, output: OutputOption = Format.TABLE) -> Non
 def delete(
     tenant_id: TenantArgument,
     *,
-    cascade: Annotated[bool, typer.Option("--cascade", help="With all that it owns.")] = False,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Delete everything that the tenant owns as well.")
+    ] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Delete a tenant."""

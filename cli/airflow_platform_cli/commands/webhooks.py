@@ -1,14 +1,15 @@
-"""``airflow-cli webhooks``."""
+"""The commands ``airflow-cli webhooks``."""
 
 from typing import Annotated
 
 import typer
+from airflow_platform.types import WebhookFilters
 
-from airflow_platform_cli.arguments import identifier, names
+from airflow_platform_cli.arguments import parse_identifier, split_names
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
-app = typer.Typer(help="Webhooks: addresses that hear of events.", no_args_is_help=True)
+app = typer.Typer(help="Webhooks: URLs that receive events.", no_args_is_help=True)
 
 COLUMNS = ("webhook_id", "name", "url", "events")
 
@@ -24,23 +25,33 @@ def list_(output: OutputOption = Format.TABLE) -> None:
 @app.command()
 def create(
     *,
-    name: Annotated[str, typer.Option(help="What to call it.")],
-    url: Annotated[str, typer.Option(help="Where events are sent.")],
-    events: Annotated[str, typer.Option(metavar="A,B", help="Such as dag.success,dag.failure.")],
+    name: Annotated[str, typer.Option(help="Name of the webhook.")],
+    url: Annotated[str, typer.Option(help="URL that receives the events by POST.")],
+    events: Annotated[
+        str, typer.Option(metavar="A,B", help="Types of the events, such as dag.success,dag.failure.")
+    ],
     dags: Annotated[str | None, typer.Option(metavar="A,B", help="Only events of these DAGs.")] = None,
-    tags: Annotated[str | None, typer.Option(metavar="A,B", help="Only DAGs with any of these tags.")] = None,
+    tags: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only events of DAGs with at least one of these tags.")
+    ] = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Have an address hear of events; the secret that signs them is shown this once."""
-    given = {"dag_ids": names(dags), "tags": names(tags)}
-    filters = {name: value for name, value in given.items() if value}
+    """Create a webhook. The secret that signs its deliveries is shown only now."""
+    filters = WebhookFilters()
+    if dag_ids := split_names(dags):
+        filters["dag_ids"] = dag_ids
+    if tag_names := split_names(tags):
+        filters["tags"] = tag_names
     with connect() as client:
-        show(client.webhooks.create(name, url, names(events) or [], filters=filters or None), output)
+        webhook = client.webhooks.create(name, url, split_names(events) or [], filters=filters or None)
+        show(webhook, output)
 
 
 @app.command()
 def delete(
-    webhook_id: Annotated[str, typer.Argument(metavar="WEBHOOK", parser=identifier)],
+    webhook_id: Annotated[
+        str, typer.Argument(metavar="WEBHOOK", parser=parse_identifier, help="Id of the webhook.")
+    ],
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Delete a webhook."""

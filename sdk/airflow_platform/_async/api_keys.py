@@ -1,25 +1,26 @@
 """API keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from airflow_platform._async.pages import AsyncPage
 from airflow_platform._async.session import AsyncResource
-from airflow_platform._http import UNSET, Unset, path
+from airflow_platform._http import UNSET, Unset, build_path
 from airflow_platform._listing import AsyncListing
 from airflow_platform.models import ApiKey
+from airflow_platform.types import AllowedDags
 
 
 class AsyncApiKeyPage(AsyncPage[ApiKey]):
-    """Some API keys."""
+    """One page of API keys."""
 
     collection: ClassVar = "api_keys"
     api_keys: list[ApiKey]
 
 
 class AsyncApiKeys(AsyncResource):
-    """``client.api_keys``: one's own, and others' with the permission."""
+    """API keys, as ``client.api_keys``. Other users' keys need the scope ``api_keys:read`` or ``:write``."""
 
     async def create(
         self,
@@ -27,21 +28,37 @@ class AsyncApiKeys(AsyncResource):
         *,
         owner: str | None = None,
         scopes: Sequence[str] | None = None,
-        allowed_dags: Mapping[str, Sequence[str]] | None = None,
+        allowed_dags: AllowedDags | None = None,
         allowed_networks: Sequence[str] | None = None,
         expires_at: datetime | None = None,
         tenant_id: str | None = None,
     ) -> ApiKey:
-        """Make a key; the answer alone holds its text, as ``key``.
+        """Create an API key.
 
         Args:
-            name: What to call it.
-            owner: As whom it acts; by default the caller.
-            scopes: Such as ``["dags:read"]``; by default all that the caller may.
-            allowed_dags: ``{"dag_ids": ["sales_*"], "tags": ["sales"]}``; by default every DAG.
-            allowed_networks: Such as ``["10.0.0.0/8"]``; by default it is good from everywhere.
-            expires_at: When it ends, with a zone; by default when the key or token of this client does.
-            tenant_id: For which tenant it is.
+            name: Name of the key, to recognize it by.
+            owner: User that the key acts as; by default you.
+            scopes: Scopes such as ``["dags:read"]``; by default everything that the owner may do.
+            allowed_dags: DAGs that the key is limited to, such as
+                ``{"dag_ids": ["sales_*"], "tags": ["sales"]}``; by default all DAGs.
+            allowed_networks: Networks that the key works from, in CIDR notation such as
+                ``["10.0.0.0/8"]``; by default all networks.
+            expires_at: When the key expires, with a time zone; by default when this client's own key or
+                token expires.
+            tenant_id: Tenant that the key is limited to; by default none.
+
+        Returns:
+            The new key. Only this response contains its secret text, in ``key``.
+
+        Raises:
+            ConflictError: The owner has as many keys as the platform allows.
+            PermissionDeniedError: You may not create keys for this owner or tenant, or the key would have
+                more rights than this client's own credentials.
+            ValidationError: A value is invalid.
+
+        Example:
+            key = await client.api_keys.create("ci", scopes=["dag_runs:write"])
+            print(key.key)
         """
         body = {
             "name": name,
@@ -52,7 +69,7 @@ class AsyncApiKeys(AsyncResource):
             "expires_at": expires_at,
             "tenant_id": tenant_id,
         }
-        return await self._session.fetch(ApiKey, "POST", path("platform", "api-keys"), json=body)
+        return await self._session.fetch(ApiKey, "POST", build_path("platform", "api-keys"), json=body)
 
     def list(
         self,
@@ -63,7 +80,18 @@ class AsyncApiKeys(AsyncResource):
         limit: int | None = None,
         offset: int | None = None,
     ) -> AsyncListing[AsyncApiKeyPage]:
-        """The keys, the newest first; revoked ones are among them if asked for."""
+        """List API keys, the newest first.
+
+        Args:
+            owner: Only keys of this user.
+            tenant_id: Only keys of this tenant.
+            revoked: Whether to include revoked keys; by default false.
+            limit: Maximum number of keys over all pages; by default all.
+            offset: Number of keys to skip; by default 0.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the keys of all pages.
+        """
         params = {
             "owner": owner,
             "tenant_id": tenant_id,
@@ -71,11 +99,18 @@ class AsyncApiKeys(AsyncResource):
             "limit": limit,
             "offset": offset,
         }
-        return self._session.list(AsyncApiKeyPage, path("platform", "api-keys"), params)
+        return self._session.list(AsyncApiKeyPage, build_path("platform", "api-keys"), params)
 
     async def get(self, key_id: str) -> ApiKey:
-        """One key, without its text."""
-        return await self._session.fetch(ApiKey, "GET", path("platform", "api-keys", key_id))
+        """Return an API key, without its secret text.
+
+        Args:
+            key_id: Id of the key.
+
+        Raises:
+            ResourceNotFoundError: The key does not exist, or you may not see it.
+        """
+        return await self._session.fetch(ApiKey, "GET", build_path("platform", "api-keys", key_id))
 
     async def update(
         self,
@@ -83,12 +118,27 @@ class AsyncApiKeys(AsyncResource):
         *,
         name: str | Unset = UNSET,
         scopes: Sequence[str] | Unset | None = UNSET,
-        allowed_dags: Mapping[str, Sequence[str]] | Unset | None = UNSET,
+        allowed_dags: AllowedDags | Unset | None = UNSET,
         allowed_networks: Sequence[str] | Unset | None = UNSET,
         expires_at: datetime | Unset | None = UNSET,
         tenant_id: str | Unset | None = UNSET,
     ) -> ApiKey:
-        """Change a key; None removes a limit, and what is not given stays as it is."""
+        """Change an API key. Arguments that you leave out stay unchanged; None removes a limit.
+
+        Args:
+            key_id: Id of the key.
+            name: New name.
+            scopes: New scopes; None allows everything that the owner may do.
+            allowed_dags: New limit to DAGs; None allows all DAGs.
+            allowed_networks: New networks in CIDR notation; None allows all networks.
+            expires_at: New time of expiry, with a time zone; None for never.
+            tenant_id: New tenant that the key is limited to; None for no limit.
+
+        Raises:
+            PermissionDeniedError: The key would have more rights than this client's own credentials.
+            ResourceNotFoundError: The key does not exist, or you may not see it.
+            ValidationError: A value is invalid.
+        """
         body = {
             "name": name,
             "scopes": scopes,
@@ -97,15 +147,34 @@ class AsyncApiKeys(AsyncResource):
             "expires_at": expires_at,
             "tenant_id": tenant_id,
         }
-        url = path("platform", "api-keys", key_id)
-        return await self._session.fetch(ApiKey, "PATCH", url, json=body, nulls=True)
+        path = build_path("platform", "api-keys", key_id)
+        return await self._session.fetch(ApiKey, "PATCH", path, json=body, keep_none=True)
 
     async def rotate(self, key_id: str, *, overlap_seconds: int = 3600) -> ApiKey:
-        """Give a key a new text, which the answer alone holds; the old one works on for a while."""
+        """Replace the secret text of an API key.
+
+        Args:
+            key_id: Id of the key.
+            overlap_seconds: Seconds that the old text still works; at most 30 days, by default an hour.
+
+        Returns:
+            The key. Only this response contains its new secret text, in ``key``.
+
+        Raises:
+            ConflictError: The key is revoked.
+            ResourceNotFoundError: The key does not exist, or you may not see it.
+        """
         body = {"overlap_seconds": overlap_seconds}
-        url = path("platform", "api-keys", key_id, "rotate")
-        return await self._session.fetch(ApiKey, "POST", url, json=body)
+        path = build_path("platform", "api-keys", key_id, "rotate")
+        return await self._session.fetch(ApiKey, "POST", path, json=body)
 
     async def revoke(self, key_id: str) -> None:
-        """End a key at once and for good."""
-        await self._session.request("DELETE", path("platform", "api-keys", key_id))
+        """Revoke an API key, at once and permanently.
+
+        Args:
+            key_id: Id of the key.
+
+        Raises:
+            ResourceNotFoundError: The key does not exist, or you may not see it.
+        """
+        await self._session.request("DELETE", build_path("platform", "api-keys", key_id))

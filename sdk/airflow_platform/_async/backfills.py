@@ -7,34 +7,50 @@ from typing import ClassVar
 
 from pydantic import PrivateAttr
 
-from airflow_platform._async.pages import AsyncOrigin, AsyncPage
+from airflow_platform._async.pages import AsyncPage, AsyncRequestContext
 from airflow_platform._async.session import AsyncResource, AsyncSession
-from airflow_platform._http import path
+from airflow_platform._http import build_path
 from airflow_platform._listing import AsyncListing
 from airflow_platform.exceptions import PlatformError, PlatformTimeoutError
 from airflow_platform.models.backfills import BackfillFields
 
 
 class AsyncBackfill(BackfillFields):
-    """Runs of a DAG for a range of dates."""
+    """Runs of a DAG for a range of dates. See ``BackfillFields`` for the attributes."""
 
     _session: AsyncSession = PrivateAttr()
 
-    def model_post_init(self, context: AsyncOrigin) -> None:
-        """Remember whom to ask."""
+    def model_post_init(self, context: AsyncRequestContext) -> None:
+        """Remember the session, for further requests."""
         self._session = context.session
 
     async def refresh(self) -> None:
-        """Ask the platform how far it has come."""
+        """Fetch the current state and progress into this object.
+
+        Raises:
+            PlatformError: This is a dry run, which creates no backfill.
+            ResourceNotFoundError: The backfill does not exist any more, or you may not see it.
+        """
         if self.backfill_id is None:
-            raise PlatformError("A dry run makes no backfill")
-        url = path("platform", "backfills", self.backfill_id)
-        for name, value in await self._session.fetch(AsyncBackfill, "GET", url):
+            raise PlatformError("A dry run creates no backfill that you could refresh or wait for")
+        path = build_path("platform", "backfills", self.backfill_id)
+        for name, value in await self._session.fetch(AsyncBackfill, "GET", path):
             if name != "first_runs":
                 setattr(self, name, value)
 
     async def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "AsyncBackfill":
-        """Wait until it has ended, well or badly, at most ``timeout`` seconds."""
+        """Wait until the backfill has ended, whether or not its runs succeeded.
+
+        Args:
+            timeout: Maximum number of seconds to wait; by default no limit.
+            poll_interval: Seconds between two requests; by default 5.
+
+        Returns:
+            This object, refreshed.
+
+        Raises:
+            PlatformTimeoutError: The backfill has not ended within ``timeout`` seconds.
+        """
         deadline = monotonic() + (inf if timeout is None else timeout)
         while not self.is_finished:
             left = deadline - monotonic()
@@ -48,14 +64,14 @@ class AsyncBackfill(BackfillFields):
 
 
 class AsyncBackfillPage(AsyncPage[AsyncBackfill]):
-    """Some backfills."""
+    """One page of backfills."""
 
     collection: ClassVar = "backfills"
     backfills: list[AsyncBackfill]
 
 
 class AsyncBackfills(AsyncResource):
-    """``client.backfills``; ``client.dags.backfill`` makes them."""
+    """Backfills, as ``client.backfills``. ``client.dags.backfill`` creates one."""
 
     def list(
         self,
@@ -66,26 +82,71 @@ class AsyncBackfills(AsyncResource):
         offset: int | None = None,
         order_by: str | None = None,
     ) -> AsyncListing[AsyncBackfillPage]:
-        """The backfills, the newest first."""
+        """List backfills, the newest first.
+
+        Args:
+            dag_id: Only backfills of this DAG.
+            state: Only backfills in this state, such as ``running``.
+            limit: Maximum number of backfills over all pages; by default all.
+            offset: Number of backfills to skip; by default 0.
+            order_by: Column to sort by, such as ``start_date``; ``-start_date`` sorts in descending order.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the backfills of all pages.
+        """
         params = {"dag_id": dag_id, "state": state, "limit": limit, "offset": offset, "order_by": order_by}
-        return self._session.list(AsyncBackfillPage, path("platform", "backfills"), params)
+        return self._session.list(AsyncBackfillPage, build_path("platform", "backfills"), params)
 
     async def get(self, backfill_id: str) -> AsyncBackfill:
-        """One backfill."""
-        return await self._session.fetch(AsyncBackfill, "GET", path("platform", "backfills", backfill_id))
+        """Return a backfill with its state and progress.
+
+        Args:
+            backfill_id: Id of the backfill.
+
+        Raises:
+            ResourceNotFoundError: The backfill does not exist, or you may not see its DAG.
+        """
+        path = build_path("platform", "backfills", backfill_id)
+        return await self._session.fetch(AsyncBackfill, "GET", path)
 
     async def pause(self, backfill_id: str) -> AsyncBackfill:
-        """Make no further runs until it is resumed."""
-        return await self._turn(backfill_id, "pause")
+        """Pause a backfill: it starts no further runs until you resume it.
+
+        Args:
+            backfill_id: Id of the backfill.
+
+        Raises:
+            ConflictError: The backfill is not running.
+            ResourceNotFoundError: The backfill does not exist, or you may not see its DAG.
+        """
+        return await self._post_action(backfill_id, "pause")
 
     async def resume(self, backfill_id: str) -> AsyncBackfill:
-        """Go on with a paused backfill."""
-        return await self._turn(backfill_id, "resume")
+        """Resume a paused backfill.
+
+        Args:
+            backfill_id: Id of the backfill.
+
+        Raises:
+            ConflictError: The backfill is not paused.
+            ResourceNotFoundError: The backfill does not exist, or you may not see its DAG.
+        """
+        return await self._post_action(backfill_id, "resume")
 
     async def cancel(self, backfill_id: str) -> AsyncBackfill:
-        """Make no further runs, and take back those that have not started."""
-        return await self._turn(backfill_id, "cancel")
+        """Cancel a backfill: it starts no further runs, and its queued runs are removed.
 
-    async def _turn(self, backfill_id: str, turn: str) -> AsyncBackfill:
-        url = path("platform", "backfills", backfill_id, turn)
-        return await self._session.fetch(AsyncBackfill, "POST", url)
+        Runs that have started continue.
+
+        Args:
+            backfill_id: Id of the backfill.
+
+        Raises:
+            ConflictError: The backfill has ended.
+            ResourceNotFoundError: The backfill does not exist, or you may not see its DAG.
+        """
+        return await self._post_action(backfill_id, "cancel")
+
+    async def _post_action(self, backfill_id: str, action: str) -> AsyncBackfill:
+        path = build_path("platform", "backfills", backfill_id, action)
+        return await self._session.fetch(AsyncBackfill, "POST", path)

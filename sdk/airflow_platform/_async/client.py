@@ -1,4 +1,4 @@
-"""The client that users hold."""
+"""The client, which gives access to all resources."""
 
 import os
 from types import TracebackType
@@ -17,31 +17,52 @@ from airflow_platform._async.session import AsyncSession
 from airflow_platform._async.tasks import AsyncTasks
 from airflow_platform._async.tenants import AsyncTenants
 from airflow_platform._async.webhooks import AsyncWebhooks
-from airflow_platform._auth import credentials
+from airflow_platform._auth import resolve_credentials
 from airflow_platform._http import DEFAULT_BASE_URL
 from airflow_platform.tokens import TokenStore
 
 
 class AsyncPlatformClient:
-    """Talks to one Airflow platform, over connections that it keeps open until it is closed.
+    """Asynchronous client of one Airflow platform. It keeps connections open until you close it.
 
-    Its credentials are an API key, or the id and secret of an OAuth client, or the id of a client without a
-    secret and the tokens of a user who has logged in. Where no such argument is given, they come from
+    Give it one kind of credentials: an API key, or the id and secret of an OAuth client, or the id of a
+    public OAuth client and the tokens of a logged-in user. Without such arguments it uses
     ``$AIRFLOW_PLATFORM_API_KEY``, or ``$AIRFLOW_PLATFORM_CLIENT_ID`` and ``$AIRFLOW_PLATFORM_CLIENT_SECRET``.
 
+    Each method lists its own errors. In addition, any request can raise ``AuthenticationError``,
+    ``PermissionDeniedError``, ``RateLimitError``, ``ServerError``, ``PlatformConnectionError`` and
+    ``PlatformTimeoutError``, all of ``airflow_platform.exceptions``.
+
     Args:
-        base_url: Where the platform's webserver is; by default ``$AIRFLOW_PLATFORM_BASE_URL``,
-            or else ``http://localhost:8080``.
-        api_key: An API key.
-        client_id: An OAuth client.
-        client_secret: Its secret. The client asks for access tokens with it, and renews them in time.
-        tokens: Where the tokens of a login are kept; they are renewed there.
-        timeout: How many seconds the platform may keep silent.
-        max_retries: How often a request is repeated at most, where that is safe and may help.
-        transport: What carries the requests, for example through a proxy or in a test.
+        base_url: URL of the platform's webserver; by default ``$AIRFLOW_PLATFORM_BASE_URL``, or else
+            ``http://localhost:8080``.
+        api_key: API key.
+        client_id: Id of an OAuth client.
+        client_secret: Secret of the OAuth client. The client gets and renews access tokens with it.
+        tokens: Store with the tokens of a logged-in user. The client renews the tokens and saves them there.
+        timeout: Seconds that the platform may be silent during a request; by default 60.
+        max_retries: Maximum number of retries of a request, where a retry is safe and may help; by default 2.
+        transport: httpx transport that sends the requests, for example through a proxy or in tests.
+
+    Attributes:
+        dags: DAGs and their runs.
+        backfills: Backfills.
+        tasks: Tasks and task instances.
+        datakits: DataKits and their deployments.
+        tenants: Tenants.
+        connections: Airflow connections.
+        analytics: SQL queries.
+        webhooks: Webhooks.
+        api_keys: API keys.
+        oauth_clients: OAuth clients.
+        oauth: Logins of users.
 
     Raises:
-        PlatformError: The credentials are too many, or half of them is missing.
+        PlatformError: The arguments are not one complete set of credentials.
+
+    Example:
+        async with AsyncPlatformClient("https://airflow.example.com", "your-api-key") as client:
+            run = await client.dags.trigger("bronze_to_silver_pipeline")
     """
 
     def __init__(
@@ -58,7 +79,7 @@ class AsyncPlatformClient:
     ) -> None:
         self._session = AsyncSession(
             base_url or os.environ.get("AIRFLOW_PLATFORM_BASE_URL") or DEFAULT_BASE_URL,
-            credentials=credentials(api_key, client_id, client_secret, tokens),
+            credentials=resolve_credentials(api_key, client_id, client_secret, tokens),
             timeout=timeout,
             max_retries=max_retries,
             transport=transport,
@@ -76,7 +97,7 @@ class AsyncPlatformClient:
         self.oauth = AsyncOAuth(self._session)
 
     async def aclose(self) -> None:
-        """Close the connections to the platform."""
+        """Close the connections to the platform. ``async with`` does this at the end of its block."""
         await self._session.aclose()
 
     async def __aenter__(self) -> "AsyncPlatformClient":  # noqa: PYI034 - Python 3.10 has no typing.Self

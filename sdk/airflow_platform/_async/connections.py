@@ -1,28 +1,28 @@
 """Connections."""
 
-import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from airflow_platform._async.connection_transfer import AsyncConnectionTransfer
 from airflow_platform._async.pages import AsyncPage
-from airflow_platform._async.session import AsyncResource
-from airflow_platform._http import UNSET, Unset, path
+from airflow_platform._http import UNSET, Unset, build_path
 from airflow_platform._listing import AsyncListing
-from airflow_platform.models import Connection, ConnectionTest, ConnectionUsage, ImportResult
+from airflow_platform.models import Connection, ConnectionTest, ConnectionUsage
+from airflow_platform.types import Json
 
-DEFAULT_TIMEOUT = 10.0
-_ANSWERING = 30.0  # seconds that the platform itself may take, beside the test
+DEFAULT_TEST_TIMEOUT = 10.0  # seconds
+RESPONSE_MARGIN = 30.0  # seconds for the response, in addition to the test's own timeout
 
 
 class AsyncConnectionPage(AsyncPage[Connection]):
-    """Some connections."""
+    """One page of connections."""
 
     collection: ClassVar = "connections"
     connections: list[Connection]
 
 
-class AsyncConnections(AsyncResource):
-    """``client.connections``."""
+class AsyncConnections(AsyncConnectionTransfer):
+    """Airflow connections, as ``client.connections``. No response contains their secrets."""
 
     async def create(
         self,
@@ -34,11 +34,34 @@ class AsyncConnections(AsyncResource):
         schema: str | None = None,
         login: str | None = None,
         password: str | None = None,
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Json] | None = None,
         description: str | None = None,
         tenant_id: str | None = None,
     ) -> Connection:
-        """Make a connection; no answer has its secrets."""
+        """Create a connection.
+
+        Args:
+            connection_id: Id of the connection, unique in this Airflow.
+            connection_type: Airflow's name of the type, such as ``postgres``.
+            host: Host name or address; some types use it for something else, such as a file.
+            port: Port number.
+            schema: Name of the database; some types use it for something else.
+            login: User name.
+            password: Password.
+            extra: Further settings of the type, such as ``{"sslmode": "require"}``.
+            description: Description for people.
+            tenant_id: Owning tenant; by default your own, or all tenants if you are a platform admin.
+
+        Raises:
+            ConflictError: The id is taken.
+            PermissionDeniedError: You may not create such a connection, or not for this tenant.
+            ValidationError: A value is invalid.
+
+        Example:
+            await client.connections.create(
+                "warehouse", "postgres", host="db.internal", login="airflow", password="secret"
+            )
+        """
         body = {
             "connection_id": connection_id,
             "connection_type": connection_type,
@@ -51,7 +74,7 @@ class AsyncConnections(AsyncResource):
             "description": description,
             "tenant_id": tenant_id,
         }
-        return await self._session.fetch(Connection, "POST", path("platform", "connections"), json=body)
+        return await self._session.fetch(Connection, "POST", build_path("platform", "connections"), json=body)
 
     def list(
         self,
@@ -63,7 +86,20 @@ class AsyncConnections(AsyncResource):
         limit: int | None = None,
         offset: int | None = None,
     ) -> AsyncListing[AsyncConnectionPage]:
-        """The connections; ``search`` looks into names and descriptions."""
+        """List connections.
+
+        Args:
+            connection_type: Only connections of this type.
+            tenant_id: Only connections of this tenant.
+            search: Only connections with this text in the id or description.
+            order_by: Column to sort by: ``connection_id``, ``connection_type`` or ``host``; with ``-`` in
+                front in descending order.
+            limit: Maximum number of connections over all pages; by default all.
+            offset: Number of connections to skip; by default 0.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the connections of all pages.
+        """
         params = {
             "connection_type": connection_type,
             "tenant_id": tenant_id,
@@ -72,11 +108,19 @@ class AsyncConnections(AsyncResource):
             "limit": limit,
             "offset": offset,
         }
-        return self._session.list(AsyncConnectionPage, path("platform", "connections"), params)
+        return self._session.list(AsyncConnectionPage, build_path("platform", "connections"), params)
 
     async def get(self, connection_id: str) -> Connection:
-        """One connection, without its secrets."""
-        return await self._session.fetch(Connection, "GET", path("platform", "connections", connection_id))
+        """Return a connection, without its secrets.
+
+        Args:
+            connection_id: Id of the connection.
+
+        Raises:
+            ResourceNotFoundError: The connection does not exist, or belongs to another tenant.
+        """
+        path = build_path("platform", "connections", connection_id)
+        return await self._session.fetch(Connection, "GET", path)
 
     async def update(
         self,
@@ -88,11 +132,34 @@ class AsyncConnections(AsyncResource):
         schema: str | Unset | None = UNSET,
         login: str | Unset | None = UNSET,
         password: str | Unset | None = UNSET,
-        extra: Mapping[str, Any] | Unset | None = UNSET,
+        extra: Mapping[str, Json] | Unset | None = UNSET,
         description: str | Unset | None = UNSET,
         tenant_id: str | Unset | None = UNSET,
     ) -> Connection:
-        """Change a connection: None removes, ``extra`` is merged, and what is not given stays as it is."""
+        """Change a connection. Arguments that you leave out stay unchanged; None removes a value.
+
+        If the connection then leads to another target, you must give its secrets again.
+
+        Args:
+            connection_id: Id of the connection.
+            connection_type: New type.
+            host: New host.
+            port: New port number.
+            schema: New database.
+            login: New user name.
+            password: New password.
+            extra: Settings to change, merged key by key; None as a value removes a key.
+            description: New description.
+            tenant_id: New owning tenant; None shares the connection with all tenants.
+
+        Raises:
+            PermissionDeniedError: You may not change this connection.
+            ResourceNotFoundError: The connection does not exist, or belongs to another tenant.
+            ValidationError: A value is invalid, or a secret must be given again.
+
+        Example:
+            await client.connections.update("warehouse", extra={"sslmode": "require"}, description=None)
+        """
         body = {
             "connection_type": connection_type,
             "host": host,
@@ -104,86 +171,94 @@ class AsyncConnections(AsyncResource):
             "description": description,
             "tenant_id": tenant_id,
         }
-        url = path("platform", "connections", connection_id)
-        return await self._session.fetch(Connection, "PATCH", url, json=body, nulls=True)
+        path = build_path("platform", "connections", connection_id)
+        return await self._session.fetch(Connection, "PATCH", path, json=body, keep_none=True)
 
     async def delete(self, connection_id: str, *, force: bool | None = None) -> None:
-        """Delete a connection; one that is in use with ``force`` alone."""
-        url = path("platform", "connections", connection_id)
-        await self._session.request("DELETE", url, params={"force": force})
+        """Delete a connection.
 
-    async def test(self, connection_id: str, *, timeout_seconds: float = DEFAULT_TIMEOUT) -> ConnectionTest:
-        """Test a connection; an outcome other than ``success`` is no exception."""
+        Args:
+            connection_id: Id of the connection.
+            force: Whether to delete it even if it is in use; by default false.
+
+        Raises:
+            ConflictError: The connection is in use. ``usage`` shows where.
+            PermissionDeniedError: You may not delete this connection.
+            ResourceNotFoundError: The connection does not exist, or belongs to another tenant.
+        """
+        path = build_path("platform", "connections", connection_id)
+        await self._session.request("DELETE", path, params={"force": force})
+
+    async def test(
+        self, connection_id: str, *, timeout_seconds: float = DEFAULT_TEST_TIMEOUT
+    ) -> ConnectionTest:
+        """Test a connection.
+
+        Args:
+            connection_id: Id of the connection.
+            timeout_seconds: Seconds that the test may take, at most 60; by default 10.
+
+        Returns:
+            The result. A failed test raises no error: its ``status`` is ``failed``, or ``unsupported`` if
+            there is no test for the connection's type.
+
+        Raises:
+            PermissionDeniedError: Tests are turned off, or you may not test this connection.
+            ResourceNotFoundError: The connection does not exist, or belongs to another tenant.
+            ServiceUnavailableError: Too many tests are running.
+
+        Example:
+            result = await client.connections.test("warehouse")
+            print(result.status, result.message)
+        """
         return await self._session.fetch(
             ConnectionTest,
             "POST",
-            path("platform", "connections", connection_id, "test"),
+            build_path("platform", "connections", connection_id, "test"),
             params={"timeout_seconds": timeout_seconds},
-            timeout=timeout_seconds + _ANSWERING,
+            timeout=timeout_seconds + RESPONSE_MARGIN,
         )
 
     async def test_unsaved(
         self,
         connection_type: str,
         *,
-        timeout_seconds: float = DEFAULT_TIMEOUT,
-        **fields: Any,  # noqa: ANN401 - create()'s own
+        timeout_seconds: float = DEFAULT_TEST_TIMEOUT,
+        **fields: Json,
     ) -> ConnectionTest:
-        """Test a connection that is not stored; the fields are those of ``create``."""
+        """Test a connection without storing it.
+
+        Args:
+            connection_type: Airflow's name of the type, such as ``postgres``.
+            timeout_seconds: Seconds that the test may take, at most 60; by default 10.
+            fields: Fields of the connection, as ``create`` takes them.
+
+        Returns:
+            The result. A failed test raises no error: its ``status`` is ``failed``, or ``unsupported`` if
+            there is no test for the type.
+
+        Raises:
+            PermissionDeniedError: Tests are turned off, or you may not create such a connection.
+            ServiceUnavailableError: Too many tests are running.
+            ValidationError: A field is invalid.
+        """
         return await self._session.fetch(
             ConnectionTest,
             "POST",
-            path("platform", "connections", "test"),
+            build_path("platform", "connections", "test"),
             json={"connection_type": connection_type, **fields},
             params={"timeout_seconds": timeout_seconds},
-            timeout=timeout_seconds + _ANSWERING,
+            timeout=timeout_seconds + RESPONSE_MARGIN,
         )
 
     async def usage(self, connection_id: str) -> ConnectionUsage:
-        """What names a connection."""
-        url = path("platform", "connections", connection_id, "usage")
-        return await self._session.fetch(ConnectionUsage, "GET", url)
-
-    async def export(self, *, format: str = "yaml", passphrase: str | None = None) -> str:  # noqa: A002 - the platform's word
-        """A file with the connections, in JSON or YAML.
-
-        Without a passphrase it has no secrets. With one it holds nothing that can be read without it, and
-        is JSON, which is YAML too.
-        """
-        url = path("platform", "connections", "export")
-        if passphrase is None:
-            return (await self._session.request("GET", url, params={"format": format})).text
-        sealed = await self._session.request("POST", url, json={"passphrase": passphrase})
-        return json.dumps(sealed.json(), indent=2) + "\n"
-
-    async def import_(
-        self,
-        content: str,
-        *,
-        format: str = "yaml",  # noqa: A002 - the platform's word
-        on_conflict: str | None = None,
-        dry_run: bool | None = None,
-        tenant_id: str | None = None,
-        passphrase: str | None = None,
-    ) -> ImportResult:
-        """Write the connections of a file, all or none: of an export, or of Airflow's own one.
+        """List the DAGs and deployments that use a connection, as far as you may see them.
 
         Args:
-            content: The file's text.
-            format: ``json``, ``yaml`` or ``env``.
-            on_conflict: What becomes of those that are there: ``skip``, the platform's default, ``fail`` or
-                ``overwrite``.
-            dry_run: Whether to say what would become of each, and write nothing.
-            tenant_id: Whose those are that name no tenant.
-            passphrase: That of the export.
+            connection_id: Id of the connection.
+
+        Raises:
+            ResourceNotFoundError: The connection does not exist, or belongs to another tenant.
         """
-        body = {
-            "content": content,
-            "format": format,
-            "on_conflict": on_conflict,
-            "dry_run": dry_run,
-            "tenant_id": tenant_id,
-            "passphrase": passphrase,
-        }
-        url = path("platform", "connections", "import")
-        return await self._session.fetch(ImportResult, "POST", url, json=body)
+        path = build_path("platform", "connections", connection_id, "usage")
+        return await self._session.fetch(ConnectionUsage, "GET", path)

@@ -1,80 +1,27 @@
-"""DAGs and their runs."""
+"""DAGs."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from math import inf
-from time import monotonic
-from typing import Any, ClassVar
-
-from pydantic import PrivateAttr
+from datetime import date
+from typing import ClassVar
 
 from airflow_platform._async.backfills import AsyncBackfill
-from airflow_platform._async.pages import AsyncOrigin, AsyncPage
-from airflow_platform._async.session import AsyncResource, AsyncSession
-from airflow_platform._http import path, present
+from airflow_platform._async.dag_runs import AsyncDagRuns
+from airflow_platform._async.pages import AsyncPage
+from airflow_platform._http import build_path
 from airflow_platform._listing import AsyncListing
-from airflow_platform.exceptions import PlatformTimeoutError
-from airflow_platform.models import Dag, DagRunFields, ItemResult, Model
-
-
-class AsyncDagRun(DagRunFields):
-    """A run of a DAG."""
-
-    _session: AsyncSession = PrivateAttr()
-
-    def model_post_init(self, context: AsyncOrigin) -> None:
-        """Remember whom to ask."""
-        self._session = context.session
-
-    async def refresh(self) -> None:
-        """Ask the platform for the run's present state."""
-        url = path("dags", self.dag_id, "dagRuns", self.dag_run_id)
-        for name, value in await self._session.fetch(AsyncDagRun, "GET", url):
-            setattr(self, name, value)
-
-    async def wait(self, timeout: float | None = None, poll_interval: float = 5.0) -> "AsyncDagRun":
-        """Wait until the run has finished, well or badly, at most ``timeout`` seconds."""
-        deadline = monotonic() + (inf if timeout is None else timeout)
-        while not self.is_finished:
-            left = deadline - monotonic()
-            if left <= 0:
-                raise PlatformTimeoutError(f"Run {self.dag_run_id} is still {self.state} after {timeout} s")
-            await asyncio.sleep(min(poll_interval, left))
-            await self.refresh()
-        return self
-
-
-class AsyncDagRunPage(AsyncPage[AsyncDagRun]):
-    """Some runs of a DAG."""
-
-    collection: ClassVar = "dag_runs"
-    dag_runs: list[AsyncDagRun]
+from airflow_platform.models import Dag
+from airflow_platform.types import Json
 
 
 class AsyncDagPage(AsyncPage[Dag]):
-    """Some DAGs."""
+    """One page of DAGs."""
 
     collection: ClassVar = "dags"
     dags: list[Dag]
 
 
-class AsyncTriggered(ItemResult):
-    """What became of one run that was to be triggered."""
-
-    dag_run: AsyncDagRun | None = None
-
-
-class AsyncTriggerResults(Model):
-    """What became of each run, in the order of the request."""
-
-    succeeded: int
-    failed: int
-    results: list[AsyncTriggered]
-
-
-class AsyncDags(AsyncResource):
-    """``client.dags``."""
+class AsyncDags(AsyncDagRuns):
+    """DAGs, their runs and backfills, as ``client.dags``."""
 
     def list(
         self,
@@ -87,7 +34,24 @@ class AsyncDags(AsyncResource):
         offset: int | None = None,
         order_by: str | None = None,
     ) -> AsyncListing[AsyncDagPage]:
-        """The DAGs that have any of ``tags``."""
+        """List DAGs.
+
+        Args:
+            tags: Only DAGs with at least one of these tags.
+            only_active: Whether to leave out DAGs that Airflow no longer finds; by default true.
+            paused: Only paused DAGs (true), or only DAGs that are not paused (false); by default both.
+            dag_id_pattern: Only DAGs with this text in the id.
+            limit: Maximum number of DAGs over all pages; by default all.
+            offset: Number of DAGs to skip; by default 0.
+            order_by: Column to sort by, such as ``dag_id``; with ``-`` in front in descending order.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the DAGs of all pages.
+
+        Example:
+            async for dag in client.dags.list(tags=["production"], only_active=True):
+                print(dag.dag_id, dag.schedule_interval)
+        """
         params = {
             "tags": tags,
             "only_active": only_active,
@@ -97,44 +61,56 @@ class AsyncDags(AsyncResource):
             "offset": offset,
             "order_by": order_by,
         }
-        return self._session.list(AsyncDagPage, path("dags"), params)
+        return self._session.list(AsyncDagPage, build_path("dags"), params)
 
     async def get(self, dag_id: str) -> Dag:
-        """One DAG."""
-        return await self._session.fetch(Dag, "GET", path("dags", dag_id))
+        """Return a DAG.
+
+        Args:
+            dag_id: Id of the DAG.
+
+        Raises:
+            ResourceNotFoundError: The DAG does not exist, or you may not see it.
+        """
+        return await self._session.fetch(Dag, "GET", build_path("dags", dag_id))
 
     async def update(self, dag_id: str, *, is_paused: bool) -> Dag:
-        """Change a DAG; whether it is paused is all that Airflow lets one change."""
-        return await self._session.fetch(Dag, "PATCH", path("dags", dag_id), json={"is_paused": is_paused})
+        """Pause or unpause a DAG, which is all that Airflow allows to change.
+
+        Args:
+            dag_id: Id of the DAG.
+            is_paused: Whether the DAG is paused.
+
+        Raises:
+            PermissionDeniedError: You may not change this DAG.
+            ResourceNotFoundError: The DAG does not exist, or you may not see it.
+        """
+        path = build_path("dags", dag_id)
+        return await self._session.fetch(Dag, "PATCH", path, json={"is_paused": is_paused})
 
     async def pause(self, dag_id: str) -> Dag:
-        """Schedule no further runs of a DAG."""
+        """Pause a DAG: Airflow schedules no further runs.
+
+        Args:
+            dag_id: Id of the DAG.
+
+        Raises:
+            PermissionDeniedError: You may not change this DAG.
+            ResourceNotFoundError: The DAG does not exist, or you may not see it.
+        """
         return await self.update(dag_id, is_paused=True)
 
     async def unpause(self, dag_id: str) -> Dag:
-        """Schedule runs of a DAG again."""
-        return await self.update(dag_id, is_paused=False)
+        """Unpause a DAG: Airflow schedules runs again.
 
-    async def trigger(
-        self,
-        dag_id: str,
-        conf: Mapping[str, Any] | None = None,
-        run_id: str | None = None,
-        logical_date: datetime | None = None,
-        note: str | None = None,
-    ) -> AsyncDagRun:
-        """Start a run of a DAG."""
-        body = {"conf": conf, "dag_run_id": run_id, "logical_date": logical_date, "note": note}
-        return await self._session.fetch(AsyncDagRun, "POST", path("dags", dag_id, "dagRuns"), json=body)
+        Args:
+            dag_id: Id of the DAG.
 
-    async def trigger_many(self, runs: Sequence[Mapping[str, Any]]) -> AsyncTriggerResults:
-        """Start up to 1,000 runs of any DAGs, each a mapping like ``{"dag_id": …, "conf": …}``.
-
-        Each succeeds or fails by itself; its result says which.
+        Raises:
+            PermissionDeniedError: You may not change this DAG.
+            ResourceNotFoundError: The DAG does not exist, or you may not see it.
         """
-        body = {"runs": [present(run) for run in runs]}
-        url = path("platform", "dags", "trigger")
-        return await self._session.fetch(AsyncTriggerResults, "POST", url, json=body)
+        return await self.update(dag_id, is_paused=False)
 
     async def backfill(
         self,
@@ -142,16 +118,40 @@ class AsyncDags(AsyncResource):
         start_date: date | str,
         end_date: date | str,
         *,
-        conf: Mapping[str, Any] | None = None,
+        conf: Mapping[str, Json] | None = None,
         max_active_runs: int | None = None,
         reprocess: str | None = None,
         run_backwards: bool | None = None,
         dry_run: bool | None = None,
     ) -> AsyncBackfill:
-        """Run a DAG for each date of its schedule in a range, both ends included.
+        """Run a DAG for each date of its schedule in a range.
 
-        What has no zone is in the DAG's own. ``reprocess`` says which runs that are there already are run
-        again: ``none``, ``failed`` or ``all``. A dry run tells in ``first_runs`` what would be done.
+        Args:
+            dag_id: Id of the DAG.
+            start_date: First date of the range, or a time. Without a zone it is in the DAG's time zone.
+            end_date: Last date of the range, included, or a time. A date means its midnight.
+            conf: Configuration of each run.
+            max_active_runs: How many of the runs may be active at once; by default as many as the DAG allows.
+            reprocess: Which existing runs to clear, so that they run again: ``none`` (the default),
+                ``failed`` or ``all``.
+            run_backwards: Whether to start with the last date; by default false.
+            dry_run: Whether to return the plan without creating anything; by default false.
+
+        Returns:
+            The backfill. ``first_runs`` has its earliest dates and what happens for each. Use its ``wait`` or
+            ``refresh`` to follow the progress.
+
+        Raises:
+            ConflictError: The DAG has no schedule, its tasks do not allow this order, or another backfill of
+                the DAG covers some of these dates.
+            PermissionDeniedError: You may not trigger runs of this DAG.
+            ResourceNotFoundError: The DAG does not exist, or you may not see it.
+            ValidationError: ``conf`` does not match the DAG's params, or another value is invalid.
+
+        Example:
+            backfill = await client.dags.backfill("bronze_to_silver_pipeline", "2024-01-01", "2024-01-31")
+            await backfill.wait()
+            print(backfill.state, backfill.progress)
         """
         body = {
             "start_date": start_date,
@@ -162,35 +162,5 @@ class AsyncDags(AsyncResource):
             "run_backwards": run_backwards,
             "dry_run": dry_run,
         }
-        url = path("platform", "dags", dag_id, "backfills")
-        return await self._session.fetch(AsyncBackfill, "POST", url, json=body)
-
-    def runs(
-        self,
-        dag_id: str,
-        *,
-        state: Sequence[str] | None = None,
-        execution_date_gte: datetime | None = None,
-        execution_date_lte: datetime | None = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        order_by: str | None = None,
-    ) -> AsyncListing[AsyncDagRunPage]:
-        """The runs of a DAG."""
-        params = {
-            "state": state,
-            "execution_date_gte": execution_date_gte,
-            "execution_date_lte": execution_date_lte,
-            "limit": limit,
-            "offset": offset,
-            "order_by": order_by,
-        }
-        return self._session.list(AsyncDagRunPage, path("dags", dag_id, "dagRuns"), params)
-
-    async def get_run(self, dag_id: str, dag_run_id: str) -> AsyncDagRun:
-        """One run."""
-        return await self._session.fetch(AsyncDagRun, "GET", path("dags", dag_id, "dagRuns", dag_run_id))
-
-    async def delete_run(self, dag_id: str, dag_run_id: str) -> None:
-        """Delete a run and its task instances."""
-        await self._session.request("DELETE", path("dags", dag_id, "dagRuns", dag_run_id))
+        path = build_path("platform", "dags", dag_id, "backfills")
+        return await self._session.fetch(AsyncBackfill, "POST", path, json=body)

@@ -1,4 +1,4 @@
-"""Pages of lists, and the way from one to the next."""
+"""Pages of lists."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncOrigin(NamedTuple):
-    """Where an answer came from, for models that ask again."""
+class AsyncRequestContext(NamedTuple):
+    """The request that fetched a model, for models that send further requests."""
 
     session: "AsyncSession"
     path: str
@@ -22,17 +22,27 @@ class AsyncOrigin(NamedTuple):
 
 
 class AsyncPage(PageFields[T], Generic[T]):
-    """Part of a list.
+    """One page of a list.
 
-    The items that were fetched are found under the collection's name. Iterating goes on to all that follow,
-    page after page, or to as many as ``limit`` asked for; ``len()`` is how many these are in all.
+    The page's items are in the attribute that has the collection's name, such as ``dags``, and in ``items``.
+    Iteration fetches further pages, up to ``limit`` items if the request had a limit. ``len()`` is the number
+    of items that iteration yields.
+
+    Attributes:
+        total_entries: Number of items on the platform, whatever limit and offset.
+
+    Example:
+        page = await client.dags.list(tags=["production"])
+        print(page.total_entries, page.items)
+        async for dag in page:
+            print(dag.dag_id)
     """
 
-    _origin: AsyncOrigin = PrivateAttr()
+    _context: AsyncRequestContext = PrivateAttr()
 
-    def model_post_init(self, context: AsyncOrigin) -> None:
-        """Remember what was asked."""
-        self._origin = context
+    def model_post_init(self, context: AsyncRequestContext) -> None:
+        """Remember the request, for the next page."""
+        self._context = context
 
     async def __aiter__(self) -> AsyncIterator[T]:  # type: ignore[override, unused-ignore]  # in _sync
         page: AsyncPage[T] | None = self
@@ -42,18 +52,22 @@ class AsyncPage(PageFields[T], Generic[T]):
             page = await page.next_page()
 
     def __len__(self) -> int:
-        params = self._origin.params
+        params = self._context.params
         left = self.total_entries - (params.get("offset") or 0)
         limit = params.get("limit")
         return max(len(self.items), left if limit is None else min(left, limit))
 
     async def next_page(self) -> "AsyncPage[T] | None":
-        """What follows, or None after the last page."""
+        """Fetch the next page.
+
+        Returns:
+            The next page, or None after the last one.
+        """
         fetched = len(self.items)
-        # A platform that promises more than it has must not be asked for ever.
+        # An empty page ends the list, even if total_entries promises more.
         if not fetched or fetched >= len(self):
             return None
-        session, path, params = self._origin
+        session, path, params = self._context
         params = params | {"offset": (params.get("offset") or 0) + fetched}
         if params.get("limit") is not None:
             params["limit"] -= fetched

@@ -1,24 +1,25 @@
-"""Tenants."""
+"""Tenants: teams that share the platform."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow_platform._async.pages import AsyncPage
 from airflow_platform._async.session import AsyncResource
-from airflow_platform._http import UNSET, Unset, path
+from airflow_platform._http import UNSET, Unset, build_path
 from airflow_platform._listing import AsyncListing
 from airflow_platform.models import Tenant, TenantUsage
+from airflow_platform.types import Json
 
 
 class AsyncTenantPage(AsyncPage[Tenant]):
-    """Some tenants."""
+    """One page of tenants."""
 
     collection: ClassVar = "tenants"
     tenants: list[Tenant]
 
 
 class AsyncTenants(AsyncResource):
-    """``client.tenants``."""
+    """Tenants, as ``client.tenants``. Creating, changing and deleting them is for platform admins."""
 
     async def create(
         self,
@@ -26,13 +27,39 @@ class AsyncTenants(AsyncResource):
         *,
         display_name: str | None = None,
         namespace: str | None = None,
-        resource_limits: Mapping[str, Any] | None = None,
+        resource_limits: Mapping[str, str] | None = None,
         features: Mapping[str, bool] | None = None,
         admin_users: Sequence[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        **more: Any,  # noqa: ANN401 - whatever else the platform's tenants hold
+        metadata: Mapping[str, str] | None = None,
+        **more: Json,
     ) -> Tenant:
-        """Create a tenant."""
+        """Create a tenant.
+
+        Args:
+            tenant_id: Id of the tenant: at most 50 lower-case letters, digits and hyphens. It never changes.
+            display_name: Name for people; by default the id.
+            namespace: Namespace of the tenant's deployments; by default the id. It never changes.
+            resource_limits: Kubernetes quantities of ``cpu``, ``memory``, ``gpu`` and ``storage``, such as
+                ``{"cpu": "4000m", "memory": "16Gi"}``; by default no limits.
+            features: Features to turn on (true) or off (false): ``datakits``, ``gpu_support``,
+                ``external_connections`` and ``custom_operators``.
+            admin_users: User names or email addresses of the tenant's admins; by default none.
+            metadata: Labels, such as ``{"cost_center": "CC-123"}``.
+            more: Further fields of the API, such as
+                ``rate_limits={"read": "5000/minute"}``.
+
+        Raises:
+            ConflictError: The tenant exists already, or another tenant has this namespace.
+            PermissionDeniedError: You are not a platform admin.
+            ValidationError: A value is invalid.
+
+        Example:
+            await client.tenants.create(
+                "analytics-team",
+                resource_limits={"cpu": "4000m", "memory": "16Gi"},
+                admin_users=["alice@example.com"],
+            )
+        """
         body = {
             "tenant_id": tenant_id,
             "display_name": display_name,
@@ -43,7 +70,7 @@ class AsyncTenants(AsyncResource):
             "metadata": metadata,
             **more,
         }
-        return await self._session.fetch(Tenant, "POST", path("platform", "tenants"), json=body)
+        return await self._session.fetch(Tenant, "POST", build_path("platform", "tenants"), json=body)
 
     def list(
         self,
@@ -54,7 +81,18 @@ class AsyncTenants(AsyncResource):
         limit: int | None = None,
         offset: int | None = None,
     ) -> AsyncListing[AsyncTenantPage]:
-        """The tenants; ``search`` looks into ids and names."""
+        """List tenants.
+
+        Args:
+            namespace: Only the tenant with this namespace.
+            search: Only tenants with this text in the id or name.
+            order_by: Column to sort by, such as ``created_at``; with ``-`` in front in descending order.
+            limit: Maximum number of tenants over all pages; by default all.
+            offset: Number of tenants to skip; by default 0.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the tenants of all pages.
+        """
         params = {
             "namespace": namespace,
             "search": search,
@@ -62,25 +100,55 @@ class AsyncTenants(AsyncResource):
             "limit": limit,
             "offset": offset,
         }
-        return self._session.list(AsyncTenantPage, path("platform", "tenants"), params)
+        return self._session.list(AsyncTenantPage, build_path("platform", "tenants"), params)
 
     async def get(self, tenant_id: str) -> Tenant:
-        """One tenant."""
-        return await self._session.fetch(Tenant, "GET", path("platform", "tenants", tenant_id))
+        """Return a tenant.
+
+        Args:
+            tenant_id: Id of the tenant.
+
+        Raises:
+            ResourceNotFoundError: The tenant does not exist, or you may not see it.
+        """
+        return await self._session.fetch(Tenant, "GET", build_path("platform", "tenants", tenant_id))
 
     async def update(
         self,
         tenant_id: str,
         *,
         display_name: str | Unset = UNSET,
-        resource_limits: Mapping[str, Any] | Unset = UNSET,
+        resource_limits: Mapping[str, str | None] | Unset = UNSET,
         features: Mapping[str, bool | None] | Unset = UNSET,
         admin_users: Sequence[str] | Unset = UNSET,
-        metadata: Mapping[str, Any] | Unset = UNSET,
-        rate_limits: Mapping[str, Any] | Unset | None = UNSET,
-        **more: Any,  # noqa: ANN401 - whatever else the platform's tenants hold
+        metadata: Mapping[str, str | None] | Unset = UNSET,
+        rate_limits: Mapping[str, str] | Unset | None = UNSET,
+        **more: Json,
     ) -> Tenant:
-        """Change a tenant: objects are merged key by key, and None removes a key of one."""
+        """Change a tenant. Arguments that you leave out stay unchanged.
+
+        ``resource_limits``, ``features`` and ``metadata`` are merged key by key; None as a value removes a
+        key.
+
+        Args:
+            tenant_id: Id of the tenant.
+            display_name: New name for people.
+            resource_limits: Limits to change, as Kubernetes quantities.
+            features: Features to turn on (true) or off (false).
+            admin_users: New list of admins, which replaces the old one.
+            metadata: Labels to change.
+            rate_limits: New rate limits by class of request, such as ``{"read": "5000/minute"}``; None
+                removes them all.
+            more: Further fields of the API.
+
+        Raises:
+            PermissionDeniedError: You are not a platform admin.
+            ResourceNotFoundError: The tenant does not exist.
+            ValidationError: A value is invalid.
+
+        Example:
+            await client.tenants.update("analytics-team", features={"gpu_support": True})
+        """
         body = {
             "display_name": display_name,
             "resource_limits": resource_limits,
@@ -90,14 +158,32 @@ class AsyncTenants(AsyncResource):
             "rate_limits": rate_limits,
             **more,
         }
-        url = path("platform", "tenants", tenant_id)
-        return await self._session.fetch(Tenant, "PATCH", url, json=body, nulls=True)
+        path = build_path("platform", "tenants", tenant_id)
+        return await self._session.fetch(Tenant, "PATCH", path, json=body, keep_none=True)
 
     async def delete(self, tenant_id: str, *, cascade: bool | None = None) -> None:
-        """Delete a tenant; one that owns something with ``cascade`` alone, and all of that with it."""
-        url = path("platform", "tenants", tenant_id)
-        await self._session.request("DELETE", url, params={"cascade": cascade})
+        """Delete a tenant.
+
+        Args:
+            tenant_id: Id of the tenant.
+            cascade: Whether to delete what the tenant owns as well; by default false.
+
+        Raises:
+            ConflictError: The tenant still owns something. ``details["owned"]`` of the error names it.
+            PermissionDeniedError: You are not a platform admin.
+            ResourceNotFoundError: The tenant does not exist.
+        """
+        path = build_path("platform", "tenants", tenant_id)
+        await self._session.request("DELETE", path, params={"cascade": cascade})
 
     async def usage(self, tenant_id: str) -> TenantUsage:
-        """What a tenant owns, and what of its limits that needs."""
-        return await self._session.fetch(TenantUsage, "GET", path("platform", "tenants", tenant_id, "usage"))
+        """Return what a tenant owns, and how much of its limits its active deployments use.
+
+        Args:
+            tenant_id: Id of the tenant.
+
+        Raises:
+            ResourceNotFoundError: The tenant does not exist, or you may not see it.
+        """
+        path = build_path("platform", "tenants", tenant_id, "usage")
+        return await self._session.fetch(TenantUsage, "GET", path)

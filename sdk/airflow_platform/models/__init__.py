@@ -1,4 +1,4 @@
-"""What the platform's answers look like."""
+"""The models of the platform's responses."""
 
 from airflow_platform.models.analytics import QueryResult
 from airflow_platform.models.api_keys import ApiKey

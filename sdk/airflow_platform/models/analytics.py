@@ -9,8 +9,8 @@ class Column(Model):
     """A column of a result.
 
     Attributes:
-        name: As in the rows; a name that occurs twice has a number from its second time on: ``id``, ``id_2``.
-        type: The database's name for its type, if it is known.
+        name: Name, as in the rows. Repeated names are numbered: ``id``, ``id_2``.
+        type: The database's name of the type; None if it is unknown.
     """
 
     name: str
@@ -18,11 +18,18 @@ class Column(Model):
 
 
 class QueryResult(Model):
-    """The rows that a query returned, and the query itself.
+    """The rows of a query, and the query itself.
 
     Attributes:
+        query_id: Id of the query.
+        status: State of the query: ``completed``.
+        rows_returned: Number of rows.
+        execution_time_ms: Time that the query took, in milliseconds.
         data: The rows, each a dictionary in the order of the query's columns.
+        metadata: Further information, such as ``database``, ``schema`` and ``tables_accessed``.
         truncated: Whether the query has more rows than these.
+        query: The SQL that was run.
+        parameters: The parameters that were given.
     """
 
     query_id: str
@@ -37,13 +44,13 @@ class QueryResult(Model):
 
     @property
     def columns(self) -> list[Column]:
-        """The columns in the query's order, also where there are no rows."""
-        known = self.metadata.get("columns")
-        if known is None:  # an older platform
+        """The columns in the query's order, even if there are no rows."""
+        columns = self.metadata.get("columns")
+        if columns is None:  # an older platform
             return [Column(name=name) for name in (self.data[0] if self.data else ())]
-        return [Column.model_validate(column) for column in known]
+        return [Column.model_validate(column) for column in columns]
 
     @property
     def warnings(self) -> list[str]:
-        """What the platform says of the result, such as a limit that it has lowered; a sentence each."""
-        return [str(sentence) for sentence in self.metadata.get("warnings") or ()]
+        """The platform's warnings about the result, such as a limit that it has lowered."""
+        return [str(warning) for warning in self.metadata.get("warnings") or ()]

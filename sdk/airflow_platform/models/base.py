@@ -1,40 +1,42 @@
-"""What the models have in common."""
+"""Base classes and types of the models."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from airflow_platform.types import Json
+
 T = TypeVar("T")
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+def _assume_utc(timestamp: datetime) -> datetime:
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=timezone.utc)
 
 
-def _timedelta(value: Any) -> Any:  # noqa: ANN401 - before validation
+def _parse_timedelta(value: Json) -> Json:
     if isinstance(value, dict):
         return timedelta(value["days"], value["seconds"], value["microseconds"])
     return value
 
 
-Moment = Annotated[datetime, AfterValidator(_aware)]
-"""A point in time, never without its zone."""
+Timestamp = Annotated[datetime, AfterValidator(_assume_utc)]
+"""A point in time, always with a time zone."""
 
-Duration = Annotated[timedelta, BeforeValidator(_timedelta)]
-"""A span of time, which Airflow writes as ``{"__type": "TimeDelta", "days": …}``."""
+Duration = Annotated[timedelta, BeforeValidator(_parse_timedelta)]
+"""A duration, which Airflow sends as ``{"__type": "TimeDelta", "days": …}``."""
 
 
 class Model(BaseModel):
-    """A resource of the platform; fields that the SDK does not know yet are attributes as well."""
+    """Base class of the platform's resources. Fields that this version does not know are attributes too."""
 
-    # An error that quoted its input would tell a key's secret.
+    # Errors must not quote their input: it may contain a key's secret.
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_for_null(cls, data: Any) -> Any:  # noqa: ANN401 - before validation
-        # A null list or object would have every caller check for it before looping over it.
+    def _replace_null_by_default(cls, data: Json) -> Json:
+        # With a null list or object, every caller would have to check for None before a loop over it.
         if not isinstance(data, dict):
             return data
         return {
@@ -43,28 +45,32 @@ class Model(BaseModel):
 
 
 class PageFields(Model, Generic[T]):
-    """Part of a list, as the platform answers it; the clients' own pages also find the rest."""
+    """One page of a list, as the platform answers it. The clients' own pages also fetch the others.
+
+    Attributes:
+        total_entries: Number of items on the platform, whatever limit and offset.
+    """
 
     collection: ClassVar[str]
     total_entries: int = 0
 
     @model_validator(mode="after")
-    def _count(self) -> "PageFields[T]":
+    def _set_total_entries(self) -> "PageFields[T]":
         if "total_entries" not in self.model_fields_set:
             self.total_entries = len(self.items)
         return self
 
     @property
     def items(self) -> list[T]:
-        """The items that were fetched."""
+        """The items of this page."""
         items: list[T] = getattr(self, self.collection)
         return items
 
     def __getitem__(self, index: int) -> T:
-        """Return one of the items that were fetched.
+        """Return an item of this page.
 
         Raises:
-            IndexError: the item is not among them.
+            IndexError: The page has fewer items.
         """
         try:
             return self.items[index]
@@ -74,6 +80,6 @@ class PageFields(Model, Generic[T]):
             )
             raise IndexError(message) from None
 
-    def __iter__(self) -> Any:  # noqa: ANN401 - the synchronous client's pages say of what
-        # Pydantic's own would yield fields, and pages of the asynchronous client need to wait for the next.
-        raise TypeError("Pages of the asynchronous client are iterated with 'async for'")
+    def __iter__(self) -> Any:  # noqa: ANN401 - the synchronous client's pages name the type
+        # Pydantic's own would yield fields, and asynchronous pages must wait for the next page.
+        raise TypeError("Iterate over pages of the asynchronous client with 'async for'")

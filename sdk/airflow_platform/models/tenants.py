@@ -2,11 +2,25 @@
 
 from typing import Any
 
-from airflow_platform.models.base import Model, Moment
+from airflow_platform.models.base import Model, Timestamp
 
 
 class Tenant(Model):
-    """A team, its limits and its features."""
+    """A tenant with its limits and features.
+
+    Attributes:
+        tenant_id: Id of the tenant.
+        display_name: Name for people.
+        namespace: Namespace of the tenant's deployments.
+        resource_limits: Kubernetes quantities of ``cpu``, ``memory``, ``gpu`` and ``storage``.
+        features: Features that are turned on (true) or off (false), by name.
+        admin_users: User names or email addresses of the tenant's admins.
+        metadata: Labels, by name.
+        rate_limits: Rate limits by class of request, such as ``{"read": "5000/minute"}``; None for the
+            platform's limits.
+        created_at: When the tenant was created.
+        updated_at: When the tenant was last changed.
+    """
 
     tenant_id: str
     display_name: str | None = None
@@ -16,12 +30,20 @@ class Tenant(Model):
     admin_users: list[str] = []
     metadata: dict[str, Any] = {}
     rate_limits: dict[str, Any] | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
 
 
 class TenantUsage(Model):
-    """What a tenant owns, and what of its limits its active deployments need, as quantities."""
+    """What a tenant owns, and what its active deployments need of its limits.
+
+    Attributes:
+        tenant_id: Id of the tenant.
+        resource_limits: The limits, as Kubernetes quantities by resource.
+        used: What the active deployments need, in the same form.
+        left: What is left of the limits, in the same form.
+        owned: Number of resources that the tenant owns, by kind, such as ``connections``.
+    """
 
     tenant_id: str
     resource_limits: dict[str, Any] = {}

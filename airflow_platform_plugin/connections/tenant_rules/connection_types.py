@@ -1,29 +1,31 @@
-"""The types of connections that tenants may have, and what each takes besides its host.
+"""The types of connections that tenants may have, and the fields of extra that each type may have.
 
-An allow-list: a type, or a field of extra, that is not here could read a file of the server, run a program
-there, borrow an identity of the server's, or lead somewhere else than its host says. The operator can add
-types with ``[platform] tenant_connection_types``; an administrator can approve a single connection.
+This is an allow-list. A type or a field of extra that is not on it could read a file of the server, run a
+program there, use an identity of the server, or lead to another host than ``host``. The operator can add
+types with ``[platform] tenant_connection_types``. A platform admin can approve a single connection.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-Path = tuple[str, ...]
-Problem = tuple[Path, str]
-# What is wrong with the value of a field of extra; None where nothing is.
-Check = Callable[[Any], str | None]
+from airflow_platform_plugin.connections.inputs import Extra, FieldPath
+from airflow_platform_plugin.core.types import Json
 
-# Types that open what is at a path instead of asking a host.
+Problem = tuple[FieldPath, str]
+# Returns what is wrong with the value of a field of extra, or None.
+Check = Callable[[Json], str | None]
+
+# Types that open a file or a folder instead of connecting to a host.
 _FILES = {"access", "duckdb", "file", "fs", "sqlite"}
 _LONGEST_VALUE = 10_000
 _MOST_HEADERS = 50
+_DAY = 86_400  # seconds
 
-# Words in the name of a field of extra that a driver may take for a file, a program or another identity.
+# Parts of names of fields of extra that may stand for a file, a program or an identity in some driver.
 _RISKY = (
     "arg", "assume", "binary", "cert", "class", "cmd", "command", "config", "credential", "dir", "driver",
     "dsn", "env", "exec", "file", "iam", "init", "jar", "keytab", "lib", "local", "module", "option", "pass_",
@@ -31,11 +33,11 @@ _RISKY = (
     "wallet",
 )  # fmt: skip
 
-_MAY_NAME_OWN = (
+_IS_RISKY = (
     "may name a file, a program or an identity of the server; an administrator can make a connection with it"
 )
 
-# What a request needs for itself, or a proxy in between takes for another target.
+# Headers that a request needs for itself, or by which a proxy chooses another target.
 _HEADERS = {
     "connection", "content-length", "expect", "forwarded", "host", "keep-alive", "te", "trailer",
     "transfer-encoding", "upgrade", "via",
@@ -44,14 +46,14 @@ _HEADER_STARTS = ("proxy", "x-forwarded", "x-original", "x-rewrite", "x-http-met
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
-def _scalar(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _scalar(value: Json) -> str | None:
     if isinstance(value, str) and len(value) > _LONGEST_VALUE:
         return f"must have at most {_LONGEST_VALUE} characters"
     return None if isinstance(value, str | int | float | None) else "must be a text, a number or a boolean"
 
 
 def _one_of(*known: object) -> Check:
-    def check(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+    def check(value: Json) -> str | None:
         return None if value in known else f"must be one of {', '.join(map(str, known))}"
 
     return check
@@ -60,15 +62,15 @@ def _one_of(*known: object) -> Check:
 _flag = _one_of(*(True, False), None)
 
 
-def _number(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _number(value: Json) -> str | None:
     try:
-        return None if 0 <= float(value) <= 86_400 else "must be from 0 to 86400"  # noqa: PLR2004 - a day
+        return None if 0 <= float(value) <= _DAY else f"must be from 0 to {_DAY}"
     except (TypeError, ValueError):
         return "must be a number"
 
 
-def _header(name: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    plain = name.lower().replace("_", "-")  # many servers take one for the other
+def _header(name: str, value: Json) -> str | None:
+    plain = name.lower().replace("_", "-")  # many servers treat both alike
     if not _TOKEN.fullmatch(name):
         return "is not the name of a header"
     if plain in _HEADERS or plain.startswith(_HEADER_STARTS):
@@ -78,7 +80,7 @@ def _header(name: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON
     return _scalar(value)
 
 
-def _headers(value: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _headers(value: Json) -> str | None:
     if not isinstance(value, dict) or len(value) > _MOST_HEADERS:
         return f"must be an object with at most {_MOST_HEADERS} headers"
     wrong = [f"{name}: {why}" for name, inner in value.items() if (why := _header(name, inner))]
@@ -86,18 +88,18 @@ def _headers(value: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One type.
+class ConnectionType:
+    """A type of connections that tenants may have.
 
     Attributes:
-        port: the port that its driver takes where none is given.
-        dialect: SQLAlchemy's name for it, where it is a database.
-        extras: the fields of extra, and what may be in each.
-        schemas: what ``schema`` may be, where that is no database's name.
-        is_http: whether ``host`` may be a URL, and other fields of extra are headers.
-        guards: fields of extra that a tenant's connection is used with, whatever it has.
-        checks_name: whether, with that extra, the driver holds the host's name against its certificate, so
-            that it needs the name, and another server with another certificate is no use.
+        port: the driver's default port.
+        dialect: SQLAlchemy's name of the database; None if it is not one.
+        extras: the allowed fields of extra, with a check of each one's value.
+        schemas: the allowed values of ``schema``; None if ``schema`` is the name of a database.
+        is_http: whether ``host`` may be a URL, and all other fields of extra are headers.
+        guards: fields of extra that a tenant's connection is always used with.
+        checks_name: returns, for an extra, whether the driver compares the host's name with the server's
+            certificate. It then needs the name, and another server at the address cannot pretend to be it.
     """
 
     port: int | None
@@ -105,11 +107,11 @@ class Kind:
     extras: dict[str, Check] = field(default_factory=dict)
     schemas: frozenset[str] | None = None
     is_http: bool = False
-    guards: dict[str, Any] = field(default_factory=dict)
-    checks_name: Callable[[dict[str, Any]], bool] = lambda _: False
+    guards: Extra = field(default_factory=dict)
+    checks_name: Callable[[Extra], bool] = lambda _: False
 
-    def problems(self, extra: dict[str, Any]) -> Iterator[Problem]:
-        """What of extra a tenant's connection of this type may not have."""
+    def find_problems(self, extra: Extra) -> Iterator[Problem]:
+        """Find the fields of extra that a tenant's connection of this type may not have."""
         for name, value in extra.items():
             if check := self.extras.get(name):
                 why = check(value)
@@ -122,7 +124,7 @@ class Kind:
                 yield ("extra", name), why
 
 
-_POSTGRES = Kind(
+_POSTGRES = ConnectionType(
     port=5432,
     dialect="postgresql",
     extras={
@@ -145,10 +147,10 @@ _POSTGRES = Kind(
         "tcp_user_timeout": _scalar,
         "target_session_attrs": _scalar,
     },
-    # libpq would take passwords, certificates and tickets of the server's user. Nothing is below a file.
+    # Else libpq uses passwords, certificates and tickets of the server's user. A device has no files.
     guards={"passfile": "/dev/null/none", "sslcert": "/dev/null/none", "gssencmode": "disable"},
 )
-_MYSQL = Kind(
+_MYSQL = ConnectionType(
     port=3306,
     dialect="mysql",
     extras={
@@ -166,7 +168,7 @@ _MYSQL = Kind(
     ),
 )
 _TIMEOUTS = {"connect_timeout": _number, "send_receive_timeout": _number}
-_KINDS = {
+_TYPES = {
     "postgres": _POSTGRES,
     "postgresql": _POSTGRES,
     "postgresql+psycopg": _POSTGRES,
@@ -178,10 +180,10 @@ _KINDS = {
     "mysql+mysqlconnector": _MYSQL,
     "mariadb": _MYSQL,
     "mariadb+pymysql": _MYSQL,
-    "clickhouse": Kind(
+    "clickhouse": ConnectionType(
         port=8123, dialect="clickhouse", extras={"secure": _flag, "verify": _flag, **_TIMEOUTS}
     ),
-    "redis": Kind(
+    "redis": ConnectionType(
         port=6379,
         extras={
             "db": _number,
@@ -191,7 +193,7 @@ _KINDS = {
         },
         checks_name=lambda extra: bool(extra.get("ssl")) and extra.get("ssl_check_hostname") is not False,
     ),
-    "http": Kind(
+    "http": ConnectionType(
         port=None,
         schemas=frozenset({"http", "https"}),
         is_http=True,
@@ -208,12 +210,12 @@ _KINDS = {
             **dict.fromkeys(("cert", "proxies", "proxy", "srv_lookup"), _one_of(None)),
         },
     ),
-    "imap": Kind(
+    "imap": ConnectionType(
         port=993,
         extras={"use_ssl": _flag, "ssl_context": _one_of("default", "none")},
         checks_name=lambda extra: extra.get("use_ssl", True) and extra.get("ssl_context") != "none",
     ),
-    "smtp": Kind(
+    "smtp": ConnectionType(
         port=465,
         extras={
             "access_token": _scalar,
@@ -230,7 +232,7 @@ _KINDS = {
         ),
     ),
 }
-TYPES = tuple(_KINDS)
+TYPES = tuple(_TYPES)
 
 _HARMLESS = {
     "accept", "accept_encoding", "accept_language", "application_name", "charset", "check_response",
@@ -240,52 +242,52 @@ _HARMLESS = {
 }  # fmt: skip
 
 
-def of(connection_type: str) -> Kind | None:
-    """What is known of a type, written exactly as here; None for one that only the operator knows."""
-    return _KINDS.get(connection_type)
+def find_type(connection_type: str) -> ConnectionType | None:
+    """Return a type by its exact name, or None if only the operator's list may have it."""
+    return _TYPES.get(connection_type)
 
 
-def listed(connection_type: str, allowed: str) -> bool:
-    """Whether the operator's list has the type, written exactly as there.
+def is_listed(connection_type: str, allowed: str) -> bool:
+    """Return whether the operator's list has the type, in exactly the same spelling.
 
-    A spelling is not interpreted: drivers and SQLAlchemy do not agree on what ``sqlite.pysqlite``, ``SQLite``
-    and ``sqlite+pysqlite`` are.
+    Other spellings do not match, because drivers and SQLAlchemy read ``sqlite.pysqlite``, ``SQLite`` and
+    ``sqlite+pysqlite`` differently.
     """
     return connection_type in {entry.strip() for entry in allowed.split(",")}
 
 
-def dialect_of(connection_type: str) -> str | None:
-    """SQLAlchemy's name of the dialect that a type is taken for; None where it is no dialect's name."""
+def find_dialect(connection_type: str) -> str | None:
+    """Return the name of the SQLAlchemy dialect that a type stands for, or None."""
     try:
         return str(make_url(f"{connection_type}://").get_dialect().name)
     except (ArgumentError, NoSuchModuleError, ImportError):
         return None
 
 
-def is_file(connection_type: str) -> bool:
-    """Whether a connection of that type opens what is at a path, however it is spelled."""
+def opens_file(connection_type: str) -> bool:
+    """Return whether a connection of that type opens a file or a folder, in any spelling of the type."""
     return re.split(r"[.+]", connection_type.strip().lower())[0] in _FILES
 
 
-def of_others(extra: dict[str, Any]) -> Iterator[Problem]:
-    """What of extra no tenant's connection of a type may have that only the operator knows, at any depth."""
-    yield from _risky(extra, ("extra",))
+def find_risky_extra(extra: Extra) -> Iterator[Problem]:
+    """Find fields of extra, at any depth, that no tenant's connection of an unknown type may have."""
+    yield from _find_risky(extra, ("extra",))
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a field of extra can be changed without a thought about where the secrets then go."""
+    """Return whether a change of that field of extra cannot change where the secrets are sent."""
     return name.lower().replace("-", "_") in _HARMLESS
 
 
-def _risky(value: Any, path: Path) -> Iterator[Problem]:  # noqa: ANN401 - any JSON
+def _find_risky(value: Json, path: FieldPath) -> Iterator[Problem]:
     match value:
         case dict():
             for name, inner in value.items():
                 plain = name.lower().replace("-", "_")
                 if any(word in plain for word in _RISKY):
-                    yield (*path, name), _MAY_NAME_OWN
+                    yield (*path, name), _IS_RISKY
                 else:
-                    yield from _risky(inner, (*path, name))
+                    yield from _find_risky(inner, (*path, name))
         case list():
             for index, inner in enumerate(value):
-                yield from _risky(inner, (*path, str(index)))
+                yield from _find_risky(inner, (*path, str(index)))
