@@ -27,7 +27,7 @@ class Target:
         environment: the environment.
         namespace: the namespace.
         tenant: the tenant that owns the namespace; None for the platform.
-        deployment: the deployment of this kit there; None if there is none yet.
+        deployment: the deployment of this kit there; None before the first deploy.
         current: the state of that deployment's revision in force.
     """
 

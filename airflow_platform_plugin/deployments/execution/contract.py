@@ -79,7 +79,7 @@ class KitExit:
 
     Attributes:
         status: the exit status.
-        result: the content of the result file; empty if there is none.
+        result: the content of the result file; empty if there is no file.
         note: a sentence about the exit, such as the last line that the kit printed.
         image_digest: the digest of the image, ``sha256:…``, if the runner knows it.
     """
@@ -178,7 +178,7 @@ def parse_result(text: str, outputs: list[Dataset]) -> KitResult:
     """Parse the result file of a kit.
 
     Args:
-        text: the content of the file; empty if there is none.
+        text: the content of the file; empty if there is no file.
         outputs: the outputs that the manifest declares.
 
     Raises:
