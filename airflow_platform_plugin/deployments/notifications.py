@@ -82,9 +82,7 @@ def send() -> int:
         for mail in mails:
             error = post(mail)
             sent += error is None
-            is_unreachable = isinstance(error, OSError) and not isinstance(
-                error, smtplib.SMTPResponseException
-            )
+            has_answered = isinstance(error, smtplib.SMTPResponseException)
             with db.transaction() as session:
                 record(session, mail, error)
                 if isinstance(error, OSError) and not has_answered:
