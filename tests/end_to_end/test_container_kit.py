@@ -16,7 +16,7 @@ SCRIPT = """
 echo "the configuration is $DATAKIT_CONFIGURATION"
 echo '{"outputs": {"gold.customer_360": {"rows": 7}}}' >"$DATAKIT_RESULT_FILE"
 """
-# What the API does, without a webserver.
+# The same as the API does, without a webserver.
 DEPLOY = """
 from types import SimpleNamespace
 from airflow_platform_plugin.core import db
@@ -44,7 +44,7 @@ with db.transaction() as session:
 
 @pytest.mark.end_to_end
 def test_a_container_runs_as_a_dag(tmp_path: Path) -> None:
-    """XCom and the dataset event have the kit's report; no log, row or rendered field has its secret."""
+    """XCom and dataset event have the kit's report; no log, row or rendered field has its secret."""
     try:
         engine = docker_engine.engine()
     except docker_engine.NoEngine as reason:
