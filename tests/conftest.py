@@ -2,6 +2,7 @@
 
 import atexit
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -94,6 +95,19 @@ def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         outer.rollback()
 
 
+@pytest.fixture
+def declared_payloads(session: Any) -> Iterator[None]:
+    """Check after the test that each stored event has the payload that its type declares."""
+    from airflow_platform_plugin.core import events
+    from airflow_platform_plugin.core.feature import resolve
+
+    yield
+    session.expire_all()
+    for event in session.query(events.Event):
+        payload = resolve(events.types()[event.type].payload)
+        payload.model_validate_json(json.dumps(event.data), strict=True)
+
+
 @pytest.fixture(autouse=True)
 def _unmasked(request: pytest.FixtureRequest) -> None:
     """Airflow's masker remembers every password that it has seen; one test's is another's plain word."""
@@ -121,7 +135,7 @@ def make_key(session: Any, user_id: Callable[[str], int]) -> Callable[[str], str
     """Make an API key of a user."""
     from airflow_platform_plugin.auth import service
 
-    return lambda name: service.create(session, name="test", user_id=user_id(name))[1]
+    return lambda name: service.issue(session, name="test", user_id=user_id(name))[1]
 
 
 @pytest.fixture
@@ -135,7 +149,7 @@ def committed_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[
 
     def make(name: str) -> str:
         with db.transaction() as own:
-            return service.create(own, name="test", user_id=user_id(name))[1]
+            return service.issue(own, name="test", user_id=user_id(name))[1]
 
     yield make
     with db.transaction() as own:

@@ -345,8 +345,8 @@ PARSERS: dict[str, tuple[Run, list[Attack]]] = {
 }
 # Where a pattern is made while the program runs, the parser that has it.
 MADE = {
-    "airflow_platform_plugin.analytics.effects:_check_table": "guard.read duckdb",
-    "airflow_platform_plugin.analytics.lexer:_pattern": "guard.read postgres",
-    "airflow_platform_plugin.analytics.lexer:_why": "guard.read mysql",
+    "airflow_platform_plugin.analytics.effect_rules:is_denied_table": "guard.read duckdb",
+    "airflow_platform_plugin.analytics.syntax:token_pattern": "guard.read postgres",
+    "airflow_platform_plugin.analytics.lexer:_explain": "guard.read mysql",
     "airflow_platform_plugin.connections.references:_refers": "references._refers",
 }

@@ -15,7 +15,7 @@ from pydantic import ValidationError as PydanticError
 from airflow_platform_plugin.core.errors import ValidationFailed
 from airflow_platform_plugin.http import fields
 from airflow_platform_plugin.http.body import load
-from airflow_platform_plugin.http.fields import InputSchema, QuerySchema
+from airflow_platform_plugin.http.schemas import InputSchema, QuerySchema
 from airflow_platform_plugin.openapi import document
 
 METHODS = {"get", "post", "put", "patch", "delete"}

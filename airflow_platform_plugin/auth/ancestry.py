@@ -1,7 +1,7 @@
-"""What credentials come from: each remembers the one that made it, or was given its secret.
+"""The ancestors of a credential: each row stores which credential created it, or was given its secret.
 
-Whether all of them still count is asked whenever one is shown (``credentials.bounded``). What stands here
-writes that down, so that nobody takes for alive in a list what no longer is.
+Each use of a credential checks its ancestors (``credentials.limit_by_ancestors``). The functions here also
+revoke descendants, so that lists do not show them as active.
 """
 
 from collections.abc import Iterable
@@ -15,61 +15,61 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
 
-# How many a credential may come from: a key of a key of a key, and so on.
+# The most ancestors of a credential: a key that a key created that a key created, and so on.
 MOST_GENERATIONS = 8
 _BATCH = 500
 
 
 class Descendant(Protocol):
-    """A key or an OAuth client: what a credential makes."""
+    """A key or an OAuth client, which a credential can create."""
 
     parent: str | None
 
 
-def of_key(row: ApiKey) -> str:
-    """How descendants name the key."""
+def key_reference(row: ApiKey) -> str:
+    """Return the reference by which descendants name the key."""
     return f"{API_KEY}:{row.id}"
 
 
 def parent_of_new(session: Session, by: Principal) -> str | None:
-    """What something that the caller makes comes from; None where a person makes it.
+    """Return the parent of what the caller creates; None if the caller used no credential.
 
     Raises:
-        PermissionDenied: the caller's credential comes from too many others already.
+        PermissionDenied: the caller's credential has too many ancestors.
     """
     if by.credential is None:
         return None
     if len(ancestors(session, by.credential.reference)) > MOST_GENERATIONS:
         raise PermissionDenied(
-            f"The caller's credential comes from {MOST_GENERATIONS} others, each made by the one before; "
-            "it cannot make or rotate any more."
+            f"The caller's credential has {MOST_GENERATIONS} ancestors, each created with the one before. It "
+            "cannot create or rotate others; use an older credential or a browser's session."
         )
     return by.credential.reference
 
 
 def adopt(session: Session, row: Descendant, by: Principal) -> None:
-    """Let what the caller is about to get the secret of end with the caller's credential.
+    """Make the caller's credential the parent of a row, since the caller is about to get its secret.
 
     Raises:
-        PermissionDenied: it comes from a credential that is not the caller's.
+        PermissionDenied: the row comes from a credential that is not the caller's.
     """
     mine = parent_of_new(session, by)
     if mine is None:
         return
-    own = of_key(row) if isinstance(row, ApiKey) else None
+    own = key_reference(row) if isinstance(row, ApiKey) else None
     if mine in {own, row.parent} or (row.parent and mine in ancestors(session, row.parent)):
         return
     if row.parent is not None:
         raise PermissionDenied(
-            "Another key or token has made this. Only that one, or a person without any, can have its secret "
-            "replaced."
+            "Another key or token has created this. Only that one, or a person without a key or token, can "
+            "rotate its secret."
         )
     row.parent = mine
 
 
 def ancestors(session: Session, reference: str) -> list[str]:
-    """The credential and those that it comes from, the nearest first."""
-    # Found here rather than above: the OAuth clients are built on the keys.
+    """Return the references of a credential and of its ancestors, the nearest first."""
+    # Imported here: the OAuth feature imports this module.
     from airflow_platform_plugin.auth.oauth.models import Client, Token
 
     found: list[str] = []
@@ -77,24 +77,24 @@ def ancestors(session: Session, reference: str) -> list[str]:
     while following is not None and following not in found and len(found) <= MOST_GENERATIONS:
         found.append(following)
         kind, _, name = following.partition(":")
-        wanted = (
+        parent = (
             select(ApiKey.parent).where(ApiKey.id == name)
             if kind == API_KEY
             else select(Client.parent)
             .join(Token, Token.client_id == Client.client_id)
             .where(Token.id == name)
         )
-        following = session.scalar(wanted)
+        following = session.scalar(parent)
     return found
 
 
 def revoke_below(session: Session, references: Iterable[str]) -> None:
-    """Revoke the keys that come from those credentials, and those that come from these."""
-    todo, seen = list(references), set()
-    while todo:
-        some, todo = todo[:_BATCH], todo[_BATCH:]
-        for row in session.scalars(select(ApiKey).where(ApiKey.parent.in_(some))):
+    """Revoke all descendants of those credentials."""
+    pending, seen = list(references), set()
+    while pending:
+        batch, pending = pending[:_BATCH], pending[_BATCH:]
+        for row in session.scalars(select(ApiKey).where(ApiKey.parent.in_(batch))):
             if row.id not in seen:
                 seen.add(row.id)
                 row.revoked_at = row.revoked_at or db.now()
-                todo.append(of_key(row))
+                pending.append(key_reference(row))

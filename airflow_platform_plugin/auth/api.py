@@ -1,12 +1,9 @@
-"""``/api/v1/platform/api-keys``: everybody's own, and others' with the permission."""
+"""``/api/v1/platform/api-keys``: users manage their own keys, and others' keys with the permission."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint
-from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
@@ -30,83 +27,69 @@ blueprint = Blueprint("platform_api_keys", __name__, url_prefix="/api/v1/platfor
     blueprint,
     "POST",
     "",
-    scope="api_keys:write",
+    scope=service.WRITE,
     access=Access.OWN,
     body=ApiKeyInput,
     response=NewApiKeyResponse,
     status=HTTPStatus.CREATED,
 )
-def create_api_key(context: RequestContext) -> dict[str, Any]:
-    """Make an API key; its text is in this answer and nowhere else."""
-    row, text = service.create_for(context.session, context.body, by=context.principal)
-    return {**_with_owners(context.session, [row])[0], "key": text}
+def create_api_key(context: RequestContext) -> ApiKey:
+    """Create an API key. Only this response contains the key's text."""
+    return service.create(context.session, context.body, by=context.principal)
 
 
-@endpoint(
-    blueprint, "GET", "", scope="api_keys:read", access=Access.OWN, query=ApiKeyQuery, response=ApiKeyList
-)
+@endpoint(blueprint, "GET", "", scope=service.READ, access=Access.OWN, query=ApiKeyQuery, response=ApiKeyList)
 def list_api_keys(context: RequestContext) -> pagination.Page:
     """List API keys."""
-    page = service.page(context.session, context.query, by=context.principal)
-    return page._replace(items=_with_owners(context.session, page.items))
+    return service.page(context.session, context.query, by=context.principal)
 
 
-@endpoint(blueprint, "GET", "/<key_id>", scope="api_keys:read", access=Access.OWN, response=ApiKeyResponse)
-def get_api_key(context: RequestContext) -> dict[str, Any]:
+@endpoint(blueprint, "GET", "/<key_id>", scope=service.READ, access=Access.OWN, response=ApiKeyResponse)
+def get_api_key(context: RequestContext) -> ApiKey:
     """Get an API key, without its secret."""
-    row = service.get(
-        context.session, context.path["key_id"], by=context.principal, scope=service.MANAGE_READ
-    )
-    return _with_owners(context.session, [row])[0]
+    return service.get(context.session, context.path["key_id"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "PATCH",
     "/<key_id>",
-    scope="api_keys:write",
+    scope=service.WRITE,
     access=Access.OWN,
     body=ApiKeyChange,
     response=ApiKeyResponse,
 )
-def update_api_key(context: RequestContext) -> dict[str, Any]:
+def update_api_key(context: RequestContext) -> ApiKey:
     """Change an API key's name or limits."""
-    row = service.change(context.session, context.path["key_id"], context.body, by=context.principal)
-    return _with_owners(context.session, [row])[0]
+    row = service.get_for_update(context.session, context.path["key_id"], by=context.principal)
+    return service.update(context.session, row, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "POST",
     "/<key_id>/rotate",
-    scope="api_keys:write",
+    scope=service.WRITE,
     access=Access.OWN,
     body=RotateInput,
     response=NewApiKeyResponse,
 )
-def rotate_api_key(context: RequestContext) -> dict[str, Any]:
-    """Give an API key a new secret; the old one works on for a while."""
+def rotate_api_key(context: RequestContext) -> ApiKey:
+    """Give an API key a new secret; the old one works until the overlap ends."""
+    row = service.get_for_update(context.session, context.path["key_id"], by=context.principal)
     overlap = timedelta(seconds=context.body["overlap_seconds"])
-    row, text = service.rotate(context.session, context.path["key_id"], overlap=overlap, by=context.principal)
-    return {**_with_owners(context.session, [row])[0], "key": text}
+    return service.rotate(context.session, row, overlap=overlap, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "DELETE",
     "/<key_id>",
-    scope="api_keys:write",
+    scope=service.WRITE,
     access=Access.OWN,
     status=HTTPStatus.NO_CONTENT,
 )
 def revoke_api_key(context: RequestContext) -> None:
     """Revoke an API key."""
-    service.revoke(context.session, context.path["key_id"], by=context.principal)
-
-
-def _with_owners(session: Session, rows: Sequence[ApiKey]) -> list[dict[str, Any]]:
-    columns = ApiKey.__table__.columns.keys()
-    return [
-        {**{column: getattr(row, column) for column in columns}, "owner": name}
-        for row, name in zip(rows, service.owner_names(session, rows), strict=True)
-    ]
+    row = service.get_for_revocation(context.session, context.path["key_id"], by=context.principal)
+    service.revoke(context.session, row)

@@ -1,7 +1,7 @@
-"""Keys and tokens on every endpoint of the platform's and Airflow's own API, without configuration.
+"""Authentication by keys and tokens on every endpoint of the platform's and Airflow's API.
 
-A hook before each request recognises the key; this module then stands first among the backends of
-``[api] auth_backends``, where both kinds of endpoint ask whether the caller is known.
+A hook before each request authenticates the key. Endpoints of both APIs then ask Airflow's list of API
+backends, ``[api] auth_backends``, for the caller; ``install`` puts this module first in that list.
 """
 
 import sys
@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, request
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.auth import (
     airflow_operations,
     credentials,
@@ -30,24 +31,24 @@ from airflow_platform_plugin.http.request_state import current_principal
 
 HEADER = "X-API-Key"
 BEARER_PREFIXES = (f"{key_format.API_KEY}_", f"{key_format.ACCESS_TOKEN}_", f"{key_format.REFRESH_TOKEN}_")
-CLIENT_AUTH = None  # Airflow asks each backend for it
+CLIENT_AUTH = None  # part of the interface of Airflow's backends
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
-    """Recognise keys before every request, answer first of all backends, lay limits over Airflow's checks."""
+    """Install the hooks, make this the first backend, and add DAG limits to Airflow's checks."""
     dag_limit.install(airflow_compat.users.auth_manager())
-    hooks.before_app_request(_recognise)
+    hooks.before_app_request(_authenticate)
     hooks.before_app_request(dag_limit.filter_rows)
     csrf.install(hooks)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 
 
 def init_app(_app: Flask) -> None:
-    """Nothing to do: part of the interface of Airflow's backends."""
+    """Do nothing; part of the interface of Airflow's backends."""
 
 
 def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let through the requests whose key was recognised."""
+    """Let only requests with a valid key or token pass; part of the interface of Airflow's backends."""
 
     @wraps(function)
     def decorated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
@@ -58,10 +59,10 @@ def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
-def _recognise() -> Response | None:
-    """Make the credential's owner the caller. One that does not hold is refused here and now.
+def _authenticate() -> Response | None:
+    """Make the credential's owner the caller, and refuse a credential that is not valid.
 
-    Otherwise Airflow would go on to its other backends, and to the public role.
+    Without the refusal, Airflow would go on to its other backends and to the public role.
     """
     text = _credential_text()
     if text is None or not responses.is_api(request.path):
@@ -70,10 +71,10 @@ def _recognise() -> Response | None:
         principal = _principal(text)
         request_state.current().principal = principal
         airflow_compat.users.set_request_user(principal.user)
-        _authorise_stock(principal)
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody is let in
+        _authorize_stock(principal)
+    except Exception as error:  # noqa: BLE001 - every failure refuses the request
         if isinstance(error, AuthenticationFailed):
-            rejections.note(text)
+            rejections.log_key(text)
         response = responses.error_response(public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
@@ -82,7 +83,7 @@ def _recognise() -> Response | None:
 
 
 def _credential_text() -> str | None:
-    """What the program shows. A bearer token of another make is left to the other backends."""
+    """Return the key or token of the request. A bearer token of another kind is for other backends."""
     text = request.headers.get(HEADER)
     if text is not None:
         return text
@@ -92,27 +93,27 @@ def _credential_text() -> str | None:
 
 
 def _principal(text: str) -> Principal:
-    found, user = _found(text)
-    if found is not None and user is None:
-        # What is remembered may be of before the user was renamed.
-        credentials.forget_one(text)
-        found, user = _found(text)
-    if found is None or user is None:
+    stored, user = _find(text)
+    if stored is not None and user is None:
+        # The user may have been renamed since the credential was cached.
+        credentials.clear_cached(text)
+        stored, user = _find(text)
+    if stored is None or user is None:
         raise AuthenticationFailed("The API key or token is not valid.")
-    return Principal(username=user.username, user=user, credential=found.credential)
+    return Principal(username=user.username, user=user, credential=stored.credential)
 
 
-def _found(text: str) -> tuple[credentials.StoredCredential | None, Any]:
-    """The credential, and the user as whom it acts."""
-    found = credentials.authenticate(text, request.remote_addr)
-    return found, None if found is None else airflow_compat.users.active_user(found.account)
+def _find(text: str) -> tuple[credentials.StoredCredential | None, User]:
+    """Return the credential, and the user that it acts as; each may be None."""
+    stored = credentials.authenticate(text, request.remote_addr)
+    return stored, None if stored is None else airflow_compat.users.active_user(stored.account)
 
 
-def _authorise_stock(principal: Principal) -> None:
-    """Hold the credential against what an endpoint that is not ours needs; ours do so themselves."""
+def _authorize_stock(principal: Principal) -> None:
+    """Check the credential for an endpoint of Airflow's; ``@endpoint`` checks it for the platform's."""
     endpoint = request.endpoint
     if endpoint is None or declared(current_app.view_functions[endpoint]) is not None:
-        return  # nothing there, or declared by @endpoint
+        return  # no such path, or declared by @endpoint
     operation = airflow_operations.OPERATIONS.get(airflow_operations.operation_id(endpoint))
     if request.blueprint not in responses.STOCK_BLUEPRINTS or operation is None:
         raise PermissionDenied("Keys and tokens have no scope for this operation.")

@@ -45,7 +45,7 @@ def _create_key(arguments: argparse.Namespace) -> int:
         if user_id is None:
             print(f"There is no user {arguments.user!r} in this Airflow.", file=sys.stderr)
             return 1
-        _, text = service.create(
+        _, text = service.issue(
             session,
             name=arguments.name,
             user_id=user_id,

@@ -1,8 +1,8 @@
-"""Recognise what a program shows: an API key or a token, in one indexed query or none.
+"""Authenticate the API key or token that a program sends, with one indexed query or none.
 
-A web worker remembers what it has found for a second, so that a busy program costs one query a second;
-a revocation counts everywhere within that second. Remembered is the credential alone: its owner and
-the owner's roles are read for each request.
+Each web worker caches what it finds for a second, so a busy program costs one query a second, and a
+revocation takes effect everywhere within that second. Only the credential is cached: its owner and the
+owner's roles are read for each request.
 """
 
 import logging
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TypeVar
 
 from flask import request
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.users import Account
-from airflow_platform_plugin.auth import key_format, service
+from airflow_platform_plugin.auth import key_format, key_lookup
 from airflow_platform_plugin.auth.ancestry import MOST_GENERATIONS
 from airflow_platform_plugin.auth.models import API_KEY, TOKEN, ApiKey
 from airflow_platform_plugin.auth.oauth import tokens
@@ -29,27 +30,27 @@ from airflow_platform_plugin.core.principal import Credential, DagLimit
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_SECONDS = 1.0
-USE_NOTED_EVERY = timedelta(minutes=1)
-_MOST_REMEMBERED = 1000
+CACHE_SECONDS = 1.0
+USE_RECORDED_EVERY = timedelta(minutes=1)
+_MOST_CACHED = 1000
 
 
 class Networks:
-    """Some networks, and whether an address is in one of them: as fast for many as for few."""
+    """A set of networks; the cost of a membership test does not grow with their number."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._known: dict[tuple[int, int], set[int]] = {}
+        self._prefixes: dict[tuple[int, int], set[int]] = {}
         for network in map(ip_network, texts):
-            hidden = network.max_prefixlen - network.prefixlen
-            starts = self._known.setdefault((network.version, hidden), set())
-            starts.add(int(network.network_address) >> hidden)
+            host_bits = network.max_prefixlen - network.prefixlen
+            prefixes = self._prefixes.setdefault((network.version, host_bits), set())
+            prefixes.add(int(network.network_address) >> host_bits)
 
     def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
-        """Whether the address is in one of the networks."""
+        """Return whether the address is in one of the networks."""
         number = int(address)
         return any(
-            version == address.version and number >> hidden in starts
-            for (version, hidden), starts in self._known.items()
+            version == address.version and number >> host_bits in prefixes
+            for (version, host_bits), prefixes in self._prefixes.items()
         )
 
 
@@ -60,20 +61,20 @@ def _networks(texts: tuple[str, ...]) -> Networks:
 
 @dataclass(frozen=True)
 class StoredCredential:
-    """A live credential as it is stored.
+    """A credential that is stored and not revoked.
 
     Attributes:
-        credential: what it grants.
-        account: as whom it acts; None where nobody is known.
-        networks: where it counts, in all of these; none for everywhere.
+        credential: what it may do.
+        account: the account that it acts as; None if that is unknown.
+        networks: an address must be in all of these; if empty, every address will do.
     """
 
     credential: Credential
     account: Account | None
     networks: tuple[Networks, ...] = ()
 
-    def counts(self, address: str | None) -> bool:
-        """Whether it counts now, from a client at ``address``."""
+    def is_valid_for(self, address: str | None) -> bool:
+        """Return whether a client at ``address`` may use it now."""
         expires_at = self.credential.expires_at
         if expires_at is not None and expires_at <= db.now():
             return False
@@ -83,12 +84,16 @@ class StoredCredential:
             client = ip_address(address or "")
         except ValueError:
             return False
-        # An IPv4 client of a socket that listens on IPv6 too has an address such as ::ffff:10.0.0.1.
+        # An IPv4 client of a socket that also listens on IPv6 has an address such as ::ffff:10.0.0.1.
         client = getattr(client, "ipv4_mapped", None) or client
         return all(client in networks for networks in self.networks)
 
-    def below(self, parent: "StoredCredential") -> "StoredCredential | None":
-        """The same, as far as the credential that made it allows: never more, and never longer."""
+    def limited_by(self, parent: "StoredCredential") -> "StoredCredential | None":
+        """Return this credential with the limits of the credential that created it as well.
+
+        Returns:
+            None if the two are limited to different tenants.
+        """
         own, above = self.credential, parent.credential
         if None not in {own.tenant_id, above.tenant_id} and own.tenant_id != above.tenant_id:
             return None
@@ -102,51 +107,59 @@ class StoredCredential:
             rate_limits=rate_limits.tightest(own.rate_limits, above.own_limits),
             own_limits=rate_limits.tightest(own.own_limits, above.own_limits),
             expires_at=min(ends, default=None),
-            # They share what the parent has, or it could make itself as many times that as it likes.
+            # Both share the parent's rate limits; otherwise each new key would multiply them.
             counted_as=above.id if above.own_limits else own.counted_as,
         )
         return replace(self, credential=credential, networks=self.networks + parent.networks)
 
 
 @dataclass
-class _Memory:
-    found: dict[str, tuple[float, StoredCredential]] = field(default_factory=dict)
-    noted: dict[str, float] = field(default_factory=dict)
+class _Cache:
+    """What this process remembers.
+
+    Attributes:
+        credentials: by the digest of a key's text, until when it is cached, and the credential.
+        recorded_uses: by a key's id, until when its use need not be recorded again.
+    """
+
+    credentials: dict[str, tuple[float, StoredCredential]] = field(default_factory=dict)
+    recorded_uses: dict[str, float] = field(default_factory=dict)
 
 
-_memory = _Memory()
+_cache = _Cache()
 _clock = time.monotonic
+_Value = TypeVar("_Value")
 
 
 def clear_cache() -> None:
-    """Look every credential up again when it is next shown."""
-    _memory.found.clear()
-    _memory.noted.clear()
+    """Forget all cached credentials."""
+    _cache.credentials.clear()
+    _cache.recorded_uses.clear()
 
 
-def forget_one(text: str) -> None:
-    """Look this credential up again when it is next shown."""
-    _memory.found.pop(crypto.digest(text), None)
+def clear_cached(text: str) -> None:
+    """Forget the cached credential of a key's or token's text."""
+    _cache.credentials.pop(crypto.digest(text), None)
 
 
 def authenticate(text: str, address: str | None) -> StoredCredential | None:
-    """What ``text`` is, if it is a live credential that counts for a client at ``address``."""
+    """Return the credential with that text if a client at ``address`` may use it now, else None."""
     parsed = key_format.parse(text)
     if parsed is None or parsed.prefix == key_format.REFRESH_TOKEN:
         return None
     digest, now = crypto.digest(text), _clock()
-    until, found = _memory.found.get(digest, (0.0, None))
+    until, stored = _cache.credentials.get(digest, (0.0, None))
     if now >= until:
         with db.transaction() as session:
-            found = _find(session, parsed)
-        if found is None:
+            stored = _find(session, parsed)
+        if stored is None:
             return None
-        _remember(_memory.found, digest, (now + REMEMBERED_SECONDS, found))
-    if found is None or not found.counts(address):
+        _put(_cache.credentials, digest, (now + CACHE_SECONDS, stored))
+    if stored is None or not stored.is_valid_for(address):
         return None
     if parsed.prefix == key_format.API_KEY:
         record_last_used(parsed.id, now)
-    return found
+    return stored
 
 
 def _find(session: Session, parsed: key_format.ParsedKey) -> StoredCredential | None:
@@ -154,66 +167,79 @@ def _find(session: Session, parsed: key_format.ParsedKey) -> StoredCredential | 
         token = tokens.find(session, parsed)
         if token is None or token[0].is_revoked():
             return None
-        found, parent = of_token(*token), token[1].parent
+        stored, parent = _from_token(*token), token[1].parent
     else:
-        live = service.find(session, parsed)
-        if live is None:
+        key = key_lookup.find(session, parsed)
+        if key is None:
             return None
-        found, parent = of_key(*live), live.row.parent
-    return bounded(session, found, parent)
+        stored, parent = _from_key(*key), key.row.parent
+    return limit_by_ancestors(session, stored, parent)
 
 
-def bounded(session: Session, found: StoredCredential, parent: str | None) -> StoredCredential | None:
-    """What is left of a credential below all those that it comes from, or None where one has ended.
+def limit_by_ancestors(
+    session: Session, stored: StoredCredential, parent: str | None
+) -> StoredCredential | None:
+    """Return a credential with the limits of all credentials that it comes from.
 
-    They are looked at whenever the credential is, rather than ended together with the first of them: so it
-    does not matter how one ends, or what it loses later.
+    Each use reads the ancestors again. So it does not matter how an ancestor ended or lost a right.
+
+    Args:
+        session: the transaction.
+        stored: the credential.
+        parent: the reference of the credential that created it.
+
+    Returns:
+        None if one of the ancestors has ended.
     """
-    seen = {found.credential.reference}
+    seen = {stored.credential.reference}
     above: list[StoredCredential] = []
     while parent is not None and parent not in seen:
         if len(seen) > MOST_GENERATIONS:
-            log.warning("%s comes from too many others and does not count", found.credential.reference)
+            log.warning(
+                "%s is refused: it comes from more than %s credentials",
+                stored.credential.reference,
+                MOST_GENERATIONS,
+            )
             return None
         seen.add(parent)
         loaded = _load(session, parent)
-        narrowed = None if loaded is None else found.below(loaded[0])
+        narrowed = None if loaded is None else stored.limited_by(loaded[0])
         if loaded is None or narrowed is None:
             return None
         above.append(loaded[0])
-        found, parent = narrowed, loaded[1]
-    accounts = {each.account for each in above if each.account != found.account}
-    there = airflow_compat.users.accounts(
+        stored, parent = narrowed, loaded[1]
+    accounts = {each.account for each in above if each.account != stored.account}
+    existing = airflow_compat.users.accounts(
         session, [account.id for account in accounts if account is not None]
     )
-    return found if all(account in there.values() for account in accounts) else None
+    return stored if all(account in existing.values() for account in accounts) else None
 
 
-def client_counts(session: Session, client: Client) -> bool:
-    """Whether an OAuth client counts: not where what it was made with has ended."""
+def is_client_valid(session: Session, client: Client) -> bool:
+    """Return whether an OAuth client may be used: it ends with the credential that created it."""
     if client.expires_at is not None and client.expires_at <= db.now():
         return False
-    made = StoredCredential(
+    stored = StoredCredential(
         Credential(id=str(client.client_id), reference=f"client:{client.client_id}"), client.account
     )
-    left = bounded(session, made, client.parent)
-    return left is not None and left.counts(request.remote_addr)
+    limited = limit_by_ancestors(session, stored, client.parent)
+    return limited is not None and limited.is_valid_for(request.remote_addr)
 
 
 def _load(session: Session, reference: str) -> tuple[StoredCredential, str | None] | None:
-    """The live credential of that reference, and its own parent's."""
+    """Return the credential with that reference and its parent's reference; None if it is revoked."""
     kind, _, name = reference.partition(":")
     if kind == TOKEN:
-        token = tokens.of_id(session, name)
+        token = tokens.find_by_id(session, name)
         if token is None or token[0].is_revoked():
             return None
-        return of_token(*token), token[1].parent
-    live = service.of_id(session, name) if kind == API_KEY else None
-    return None if live is None or live.row.revoked_at is not None else (of_key(*live), live.row.parent)
+        return _from_token(*token), token[1].parent
+    key = key_lookup.find_by_id(session, name) if kind == API_KEY else None
+    return None if key is None or key.row.revoked_at is not None else (_from_key(*key), key.row.parent)
 
 
-def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> StoredCredential:
-    """An API key's row in the words of a request; its own rate limits count more than its tenant's."""
+def _from_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> StoredCredential:
+    """Build the credential of an API key. Its own rate limits replace those of its tenant."""
     networks, dags = row.allowed_networks, row.allowed_dags
     return StoredCredential(
         Credential(
@@ -232,8 +258,8 @@ def of_key(row: ApiKey, tenant_rate_limits: Mapping[str, str] | None) -> StoredC
     )
 
 
-def of_token(row: Token, client: Client) -> StoredCredential:
-    """An access token's row in the words of a request; what the client has lost, its tokens have lost."""
+def _from_token(row: Token, client: Client) -> StoredCredential:
+    """Build the credential of an access token. It has only scopes that the client still has."""
     ends = [moment for moment in (row.expires_at, client.expires_at) if moment is not None]
     return StoredCredential(
         Credential(
@@ -247,18 +273,18 @@ def of_token(row: Token, client: Client) -> StoredCredential:
 
 
 def record_last_used(key_id: str, now: float) -> None:
-    """Write down that a key is in use, once a minute; a request never fails for that."""
-    if now < _memory.noted.get(key_id, 0.0):
+    """Store that a key is in use, at most once a minute. A failure is logged and fails no request."""
+    if now < _cache.recorded_uses.get(key_id, 0.0):
         return
-    _remember(_memory.noted, key_id, now + USE_NOTED_EVERY.total_seconds())
+    _put(_cache.recorded_uses, key_id, now + USE_RECORDED_EVERY.total_seconds())
     try:
         with db.transaction() as session:
-            service.note_use(session, key_id, unless_since=db.now() - USE_NOTED_EVERY)
+            key_lookup.record_use(session, key_id, unless_since=db.now() - USE_RECORDED_EVERY)
     except DBAPIError:
-        log.warning("The use of the key %s could not be noted", key_id, exc_info=True)
+        log.warning("The last use of the key %s could not be stored", key_id, exc_info=True)
 
 
-def _remember(memory: dict, key: str, value: object) -> None:  # type: ignore[type-arg]  # either memory
-    if len(memory) >= _MOST_REMEMBERED:
-        memory.clear()
-    memory[key] = value
+def _put(cached: dict[str, _Value], key: str, value: _Value) -> None:
+    if len(cached) >= _MOST_CACHED:
+        cached.clear()
+    cached[key] = value

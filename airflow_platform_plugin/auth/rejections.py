@@ -1,7 +1,7 @@
-"""Credentials that were refused, in the webserver's log: which, from where, for what. Never a secret.
+"""Log refused credentials: which one, from which address, for which request. Never a secret.
 
-A line for each would let a stranger fill the disk: of one credential at one address there is a line a
-minute, and of all together a few.
+A line for each request would let a stranger fill the disk. So there is one line a minute for a credential at
+an address, and at most ``MOST`` lines in all.
 """
 
 import logging
@@ -18,47 +18,55 @@ log = logging.getLogger(__name__)
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
-EVERY = 60.0  # seconds
-MOST = 20  # lines in that time, of each process
+EVERY = 60.0  # seconds of a period
+MOST = 20  # lines in a period, of each process
 _clock = time.monotonic
 
 
 @dataclass
-class _Memory:
+class _Period:
+    """The current minute of the log.
+
+    Attributes:
+        since: when it began.
+        logged: the credentials and addresses that have a line.
+        skipped: how many refusals have no line.
+    """
+
     since: float = -EVERY
-    told: set[tuple[str, str | None]] = field(default_factory=set)
-    untold: int = 0
+    logged: set[tuple[str, str | None]] = field(default_factory=set)
+    skipped: int = 0
 
 
-_memory = _Memory()
+_period = _Period()
 
 
-def note(text: str) -> None:
-    """Write down that this key or token was refused; the log names its public part alone."""
+def log_key(text: str) -> None:
+    """Log that a key or token was refused; the line has only its public part."""
     parsed = key_format.parse(text)
-    _note("something that is no key" if parsed is None else f"{parsed.prefix}_{parsed.id}_…")
+    _log("something that is no key" if parsed is None else f"{parsed.prefix}_{parsed.id}_…")
 
 
-def note_client(client_id: str) -> None:
-    """Write down that an OAuth client of that name has shown a wrong secret, code or token."""
-    _note(f"the OAuth client {client_id}" if _CLIENT_ID.fullmatch(client_id) else "an OAuth client")
+def log_client(client_id: str) -> None:
+    """Log that an OAuth client sent a wrong secret, code or token."""
+    _log(f"the OAuth client {client_id}" if _CLIENT_ID.fullmatch(client_id) else "an OAuth client")
 
 
-def _note(shown: str) -> None:
+def _log(credential: str) -> None:
     now = _clock()
-    if now >= _memory.since + EVERY:
-        if _memory.untold:
-            log.warning("Credentials were refused %s more times", _memory.untold)
-        _memory.since, _memory.untold = now, 0
-        _memory.told.clear()
-    what = (shown, request.remote_addr)
-    if what in _memory.told or len(_memory.told) >= MOST:
-        _memory.untold += 1
+    if now >= _period.since + EVERY:
+        if _period.skipped:
+            log.warning("Credentials were refused %s more times", _period.skipped)
+        _period.since, _period.skipped = now, 0
+        _period.logged.clear()
+    entry = (credential, request.remote_addr)
+    if entry in _period.logged or len(_period.logged) >= MOST:
+        _period.skipped += 1
         return
-    _memory.told.add(what)
+    _period.logged.add(entry)
     log.warning(
         "Refused %s from %s for %s %r (%s): wrong, revoked, expired, or not for that address or user",
-        shown,
+        credential,
         request.remote_addr,
         request.method,
         request.path[:200],

@@ -19,16 +19,18 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_SEARCH,
     Choice,
     Flag,
-    InputSchema,
     JsonObject,
     Line,
     Number,
+    Text,
+    Whole,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
     QuerySchema,
     ResponseSchema,
-    Text,
     Timestamp,
-    Whole,
     order_by,
 )
 

@@ -14,7 +14,7 @@ from airflow_platform_plugin.datakits.models import DataKit
 from airflow_platform_plugin.datakits.schemas import DataKitChange, DataKitList, DataKitQuery, DataKitResponse
 from airflow_platform_plugin.http import path_converters
 from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
-from airflow_platform_plugin.http.fields import PageQuery
+from airflow_platform_plugin.http.schemas import PageQuery
 
 blueprint = Blueprint("platform_datakits", __name__, url_prefix="/api/v1/datakits")
 path_converters.exclude_reserved(blueprint, "kit", service.RESERVED)

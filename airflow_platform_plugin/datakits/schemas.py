@@ -10,13 +10,15 @@ from airflow_platform_plugin.http.fields import (
     MOST_MEMBERS,
     Choice,
     CommaSeparated,
-    Document,
     Flag,
-    InputSchema,
     Line,
+    Text,
+)
+from airflow_platform_plugin.http.schemas import (
+    Document,
+    InputSchema,
     PageQuery,
     ResponseSchema,
-    Text,
     Timestamp,
     order_by,
 )

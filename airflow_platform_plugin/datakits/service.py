@@ -9,16 +9,12 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.core import db, pagination, settings
 from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
+from airflow_platform_plugin.core.feature import datakit_references
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.reach import Reach
-from airflow_platform_plugin.datakits.manifest import Registration, precedence
-from airflow_platform_plugin.datakits.models import (
-    DataKit,
-    DataKitName,
-    DataKitTag,
-    Deployment,
-    DeploymentRevision,
-)
+from airflow_platform_plugin.datakits.manifest import Registration
+from airflow_platform_plugin.datakits.models import DataKit, DataKitName, DataKitTag
+from airflow_platform_plugin.datakits.semantic_version import precedence
 from airflow_platform_plugin.datakits.settings import DataKitSettings
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -213,21 +209,7 @@ def delete(session: Session, kit: DataKit) -> None:
     Raises:
         Conflict: a deployment runs it.
     """
-    running = (
-        select(Deployment.id)
-        .join(
-            DeploymentRevision,
-            (DeploymentRevision.deployment_id == Deployment.id)
-            & (DeploymentRevision.number == Deployment.revision),
-        )
-        .where(
-            Deployment.datakit == kit.name,
-            DeploymentRevision.version == kit.version,
-            Deployment.retired_at.is_(None),
-        )
-        .order_by(Deployment.id)
-    )
-    ids = list(session.scalars(running))
+    ids = datakit_references(session, str(kit.name), str(kit.version))
     if ids:
         raise Conflict(f"DataKit '{kit.name}' {kit.version} is deployed.", deployments=ids)
     forget(session, [kit])

@@ -7,8 +7,8 @@ from flask import Blueprint
 
 from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.principal import Access
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import service, status
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.schemas import (
     DeployInput,
     DeploymentList,
@@ -22,7 +22,7 @@ from airflow_platform_plugin.deployments.schemas import (
     StatusResponse,
 )
 from airflow_platform_plugin.http.endpoint import RequestContext, Result, endpoint
-from airflow_platform_plugin.http.fields import PageQuery
+from airflow_platform_plugin.http.schemas import PageQuery
 
 blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api/v1/datakits")
 

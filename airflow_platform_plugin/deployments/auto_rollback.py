@@ -16,8 +16,9 @@ from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.models import DataKit
 from airflow_platform_plugin.deployments import service
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, DagModel, DagTag, DatasetModel, TaskInstance
 from airflow_platform_plugin.core.naming import tenant_tag
-from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE, ON_INPUTS, DeploymentSpec, dataset_uri
+from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE, ON_INPUTS, DeploymentSpec, dataset_uri
 
 # Characters of a schedule that the loader evaluates, of what was deployed before there was a limit:
 # evaluating a cron line takes time in proportion to its length.

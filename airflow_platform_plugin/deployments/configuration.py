@@ -54,8 +54,8 @@ def merge(manifest: Manifest, given: dict[str, Any] | None, kept: Kept, *, repla
             continue
         values[name] = kept.values[name]
         option = manifest.configuration.get(name)
-        if option is not None and (complaint := option.complaint(values[name])):
-            told = f"is kept from before and {complaint}: give another value, or null for the default"
+        if option is not None and (violation := option.violation(values[name])):
+            told = f"is kept from before and {violation}: give another value, or null for the default"
             errors.append(FieldError.at(("configuration", name), told))
     for name, value in (given or {}).items():
         if value is None and _is_known(manifest, name, kept):
@@ -114,8 +114,8 @@ def resolve(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
             errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
             continue
         values[name] = value
-        if complaint := option.complaint(value):
-            errors.append(FieldError.at(("configuration", name), complaint))
+        if violation := option.violation(value):
+            errors.append(FieldError.at(("configuration", name), violation))
     for name, option in manifest.configuration.items():
         if option.required and values[name] is None and name not in given:
             errors.append(FieldError.at(("configuration", name), "is required"))

@@ -8,6 +8,7 @@ FEATURE = Feature(
     name="deployments",
     tag="datakits",  # the API reference has deployments among DataKits
     blueprints=("deployments.api:blueprint",),
+    models=("deployments.models",),
     events=(
         EventType(
             "datakit.rolled_back",
@@ -32,6 +33,7 @@ FEATURE = Feature(
     ),
     tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
     connection_references=("deployments.connection_references:DEPLOYMENTS",),
+    datakit_references=("deployments.datakit_references:deployments_of_version",),
     service_urls="deployments.settings:service_urls",
     settings="deployments.settings:DeploymentSettings",
     commands="deployments.commands:add",

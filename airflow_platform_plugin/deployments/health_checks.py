@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
 

@@ -8,29 +8,29 @@ import html
 import logging
 import smtplib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import db, outbox
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import EventReference
-from airflow_platform_plugin.datakits.models import Deployment, Mail
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
+from airflow_platform_plugin.deployments.models import Deployment, Mail
 
 log = logging.getLogger(__name__)
 
 _WANTED_BY = {"dag.success": "on_success", "dag.failure": "on_failure"}
 _BATCH = 8
 _SLACK = timedelta(seconds=30)  # for writing down what became of a mail
-# Minutes until the next attempt, about a day in all.
-BACKOFF = (1, 5, 15, 60, 180, 360, 720)
+# About a day in all.
+BACKOFF = outbox.Backoff(8, [minutes * 60 for minutes in (1, 5, 15, 60, 180, 360, 720)])
 
 
 class PreparedMail(NamedTuple):
@@ -104,46 +104,34 @@ def claim(session: Session) -> list[PreparedMail]:
 
     One at a time: after a worker was killed, the others are not held up by it. Empty where none is due.
     """
-    taken: list[PreparedMail] = []
     for _ in range(_BATCH):
-        moment = db.now()
-        due = select(Mail).where(Mail.due_at <= moment).order_by(Mail.due_at).limit(1)
-        mail = session.scalars(due.with_for_update(skip_locked=True)).first()
-        if mail is None or taken:
-            break
-        # Once more in the UPDATE itself: SQLite has no row locks, and another worker may have been faster.
-        mine = session.execute(
-            update(Mail)
-            .where(Mail.event_id == mail.event_id, Mail.due_at == mail.due_at)
-            .values(due_at=moment + lease(), attempts=Mail.attempts + 1)
-            .execution_options(synchronize_session=False)
-        )
-        if mine.rowcount == 1:
-            taken += _prepared(session, mail)
-        session.expire_all()
-    return taken
+        claims = outbox.claim(session, Mail, most=1, lease=lease())
+        prepared = [letter for claim in claims for letter in _prepared(session, claim)]
+        if prepared or not claims:
+            return prepared
+    return []
 
 
-def _prepared(session: Session, mail: Mail) -> list[PreparedMail]:
-    """The letter of a mail; none where nobody is to be written to any more, or it cannot be written."""
-    event_id, attempt = str(mail.event_id), int(mail.attempts) + 1
+def _prepared(session: Session, claim: outbox.Claim) -> list[PreparedMail]:
+    """Return the letter of a mail; nothing if nobody gets it any more, or if it cannot be written."""
+    mail, event_id = claim.row, str(claim.row.event_id)
     event, deployment = session.get(Event, event_id), session.get(Deployment, mail.deployment_id)
-    if event is None or deployment is None or attempt > len(BACKOFF) + 1:
+    if event is None or deployment is None or claim.attempt > BACKOFF.max_attempts:
         # Its tenant is gone, or each worker that tried it was killed.
-        session.execute(_gone(event_id))
+        outbox.remove(session, Mail, event_id)
         return []
     try:
         with db.savepoint(session):
-            return [_letter(session, mail, event, deployment)]
+            return [_letter(session, claim, event, deployment)]
     except Exception as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise
         log.exception("The mail of the event %s cannot be written", event_id)
-        record(session, PreparedMail(event_id, attempt, [], "", ""), error)
+        record(session, PreparedMail(event_id, claim.attempt, [], "", ""), error)
         return []
 
 
-def _letter(session: Session, mail: Mail, event: Event, deployment: Deployment) -> PreparedMail:
+def _letter(session: Session, claim: outbox.Claim, event: Event, deployment: Deployment) -> PreparedMail:
     data = event.data
     word = "failed" if event.type == "dag.failure" else "succeeded"
     kit = f"{deployment.datakit} in {deployment.environment}"
@@ -165,8 +153,8 @@ def _letter(session: Session, mail: Mail, event: Event, deployment: Deployment) 
     link = f'<p><a href="{html.escape(url)}">The log of the run</a></p>'
     return PreparedMail(
         event_id=str(event.id),
-        attempt=mail.attempts + 1,
-        addresses=list(mail.addresses),
+        attempt=claim.attempt,
+        addresses=list(claim.row.addresses),
         subject=f"{kit} has {word}",
         body=f"<p>{html.escape(kit)} has {word}.</p><table>{rows}</table>{link}",
     )
@@ -208,38 +196,23 @@ def post(letter: PreparedMail) -> Exception | None:
 
 
 def record(session: Session, letter: PreparedMail, error: Exception | None) -> None:
-    """Write down what became of an attempt: done, due again, or given up."""
+    """Record what became of an attempt: the mail is sent, due again, or given up."""
     if error is None:
-        session.execute(_gone(letter.event_id))
+        outbox.remove(session, Mail, letter.event_id)
         return
-    kind = type(error).__name__
-    if letter.attempt > len(BACKOFF):
+    kind, due_at = type(error).__name__, BACKOFF.next_due(letter.attempt)
+    if due_at is None:
         log.error("A mail is given up after %s attempts: %s", letter.attempt, kind)
-        session.execute(_gone(letter.event_id))
+        outbox.remove(session, Mail, letter.event_id)
         return
     log.warning("A mail could not be sent and will be tried again: %s", kind)
-    session.execute(_due(letter.event_id, _next(letter.attempt)))
+    outbox.postpone(session, Mail, letter.event_id, letter.attempt, due_at)
 
 
 def _put_off(session: Session, attempt: int) -> None:
     """Let all mails that are due wait as long as the one that failed."""
-    later = _next(min(attempt, len(BACKOFF)))
-    others = update(Mail).where(Mail.due_at <= db.now()).values(due_at=later)
-    session.execute(others.execution_options(synchronize_session=False))
-
-
-def _next(attempt: int) -> datetime:
-    return db.now() + timedelta(minutes=BACKOFF[attempt - 1])
-
-
-def _due(event_id: str, moment: datetime) -> Any:  # noqa: ANN401 - an Update
-    statement = update(Mail).where(Mail.event_id == event_id).values(due_at=moment)
-    return statement.execution_options(synchronize_session=False)
-
-
-def _gone(event_id: str) -> Any:  # noqa: ANN401 - a Delete
-    statement = delete(Mail).where(Mail.event_id == event_id)
-    return statement.execution_options(synchronize_session=False)
+    later = db.now() + timedelta(seconds=BACKOFF.seconds_after(attempt))
+    db.execute_bulk(session, update(Mail).where(Mail.due_at <= db.now()).values(due_at=later))
 
 
 EVENT_REFERENCE = EventReference(needed=_unsent)

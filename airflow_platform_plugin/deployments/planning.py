@@ -24,15 +24,15 @@ from airflow_platform_plugin.core.errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
-from airflow_platform_plugin.datakits import manifest as documents
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments import column_limits
 from airflow_platform_plugin.deployments.configuration import MASK, Kept, decrypt_secrets, is_secret, split
 from airflow_platform_plugin.deployments.execution import contract
 from airflow_platform_plugin.deployments.execution.dag import Owner, build
 from airflow_platform_plugin.deployments.execution.runners import base
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dag_id
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants import service as tenants
 from airflow_platform_plugin.tenants.models import Tenant
@@ -184,7 +184,7 @@ def plan(session: Session, wanted: DesiredState, place: Target) -> Plan:
             "configuration", message=f"its secrets have more than {crypto.LONGEST} bytes of JSON"
         )
     spec = DeploymentSpec(
-        dag_id=documents.dag_id(namespace, environment, manifest.name),
+        dag_id=dag_id(namespace, environment, manifest.name),
         manifest=manifest,
         environment=environment,
         namespace=namespace,

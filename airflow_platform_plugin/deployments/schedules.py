@@ -8,7 +8,7 @@ import re
 from croniter import CroniterBadDateError, CroniterError, croniter
 from marshmallow import ValidationError
 
-from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE, ON_INPUTS
+from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE, ON_INPUTS
 
 PRESETS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly", ON_INPUTS)
 _FIELDS = 5  # croniter would take a sixth for seconds, which Airflow's timetables do not know

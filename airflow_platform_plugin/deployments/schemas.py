@@ -4,9 +4,9 @@ from datetime import timezone
 
 from marshmallow import fields, validate
 
-from airflow_platform_plugin.datakits.manifest import LONGEST_SCHEDULE
 from airflow_platform_plugin.deployments import schedules
 from airflow_platform_plugin.deployments.execution import contract
+from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE
 from airflow_platform_plugin.deployments.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
@@ -15,19 +15,21 @@ from airflow_platform_plugin.http.fields import (
     MOST_MEMBERS,
     Email,
     Flag,
-    InputSchema,
     Items,
     JsonObject,
     Line,
     Moment,
     Number,
+    Text,
+    Whole,
+    dns_label,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
     QuerySchema,
     ResponseSchema,
-    Text,
     Timestamp,
-    Whole,
-    dns_label,
     order_by,
 )
 

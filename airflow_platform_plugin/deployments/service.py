@@ -15,10 +15,10 @@ from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
 from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.datakits import service
 from airflow_platform_plugin.datakits.manifest import Manifest
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import connection_grants, maintenance
 from airflow_platform_plugin.deployments.configuration import MASK, encrypt_secrets
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.planning import (
     OPTIONS,
     DesiredState,
@@ -336,6 +336,7 @@ def _emit_rolled_back(
             "reason": note.reason,
             "at": timestamp(revision.created_at),
         },
+        tenant_id=deployment.tenant_id,
     )
     events.record(session.connection(), [told])
 

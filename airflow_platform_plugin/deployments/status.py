@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.core.reach import Reach
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.deployments.execution.dag import revision_marker
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.models import Deployment
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
 

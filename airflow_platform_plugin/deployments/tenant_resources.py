@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core.feature import TenantResource
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import maintenance, service
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.models import Tenant
 
 

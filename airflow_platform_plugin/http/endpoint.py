@@ -30,8 +30,9 @@ from airflow_platform_plugin.core.types import Json, Option, Row
 from airflow_platform_plugin.http import audit, idempotency, responses
 from airflow_platform_plugin.http.body import Body, load_body, load_query, require_names
 from airflow_platform_plugin.http.error_mapping import public_error
-from airflow_platform_plugin.http.fields import LONGEST_NAME, Secret
+from airflow_platform_plugin.http.fields import LONGEST_NAME
 from airflow_platform_plugin.http.request_state import current_principal
+from airflow_platform_plugin.http.schemas import Secret
 
 
 @dataclass(frozen=True)

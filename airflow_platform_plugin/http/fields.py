@@ -1,9 +1,7 @@
-"""Fields and schemas that several features' HTTP edges share.
+"""Fields of bodies and query strings. Each has a bound, so schemas use only these for what callers send.
 
-What a caller sends is read by the fields of this module alone, for each of them has a bound: ``Text``,
-``Line``, ``Choice``, ``Email``, ``Link``, ``Whole``, ``Number``, ``Flag``, ``Moment``, ``Items``,
-``CommaSeparated``, ``Mapping`` and ``JsonObject``. They look at the bound first, before any pattern or
-member is: marshmallow's own fields run every validator, the slow ones on what is too long as well.
+A field checks its bound before any pattern and before its members. marshmallow's own fields run all
+validators, so a slow one would also run on text that is too long.
 """
 
 import json
@@ -11,19 +9,16 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from collections.abc import Mapping as AnyMapping
 from datetime import datetime, timezone
-from typing import Any, ClassVar
+from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_dump, post_load, validate
-from pydantic import BaseModel
+from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin.airflow_compat import config
-from airflow_platform_plugin.core import pagination, rate_limits
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN
-from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.core.types import Json, Loaded, Option
-from airflow_platform_plugin.http.ijson import MAX_INTEGER, is_line
+from airflow_platform_plugin.http.ijson import is_line
 
-# What MySQL's timestamps can hold.
+# The range of MySQL's timestamps.
 EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 1, tzinfo=timezone.utc)
 
 # The lengths of columns, ours and Airflow's.
@@ -33,18 +28,18 @@ LONGEST_USER = 256  # a user's name
 LONGEST_ADDRESS = 254  # a mail's (RFC 5321)
 LONGEST_SEARCH = 200
 LONGEST_REASON = 1000
-# Of what is kept as JSON.
+# Of lists and objects that are stored as JSON.
 MOST_MEMBERS = 100
 MOST_NAMES = 1000
-# Of a run's conf: Airflow pickles it, which may make it nearly twice as long, and MySQL keeps 65,535 bytes.
+# Of a run's conf: Airflow pickles it, which can nearly double its length, and MySQL stores 65,535 bytes.
 LONGEST_CONF = 32_768
-# Of a name: a JSON object's, one in a path, which no column holds more of, and a version in If-Match.
+# Of a name in a JSON object or in a path (no column is longer), and of a version in If-Match.
 LONGEST_NAME = 250
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 LONGEST_MOMENT = 40
-_PRINTABLE = re.compile(r"[ -~]+")  # else any digits of Unicode, and a line break at the end
+_PRINTABLE = re.compile(r"[ -~]+")  # the parser would accept all digits of Unicode and a final line break
 
 Validator = Callable[[Any], Any]
 Validators = Validator | Sequence[Validator]
@@ -58,15 +53,8 @@ DNS_LABEL = validate.Regexp(
 )
 
 
-class Timestamp(fields.Field):
-    """A moment in an answer: RFC 3339, UTC."""
-
-    def _serialize(self, value: datetime | None, *_: object, **__: object) -> str | None:
-        return None if value is None else timestamp(value)
-
-
-class Secret(fields.String):
-    """A secret in an answer: shown this once, and not again for the same ``Idempotency-Key``."""
+class QueryString:
+    """A mark of schemas that read a query string, where numbers and flags are text."""
 
 
 class Text(fields.String):
@@ -90,7 +78,7 @@ class Text(fields.String):
 
 
 class Line(Text):
-    """Text that is shown in a line, such as a name: without line breaks and other control characters."""
+    """One line of text, such as a name, without control characters."""
 
     def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> str:
         text = super()._deserialize(value, *args, **kwargs)
@@ -115,7 +103,7 @@ class Link(Line):
 
 
 class Choice(fields.String):
-    """One of some words."""
+    """One of a set of words."""
 
     def __init__(
         self,
@@ -128,7 +116,7 @@ class Choice(fields.String):
 
 
 class Whole(fields.Integer):
-    """JSON's integer within bounds; in a query string its decimal digits."""
+    """An integer within bounds; in a query string, decimal digits."""
 
     def __init__(self, *, least: int, most: int, **options: Option) -> None:
         super().__init__(strict=True, validate=validate.Range(least, most), **options)
@@ -145,7 +133,7 @@ class Whole(fields.Integer):
 
 
 class Number(fields.Float):
-    """JSON's number within bounds; in a query string a decimal one."""
+    """A number within bounds; in a query string, a decimal number."""
 
     def __init__(self, *, least: float, most: float, **options: Option) -> None:
         super().__init__(validate=validate.Range(least, most), **options)
@@ -159,7 +147,7 @@ class Number(fields.Float):
 
 
 class Flag(fields.Boolean):
-    """JSON's true or false and nothing else; in a query string a word such as ``true`` or ``1``."""
+    """JSON's true or false; in a query string, a word such as ``true`` or ``1``."""
 
     def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> bool | None:
         if isinstance(value, bool) if not _is_of_query(self) else isinstance(value, str):
@@ -169,10 +157,10 @@ class Flag(fields.Boolean):
 
 
 class Moment(fields.AwareDateTime):
-    """A moment with its zone as in RFC 3339, that every database stores.
+    """A time with its zone (RFC 3339), in the range that every database stores.
 
     Args:
-        default_timezone: of one without a zone; unless given, that is refused.
+        default_timezone: the zone of a time without one; if it is not given, such a time is an error.
     """
 
     def __init__(self, *, validate: Validators = (), **options: Option) -> None:
@@ -217,17 +205,8 @@ class CommaSeparated(Items):
         return super()._deserialize(parts, *args, **kwargs)
 
 
-class Document(fields.Dict):
-    """A stored document in an answer; ``flat`` where its fields stand beside the answer's own."""
-
-    def __init__(self, model: type[BaseModel], *, flat: bool = False, **kwargs: Option) -> None:
-        super().__init__(**kwargs)
-        self.model = model
-        self.flat = flat
-
-
 class Mapping(fields.Dict):
-    """A mapping with a bounded number of names; its errors lie at the name, not at ``key`` below it."""
+    """A mapping with a bounded number of names. Errors point to the name, not to ``key`` below it."""
 
     def __init__(
         self,
@@ -255,7 +234,7 @@ class Mapping(fields.Dict):
 
 
 class JsonObject(Mapping):
-    """An object whose values are any JSON, of a bounded length as a whole."""
+    """A JSON object with any values, of a bounded length in all."""
 
     def __init__(
         self,
@@ -274,101 +253,26 @@ class JsonObject(Mapping):
         return found
 
 
-class RateLimits(Mapping):
-    """Limits by class of request: ``{"read": "5000/minute"}``, as ``rates.parse`` reads them."""
-
-    def __init__(self, **options: Option) -> None:
-        known = [rate.value for rate in rate_limits.LIMITED]
-        super().__init__(
-            keys=Choice(known),
-            values=Line(most=rate_limits.LONGEST_TEXT, validate=_rate_limit),
-            most=len(known),
-            **options,
-        )
-
-
-def _rate_limit(text: str) -> None:
-    try:
-        rate_limits.parse(text)
-    except ValueError as error:
-        raise ValidationError(f"Is not a limit such as 100/minute: {error}") from error
-
-
-class InputSchema(Schema):
-    """A body: unknown fields are refused by name.
-
-    Attributes:
-        into: the class of the service's input, whose fields have the same names; without one it is a dict,
-            such as the ``TypedDict`` of a change, in which only what was given is set.
-        ignored: fields that may be sent, as they are in a response, and are not the caller's to set.
-    """
-
-    into: ClassVar[type | None] = None
-    ignored: ClassVar[tuple[str, ...]] = ()
-
-    class Meta:  # noqa: D106 - marshmallow's own
-        unknown = RAISE
-
-    @post_load
-    def _make(self, loaded: dict[str, Any], **_: Any) -> Any:  # noqa: ANN401 - marshmallow's; the input
-        for name in self.ignored:
-            loaded.pop(name, None)
-        return loaded if self.into is None else self.into(**loaded)
-
-
-class QuerySchema(InputSchema):
-    """A query string, whose numbers and flags are text."""
-
-
-class ResponseSchema(Schema):
-    """An answer: only dumped."""
-
-    class Meta:  # noqa: D106 - marshmallow's own
-        unknown = EXCLUDE
-
-    @post_dump
-    def _flatten(self, dumped: dict[str, Any], **_: object) -> dict[str, Any]:
-        for name, declared in self.fields.items():
-            if isinstance(declared, Document) and declared.flat:
-                dumped |= dumped.pop(name)
-        return dumped
-
-
-class PageQuery(QuerySchema):
-    """What every list takes; one that can be ordered adds ``order_by``."""
-
-    into: ClassVar[type | None] = pagination.Query
-
-    limit = Whole(load_default=min(100, MAX_LIMIT), least=1, most=MAX_LIMIT)
-    offset = Whole(load_default=0, least=0, most=MAX_INTEGER)
-
-
-def order_by(*columns: str) -> Choice:
-    """The parameter of a list that can be ordered by those columns; ``-column`` descends."""
-    choices = [f"{sign}{column}" for column in columns for sign in ("", "-")]
-    return Choice(choices, error="Cannot order by this; known are: {choices}.")
-
-
 def dns_label(**options: Option) -> Text:
-    """A name as Kubernetes has them (RFC 1123's label)."""
+    """Return a field for a name of Kubernetes, a label of RFC 1123."""
     return Text(most=LONGEST_LABEL, validate=DNS_LABEL, **options)
 
 
 def require_bytes(document: Json, most: int) -> None:
-    """Refuse a document whose JSON is longer.
+    """Check the length of a document's JSON.
 
     Raises:
-        ValidationError: it is.
+        ValidationError: it has more than ``most`` bytes.
     """
     if len(json.dumps(document)) > most:
         raise ValidationError(f"Must have at most {most} bytes of JSON.")
 
 
 def within_timestamps(moment: datetime) -> None:
-    """Refuse a moment that some database cannot store.
+    """Check that every database can store a time.
 
     Raises:
-        ValidationError: it is one.
+        ValidationError: the time is too early or too late for one of them.
     """
     if not EARLIEST <= moment < LATEST:
         raise ValidationError(
@@ -377,7 +281,7 @@ def within_timestamps(moment: datetime) -> None:
 
 
 def _is_of_query(field: fields.Field) -> bool:
-    return isinstance(field.root, QuerySchema)
+    return isinstance(field.root, QueryString)
 
 
 def _is_number(value: Json) -> bool:

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from airflow_platform_plugin.http.fields import ResponseSchema
+from airflow_platform_plugin.http.schemas import ResponseSchema
 
 
 class LimitResponse(ResponseSchema):

@@ -2,6 +2,7 @@
 
 from marshmallow import ValidationError, fields
 
+from airflow_platform_plugin.auth.fields import RateLimits
 from airflow_platform_plugin.core import kubernetes_quantities
 from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.http.fields import (
@@ -12,17 +13,18 @@ from airflow_platform_plugin.http.fields import (
     MOST_MEMBERS,
     Choice,
     Flag,
-    InputSchema,
     Items,
     Line,
     Mapping,
+    Text,
+    dns_label,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
     QuerySchema,
-    RateLimits,
     ResponseSchema,
-    Text,
     Timestamp,
-    dns_label,
     order_by,
 )
 from airflow_platform_plugin.tenants.inputs import NewTenant, TenantFilter

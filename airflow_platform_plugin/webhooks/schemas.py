@@ -10,16 +10,18 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
     MOST_MEMBERS,
     Choice,
-    InputSchema,
     Items,
     Line,
     Link,
     Mapping,
+    Whole,
+)
+from airflow_platform_plugin.http.schemas import (
+    InputSchema,
     PageQuery,
     ResponseSchema,
     Secret,
     Timestamp,
-    Whole,
     order_by,
 )
 from airflow_platform_plugin.webhooks import transport

@@ -127,13 +127,13 @@ def attack_files() -> Iterator[Path]:
 
 @pytest.fixture
 def tenant_caller(app: Any, session: Any, user_id: Callable[[str], int], call: Callable[..., Any]) -> Any:
-    """Make a tenant, and a caller who reaches nothing else."""
+    """Create a tenant, and return a caller of that tenant only."""
     from airflow_platform_plugin.auth import service
 
     def make(tenant_id: str, scopes: list[str] | None = None) -> Callable[..., Any]:
         if call("GET", f"/api/v1/platform/tenants/{tenant_id}").status == 404:
             assert call("POST", "/api/v1/platform/tenants", json={"tenant_id": tenant_id}).status == 201
-        key = service.create(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id, scopes=scopes)[
+        key = service.issue(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id, scopes=scopes)[
             1
         ]
         return client(app, {"X-API-Key": key})

@@ -18,7 +18,7 @@ def with_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., 
 
     def make(**limits: Any) -> Callable[..., SimpleNamespace]:
         with db.transaction() as session:
-            _, key = service.create(session, name="k", user_id=user_id("admin"), **limits)
+            _, key = service.issue(session, name="k", user_id=user_id("admin"), **limits)
 
         def request(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
             answer = app.test_client().open(

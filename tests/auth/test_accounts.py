@@ -13,6 +13,7 @@ from airflow_platform_plugin.auth import cleanup, credentials, key_format, servi
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.oauth import service as clients
 from airflow_platform_plugin.auth.oauth import tokens
+from airflow_platform_plugin.auth.oauth.inputs import NewClient
 from airflow_platform_plugin.auth.oauth.models import AuthorizationCode, Client, Token
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import Principal
@@ -47,7 +48,7 @@ class Someone:
     def key(self, **limits: Any) -> str:
         """A new key of theirs."""
         with db.transaction() as session:
-            return service.create(session, name="k", user_id=self.id, **limits)[1]
+            return service.issue(session, name="k", user_id=self.id, **limits)[1]
 
     def token(self, kind: str = key_format.ACCESS_TOKEN) -> str:
         """A new token of theirs."""
@@ -145,14 +146,14 @@ def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
     with db.transaction() as session:
         account = airflow_compat.users.account(session, former.id)
         assert account is not None
-        fields = {"name": "s", "public": False, "redirect_uris": [], "grant_types": ["client_credentials"]}
         by = Principal("leaver", airflow_compat.users.user_model()(id=1, username="leaver"))
         by.user.created_on = account.created_on
         by.user.id = account.id
-        service_client, secret = clients.create(
-            session, fields | {"scopes": ["pools:read"], "acting_user": "leaver"}, by=by
+        new = NewClient(
+            name="s", grant_types=["client_credentials"], scopes=["pools:read"], acting_user="leaver"
         )
-        acting = (str(service_client.client_id), str(secret))
+        service_client = clients.create(session, new, by=by)
+        acting = (str(service_client.client_id), str(service_client.secret))
         cli = session.get(Client, "airflow-cli")
         granted = tokens.Granted(cli, account, ["pools:read"])
         challenge = "x" * 43

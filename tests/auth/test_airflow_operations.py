@@ -191,7 +191,7 @@ def test_a_limit_of_the_key_adds_nothing_to_the_roles(
     app: Any, user_id: Callable[[str], int], session: Any
 ) -> None:
     """A viewer's key with every scope and all DAGs still writes nothing."""
-    _, key = service.create(
+    _, key = service.issue(
         session,
         name="k",
         user_id=user_id("viewer"),

@@ -33,7 +33,7 @@ def make(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[...,
     """A program with a new key of the administrator's, which a person has made."""
 
     def program(**limits: Any) -> Call:
-        return as_key(app, service.create(session, name="k", user_id=user_id("admin"), **limits)[1])
+        return as_key(app, service.issue(session, name="k", user_id=user_id("admin"), **limits)[1])
 
     return program
 
@@ -323,7 +323,7 @@ def test_two_keys_that_replace_each_others_secret_end_together(
         session.get(ApiKey, made["id"]).parent = f"api_key:{other['id']}"
     session.flush()
     assert [each("GET", STOCK).status for each in (one, two)] == [200, 200]
-    service.lineage.revoke_below(session, [f"api_key:{first['id']}"])
+    ancestry.revoke_below(session, [f"api_key:{first['id']}"])
     session.flush()
     assert [each("GET", STOCK).status for each in (one, two)] == [401, 401]
 
@@ -378,11 +378,11 @@ def test_the_limits_of_two_are_laid_upon_each_other() -> None:
         scopes=frozenset({"dags:read", "pools:write", "tasks:read"}),
         dags=limits[:1],
         rate_limits={"read": "20/minute", "delete": "5/minute", "write": "1/hour"},
-    ).below(above)
+    ).limited_by(above)
     assert below is not None
     assert below.credential.scopes == {"dags:read", "pools:read"}
     assert below.credential.dags == limits
     assert below.credential.rate_limits == {"read": "10/minute", "delete": "5/minute", "write": "1/hour"}
-    assert found(tenant_id="a").below(found(tenant_id="b")) is None
-    assert found().below(found(tenant_id="b")).credential.tenant_id == "b"  # type: ignore[union-attr]
-    assert found(scopes=None).below(found(scopes=frozenset())).credential.scopes == frozenset()  # type: ignore[union-attr]
+    assert found(tenant_id="a").limited_by(found(tenant_id="b")) is None
+    assert found().limited_by(found(tenant_id="b")).credential.tenant_id == "b"  # type: ignore[union-attr]
+    assert found(scopes=None).limited_by(found(scopes=frozenset())).credential.scopes == frozenset()  # type: ignore[union-attr]

@@ -18,7 +18,7 @@ from options import set_options
 from sqlalchemy import delete, event
 
 from airflow_platform_plugin.__main__ import _parser
-from airflow_platform_plugin.auth import credentials, dag_limit, key_format, rejections, service
+from airflow_platform_plugin.auth import credentials, dag_limit, key_format, key_lookup, rejections, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import DagLimit
@@ -224,8 +224,8 @@ def test_a_revocation_counts_within_two_seconds_in_every_worker(
     monkeypatch.setattr(credentials, "_clock", lambda: clock[0])
     assert as_key(made["key"])("GET", STOCK).status == 200
     call("DELETE", f"{URL}/{made['id']}")
-    clock[0] += credentials.REMEMBERED_SECONDS
-    assert credentials.REMEMBERED_SECONDS <= 1
+    clock[0] += credentials.CACHE_SECONDS
+    assert credentials.CACHE_SECONDS <= 1
     assert as_key(made["key"])("GET", STOCK).status == 401
 
 
@@ -234,7 +234,7 @@ def test_an_expired_key_is_refused(
 ) -> None:
     """At the moment it expires, also where a worker remembers it."""
     ends = db.now() + timedelta(minutes=5)
-    _, key = service.create(session, name="k", user_id=user_id("admin"), expires_at=ends)
+    _, key = service.issue(session, name="k", user_id=user_id("admin"), expires_at=ends)
     request = client(app, {"X-API-Key": key})
     assert request("GET", STOCK).status == 200
     monkeypatch.setattr(db, "now", lambda: ends)
@@ -290,7 +290,7 @@ def test_an_owner_who_is_deactivated_or_loses_a_role_loses_it_for_the_key_at_onc
         role = manager.find_role("Op")
         user_id = manager.add_user("leaver", "L", "T", "leaver@example.com", role, "x").id
     with db.transaction() as own:
-        key = service.create(own, name="k", user_id=user_id)[1]
+        key = service.issue(own, name="k", user_id=user_id)[1]
 
     def status() -> int:
         return int(client(app, {"X-API-Key": key})("GET", "/api/v1/pools").status)
@@ -316,7 +316,7 @@ def test_an_owner_who_is_deactivated_or_loses_a_role_loses_it_for_the_key_at_onc
 def test_a_key_is_looked_up_once_a_second_and_its_use_noted_once_a_minute(
     session: Any, app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row, key = service.create(session, name="k", user_id=user_id("admin"))
+    row, key = service.issue(session, name="k", user_id=user_id("admin"))
     clock = [1000.0]
     monkeypatch.setattr(credentials, "_clock", lambda: clock[0])
     statements: list[str] = []
@@ -343,8 +343,10 @@ def test_use_is_written_only_where_it_is_older_than_a_minute(
 ) -> None:
     """Several web workers that see a key write it down once."""
     moment = db.now()
-    row, _ = service.create(session, name="k", user_id=user_id("admin"), last_used_at=moment)
-    service.note_use(session, row.id, unless_since=moment - timedelta(minutes=1))
+    row, _ = service.issue(session, name="k", user_id=user_id("admin"))
+    row.last_used_at = moment
+    session.flush()
+    key_lookup.record_use(session, row.id, unless_since=moment - timedelta(minutes=1))
     session.refresh(row)
     assert row.last_used_at == moment
 
@@ -357,8 +359,8 @@ def test_a_use_that_cannot_be_noted_does_not_fail_the_request(
     def locked(*_: Any, **__: Any) -> None:
         raise OperationalError("UPDATE", {}, Exception("database is locked"))
 
-    _, key = service.create(session, name="k", user_id=user_id("admin"))
-    monkeypatch.setattr(service, "note_use", locked)
+    _, key = service.issue(session, name="k", user_id=user_id("admin"))
+    monkeypatch.setattr(key_lookup, "record_use", locked)
     assert credentials.authenticate(key, None) is not None
 
 
@@ -390,7 +392,7 @@ def test_a_user_has_so_many_live_keys_and_no_more(
         error = refused.json["error"]
         assert (refused.status, error["code"]) == (409, "CONFLICT")
         assert error["details"] == {"owner": "viewer", "api_keys_per_user": 3}
-        assert "revoke one first" in error["message"]
+        assert "Revoke one" in error["message"]
     assert call("POST", URL, json={"name": "k"}).status == 201
     assert viewer("POST", f"{URL}/{made[0].json['id']}/rotate", json={}).status == 200
     assert viewer("DELETE", f"{URL}/{made[0].json['id']}").status == 204
@@ -419,7 +421,7 @@ def test_a_key_with_all_it_can_have_costs_no_more_than_another(
     """Also one of before its lists were bounded. The bound is for machines that are busy."""
     # Committed: SQLite would lock out readers while so much is being written.
     with db.transaction() as own:
-        _, key = service.create(own, name="k", user_id=user_id("admin"), **limits)
+        _, key = service.issue(own, name="k", user_id=user_id("admin"), **limits)
     request = client(app, {"X-API-Key": key})
     try:
         status = request("GET", f"{STOCK}?limit=1").status
@@ -462,7 +464,7 @@ def test_what_is_refused_stands_in_the_log_without_its_secret(
     """Which key, from where, for what; a line a minute for each, and few for all together."""
     now = [1e6]
     monkeypatch.setattr(rejections, "_clock", lambda: now[0])
-    monkeypatch.setattr(rejections, "_memory", rejections._Memory())  # not what other tests were refused
+    monkeypatch.setattr(rejections, "_period", rejections._Period())  # not what other tests were refused
     caplog.set_level(logging.WARNING, logger=rejections.__name__)
     made = call("POST", URL, json={"name": "k"}).json
     call("DELETE", f"{URL}/{made['id']}")

@@ -9,7 +9,7 @@ from forms import log_in
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from airflow_platform_plugin.auth import credentials, key_format, service
+from airflow_platform_plugin.auth import credentials, key_format, key_lookup, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
 
@@ -56,14 +56,14 @@ def test_our_endpoints_accept_what_stock_ones_do(app: Any, browser: Any) -> None
 
 
 def test_a_revoked_key_is_refused(app: Any, session: Any, user_id: Callable[[str], int]) -> None:
-    row, key = service.create(session, name="k", user_id=user_id("admin"))
+    row, key = service.issue(session, name="k", user_id=user_id("admin"))
     row.revoked_at = db.now()
     session.flush()
     assert app.test_client().get(STOCK, headers={"X-API-Key": key}).status_code == 401
 
 
 def test_a_key_without_an_owner_is_refused(app: Any, session: Any) -> None:
-    _, key = service.create(session, name="k", user_id=10_000)
+    _, key = service.issue(session, name="k", user_id=10_000)
     assert app.test_client().get(STOCK, headers={"X-API-Key": key}).status_code == 401
 
 
@@ -76,14 +76,14 @@ def test_keys_that_cannot_be_checked_now_let_nobody_in(
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("db.example.com is away"))
 
-    monkeypatch.setattr(service, "find", fail)
+    monkeypatch.setattr(key_lookup, "find", fail)
     answer = app.test_client().get(path, headers={"X-API-Key": str(key_format.generate())})
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")
     assert "example.com" not in answer.get_data(as_text=True)
 
 
 def test_the_secret_is_not_stored(session: Any) -> None:
-    _, key = service.create(session, name="k", user_id=1)
+    _, key = service.issue(session, name="k", user_id=1)
     row = session.query(ApiKey).one()
     secret = key_format.parse(key).secret
     assert all(secret not in str(value) for value in vars(row).values())

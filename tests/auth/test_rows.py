@@ -17,6 +17,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.feature import role_scopes
 from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants import roles
 
@@ -77,7 +78,7 @@ def people(app: Any) -> Iterator[dict[str, int]]:
     """Members of tenants without a DAG and with one, and each with more permissions than a tenant gives."""
     from airflow.utils.session import create_session
 
-    usual = {permission(scope, "team") for scope in roles._MEMBER} | roles._AIRFLOW_PERMISSIONS
+    usual = {permission(scope, "team") for scope in role_scopes("member")} | roles._AIRFLOW_PERMISSIONS
     own = {(action, f"DAG:{MINE}") for action in ("can_read", "can_edit")}
     given = {
         "newcomer": usual,
@@ -106,7 +107,7 @@ def with_key_of(app: Any, people: dict[str, int]) -> Iterator[Callable[[str], An
 
     def make(name: str) -> Any:
         with db.transaction() as session:
-            _, key = service.create(session, name="k", user_id=people[name])
+            _, key = service.issue(session, name="k", user_id=people[name])
         return client(app, {"X-API-Key": key, "Accept": "application/json"})
 
     yield make

@@ -36,7 +36,7 @@ def tenant_caller(app: Any, session: Any, user_id: Callable[[str], int], call: C
         if call("GET", f"/api/v1/platform/tenants/{tenant_id}").status == 404:
             body = {"tenant_id": tenant_id, "features": features}
             assert call("POST", "/api/v1/platform/tenants", json=body).status == 201
-        _, key = service.create(
+        _, key = service.issue(
             session, name="t", user_id=user_id("admin"), tenant_id=tenant_id, scopes=scopes
         )
         return client(app, {"X-API-Key": key})

@@ -84,7 +84,7 @@ def test_references_show_only_what_the_caller_may_read(
     """Other DAGs are not named or counted."""
     call("POST", URL, json=SHARED)
     limits = {"allowed_dags": {"dag_ids": ["by_field"], "tags": []}, "scopes": ["connections:write"]}
-    _, key = keys.create(session, name="t", user_id=user_id("admin"), **limits)
+    _, key = keys.issue(session, name="t", user_id=user_id("admin"), **limits)
     narrowed = client(app, {"X-API-Key": key})
     used_by = narrowed("GET", f"{URL}/warehouse/usage").json["used_by"]
     assert used_by == {"dags": [{"dag_id": "by_field", "task_ids": ["query"]}], "deployments": []}

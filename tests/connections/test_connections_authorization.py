@@ -157,7 +157,7 @@ def test_a_key_limited_to_dags_needs_the_scope_by_name(
     """A key without scopes cannot use the endpoints of connections."""
     limits = {"allowed_dags": {"dag_ids": ["x"], "tags": []}}
     for scopes, status in ((None, 403), (["connections:read"], 200)):
-        _, key = keys.create(session, name="t", user_id=user_id("admin"), scopes=scopes, **limits)
+        _, key = keys.issue(session, name="t", user_id=user_id("admin"), scopes=scopes, **limits)
         assert client(app, {"X-API-Key": key})("GET", URL).status == status
 
 

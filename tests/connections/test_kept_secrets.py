@@ -141,7 +141,7 @@ def test_moving_a_connection_to_another_tenant_needs_the_secrets_again(
     from airflow_platform_plugin.auth import service
 
     assert call("POST", "/api/v1/platform/tenants", json={"tenant_id": "b"}).status == 201
-    _, key = service.create(session, name="t", user_id=user_id("admin"), scopes=["connections:write"])
+    _, key = service.issue(session, name="t", user_id=user_id("admin"), scopes=["connections:write"])
     everywhere = client(app, {"X-API-Key": key})
     refused = everywhere("PATCH", f"{URL}/svc", json={"tenant_id": "b"})
     assert (refused.status, pointers(refused)) == (400, ALL)

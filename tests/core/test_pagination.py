@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.http.fields import PageQuery
+from airflow_platform_plugin.http.schemas import PageQuery
 
 LISTS = {
     "/api/v1/platform/tenants": "tenants",
@@ -86,7 +86,7 @@ def test_an_offset_beyond_everything_is_empty_or_refused(call: Callable[..., Any
 def test_the_most_on_a_page_is_airflows_own(maximum: int) -> None:
     """``[api] maximum_page_limit`` counts for our lists as for stock ones, and so does a default above it."""
     code = (
-        "from airflow_platform_plugin.http.fields import PageQuery as Q; "
+        "from airflow_platform_plugin.http.schemas import PageQuery as Q; "
         f"print(Q().load({{}}).limit, Q().validate({{'limit': '{maximum}'}}), "
         f"list(Q().validate({{'limit': '{maximum + 1}'}})))"
     )

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from airflow_platform_plugin.datakits.manifest import Manifest, json_schema, precedence
+from airflow_platform_plugin.datakits.manifest import Manifest, json_schema
 from airflow_platform_plugin.datakits.models import DataKit, DataKitName, DataKitTag
+from airflow_platform_plugin.datakits.semantic_version import precedence
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"

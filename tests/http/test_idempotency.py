@@ -281,7 +281,7 @@ def test_two_at_the_same_moment_do_the_work_once(
 ) -> None:
     """The second waits for the first at the claim, on connections of their own, and gets its answer."""
     with db.transaction() as own:
-        _, key = auth.create(own, name="k", user_id=user_id("admin"))
+        _, key = auth.issue(own, name="k", user_id=user_id("admin"))
     working, second_sent, calls = threading.Event(), threading.Event(), []
     create = service.create
 

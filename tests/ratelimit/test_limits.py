@@ -189,7 +189,7 @@ def test_a_key_that_may_not_is_counted_by_the_key(
     from airflow_platform_plugin.auth import service
 
     limit(read="2/minute")
-    _, key = service.create(session, name="k", user_id=user_id("admin"), scopes=["pools:read"])
+    _, key = service.issue(session, name="k", user_id=user_id("admin"), scopes=["pools:read"])
     narrow = {"headers": {"X-API-Key": key}}
     answers = [call_anonymously("GET", "/api/v1/dags", **narrow) for _ in range(3)]
     assert [answer.status for answer in answers] == [403, 403, 429]
@@ -329,7 +329,7 @@ def test_everybody_sees_their_own_state_and_that_costs_nothing(
     from airflow_platform_plugin.auth import service
 
     limit(read="1/minute")
-    row, key = service.create(session, name="k", user_id=user_id("viewer"), scopes=["pools:read"])
+    row, key = service.issue(session, name="k", user_id=user_id("viewer"), scopes=["pools:read"])
     narrow = {"headers": {"X-API-Key": key}}
     for remaining in (1, 0):
         for _ in range(2):
@@ -429,7 +429,7 @@ def test_a_key_with_a_limit_of_its_own_has_that_instead_of_the_users(
     """An administrator has set it."""
     limit(user={"query": "1/minute"})
     own = {"query": "3/minute"}
-    _, key = service.create(session, name="k", user_id=user_id("admin"), rate_limits=own)
+    _, key = service.issue(session, name="k", user_id=user_id("admin"), rate_limits=own)
     program = client(app, {"X-API-Key": key})
     statuses = [program("POST", "/api/v1/analytics/query", json={}).status for _ in range(4)]
     assert statuses == [400, 400, 400, 429]

@@ -20,9 +20,9 @@ Call = Callable[..., Any]
 def _limits(limit: Callable[..., Any]) -> Iterator[None]:
     """The limits of the reference; keys are looked up anew."""
     limit()
-    credentials._memory.found.clear()
+    credentials.clear_cache()
     yield
-    credentials._memory.found.clear()
+    credentials.clear_cache()
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def limit_of(call_anonymously: Call) -> Callable[..., int]:
     """The limit that a request with a key is told."""
 
     def ask(key: str, method: str = "GET", path: str = READ) -> int:
-        credentials._memory.found.clear()
+        credentials.clear_cache()
         answer = call_anonymously(
             method, path, headers={"X-API-Key": key}, json=None if method == "GET" else {}
         )
@@ -132,7 +132,7 @@ def test_the_limits_come_with_the_key_without_a_query_for_each_request(
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
     for tenant_id in (None, "busy"):
-        row, text = service.create(session, name="k", user_id=user_id("admin"), tenant_id=tenant_id)
+        row, text = service.issue(session, name="k", user_id=user_id("admin"), tenant_id=tenant_id)
         row.last_used_at = db.now()
         session.flush()
         session.expunge(row)
@@ -149,7 +149,7 @@ def test_the_limits_come_with_the_key_without_a_query_for_each_request(
 def test_a_limit_that_was_written_past_the_api_and_is_none_is_ignored(
     session: Any, user_id: Callable[[str], int], limit_of: Callable[..., int]
 ) -> None:
-    row, text = service.create(session, name="k", user_id=user_id("admin"))
+    row, text = service.issue(session, name="k", user_id=user_id("admin"))
     session.get(ApiKey, row.id).rate_limits = {"read": "nonsense", "fly": "1/minute"}
     session.flush()
     assert limit_of(text) == 1000

@@ -264,7 +264,7 @@ def test_a_key_that_is_limited_to_dags_reaches_these_alone(
     from airflow_platform_plugin.auth import service
 
     hidden = call("POST", "/api/v1/platform/dags/hidden/backfills", json=JANUARY).json["backfill_id"]
-    _, key = service.create(session, name="k", user_id=user_id("admin"), allowed_dags=limit)
+    _, key = service.issue(session, name="k", user_id=user_id("admin"), allowed_dags=limit)
     limited = client(app, {"X-API-Key": key})
     assert limited("POST", DAILY, json=JANUARY).status == 201
     assert [item["dag_id"] for item in limited("GET", ALL).json["backfills"]] == ["daily"]
@@ -276,7 +276,7 @@ def test_a_key_that_is_limited_to_dags_reaches_these_alone(
 def test_a_keys_scopes_count(app: Any, session: Any, user_id: Callable[[str], int]) -> None:
     from airflow_platform_plugin.auth import service
 
-    _, key = service.create(session, name="k", user_id=user_id("admin"), scopes=["dag_runs:read"])
+    _, key = service.issue(session, name="k", user_id=user_id("admin"), scopes=["dag_runs:read"])
     reading = client(app, {"X-API-Key": key})
     assert reading("GET", ALL).status == 200
     refused = reading("POST", DAILY, json=JANUARY)

@@ -147,7 +147,7 @@ def test_a_limited_key_triggers_within_its_limit(
     from airflow_platform_plugin.auth import service
 
     def key(**limits: Any) -> Request:
-        made = service.create(session, name="k", user_id=user_id("admin"), **limits)[1]
+        made = service.issue(session, name="k", user_id=user_id("admin"), **limits)[1]
         return client(app, {"X-API-Key": made})
 
     body = {"runs": [{"dag_id": "daily"}, {"dag_id": "hidden"}]}

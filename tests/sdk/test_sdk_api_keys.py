@@ -20,7 +20,7 @@ from airflow_platform_plugin.auth import credentials
 @pytest.fixture(autouse=True)
 def no_credential_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turn off the platform's cache of credentials, so that changes count at once."""
-    monkeypatch.setattr(credentials, "REMEMBERED_SECONDS", 0)
+    monkeypatch.setattr(credentials, "CACHE_SECONDS", 0)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.testing.results import TestResult
-from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.http.endpoint import Endpoint
 from airflow_platform_plugin.tenants import roles
 
@@ -247,7 +247,7 @@ def as_person(
     )
 
     def make(name: str) -> Call:
-        _, key = keys.create(session, name=f"of {name}", user_id=people[name])
+        _, key = keys.issue(session, name=f"of {name}", user_id=people[name])
         return client(app, {"X-API-Key": key})
 
     return make

@@ -225,7 +225,7 @@ def test_the_address_is_whole_for_who_may_write_alone(
         "POST", URL, json=webhook | {"url": "https://u:p@hooks.example:8443/services/T0/s3cret?k=v"}
     ).json
     scopes = ["webhooks:read"]
-    _, key = service.create(session, name="r", user_id=user_id("admin"), scopes=scopes)
+    _, key = service.issue(session, name="r", user_id=user_id("admin"), scopes=scopes)
     reader = client(app, {"X-API-Key": key})
     assert reader("GET", f"{URL}/{made['webhook_id']}").json["url"] == "https://hooks.example:8443/***"
     assert reader("GET", URL).json["webhooks"][0]["url"] == "https://hooks.example:8443/***"

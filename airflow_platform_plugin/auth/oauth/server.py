@@ -143,7 +143,7 @@ class Server(AuthorizationServer):
     def query_client(self, client_id: str) -> Client | None:
         """Asked by authlib, with what a stranger sent."""
         client = self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
-        return client if client is not None and credentials.client_counts(self.session, client) else None
+        return client if client is not None and credentials.is_client_valid(self.session, client) else None
 
     def generate_token(self, grant_type: str, client: Client, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - authlib's
         """Asked by authlib; where no scope was asked for, the client's default is granted (RFC 6749 §3.3).

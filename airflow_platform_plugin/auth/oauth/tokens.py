@@ -115,7 +115,7 @@ def find(session: Session, parsed: key_format.ParsedKey) -> tuple[Token, Client]
     return found.Token, found.Client
 
 
-def of_id(session: Session, token_id: str) -> tuple[Token, Client] | None:
+def find_by_id(session: Session, token_id: str) -> tuple[Token, Client] | None:
     """The access token of that id, dead or alive, and its client."""
     wanted = select(Token, Client).join(Client, Client.client_id == Token.client_id)
     found = session.execute(wanted.where(Token.id == token_id, Token.kind == ACCESS)).first()

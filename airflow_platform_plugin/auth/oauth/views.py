@@ -134,7 +134,7 @@ def _noted(response: Response) -> Response:
     """The answer; if it refuses a client, the log knows."""
     if (response.get_json(silent=True) or {}).get("error") in _WRONG:
         basic = request.authorization.username if request.authorization else None
-        rejections.note_client(basic or request.form.get("client_id", ""))
+        rejections.log_client(basic or request.form.get("client_id", ""))
     return response
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from airflow_platform_plugin.datakits.manifest import Dataset, DeploymentSpec
+from airflow_platform_plugin.datakits.manifest import Dataset
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 # The variable that names the file for the result.
 RESULT_FILE = "DATAKIT_RESULT_FILE"
@@ -160,8 +161,8 @@ def _overrides(spec: DeploymentSpec, conf: dict[str, Any]) -> dict[str, Any]:
     options = spec.manifest.configuration
     given = {name: value for name, value in conf.items() if name in options and not options[name].secret}
     for name, value in given.items():
-        if complaint := options[name].complaint(value):
-            raise ValueError(f"The run's conf does not fit: {name} {complaint}.")
+        if violation := options[name].violation(value):
+            raise ValueError(f"The run's conf does not fit: {name} {violation}.")
     return given
 
 

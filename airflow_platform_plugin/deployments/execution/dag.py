@@ -7,8 +7,9 @@ from typing import Any
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, Dataset
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
-from airflow_platform_plugin.datakits.manifest import ON_INPUTS, DeploymentSpec, Manifest, dataset_uri
+from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dataset_uri
 from airflow_platform_plugin.tenants import quota, roles
 
 TASK_ID = "run"

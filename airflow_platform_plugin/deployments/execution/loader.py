@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.airflow_compat.models import DAG, get_parsing_context
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision, LoaderFile
 from airflow_platform_plugin.deployments import column_limits
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision, LoaderFile, is_in_force
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
@@ -121,10 +121,9 @@ def _rows(session: Session, dag_id: str | None) -> list[DeploymentRow]:
             made.import_error,
         )
         .select_from(
-            Deployment.__table__.join(
-                DeploymentRevision.__table__,
-                (revision.deployment_id == made.id) & (revision.number == made.revision),
-            ).outerjoin(Tenant.__table__, tenant.tenant_id == made.tenant_id)
+            Deployment.__table__.join(DeploymentRevision.__table__, is_in_force()).outerjoin(
+                Tenant.__table__, tenant.tenant_id == made.tenant_id
+            )
         )
         .where(made.retired_at.is_(None))
         .order_by(made.dag_id)

@@ -13,7 +13,7 @@ from airflow_platform_plugin.airflow_compat.exceptions import (
 )
 from airflow_platform_plugin.airflow_compat.models import BaseOperator, Dataset
 from airflow_platform_plugin.core.errors import PlatformError
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, dataset_uri
+from airflow_platform_plugin.deployments.spec import DeploymentSpec, dataset_uri
 
 
 class DataKitOperator(BaseOperator):

@@ -14,10 +14,10 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.records import copy_detached
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments import connection_grants
 from airflow_platform_plugin.deployments.configuration import decrypt_secrets
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 # The XCom of the task under which a runner leaves what went wrong, in a sentence: mails tell it.
 ERROR_XCOM = "datakit_error"

@@ -13,15 +13,11 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_MOMENT,
     Choice,
     Flag,
-    InputSchema,
     JsonObject,
     Line,
-    PageQuery,
-    ResponseSchema,
-    Timestamp,
     Whole,
-    order_by,
 )
+from airflow_platform_plugin.http.schemas import InputSchema, PageQuery, ResponseSchema, Timestamp, order_by
 from airflow_platform_plugin.runs.backfill.models import State
 
 REPROCESS = ("none", "failed", "all")

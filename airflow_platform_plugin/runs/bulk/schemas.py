@@ -8,14 +8,13 @@ from airflow_platform_plugin.http.fields import (
     LONGEST_CONF,
     LONGEST_ID,
     Flag,
-    InputSchema,
     Items,
     JsonObject,
     Line,
     Moment,
-    ResponseSchema,
     Text,
 )
+from airflow_platform_plugin.http.schemas import InputSchema, ResponseSchema
 
 MOST_ITEMS = 1000
 

@@ -32,7 +32,7 @@ def committed_client(app: Any, user_id: Callable[[str], int]) -> Iterator[Callab
     yield make
     for client in made:
         with db.transaction() as own, suppress(NotFound):  # deleted by the test itself
-            service.delete(own, client.client_id)
+            service.delete(own, service.get(own, client.client_id))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def forget() -> Callable[[], None]:
     """Forget the credentials that the web worker remembers for a second."""
     from airflow_platform_plugin.auth import credentials
 
-    return credentials._memory.found.clear
+    return credentials.clear_cache
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
     """Make a client of the administrator's; everything that is not given is as an app has it."""
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth.oauth import service
+    from airflow_platform_plugin.auth.oauth.inputs import NewClient
     from airflow_platform_plugin.core.principal import Principal
 
     given = {
@@ -41,5 +42,5 @@ def register(session: Any, user_id: int, **fields: Any) -> Registered:
     found = airflow_compat.users.account(session, user_id)
     user = SimpleNamespace(id=found.id, username=found.name, created_on=found.created_on)
     by = Principal("admin", user)
-    client, secret = service.create(session, given | fields, by=by)
-    return Registered(str(client.client_id), secret)
+    client = service.create(session, NewClient(**given | fields), by=by)
+    return Registered(str(client.client_id), client.secret)

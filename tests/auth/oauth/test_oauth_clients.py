@@ -65,7 +65,7 @@ def test_a_public_client_has_no_secret(call: Callable[..., Any]) -> None:
         ({"redirect_uris": ["https://example.com/", "com.example.app:/"]}, "/redirect_uris/1", "public"),
         ({"redirect_uris": ["https://example.com/" + "x" * 2000]}, "/redirect_uris/0", "2000"),
         ({"grant_types": ["refresh_token"]}, "/grant_types", "authorization_code"),
-        ({"grant_types": ["client_credentials"]}, "/acting_user", "needs one"),
+        ({"grant_types": ["client_credentials"]}, "/acting_user", "needs an acting user"),
         (
             {"grant_types": ["client_credentials"], "public": True, "acting_user": "admin"},
             "/grant_types",
@@ -120,7 +120,7 @@ def call_with(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable
     """Make requests with an administrator's key that is limited."""
 
     def make(**limits: Any) -> Callable[..., Any]:
-        _, key = keys_service.create(session, name="limited", user_id=user_id("admin"), **limits)
+        _, key = keys_service.issue(session, name="limited", user_id=user_id("admin"), **limits)
 
         def call(method: str, path: str, **kwargs: Any) -> SimpleNamespace:
             answer = app.test_client().open(path, method=method, headers={"X-API-Key": key}, **kwargs)

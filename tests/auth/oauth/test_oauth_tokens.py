@@ -163,7 +163,7 @@ def test_a_client_takes_its_tokens_with_it(
     client = make_client()
     made = exchange(client).json
     assert get(STOCK, made["access_token"]) == 200
-    service.delete(session, client.client_id)
+    service.delete(session, service.get(session, client.client_id))
     session.flush()
     assert get(STOCK, made["access_token"]) == 401
     refused = exchange(client, "any", grant_type="refresh_token", refresh_token=made["refresh_token"])

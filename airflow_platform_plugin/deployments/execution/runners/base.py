@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from airflow_platform_plugin.core import settings
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution.contract import Job, KitExit
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 PROCESS = "process"
 NAMES = (PROCESS, "docker", "kubernetes")

@@ -27,11 +27,11 @@ from kubernetes.client import (
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import AirflowException, AirflowTaskTimeout
 from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution import task_services
 from airflow_platform_plugin.deployments.execution.contract import GRACE, RESULT_FILE, Job, KitExit
 from airflow_platform_plugin.deployments.execution.runners.base import Runner
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 # Kubernetes' own default: terminationMessagePath.
 _RESULT = "/dev/termination-log"

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import AirflowFailException
-from airflow_platform_plugin.datakits.manifest import image_name
+from airflow_platform_plugin.datakits.image_reference import image_name
 from airflow_platform_plugin.deployments.execution.contract import (
     GRACE,
     LONGEST_RESULT,

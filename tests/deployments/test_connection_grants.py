@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.core.errors import PermissionDenied, ValidationFailed
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import DeploymentRevision
 from airflow_platform_plugin.deployments.execution import task_services
+from airflow_platform_plugin.deployments.models import DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 CONNECTIONS = "/api/v1/platform/connections"
 DATAKITS = "/api/v1/datakits"

@@ -1,13 +1,14 @@
-"""A query on a database inside of a process: DuckDB and SQLite, in a process of their own.
+"""The process that runs one query on DuckDB or SQLite.
 
-Such a database computes where it is called. Here it has a limit of memory, may write no file, knows nothing
-of Airflow's environment, and is killed when its time is up: a thread of a web worker could have none of that.
+Such a database runs in the process that uses it. This process has a memory limit, cannot write files, does
+not see Airflow's environment, and is killed when its time is up. None of that is possible for a thread of a
+web worker.
 
-The request is one line of JSON on stdin, which stays open as long as anybody waits; the answer is lines of
+The request is one line of JSON on stdin, which stays open while the parent waits. The response is lines of
 JSON on stdout: ``["columns", [[name, type], …]]``, then ``["row", [cell, …]]`` for each row, and last
 ``["end"]`` or ``["error", kind, text]``. A cell is ``[value]``, or ``["d", text]`` for a decimal number.
 
-To start fast, this module imports the standard library, ``values`` and the database, and nothing of Airflow.
+To start fast, this module imports only the standard library, ``values`` and the database.
 """
 
 import contextlib
@@ -34,10 +35,10 @@ _LOCK_RETRY = 0.1  # seconds
 _LARGEST_FILE = 65_536  # SQLite's index of a write-ahead log has 32 KiB
 _BATCH = 64
 _MEBIBYTE = 2**20
-# What the interpreter and a database take before they have read anything.
+# What the interpreter and a database use before they have read anything.
 _BASE_MEMORY = 192 * _MEBIBYTE
 
-# What a query may do in SQLite: any other action is refused by SQLite itself.
+# Actions that a query may use in SQLite; SQLite itself refuses all others.
 _SQLITE_ACTIONS = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -45,15 +46,14 @@ _SQLITE_ACTIONS = {
     sqlite3.SQLITE_RECURSIVE,
 }
 _SQLITE_FUNCTIONS = {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "sqlite_dbpage"}
-# SQLite makes their tables when they are first used, which the authorizer takes for what it says: CREATE
-# TABLE.
+# SQLite creates their tables when they are first used; to the authorizer that is a CREATE TABLE.
 _SQLITE_TABLE_FUNCTIONS = ("json_each", "json_tree")
-# Python has no exact value for all of these; their text is exact.
+# Python cannot represent all values of these types; their text is exact.
 _DUCKDB_TEXTS = re.compile(r"DATE|TIME.*[^\]]|INTERVAL")
 
 
 class _Failure(Exception):
-    """Why there is no answer; ``kind`` is the name of the engine's exception."""
+    """Why there is no result; ``kind`` is the name of the engine's exception."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -61,15 +61,15 @@ class _Failure(Exception):
 
 
 def main() -> None:
-    """Answer the request on stdin."""
+    """Run the request on stdin."""
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _restrict(request)
-    answer(request)
+    run(request)
 
 
-def answer(request: Mapping[str, Any]) -> None:
-    """Answer a request."""
+def run(request: Mapping[str, Any]) -> None:
+    """Run a request and write the response."""
     execute = {"duckdb": _duckdb, "sqlite": _sqlite}[request["engine"]]
     try:
         for row in execute(request):
@@ -82,7 +82,7 @@ def answer(request: Mapping[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """End as soon as nobody waits any more, however that has come."""
+    """End as soon as the parent has closed stdin or has died."""
     sys.stdin.read()
     os._exit(1)
 
@@ -97,7 +97,7 @@ def _restrict(request: Mapping[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with contextlib.suppress(OSError):
-        os.nice(5)  # a query is never in more of a hurry than what else the web server does
+        os.nice(5)  # a query is less urgent than everything else on the webserver
 
 
 def _write(*line: values.Json) -> None:
@@ -126,7 +126,7 @@ def _sqlite(request: Mapping[str, Any]) -> Iterator[Sequence[values.Value]]:
             timeout=request["seconds"],
             isolation_level=None,
         )
-        # SQLite opens a file when it first reads it, and finds out then that it is none of its own.
+        # SQLite opens a file when it first reads it, and only then finds that it is not a database.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -142,7 +142,7 @@ def _sqlite(request: Mapping[str, Any]) -> Iterator[Sequence[values.Value]]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.set_authorizer(_authorize)
     try:
-        # execute() takes one statement; sqlite3.Warning is what Python 3.10 says of a second one.
+        # execute() accepts one statement; Python 3.10 raises sqlite3.Warning for a second one.
         cursor = connection.execute(request["sql"], request["values"])
         if cursor.description is None:
             raise _Failure("Refused", "it returns no rows")
@@ -169,7 +169,7 @@ def _duckdb(request: Mapping[str, Any]) -> Iterator[Sequence[values.Value]]:
     try:
         sql, given = request["sql"], request["values"]
         _only(connection, sql)
-        columns = _described(connection, sql, given)
+        columns = _describe(connection, sql, given)
         texts = {index for index, (_, kind) in enumerate(columns) if _DUCKDB_TEXTS.fullmatch(kind)}
         cursor = connection.execute(_only(connection, _with_texts(sql, len(columns), texts)), given)
         _columns(columns or [(column[0], str(column[1])) for column in cursor.description or ()])
@@ -191,14 +191,14 @@ def _open_duckdb(request: Mapping[str, Any]) -> "duckdb.DuckDBPyConnection":
         try:
             return duckdb.connect(request["path"], read_only=True, config=config)
         except duckdb.Error as error:
-            # DuckDB lets one process write or several read: a kit that is writing will be done soon.
+            # DuckDB lets one process write or several read: a kit that is writing will end soon.
             if "lock" not in str(error).lower() or time.monotonic() + _LOCK_RETRY > deadline:
                 raise _Failure("Unreachable", str(error)) from error
             time.sleep(_LOCK_RETRY)
 
 
 def _only(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
-    """The one SELECT in the text, by DuckDB's own parser; ``execute`` of a text would run all that it has."""
+    """Return the one SELECT in a text, by DuckDB's own parser; ``execute`` of a text would run several."""
     import duckdb
 
     statements = connection.extract_statements(sql)
@@ -207,28 +207,28 @@ def _only(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statemen
     return statements[0]
 
 
-def _described(
+def _describe(
     connection: "duckdb.DuckDBPyConnection", sql: str, given: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """Names and types of a query's columns, which executes nothing; none where DuckDB cannot describe it."""
+    """Return names and types of a query's columns without running it; empty if DuckDB cannot describe it."""
     import duckdb
 
     try:
-        described = connection.execute(_described_only(connection, sql), given).fetchall()
+        described = connection.execute(_description_query(connection, sql), given).fetchall()
     except duckdb.Error:
         return []
     return [(str(name), str(kind)) for name, kind, *_ in described]
 
 
-def _described_only(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
+def _description_query(connection: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
     described = f"SELECT column_name, column_type FROM (DESCRIBE {sql}\n)"  # noqa: S608 - see _with_texts
     return _only(connection, described)
 
 
 def _with_texts(sql: str, count: int, texts: Collection[int]) -> str:
-    """The query with those of its columns as texts.
+    """Return the query with those of its columns cast to text.
 
-    Put together only after DuckDB has found that the query alone is one statement, and read again by DuckDB.
+    It is built only after DuckDB has found that the query alone is one statement, and DuckDB parses it again.
     """
     if not texts:
         return sql

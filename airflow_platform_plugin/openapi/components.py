@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that are the same for every operation."""
+"""The components of the OpenAPI document that operations share: errors, headers, parameters, security."""
 
 import json
 from collections.abc import Collection
@@ -17,14 +17,14 @@ JSON = "application/json"
 EXAMPLES = Path(__file__).parent / "examples"
 _VERBS = {"read": "Read", "write": "Read and change", "export": "Export secrets of"}
 
-DESCRIPTION = """The platform's own endpoints, beside Airflow's and with the same credentials.
+DESCRIPTION = """The platform's own endpoints. They accept the same credentials as Airflow's.
 
-Errors are answered in one envelope; `request_id` is the answer's `X-Request-ID`. Lists take `limit` and
-`offset` and answer `total_entries`. Times are RFC 3339 in UTC."""
+All errors have one envelope; its `request_id` is the response's `X-Request-ID`. Lists take `limit` and
+`offset` and return `total_entries`. Times are RFC 3339 in UTC."""
 
-CONTACT = {"name": "Whoever operates this Airflow"}
+CONTACT = {"name": "The operator of this Airflow"}
 REQUEST_ID: OpenApi = {
-    "description": "The caller's own id of the request where it sent a plain one, else a new one.",
+    "description": "The id of the request: the caller's own, if it sent a valid one.",
     "schema": {"type": "string"},
 }
 HEADERS: OpenApi = {REQUEST_ID_HEADER: REQUEST_ID_HEADER}
@@ -46,7 +46,7 @@ def _envelope(description: str, codes: Collection[str], details: OpenApi) -> Ope
         "properties": {
             "code": {
                 "type": "string",
-                "description": "The word for machines, one for each status.",
+                "description": "A code for programs; each status has one.",
                 "enum": list(codes),
             },
             "message": {"type": "string"},
@@ -63,10 +63,10 @@ def _envelope(description: str, codes: Collection[str], details: OpenApi) -> Ope
     }
 
 
-# Two, named and referred to: generators of clients make a class of each schema that stands by itself.
+# Two named schemas that responses refer to: client generators make a class of every inline schema.
 ERRORS: OpenApi = {
     "ValidationError": _envelope(
-        "What does not fit in a request.",
+        "The error of a request that does not fit its schema.",
         [CODES[HTTPStatus.BAD_REQUEST]],
         {
             "properties": {
@@ -79,15 +79,15 @@ ERRORS: OpenApi = {
         },
     ),
     "Error": _envelope(
-        "The envelope of every other error.",
+        "All other errors.",
         [code for status, code in CODES.items() if status != HTTPStatus.BAD_REQUEST],
-        {"properties": {"scope": {"type": "string", "description": "The scope that is missing."}}},
+        {"properties": {"scope": {"type": "string", "description": "The missing scope."}}},
     ),
 }
 
 
 def error_response(status: int, code: str) -> OpenApi:
-    """The answer to a request that fails with ``status``."""
+    """Return the response of a request that fails with a status."""
     name = "ValidationError" if status == HTTPStatus.BAD_REQUEST else "Error"
     schema = {"$ref": f"#/components/schemas/{name}"}
     return {
@@ -98,21 +98,26 @@ def error_response(status: int, code: str) -> OpenApi:
 
 
 def path_parameter(name: str, reserved: Collection[str] = ()) -> OpenApi:
-    """A name in a path; it ends where the next / is, and is none of the reserved words."""
+    """Return the parameter for a name in a path; the name has no slash and is not a reserved word."""
     pattern = f"^(?!({'|'.join(sorted(reserved))})$)[^/]+$" if reserved else "^[^/]+$"
     schema = {"type": "string", "pattern": pattern, "maxLength": LONGEST_NAME}
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 
 def example(name: str, which: str) -> OpenApi:
-    """The API reference's ``request`` or ``response`` of an operation or an error's code, if it has one."""
+    """Return the API reference's example, if it has one.
+
+    Args:
+        name: an ``operationId``, or an error's code.
+        which: ``request`` or ``response``.
+    """
     file = EXAMPLES / f"{name}.json"
     examples = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return {"example": examples[which]} if which in examples else {}
 
 
 def security_schemes(root: str, *, cookie: str) -> OpenApi:
-    """How a caller shows who it is: our own ways, and those of the operator's ``[api] auth_backends``."""
+    """Return the ways to authenticate: our own, and those of the operator's ``[api] auth_backends``."""
     granted = {
         scope: f"{_VERBS[scope.partition(':')[2]]} {scope.partition(':')[0]}" for scope in all_scopes.known()
     }
@@ -138,12 +143,12 @@ def security_schemes(root: str, *, cookie: str) -> OpenApi:
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": idempotency.HEADER,
-    "description": "With the same key and body within 24 hours the first answer comes again.",
+    "description": "Repeats of a request with the same key and body within 24 hours get the first response.",
     "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$", "maxLength": 255},
 }
 IF_MATCH = {
     "in": "header",
     "name": "If-Match",
-    "description": "The `ETag` of the state that is to be changed.",
+    "description": "The `ETag` of the state to change; if the resource has changed since, the status is 412.",
     "schema": {"type": "string", "maxLength": LONGEST_NAME},
 }

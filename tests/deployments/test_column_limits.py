@@ -9,11 +9,12 @@ from sqlalchemy import event, select
 
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagTag
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.models import DataKit
 from airflow_platform_plugin.deployments import column_limits
 from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.deployments.execution.dag import Owner, build
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 URL = "/api/v1/datakits"
 # 2.4 KB that Airflow describes in more than a thousand characters, and 350 KB that take it seconds to read.

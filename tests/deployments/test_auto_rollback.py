@@ -11,9 +11,11 @@ from sqlalchemy.exc import TimeoutError as SATimeout
 from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import auto_rollback, service
+from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.runs.run_events import dag_run_event
+
+pytestmark = pytest.mark.usefixtures("declared_payloads")
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"

@@ -11,9 +11,9 @@ from airflow_platform_plugin import doctor, worker
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
 from airflow_platform_plugin.deployments import maintenance, status
 from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 
 URL = "/api/v1/datakits"
 TENANT = "/api/v1/platform/tenants/analytics-team"

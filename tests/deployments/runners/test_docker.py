@@ -13,7 +13,7 @@ from options import set_options
 from places import IMAGE, SCRIPT, Place
 from sqlalchemy import select
 
-from airflow_platform_plugin.datakits.models import DeploymentRevision
+from airflow_platform_plugin.deployments.models import DeploymentRevision
 
 Kit = Callable[..., Any]
 

@@ -8,8 +8,8 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.serialization.serialized_objects import SerializedDAG
 
 from airflow_platform_plugin.airflow_compat.models import DAG
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
 from airflow_platform_plugin.deployments.execution.dag import build
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 
 def spec(**change: Any) -> DeploymentSpec:

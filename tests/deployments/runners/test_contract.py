@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.datakits.manifest import Dataset, DeploymentSpec, Manifest, image_name
+from airflow_platform_plugin.datakits.image_reference import image_name
+from airflow_platform_plugin.datakits.manifest import Dataset, Manifest
 from airflow_platform_plugin.deployments.execution import contract
 from airflow_platform_plugin.deployments.execution.runners import base, process
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 MOMENT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 

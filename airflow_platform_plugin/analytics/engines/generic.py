@@ -1,7 +1,7 @@
-"""Any other database, by Airflow's hook or SQLAlchemy: for the operator alone.
+"""Any other database, through Airflow's hook or SQLAlchemy: only for callers who may query all connections.
 
-Nothing is known of whether such a driver takes several statements. So the text that goes there is the one
-that the guard has made from what it understood, and the transaction is undone.
+It is unknown whether such a driver accepts several statements. So the text that sqlglot writes is sent, and
+the transaction is rolled back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
 from airflow_platform_plugin.analytics.engines.base import (
     Engine,
     Limits,
-    Parameters,
     Refused,
     Source,
     Style,
@@ -27,11 +26,12 @@ from airflow_platform_plugin.analytics.engines.base import (
     Unsupported,
     bind,
 )
-from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.inputs import Parameters
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
 from airflow_platform_plugin.connections import hooks, sqlalchemy_urls
 
-# sqlglot's names, where SQLAlchemy's differ.
+# sqlglot's names, where SQLAlchemy's are different.
 _SQLGLOT = {
     "postgresql": "postgres",
     "cockroachdb": "postgres",
@@ -48,7 +48,7 @@ _READ_ONLY = {
 }
 
 
-class Other(Engine):
+class GenericEngine(Engine):
     """A query through SQLAlchemy."""
 
     def __init__(self, source: Source, limits: Limits) -> None:
@@ -59,7 +59,7 @@ class Other(Engine):
         self._result: Any = None  # SQLAlchemy's
 
     def open(self) -> None:
-        """Do as ``Engine`` says."""
+        """Connect for reading only."""
         try:
             session = self._engine.connect()
             if self._engine.dialect.name in _READ_ONLY:
@@ -69,7 +69,7 @@ class Other(Engine):
         self._session = session
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Do as ``Engine`` says."""
+        """Start the query and return its columns."""
         if self._session is None:
             raise RuntimeError("The engine is not open.")
         bound = bind(statement, parameters, Style(lambda name: f":{name}", _escaped, regenerated=True))
@@ -83,7 +83,7 @@ class Other(Engine):
         return [Column(str(column[0]), _type_name(column[1])) for column in described]
 
     def rows(self) -> Iterator[Sequence[Value]]:
-        """Do as ``Engine`` says."""
+        """Yield the rows."""
         try:
             while (row := self._result.fetchone()) is not None:
                 yield tuple(row)
@@ -91,7 +91,7 @@ class Other(Engine):
             raise Refused(str(error.orig)) from error
 
     def cancel(self) -> None:
-        """Do as ``Engine`` says; closing is what every driver has, where it has nothing better."""
+        """Stop the query by the driver's own way, or close the connection if it has none."""
         if self._session is None:
             return
         with suppress(Exception):
@@ -100,7 +100,7 @@ class Other(Engine):
             getattr(driver, stop)()
 
     def close(self) -> None:
-        """Do as ``Engine`` says."""
+        """Disconnect."""
         with suppress(Exception):
             if self._session is not None:
                 self._session.close()
@@ -109,7 +109,7 @@ class Other(Engine):
     def _make_engine(self) -> DatabaseEngine:
         options: dict[str, Any] = {"poolclass": NullPool, **sqlalchemy_urls.engine_options(self.connection)}
         try:
-            # Not Connection.get_hook(), whose hook looks the connection's name up again.
+            # Not Connection.get_hook(): that hook looks the connection's name up again.
             hook = hooks.make_hook(self.connection)
             if airflow_compat.connections.is_sql_hook(hook):
                 engine: DatabaseEngine = hook.get_sqlalchemy_engine(engine_kwargs=options)
@@ -118,7 +118,7 @@ class Other(Engine):
                 return create_engine(sqlalchemy_urls.make_url(self.connection), **options)
         except (AirflowException, ArgumentError, NoSuchModuleError, NotImplementedError, ImportError):
             pass
-        raise Unsupported("it is not a connection for SQL")
+        raise Unsupported("it is not a SQL connection")
 
 
 def _sqlglot_dialect(name: str) -> str | None:
@@ -129,7 +129,7 @@ def _sqlglot_dialect(name: str) -> str | None:
 
 
 def _escaped(sql: str) -> str:
-    """Text as ``text()`` takes it: a colon that starts no placeholder is escaped."""
+    """Escape colons that begin no placeholder, for SQLAlchemy's ``text()``."""
     return sql.replace(":", "\\:")
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db, wait_slots
-from airflow_platform_plugin.datakits.models import Deployment
 from airflow_platform_plugin.deployments import status
 from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.models import Deployment
 
 URL = "/api/v1/datakits"
 FILE = "/dags/datakits.py"

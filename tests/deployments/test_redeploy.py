@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import DeploymentRevision
 from airflow_platform_plugin.deployments.execution import task_services
+from airflow_platform_plugin.deployments.models import DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 CONNECTIONS = "/api/v1/platform/connections"
 URL = "/api/v1/datakits"
@@ -241,7 +241,7 @@ def as_member(call: Call, app: Any, session: Any, user_id: Callable[[str], int])
 
     from airflow_platform_plugin.auth import service
 
-    _, key = service.create(session, name="t", user_id=user_id("admin"), tenant_id="analytics-team")
+    _, key = service.issue(session, name="t", user_id=user_id("admin"), tenant_id="analytics-team")
     member = client(app, {"X-API-Key": key})
 
     def request(version: str = "1.0.0", **body: Any) -> Any:

@@ -15,8 +15,10 @@ from airflow.providers.fab.auth_manager import models as _users
 import_all_models()
 Base.metadata.create_all(settings.engine)
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Manifest
-from airflow_platform_plugin.datakits.models import DataKit, Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.manifest import Manifest
+from airflow_platform_plugin.datakits.models import DataKit
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants.models import Tenant
 db.upgrade()
 
@@ -58,7 +60,7 @@ with db.transaction() as session:
 
 SEE = """
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.models import Deployment
+from airflow_platform_plugin.deployments.models import Deployment
 with db.transaction() as session:
     row = session.get(Deployment, "dep_large")
     print("seen", row.revision, row.rollback_from)

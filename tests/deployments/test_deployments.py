@@ -11,9 +11,11 @@ from sqlalchemy import func, select
 
 from airflow_platform_plugin.airflow_compat.models import DagModel, Log
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.execution import loader, task_services
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
+
+pytestmark = pytest.mark.usefixtures("declared_payloads")
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
@@ -267,6 +269,7 @@ def test_a_rollback_is_a_new_revision_with_all_that_the_old_one_had(
     event = session.scalars(select(Event).where(Event.type == "datakit.rolled_back")).one()
     told = {name: event.data[name] for name in ("from_version", "version", "automatic", "reason")}
     assert told == {"from_version": "1.3.0", "version": "1.2.0", "automatic": False, "reason": "slow"}
+    assert event.tenant_id == first["tenant_id"] == "analytics-team"
 
 
 def test_without_a_target_a_rollback_goes_to_the_revision_before(

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from airflow_platform_plugin.airflow_compat.models import DagRun, TaskInstance
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import NewEvent
-from airflow_platform_plugin.datakits.models import Mail
 from airflow_platform_plugin.deployments import notifications
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
+from airflow_platform_plugin.deployments.models import Mail
 
 MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
@@ -132,12 +132,12 @@ def test_a_refusal_is_tried_again_later_and_then_given_up(
 ) -> None:
     end()
     mailbox.answer = "451 later"
-    for attempt, minutes in enumerate(notifications.BACKOFF, start=1):
+    for attempt, seconds in enumerate(notifications.BACKOFF.seconds, start=1):
         before = db.now()
         assert notifications.send() == 0
         ((attempts, moment),) = due(session)
         assert attempts == attempt
-        assert timedelta(minutes=minutes) <= moment - before <= timedelta(minutes=minutes + 1)
+        assert timedelta(seconds=seconds) <= moment - before <= timedelta(seconds=seconds + 60)
         session.execute(update(Mail).values(due_at=before))
     notifications.send()
     assert due(session) == []
@@ -214,7 +214,7 @@ def test_a_mail_that_no_worker_survives_is_given_up(
     end: Callable[..., None], mailbox: Mailbox, session: Any
 ) -> None:
     end()
-    session.execute(update(Mail).values(attempts=len(notifications.BACKOFF) + 1))
+    session.execute(update(Mail).values(attempts=notifications.BACKOFF.max_attempts))
     session.expire_all()
     assert notifications.send() == 0
     assert (due(session), mailbox.received) == ([], [])
