@@ -136,7 +136,7 @@ def delete(session: Session, record: ConnectionRecord, *, force: bool, by: Princ
     used_by = {} if force else find_references(session, record, by=by)
     if any(used_by.values()):
         raise Conflict(
-            f"Connection '{record.connection_id}' is in use; ?force=true deletes it nevertheless.",
+            f"Connection '{record.connection_id}' is in use; ?force=true deletes it anyway.",
             used_by=used_by,
         )
     storage.delete(session, record)

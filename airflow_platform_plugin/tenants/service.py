@@ -201,7 +201,7 @@ def resolve_owner(session: Session, tenant_id: str | None, *, by: Principal, sco
             "tenant_id", message=f"is needed: one of {', '.join(sorted(reach.tenant_ids))}"
         )
     if not reach.allows(tenant_id) or find(session, tenant_id) is None:
-        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} that you may use")
     return tenant_id
 
 

@@ -78,8 +78,8 @@ def require_reachable(connection: Connection, tenant_id: str | None, *, look_up:
     """
     if not is_decryptable(connection):
         raise ServiceUnavailable(
-            f"The password of connection '{connection.conn_id}' cannot be decrypted: set it again, or give "
-            "Airflow the Fernet key of before."
+            f"The password of connection '{connection.conn_id}' cannot be decrypted: set it again, or "
+            "restore the Fernet key that encrypted it."
         )
     if tenant_id is None:
         return Destination()
@@ -178,9 +178,9 @@ def require_type(connection_type: str) -> None:
     """
     if not _is_for_tenants(connection_type):
         raise PermissionDenied(
-            f"Connections of type {connection_type!r} are not for tenants. Those that are: "
+            f"Tenants cannot have connections of type {connection_type!r}, only of: "
             f"{settings.get(ConnectionSettings).tenant_connection_types}. "
-            "An administrator can make this one for a tenant.",
+            "A platform admin can create this one for a tenant.",
             connection_type=connection_type,
         )
 
