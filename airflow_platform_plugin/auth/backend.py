@@ -21,6 +21,7 @@ from airflow_platform_plugin.auth import (
     dag_limit,
     key_format,
     rejections,
+    row_filter,
 )
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
@@ -36,9 +37,10 @@ CLIENT_AUTH = None  # part of the interface of Airflow's backends
 
 def install(app: Flask, hooks: Blueprint) -> None:
     """Install the hooks, make this the first backend, and add DAG limits to Airflow's checks."""
-    dag_limit.install(airflow_compat.users.auth_manager())
+    dag_limit.install()
+    row_filter.install()
     hooks.before_app_request(_authenticate)
-    hooks.before_app_request(dag_limit.filter_rows)
+    hooks.before_app_request(row_filter.begin_request)
     csrf.install(hooks)
     app.api_auth.insert(0, sys.modules[__name__])  # type: ignore[attr-defined]  # Airflow's own list
 

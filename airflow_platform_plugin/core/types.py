@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = Any  # what json.loads returns and json.dumps takes
 SqlValue: TypeAlias = Any  # the value of a column
+TableColumn: TypeAlias = Any  # a column of a table or of a mapped class
 Row: TypeAlias = Any  # an object of a mapped class, or a row of a result
 Option: TypeAlias = Any  # a keyword argument that is passed on to a library
 Loaded: TypeAlias = Any  # what a schema makes of a body
