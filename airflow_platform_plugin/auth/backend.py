@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
 
@@ -25,6 +24,7 @@ from airflow_platform_plugin.auth import (
 )
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Option, ViewResult
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.endpoint import declared
 from airflow_platform_plugin.http.error_mapping import public_error
@@ -49,11 +49,11 @@ def init_app(_app: Flask) -> None:
     """Do nothing; part of the interface of Airflow's backends."""
 
 
-def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
+def requires_authentication(function: Callable[..., ViewResult]) -> Callable[..., ViewResult]:
     """Let only requests with a valid key or token pass; part of the interface of Airflow's backends."""
 
     @wraps(function)
-    def decorated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
+    def decorated(*args: Option, **kwargs: Option) -> ViewResult:
         if current_principal() is None:
             return Response("Unauthorized", 401)
         return function(*args, **kwargs)
