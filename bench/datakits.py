@@ -28,8 +28,9 @@ PROCESSOR_TIMEOUT = 50
 SEED = """
 import sys
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.manifest import DeploymentSpec, Registration
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.datakits.manifest import Registration
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.core.feature import load_models
 load_models()
 db.upgrade()
@@ -148,7 +149,7 @@ with create_session() as session:
 AGAIN = """
 from airflow_platform_plugin.core.feature import load_models
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 load_models()
 with db.transaction() as session:
     deployment = session.get(Deployment, "dep_7")

@@ -53,7 +53,7 @@ def application(home: str) -> Flask:
             [airflow_compat.models.DagTag(name=f"tag {name}", dag_id=name) for name in own + others]
         )
         rights = {(action, f"DAG:{name}") for action in ("can_read", "can_edit") for name in own}
-        airflow_compat.roles.ensure_role(session, "member", roles._STOCK | rights)  # noqa: SLF001 - what tenants get
+        airflow_compat.roles.ensure_role(session, "member", roles._AIRFLOW_PERMISSIONS | rights)  # noqa: SLF001 - what tenants get
     with app.app_context():
         manager = app.appbuilder.sm  # type: ignore[attr-defined]  # FAB's
         for name, role in (("admin", "Admin"), ("member", "member")):

@@ -2,6 +2,7 @@
 
 import atexit
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -92,6 +93,19 @@ def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         with Session(connection, future=True) as own:
             yield own
         outer.rollback()
+
+
+@pytest.fixture
+def declared_payloads(session: Any) -> Iterator[None]:
+    """Check after the test that each stored event has the payload that its type declares."""
+    from airflow_platform_plugin.core import events
+    from airflow_platform_plugin.core.feature import resolve
+
+    yield
+    session.expire_all()
+    for event in session.query(events.Event):
+        payload = resolve(events.types()[event.type].payload)
+        payload.model_validate_json(json.dumps(event.data), strict=True)
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,9 @@ import airflow_platform_plugin
 from airflow_platform_plugin.analytics import guard
 from airflow_platform_plugin.auth import key_format
 from airflow_platform_plugin.auth.oauth import redirects
-from airflow_platform_plugin.connections import host_fields, masking, references
+from airflow_platform_plugin.connections import masking, references
+from airflow_platform_plugin.connections.inputs import ConnectionFields
+from airflow_platform_plugin.connections.tenant_rules import host_fields
 from airflow_platform_plugin.connections.testing import results
 from airflow_platform_plugin.connections.transfer import formats
 from airflow_platform_plugin.core import kubernetes_quantities, rate_limits
@@ -306,15 +308,19 @@ PARSERS: dict[str, tuple[Run, list[Attack]]] = {
         _pumps("1", ":1", "/", "?", start="http://127.0.0.1:1"),
     ),
     "keys.parse": (_quiet(key_format.parse), _pumps("a", "_", "a_", start="afp_")),
-    "hosts.outside": (
-        _quiet(lambda text: list(host_fields.outside({"host": text}, "*.internal"))),
+    "host_fields.find_hosts_in_all_fields": (
+        _quiet(
+            lambda text: host_fields.find_hosts_in_all_fields(
+                ConnectionFields(connection_type="x", host=text)
+            )
+        ),
         _pumps("a", "a.", ",", ":", "[", "//", "@", " ", "-"),
     ),
-    "usage._names": (
-        _quiet(lambda text: references._names(text, "warehouse")),
+    "references._refers": (
+        _quiet(lambda text: references._refers(text, "warehouse")),
         _pumps("conn.", "conn.get(", " ", "conn.warehouse_", start="conn.get("),
     ),
-    "outcomes.classify": (_quiet(results.classify), _pumps("role ", "database ", "unknown ", "a", " ")),
+    "results.classify": (_quiet(results.classify), _pumps("role ", "database ", "unknown ", "a", " ")),
     **{
         f"guard.read {dialect}": (
             _quiet(lambda text, dialect=dialect: guard.read(text, dialect)),  # type: ignore[misc]  # bound now
@@ -331,7 +337,7 @@ PARSERS: dict[str, tuple[Run, list[Attack]]] = {
         _pumps("[", "{", "- ", "a: ", "&a ", "*a ", "!a ", "'", "a:\n ", "? "),
     ),
     "masking.mask": (
-        _quiet(lambda text: masking.mask({"note": text})),
+        _quiet(lambda text: masking.mask_extra({"note": text})),
         _pumps("://", "a://", "@", "a://b:c@", "a", "a://[::1],", ":", " "),
     ),
     "formats.parse json": (_quiet(lambda text: formats.parse(text, "json")), _pumps("[", '{"a":', "1")),
@@ -339,8 +345,8 @@ PARSERS: dict[str, tuple[Run, list[Attack]]] = {
 }
 # Where a pattern is made while the program runs, the parser that has it.
 MADE = {
-    "airflow_platform_plugin.analytics.effects:_check_table": "guard.read duckdb",
-    "airflow_platform_plugin.analytics.lexer:_pattern": "guard.read postgres",
-    "airflow_platform_plugin.analytics.lexer:_why": "guard.read mysql",
-    "airflow_platform_plugin.connections.references:_names": "usage._names",
+    "airflow_platform_plugin.analytics.effect_rules:is_denied_table": "guard.read duckdb",
+    "airflow_platform_plugin.analytics.syntax:token_pattern": "guard.read postgres",
+    "airflow_platform_plugin.analytics.lexer:_explain": "guard.read mysql",
+    "airflow_platform_plugin.connections.references:_refers": "references._refers",
 }

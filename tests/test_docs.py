@@ -9,6 +9,7 @@ import pytest
 from options import defaults
 
 from airflow_platform_plugin.core import errors, events
+from airflow_platform_plugin.core.feature import EventType, resolve
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.openapi import document
 
@@ -31,8 +32,24 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_event_is_documented_and_no_other() -> None:
-    documented = dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", read("docs/events.md"), flags=re.MULTILINE))
-    assert documented == {name: each.description for name, each in events.types().items()}
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| (.+) \|$", read("docs/events.md"), flags=re.MULTILINE)
+    assert dict(rows) == {name: each.description for name, each in events.types().items()}
+
+
+@pytest.mark.parametrize("event_type", events.types().values(), ids=lambda each: each.name)
+def test_every_field_of_a_payload_is_documented_and_no_other(event_type: EventType) -> None:
+    """In the table below the heading that names the event."""
+    sections = re.split(r"^### ", read("docs/events.md"), flags=re.MULTILINE)[1:]
+    (section,) = [text for text in sections if f"`{event_type.name}`" in text.splitlines()[0]]
+    documented = re.findall(r"^\| `(\w+)` \| ", section, flags=re.MULTILINE)
+    assert documented == list(resolve(event_type.payload).model_fields)
+
+
+def test_the_example_of_a_delivery_has_the_declared_payload() -> None:
+    (example,) = re.findall(r"```json\n(.+?)```", read("docs/events.md"), flags=re.DOTALL)
+    delivery = json.loads(example)
+    payload = resolve(events.types()[delivery["event"]].payload)
+    payload.model_validate_json(json.dumps(delivery["data"]), strict=True)
 
 
 def test_every_error_code_is_documented_and_no_other() -> None:

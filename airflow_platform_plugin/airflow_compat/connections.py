@@ -39,7 +39,7 @@ def airflow_service_urls() -> tuple[str, ...]:
     return (settings.SQL_ALCHEMY_CONN or "", *(url for url in celery if url))
 
 
-def is_claimed(connection_id: str) -> bool:
+def is_shadowed(connection_id: str) -> bool:
     """Return whether the environment or a secrets backend has a connection of that name.
 
     Airflow looks there first, so such a connection hides the one in the database.

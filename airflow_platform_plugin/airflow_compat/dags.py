@@ -6,7 +6,13 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_platform_plugin.airflow_compat.models import DAG, DagModel, DagPriorityParsingRequest, DagRun
+from airflow_platform_plugin.airflow_compat.models import (
+    DAG,
+    DagModel,
+    DagPriorityParsingRequest,
+    DagRun,
+    DagTag,
+)
 from airflow_platform_plugin.airflow_compat.types import DagBag, DagRow
 
 if TYPE_CHECKING:
@@ -14,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
+_BATCH = 500
 
 
 def serialized_dags(
@@ -30,6 +37,19 @@ def serialized_dags(
     wanted = select(stored).where(stored.dag_id.in_(dag_ids), or_(compressed, plain)).order_by(stored.dag_id)
     for row in session.scalars(wanted):
         yield row.dag_id, row.data
+
+
+def tags(session: "Session", dag_ids: Collection[str]) -> dict[str, set[str]]:
+    """Return the tags of DAGs by the DAG's id; one without tags is not in it."""
+    from sqlalchemy import select
+
+    found: dict[str, set[str]] = {}
+    ordered = sorted(dag_ids)
+    for start in range(0, len(ordered), _BATCH):
+        part = select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_(ordered[start : start + _BATCH]))
+        for row in session.execute(part):
+            found.setdefault(row.dag_id, set()).add(row.name)
+    return found
 
 
 def webserver_dagbag() -> DagBag:

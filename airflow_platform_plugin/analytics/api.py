@@ -37,7 +37,7 @@ def execute_query(context: RequestContext) -> dict[str, Any]:
 
 
 def _is_gone(client: object) -> bool:
-    """Whether the client has closed its connection; only gunicorn shows it, and without TLS of its own."""
+    """Return whether the client has closed its connection; only gunicorn shows it, and only without TLS."""
     if type(client) is not socket.socket:
         return False
     try:

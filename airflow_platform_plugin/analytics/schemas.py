@@ -2,6 +2,7 @@
 
 from marshmallow import ValidationError, fields
 
+from airflow_platform_plugin.analytics.inputs import NewQuery
 from airflow_platform_plugin.http.fields import LONGEST_ID, JsonObject, Line, Number, Text, Whole
 from airflow_platform_plugin.http.ijson import MAX_INTEGER
 from airflow_platform_plugin.http.schemas import InputSchema, ResponseSchema
@@ -21,7 +22,9 @@ def _parameter(value: object) -> None:
 
 
 class QueryInput(InputSchema):
-    """A query and its bounds. Bounds above the operator's own are lowered to those."""
+    """A query and its limits. Limits above the operator's own are lowered to those."""
+
+    into = NewQuery
 
     query = Text(least=1, most=100_000, required=True)
     database = Line(least=1, most=LONGEST_ID)
@@ -43,7 +46,7 @@ class ColumnResponse(ResponseSchema):
 
 
 class MetadataResponse(ResponseSchema):
-    """What is known about a query apart from its rows."""
+    """Facts about a query apart from its rows."""
 
     database = fields.String()
     schema = fields.String(allow_none=True)
@@ -55,7 +58,7 @@ class MetadataResponse(ResponseSchema):
 
 
 class QueryResponse(ResponseSchema):
-    """A query's outcome."""
+    """A query's result."""
 
     query_id = fields.String()
     status = fields.String()

@@ -1,4 +1,4 @@
-"""Queries: who may query which connection, what is kept of it, and what is answered."""
+"""Queries: who may query which connection, what the audit log records, and what is returned."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,10 +10,12 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.analytics import execution
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.analytics.execution import Result
+from airflow_platform_plugin.analytics.inputs import NewQuery
 from airflow_platform_plugin.analytics.settings import AnalyticsSettings
-from airflow_platform_plugin.connections import authorization, reachability
+from airflow_platform_plugin.connections import authorization
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import ConnectionRecord, detached, find, metadata_of
+from airflow_platform_plugin.connections.records import ConnectionRecord, copy_detached, find, find_metadata
+from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.core.principal import Principal
@@ -22,37 +24,37 @@ from airflow_platform_plugin.http import audit
 SCOPE = "analytics:read"
 
 
-def query(
-    request: dict[str, Any], *, by: Principal, abandoned: Callable[[], bool] = lambda: False
-) -> dict[str, Any]:
-    """Run a query to its end. No transaction of the platform's is open meanwhile.
+def query(data: NewQuery, *, by: Principal, abandoned: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """Run a query to its end, and record it in the audit log. No transaction of ours is open meanwhile.
 
     Args:
-        request: as ``QueryInput`` loads it.
+        data: the query.
         by: the caller.
-        abandoned: whether nobody waits for the answer any more.
+        abandoned: returns whether the client has gone away; called again and again.
+
+    Returns:
+        The fields of ``QueryResponse``.
 
     Raises:
-        PlatformError: as ``execution.execute``; NotFound and PermissionDenied also where the connection is
-        not the
-            caller's to query.
+        NotFound: the caller knows no connection of that name.
+        PermissionDenied: the caller may not query the connection.
+        PlatformError: as for ``execution.execute``.
     """
     config = settings.get(AnalyticsSettings)
-    query_id, database = db.new_id("q"), request.get("database", config.query_database)
-    noted = {"query_id": query_id, "sql_sha256": hashlib.sha256(request["query"].encode()).hexdigest()}
+    query_id, database = db.new_id("q"), data.database or config.query_database
+    entry = {"query_id": query_id, "sql_sha256": hashlib.sha256(data.query.encode()).hexdigest()}
     try:
-        source = _authorised(database, by)
-        result = execution.execute(
-            source,
-            request["query"],
-            request["parameters"],
-            _limits(request, config),
-            abandoned=abandoned,
-        )
+        source = _authorize(database, by)
+        limits = _limits(data, config)
+        result = execution.execute(source, data.query, data.parameters, limits, abandoned=abandoned)
     except PlatformError as error:
-        _audit(database, {**noted, "status": error.code}, by)
+        _audit(database, {**entry, "status": error.code}, by)
         raise
-    _audit(database, {**noted, "status": "completed", "rows": len(result.rows), "tables": result.tables}, by)
+    _audit(database, {**entry, "status": "completed", "rows": len(result.rows), "tables": result.tables}, by)
+    return _response(query_id, database, result, warnings=_warnings(data, config, result))
+
+
+def _response(query_id: str, database: str, result: Result, *, warnings: list[str]) -> dict[str, Any]:
     names = [column.name for column in result.columns]
     return {
         "query_id": query_id,
@@ -66,58 +68,57 @@ def query(
             "schema": result.schema,
             "tables_accessed": result.tables,
             "columns": [column._asdict() for column in result.columns],
-            "warnings": _warnings(request, config, result),
-            # Few databases report it, and none of those that this first version knows.
-            "bytes_scanned": None,
+            "warnings": warnings,
+            "bytes_scanned": None,  # none of the engines reports it
             "cache_hit": False,
         },
     }
 
 
-def _limits(request: dict[str, Any], config: AnalyticsSettings) -> Limits:
+def _limits(data: NewQuery, config: AnalyticsSettings) -> Limits:
     return Limits(
-        rows=min(request["limit"], config.query_max_rows) + 1,
+        rows=min(data.limit, config.query_max_rows) + 1,
         bytes=config.query_max_bytes,
-        seconds=min(request["timeout_seconds"], config.query_max_timeout),
+        seconds=min(data.timeout_seconds, config.query_max_timeout),
         memory=config.query_max_memory,
     )
 
 
-def _warnings(request: dict[str, Any], config: AnalyticsSettings, result: Result) -> list[str]:
+def _warnings(data: NewQuery, config: AnalyticsSettings, result: Result) -> list[str]:
     warnings = list(result.warnings)
-    if result.truncated and request["limit"] > config.query_max_rows:
+    if result.truncated and data.limit > config.query_max_rows:
         warnings.append(
-            f"limit was lowered from {request['limit']} to {config.query_max_rows}, which is the most that "
+            f"limit was lowered from {data.limit} to {config.query_max_rows}, the maximum that "
             "[platform] query_max_rows allows."
         )
-    if request["timeout_seconds"] > config.query_max_timeout:
+    if data.timeout_seconds > config.query_max_timeout:
         warnings.append(
-            f"timeout_seconds was lowered from {request['timeout_seconds']:g} to "
-            f"{config.query_max_timeout:g}, which is the most that [platform] query_max_timeout allows."
+            f"timeout_seconds was lowered from {data.timeout_seconds:g} to {config.query_max_timeout:g}, the "
+            "maximum that [platform] query_max_timeout allows."
         )
     return warnings
 
 
-def _authorised(database: str, by: Principal) -> Source:
-    """The connection itself, which is read once.
+def _authorize(database: str, by: Principal) -> Source:
+    """Return the connection that the caller may query. It is read once, and its name not looked up again.
 
     Raises:
-        NotFound: there is none of that name for the caller.
-        PermissionDenied: the caller knows of it, but it was not shared; or a tenant's is of a type that is
-            not for tenants.
-        ValidationFailed: a tenant's leads where the tenant must not go.
+        NotFound: the caller knows no connection of that name.
+        PermissionDenied: the caller may see the connection, but it is not shared with tenants, or tenants may
+            not use its type.
+        ValidationFailed: a tenant's connection leads to a host that tenants may not reach.
     """
     for_all = by.reach(SCOPE).everywhere
     connection, known = _any(database) if for_all else _of_tenants(database, by)
-    airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
+    airflow_compat.web.end_request_transaction()  # it has read the caller's permissions
     tenant_id = known.tenant_id if known else None
-    reached = reachability.require_reachable(connection, tenant_id, look_up=False)
+    destination = reachability.require_reachable(connection, tenant_id, look_up=False)
     trusted = tenant_id is None or bool(known and known.approved)
-    return Source(connection, trusted, for_all, reached.named)
+    return Source(connection, trusted, for_all, destination.hosts)
 
 
 def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
-    """A connection by Airflow's own order of places: secrets backends, environment, database."""
+    """Return the connection that Airflow itself would use: of secrets backends, environment, or database."""
     try:
         connection = Connection.get_connection_from_secrets(database)
     except AirflowNotFoundException as error:
@@ -125,48 +126,48 @@ def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
     if connection.id is None:
         return connection, None
     with db.transaction() as session:
-        known = metadata_of(session, connection)
+        known = find_metadata(session, connection)
         if known is not None:
             session.expunge(known)
         return connection, known
 
 
 def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConnection | None]:
-    """The row of that name, where it is one of the caller's tenants' or was given to all."""
+    """Return the connection of that name if it is shared, or belongs to one of the caller's tenants."""
     with db.transaction() as session:
         found = find(session, database)
-        if found is None or not authorization.may_see(found, by, SCOPE):
+        if found is None or not authorization.is_visible(found, by, SCOPE):
             raise _no_connection(database)
         _require_shared(found, by)
-        if found.known is not None:
-            session.expunge(found.known)
-        return detached(found.row), found.known
+        if found.metadata is not None:
+            session.expunge(found.metadata)
+        return copy_detached(found.row), found.metadata
 
 
 def _require_shared(found: ConnectionRecord, by: Principal) -> None:
-    """Let a tenant query, of those that no tenant has, what an administrator has given to all.
+    """Refuse a connection without an owner that no administrator has shared with tenants.
 
-    One that was made in Airflow's own pages was given to nobody yet: it may lead anywhere.
+    Connections that are created in Airflow's own pages are not shared at first: they may lead anywhere.
     """
-    if found.own is not None:
+    if found.is_assigned:
         return
     if not by.reach(authorization.READ):
-        raise _no_connection(found.connection_id)  # nor do the lists show it to the caller
+        raise _no_connection(found.connection_id)  # the caller does not see it in lists either
     raise PermissionDenied(
-        f"Connection '{found.connection_id}' was not shared with tenants yet; an administrator can share it "
-        f'by PATCH /api/v1/platform/connections/{found.connection_id} with {{"tenant_id": null}}.',
+        f"Connection '{found.connection_id}' is not shared with tenants; an administrator can share it "
+        f'with PATCH /api/v1/platform/connections/{found.connection_id} with {{"tenant_id": null}}.',
         database=found.connection_id,
     )
 
 
 def _no_connection(database: str) -> NotFound:
-    """What is said of a connection that is not there, or not for the caller."""
+    """Return the error for a connection that does not exist, or that the caller may not know of."""
     return NotFound(f"Connection '{database}' not found", database=database)
 
 
-def _audit(database: str, noted: dict[str, Any], by: Principal) -> None:
-    """Keep who has queried which connection; of the SQL its tables and a hash, as it may hold anything."""
+def _audit(database: str, entry: dict[str, Any], by: Principal) -> None:
+    """Record who has queried which connection; its SQL as tables and a hash, since it may hold secrets."""
     with db.transaction() as session:
         trail = audit.Trail(session)
-        audit.record_change(session, "connection", database, before=None, after={"queried": noted})
+        audit.record_change(session, "connection", database, before=None, after={"queried": entry})
         trail.write(by, "execute_query")

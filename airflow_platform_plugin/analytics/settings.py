@@ -38,5 +38,5 @@ class AnalyticsSettings(Settings):
 
     @property
     def query_function_names(self) -> frozenset[str]:
-        """The names in ``query_functions``."""
+        """Return the names in ``query_functions``."""
         return frozenset(name.strip() for name in self.query_functions.split(",") if name.strip())

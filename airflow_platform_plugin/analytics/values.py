@@ -1,8 +1,8 @@
-"""What a database answers, as JSON has it. Pure, and of the standard library alone: child processes load it.
+"""Turn a database's values into JSON. Pure, with the standard library only: ``embedded_process`` imports it.
 
-A column's numbers are JSON numbers where all of them survive that: JSON's numbers are doubles to most
-programs, so 15 digits and integers up to 2**53 - 1. One value too long makes its whole column strings, so
-that a column never mixes both.
+A column's numbers are JSON numbers if all of them fit. Most programs read JSON numbers as doubles, which keep
+15 digits, and integers up to 2**53 - 1. If one number does not fit, all numbers of its column become strings,
+so that a column never mixes both.
 """
 
 import base64
@@ -17,24 +17,24 @@ from typing import Any, NamedTuple
 
 MAX_SAFE_INTEGER = 2**53 - 1
 _MAX_DIGITS = 15
-# A document is cut below this depth: writing it would end the interpreter's stack.
+# A document is cut below this depth: deeper ones would end the interpreter's stack.
 _MAX_DEPTH = 100
 
 _MOMENT = re.compile(r"(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)([+-]\d\d)?(.*)", re.DOTALL)
 
-Json = Any  # whatever json.dumps writes
-Value = Any  # whatever a driver makes of a column
+Json = Any  # what json.dumps takes
+Value = Any  # what a driver returns for a column
 
 
 class Column(NamedTuple):
-    """A column of a result; ``type`` is the database's own name, None where it has none."""
+    """A column of a result; ``type`` is the database's own name of its type, or None."""
 
     name: str
     type: str | None
 
 
 def unique_names(columns: Iterable[Column]) -> list[Column]:
-    """The columns with names that differ: ``id, id`` becomes ``id, id_2``."""
+    """Return the columns with unique names: ``id, id`` becomes ``id, id_2``."""
     columns = list(columns)
     taken = {column.name for column in columns}
     seen: set[str] = set()
@@ -50,7 +50,7 @@ def unique_names(columns: Iterable[Column]) -> list[Column]:
 
 
 def plain(value: Value, depth: int = 0) -> Json | Decimal:  # noqa: PLR0911 - a line for each kind
-    """One value as JSON has it; ``Decimal`` and long integers stay, for ``settle`` to decide by column."""
+    """Return one value as JSON, except ``Decimal`` and long integers, which ``settle`` converts by column."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -75,7 +75,7 @@ def plain(value: Value, depth: int = 0) -> Json | Decimal:  # noqa: PLR0911 - a 
 
 
 def moment(text: str) -> str:
-    """A date or time as a database writes it, in ISO 8601's form; ``infinity`` and the like stay."""
+    """Return a database's text of a date or time in ISO 8601; ``infinity`` and the like stay."""
     found = _MOMENT.fullmatch(text)
     if found is None:
         return text
@@ -85,7 +85,7 @@ def moment(text: str) -> str:
 
 
 def settle(rows: Sequence[Sequence[Json | Decimal]]) -> list[list[Json]]:
-    """Rows of ``plain`` values as JSON, with each column's numbers all numbers or all strings."""
+    """Return rows of ``plain`` values as JSON; all numbers of a column are either numbers or strings."""
     if not rows:
         return []
     lossy = {index for row in rows for index, value in enumerate(row) if _is_lossy(value)}
@@ -93,12 +93,12 @@ def settle(rows: Sequence[Sequence[Json | Decimal]]) -> list[list[Json]]:
 
 
 def length(row: Sequence[Json | Decimal]) -> int:
-    """The bytes of a row's values in an answer; its names and punctuation come on top."""
+    """Return the bytes of a row's values in a response, without names and punctuation."""
     return len(json.dumps(row, default=str))
 
 
 def _inner(value: Value, depth: int) -> Json:
-    """A value inside of an array or an object, where there is no column to go by."""
+    """Return a value inside an array or object as JSON; no column decides about it."""
     made = plain(value, depth + 1)
     return _number(made, as_text=_is_lossy(made))
 
@@ -115,7 +115,7 @@ def _is_lossy(value: Json | Decimal) -> bool:
 
 
 def is_exact(value: Decimal) -> bool:
-    """Whether a double keeps all digits of a decimal number."""
+    """Return whether a double keeps all digits of a decimal number."""
     return len(value.normalize().as_tuple().digits) <= _MAX_DIGITS and -300 < value.adjusted() < 300  # noqa: PLR2004 - doubles
 
 
@@ -134,7 +134,7 @@ def _not_finite(value: float) -> str:
 
 
 def _duration(value: timedelta) -> str:
-    """A time as SQL has it, which may have more than 24 hours: ``-838:59:59``."""
+    """Return a time in SQL's format, which may exceed 24 hours: ``-838:59:59``."""
     sign, value = ("-", -value) if value < timedelta(0) else ("", value)
     minutes, seconds = divmod(value.days * 86_400 + value.seconds, 60)
     fraction = f".{value.microseconds:06}" if value.microseconds else ""

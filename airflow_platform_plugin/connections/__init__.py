@@ -1,1 +1,1 @@
-"""Connections of Airflow's, of one tenant or of all."""
+"""Airflow's connections, each of one tenant or shared by all."""

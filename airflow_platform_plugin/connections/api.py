@@ -6,9 +6,8 @@ from typing import Any
 from flask import Blueprint
 
 from airflow_platform_plugin.connections import service
-from airflow_platform_plugin.connections.authorization import EXPORT, READ, WRITE
 from airflow_platform_plugin.connections.records import ConnectionRecord
-from airflow_platform_plugin.connections.references import usage
+from airflow_platform_plugin.connections.references import find_references
 from airflow_platform_plugin.connections.schemas import (
     RESERVED,
     ConnectionChange,
@@ -32,7 +31,6 @@ from airflow_platform_plugin.connections.testing.results import TestResult
 from airflow_platform_plugin.connections.transfer import formats
 from airflow_platform_plugin.connections.transfer import service as transfer
 from airflow_platform_plugin.core import pagination
-from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.core.scopes import DagPolicy
@@ -47,7 +45,7 @@ path_converters.exclude_reserved(blueprint, "connection", RESERVED)
     blueprint,
     "POST",
     "",
-    scope=WRITE,
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionInput,
@@ -63,7 +61,7 @@ def create_connection(context: RequestContext) -> ConnectionRecord:
     blueprint,
     "GET",
     "",
-    scope=READ,
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=ConnectionQuery,
@@ -78,15 +76,15 @@ def list_connections(context: RequestContext) -> pagination.Page:
     blueprint,
     "GET",
     "/export",
-    scope=READ,
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=ExportQuery,
     media_types=(formats.YAML,),
 )
 def export_connections(context: RequestContext) -> formats.ConnectionDocument | TextResult:
-    """Export connections without their secrets, as ``airflow connections export`` writes them."""
-    document = transfer.export(context.session, by=context.principal)
+    """Export connections without their secrets, in the format of ``airflow connections export``."""
+    document = transfer.export_masked(context.session, by=context.principal)
     if context.query["format"] == "yaml":
         return TextResult(formats.render_yaml(document), formats.YAML)
     return document
@@ -96,7 +94,7 @@ def export_connections(context: RequestContext) -> formats.ConnectionDocument | 
     blueprint,
     "POST",
     "/export",
-    scope=EXPORT,
+    scope=service.EXPORT,
     request_class=RequestClass.BULK,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
@@ -114,24 +112,23 @@ def export_connections_with_secrets(context: RequestContext) -> dict[str, Any]:
     blueprint,
     "POST",
     "/import",
-    scope=WRITE,
+    scope=service.WRITE,
     request_class=RequestClass.BULK,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=ImportInput,
     response=ImportResponse,
 )
-def import_connections(context: RequestContext) -> dict[str, Any]:
-    """Import connections, all of a document or none."""
-    rows = transfer.import_(context.session, context.body, by=context.principal)
-    return {"dry_run": context.body["dry_run"], "connections": rows}
+def import_connections(context: RequestContext) -> transfer.ImportReport:
+    """Import all connections of a document, or none of them."""
+    return transfer.import_document(context.session, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "POST",
     "/test",
-    scope=WRITE,
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
@@ -141,14 +138,15 @@ def import_connections(context: RequestContext) -> dict[str, Any]:
 )
 def test_connection_body(context: RequestContext) -> TestResult:
     """Test a connection without storing it."""
-    return testing.test_given(context.body, by=context.principal, timeout=context.query["timeout_seconds"])
+    timeout = context.query["timeout_seconds"]
+    return testing.test_unsaved(context.body, by=context.principal, timeout=timeout)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/<connection:connection_id>",
-    scope=READ,
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     response=ConnectionResponse,
@@ -162,7 +160,7 @@ def get_connection(context: RequestContext) -> ConnectionRecord:
     blueprint,
     "PATCH",
     "/<connection:connection_id>",
-    scope=WRITE,
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=ConnectionChange,
@@ -170,41 +168,33 @@ def get_connection(context: RequestContext) -> ConnectionRecord:
     extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_connection(context: RequestContext) -> ConnectionRecord:
-    """Change a connection; extra is merged key by key, and null removes."""
-    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
-    context.require_match(found)
-    return service.change(context.session, found, context.body, by=context.principal)
+    """Change a connection; extra is merged key by key, and null removes a key."""
+    record = service.get_for_update(context.session, context.path["connection_id"], by=context.principal)
+    context.require_match(record)
+    return service.update(context.session, record, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "DELETE",
     "/<connection:connection_id>",
-    scope=WRITE,
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=DeleteConnectionQuery,
     status=HTTPStatus.NO_CONTENT,
 )
 def delete_connection(context: RequestContext) -> None:
-    """Delete a connection that nothing names, or with force any."""
-    found = service.get_to_change(context.session, context.path["connection_id"], by=context.principal)
-    used_by = (
-        {} if context.query["force"] else usage(context.session, found.connection_id, by=context.principal)
-    )
-    if any(used_by.values()):
-        raise Conflict(
-            f"Connection '{found.connection_id}' is in use; ?force=true deletes it nevertheless.",
-            used_by=used_by,
-        )
-    service.delete(context.session, found)
+    """Delete a connection that nothing refers to; with force any connection."""
+    record = service.get_for_update(context.session, context.path["connection_id"], by=context.principal)
+    service.delete(context.session, record, force=context.query["force"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "POST",
     "/<connection:connection_id>/test",
-    scope=READ,
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=TestQuery,
@@ -221,15 +211,13 @@ def test_connection(context: RequestContext) -> TestResult:
     blueprint,
     "GET",
     "/<connection:connection_id>/usage",
-    scope=READ,
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     response=UsageResponse,
 )
 def get_connection_usage(context: RequestContext) -> dict[str, Any]:
-    """Get what names a connection, of what the caller may read."""
-    found = service.get(context.session, context.path["connection_id"], by=context.principal)
-    return {
-        "connection_id": found.connection_id,
-        "used_by": usage(context.session, found.connection_id, by=context.principal),
-    }
+    """Get what refers to a connection, and the caller may read."""
+    record = service.get(context.session, context.path["connection_id"], by=context.principal)
+    used_by = find_references(context.session, record, by=context.principal)
+    return {"connection_id": record.connection_id, "used_by": used_by}

@@ -1,75 +1,80 @@
-"""Secrets of a connection: hidden in what is shown, named, and kept where what was shown is sent back.
+"""Mask the secrets of a connection, find masks, and put the stored secrets back.
 
-Names tell what is secret: Airflow's own list, which ``[core] sensitive_var_conn_names`` makes longer. Its
-masker also hides texts that it has met as secrets before; not here, for whoever chose the rest of a text
-would learn by that what the passwords of others are.
+Names decide what is a secret: Airflow's own list, which ``[core] sensitive_var_conn_names`` extends.
+Airflow's masker also hides texts that it has seen as secrets before. This module does not: a caller who
+chooses the rest of a text could learn other callers' passwords by it.
 """
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.connections.inputs import Extra, FieldPath
+from airflow_platform_plugin.core.types import Json
 
 MASK = "***"
 
 _SPACES = re.compile(r"(\s+)")
+_SEPARATOR = "://"
 
-Extra = dict[str, Any]
 
-
-def mask(extra: Extra) -> Extra:
-    """Extra as it may be shown."""
+def mask_extra(extra: Extra) -> Extra:
+    """Return extra with masks for its secrets."""
     return _mask_members(extra, airflow_compat.masking.secret_names())
 
 
 def mask_text(text: str) -> str:
-    """A host or another text as it may be shown: some are URIs, with a password in them."""
-    if "://" not in text:
+    """Return a host or another text with a mask for the login and the password of each URI in it."""
+    if _SEPARATOR not in text:
         return text
     return "".join(_mask_word(word) for word in _SPACES.split(text))
 
 
-def is_secret(name: str) -> bool:
-    """Whether what has that name is a secret."""
+def is_secret_name(name: str) -> bool:
+    """Return whether a field of that name holds a secret."""
     return _is_secret(name, airflow_compat.masking.secret_names())
 
 
-def masked_paths(shown: Any, path: tuple[str, ...]) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    """Where masks are in what is shown, or was sent: ``extra.headers.Authorization``."""
-    return (".".join(found) for found in masked_at(shown, path))
+def is_masked(value: Json) -> bool:
+    """Return whether a value is a mask, or a URI with one."""
+    return isinstance(value, str) and (value == MASK or f"{_SEPARATOR}{MASK}@" in value)
 
 
-def masked_at(shown: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:  # noqa: ANN401 - any JSON
-    """The same, step by step."""
-    match shown:
+def find_masks(value: Json, path: FieldPath) -> Iterator[FieldPath]:
+    """Find the masks in a value at that path: ``("extra", "headers", "Authorization")``."""
+    match value:
         case dict():
-            for name, inner in shown.items():
-                yield from masked_at(inner, (*path, name))
+            for name, inner in value.items():
+                yield from find_masks(inner, (*path, name))
         case list():
-            for index, inner in enumerate(shown):
-                yield from masked_at(inner, (*path, str(index)))
-        case str() if is_masked(shown):
+            for index, inner in enumerate(value):
+                yield from find_masks(inner, (*path, str(index)))
+        case str() if is_masked(value):
             yield path
 
 
-def secrets(plain: Any, shown: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
-    """The texts that are hidden in ``shown``."""
+def find_hidden_texts(plain: Json, masked: Json) -> Iterator[str]:
+    """Find the texts of ``plain`` that are hidden in ``masked``."""
     match plain:
         case dict():
             for name, inner in plain.items():
-                yield from secrets(inner, shown[name])
+                yield from find_hidden_texts(inner, masked[name])
         case list():
-            for inner, inner_shown in zip(plain, shown, strict=True):
-                yield from secrets(inner, inner_shown)
-        case _ if plain != shown:
+            for inner, inner_masked in zip(plain, masked, strict=True):
+                yield from find_hidden_texts(inner, inner_masked)
+        case _ if plain != masked:
             yield str(plain)
 
 
-def restore(given: Any, stored: Any, shown: Any) -> Any:  # noqa: ANN401 - any JSON
-    """What was given, with what is stored in place of the masks that were shown for it; other masks stay.
+def restore(given: Json, stored: Json, shown: Json) -> Json:
+    """Return what a caller sent, with the stored values in place of masks that were shown; other masks stay.
 
-    Whoever reads a connection and sends it back changed does not have to know its secrets.
+    So a caller can read a connection, change it and send it back without knowing its secrets.
+
+    Args:
+        given: what the caller sent.
+        stored: what is stored in the same place.
+        shown: what responses show there.
     """
     match given:
         case str() if is_masked(given) and given == shown:
@@ -83,26 +88,22 @@ def restore(given: Any, stored: Any, shown: Any) -> Any:  # noqa: ANN401 - any J
             return given
 
 
-def without_masks(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """What is left where nothing is known of what is masked."""
+def remove_masks(value: Json) -> Json:
+    """Return a value without the members that are masked; None if all of it is masked."""
     match value:
         case dict():
-            return {name: without_masks(inner) for name, inner in value.items() if not is_masked(inner)}
+            return {name: remove_masks(inner) for name, inner in value.items() if not is_masked(inner)}
         case list():
-            return [without_masks(inner) for inner in value if not is_masked(inner)]
+            return [remove_masks(inner) for inner in value if not is_masked(inner)]
         case _:
             return None if is_masked(value) else value
 
 
-def is_masked(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Whether the value is a mask, or a URI with one."""
-    return isinstance(value, str) and (value == MASK or f"://{MASK}@" in value)
-
-
 def _mask_word(word: str) -> str:
-    """Hide who logs in, in https://user:password@host: to the last @, which not everybody escapes."""
-    start, end = word.find("://") + 3, word.rfind("@")
-    return f"{word[:start]}{MASK}{word[end:]}" if 2 < start < end else word  # noqa: PLR2004 - the separator
+    """Mask the login in https://user:password@host, up to the last @: passwords may have an unescaped one."""
+    scheme, separator, rest = word.partition(_SEPARATOR)
+    login, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{MASK}{at}{host}" if login else word
 
 
 def _mask_members(extra: Extra, words: frozenset[str]) -> Extra:
@@ -112,7 +113,7 @@ def _mask_members(extra: Extra, words: frozenset[str]) -> Extra:
     }
 
 
-def _mask_inner(value: Any, words: frozenset[str]) -> Any:  # noqa: ANN401 - any JSON
+def _mask_inner(value: Json, words: frozenset[str]) -> Json:
     match value:
         case dict():
             return _mask_members(value, words)
@@ -124,9 +125,9 @@ def _mask_inner(value: Any, words: frozenset[str]) -> Any:  # noqa: ANN401 - any
             return value
 
 
-def _mask_all(value: Any) -> Any:  # noqa: ANN401 - any JSON
+def _mask_all(value: Json) -> Json:
     match value:
-        case None | "" | bool():  # nothing is set, or nothing is told by it
+        case None | "" | bool():  # nothing is set, or the value reveals nothing
             return value
         case dict():
             return {name: _mask_all(inner) for name, inner in value.items()}

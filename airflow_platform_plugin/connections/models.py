@@ -1,4 +1,4 @@
-"""What the platform knows of a connection beside what Airflow does."""
+"""Tables of connections."""
 
 from sqlalchemy import Boolean, Column, Integer, String
 
@@ -7,22 +7,25 @@ from airflow_platform_plugin.core.db import UtcDateTime
 
 
 class PlatformConnection(db.Base):
-    """Whose a connection is, and its last test. Without a row, as from Airflow's pages, it is everybody's."""
+    """The owner of a connection of Airflow's, and its last test.
+
+    A connection without a row, for example from Airflow's pages, belongs to no tenant.
+    """
 
     __tablename__ = "platform_connection"
 
-    # Airflow's own id and the name: another connection may get the name of a deleted one, and on SQLite its
-    # id. Where Airflow's pages rename one, ``follow`` keeps the name.
+    # Airflow's id and the name, because another connection may get the name of a deleted one, and on SQLite
+    # its id. ``cleanup`` updates the name when Airflow's pages rename a connection.
     id = Column(Integer, primary_key=True, autoincrement=False)
     connection_id = Column(String(250), nullable=False)
-    # None is everybody's.
+    # The owning tenant; None if it belongs to no tenant.
     tenant_id = Column(String(63), index=True)
     row_version = Column(Integer, nullable=False)
-    # None where Airflow's pages made it and nobody has said here whose it is.
+    # None if it was created in Airflow's pages, and nobody has set its owner here.
     created_at = Column(UtcDateTime)
     created_by = Column(String(256))
     updated_at = Column(UtcDateTime)
-    # An administrator has written its type and its extra for this tenant, which the tenant itself could not.
+    # Whether a platform admin has approved a type or fields of extra that the tenant could not write itself.
     approved = Column(Boolean)
     last_tested_at = Column(UtcDateTime)
     last_test_status = Column(String(16))
@@ -31,5 +34,5 @@ class PlatformConnection(db.Base):
 
     __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own
 
-    # The service tells the audit log, by the connection's name and with the fields of Airflow's own row.
+    # ``storage`` writes the audit log, with the connection's name and the changed fields of Airflow's row.
     audited = False

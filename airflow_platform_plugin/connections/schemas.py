@@ -1,11 +1,17 @@
-"""Connections over HTTP."""
-
-from typing import Any
+"""Schemas of connections over HTTP."""
 
 from marshmallow import ValidationError, fields, validate
 
+from airflow_platform_plugin.connections.inputs import (
+    ConnectionFilter,
+    Extra,
+    ImportRequest,
+    NewConnection,
+    UnsavedConnection,
+)
 from airflow_platform_plugin.connections.transfer import formats
 from airflow_platform_plugin.core import crypto
+from airflow_platform_plugin.core.types import Json, Option
 from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
@@ -28,27 +34,27 @@ from airflow_platform_plugin.http.schemas import (
     order_by,
 )
 
-# What Airflow takes, but for slashes, which no path of an API can hold.
+# What Airflow takes, except slashes, which paths of the API cannot have.
 CONNECTION_ID = validate.Regexp(
     r"\A[A-Za-z0-9_#!().:-]{1,250}\Z",
     error="Must be 1 to 250 letters, digits and any of _ - . : # ! ( ).",
 )
-# No dot: SQLAlchemy takes sqlite.pysqlite for sqlite+pysqlite.
+# No dot, because SQLAlchemy reads sqlite.pysqlite as sqlite+pysqlite.
 _TYPE = validate.Regexp(
     r"\A[A-Za-z0-9_+-]{1,500}\Z",
     error="Must be the name of a type of connection: letters, digits and any of _ + -.",
 )
 _LONGEST_COLUMN, _LONGEST_TEXT = 500, 5000
-# Of an import: as much as a body may have by default.
+# Of an import: the default limit of a body.
 _LONGEST_FILE = 1_000_000
 MOST_IMPORTED = 1000
 _MOST_MEMBERS = 1000
 _DEEPEST = 16
-# Words that stand in a path where names do.
+# Words of paths, in the place of a connection's name.
 RESERVED = ("export", "import", "test")
 
 
-def _passphrase(**options: Any) -> Text:  # noqa: ANN401 - marshmallow's
+def _passphrase(**options: Option) -> Text:
     return Text(least=12, most=1000, **options)
 
 
@@ -57,27 +63,26 @@ def _name(value: str) -> None:
         raise ValidationError(f"Must not be {value!r}.")
 
 
-def _bounded(extra: dict[str, Any]) -> None:
-    """Hold extra to what every list can mask and show in no time; its length is held when it is stored."""
-    members = _members(extra, 1)
-    if members > _MOST_MEMBERS:
+def _require_bounds(extra: Extra) -> None:
+    """Refuse extra that takes long to mask in lists. Its length is checked when it is stored."""
+    if _count_members(extra, 1) > _MOST_MEMBERS:
         raise ValidationError(f"Must have at most {_MOST_MEMBERS} fields and elements.")
 
 
-def _members(value: Any, depth: int) -> int:  # noqa: ANN401 - any JSON
+def _count_members(value: Json, depth: int) -> int:
     inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     if inner and depth > _DEEPEST:
         raise ValidationError(f"Must not be nested deeper than {_DEEPEST} levels.")
     names = value if isinstance(value, dict) else ()
     if any(len(name) > LONGEST_NAME for name in names):
         raise ValidationError(f"Must have no name of more than {LONGEST_NAME} characters.")
-    return len(inner) + sum(_members(item, depth + 1) for item in inner)
+    return len(inner) + sum(_count_members(item, depth + 1) for item in inner)
 
 
 class ConnectionChange(InputSchema):
-    """What of a connection can be changed; extra is merged key by key, and null removes.
+    """Fields of a connection to change. Extra is merged key by key; null removes a key.
 
-    Where an answer has ``***`` in place of a secret, the same in a change leaves the secret as it is.
+    Responses have ``***`` in place of a secret. A change with ``***`` keeps the secret.
     """
 
     connection_type = Line(most=_LONGEST_COLUMN, validate=_TYPE)
@@ -87,33 +92,37 @@ class ConnectionChange(InputSchema):
     schema = Line(most=_LONGEST_COLUMN, allow_none=True)
     login = Text(most=_LONGEST_TEXT, allow_none=True)
     password = Text(most=10_000, allow_none=True, load_only=True)
-    extra = JsonObject(most_bytes=crypto.LONGEST, allow_none=True, validate=_bounded)
+    extra = JsonObject(most_bytes=crypto.LONGEST, allow_none=True, validate=_require_bounds)
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
 
 
 class ConnectionInput(ConnectionChange):
-    """A connection as it is made: of the tenant named, of the caller's own, or of all."""
+    """A connection to create."""
+
+    into = NewConnection
 
     connection_id = Line(most=LONGEST_ID, required=True, validate=[CONNECTION_ID, _name])
     connection_type = Line(most=_LONGEST_COLUMN, required=True, validate=_TYPE)
 
 
 class ConnectionTestInput(ConnectionInput):
-    """A connection to be tested without being stored."""
+    """A connection to test without storing it."""
+
+    into = UnsavedConnection
 
     connection_id = Line(most=LONGEST_ID, validate=CONNECTION_ID)
 
 
 class TestQuery(QuerySchema):
-    """How long a test may take."""
+    """Time limit of a test."""
 
     timeout_seconds = Number(least=0.001, most=60, load_default=10.0)
 
 
 class ConnectionQuery(PageQuery):
-    """Which connections are wanted."""
+    """Which connections to list."""
 
-    into = None
+    into = ConnectionFilter
 
     connection_type = Line(most=_LONGEST_COLUMN)
     tenant_id = Line(most=LONGEST_LABEL)
@@ -122,13 +131,13 @@ class ConnectionQuery(PageQuery):
 
 
 class DeleteConnectionQuery(QuerySchema):
-    """Whether a connection goes that something still names."""
+    """Whether to delete a connection that is in use."""
 
     force = Flag(load_default=False)
 
 
 class TestResponse(ResponseSchema):
-    """What a test has shown."""
+    """The result of a test."""
 
     status = fields.String(validate=validate.OneOf(["success", "failed", "unsupported"]))
     message = fields.String()
@@ -136,7 +145,7 @@ class TestResponse(ResponseSchema):
 
 
 class LastTestResponse(TestResponse):
-    """What the last test has shown, and when that was."""
+    """The result of the last test, and its time."""
 
     tested_at = Timestamp()
 
@@ -144,8 +153,8 @@ class LastTestResponse(TestResponse):
 class ConnectionResponse(ResponseSchema):
     """A connection without its secrets; ``secrets_set`` names those that are set.
 
-    ``shared`` says whether every tenant may query it. One that was made in Airflow's pages is listed to all
-    and shared with nobody, until a change with ``"tenant_id": null`` shares it.
+    ``shared`` says whether every tenant may query it. All tenants see a connection that was created in
+    Airflow's pages, but none may query it, until a change with ``"tenant_id": null`` shares it.
     """
 
     connection_id = fields.String()
@@ -173,33 +182,35 @@ class ConnectionList(ResponseSchema):
 
 
 class UsageResponse(ResponseSchema):
-    """What names a connection, of what the caller may read."""
+    """What refers to a connection, and the caller may read."""
 
     connection_id = fields.String()
     used_by = fields.Dict(keys=fields.String(), values=fields.List(fields.Dict()))
 
 
 class ExportQuery(QuerySchema):
-    """The export's format, and that it is without secrets."""
+    """Format of an export without secrets."""
 
     format = Choice(["json", "yaml"], load_default="json")
     secrets = Choice(["masked"], error="POST exports them, encrypted with a passphrase in the body.")
 
 
 class SealedExportQuery(QuerySchema):
-    """That the secrets are encrypted; there is no other way."""
+    """How secrets are exported: only encrypted."""
 
     secrets = Choice(["encrypted"])
 
 
 class SealedExportInput(InputSchema):
-    """What the secrets are encrypted with."""
+    """Passphrase that encrypts the export."""
 
     passphrase = _passphrase(required=True, load_only=True)
 
 
 class ImportInput(InputSchema):
-    """A file with connections, of ours or of ``airflow connections export``, or its content as an object."""
+    """Connections to import: the text of a file, ours or of ``airflow connections export``, or an object."""
+
+    into = ImportRequest
 
     content = Text(most=_LONGEST_FILE)
     format = Choice(formats.FORMATS, load_default="json")
@@ -211,7 +222,7 @@ class ImportInput(InputSchema):
 
 
 class ImportedResponse(ResponseSchema):
-    """What has become of one connection of an import, or would."""
+    """What an import has done, or would do, with one connection."""
 
     connection_id = fields.String()
     result = fields.String(validate=validate.OneOf(["created", "overwritten", "skipped", "failed"]))

@@ -1,339 +1,174 @@
-"""Connections: made, found, changed, deleted. Airflow's row and ours are written together."""
+"""Connections: create, find, change and delete them."""
 
-import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections import (
-    authorization,
-    kept_secrets,
-    masking,
-    name_conflicts,
-    reachability,
+from airflow_platform_plugin.connections import authorization, kept_secrets, name_conflicts, storage
+from airflow_platform_plugin.connections.inputs import (
+    ConnectionChanges,
+    ConnectionFields,
+    ConnectionFilter,
+    NewConnection,
 )
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.records import (
     COLUMNS,
-    PLAIN,
     ConnectionRecord,
     attach_metadata,
     find,
-    is_known,
+    metadata_join,
 )
-from airflow_platform_plugin.core import crypto, db, pagination
-from airflow_platform_plugin.core.errors import FieldError, NotFound, ValidationFailed
+from airflow_platform_plugin.connections.references import find_references
+from airflow_platform_plugin.connections.tenant_rules import reachability
+from airflow_platform_plugin.core import pagination
+from airflow_platform_plugin.core.errors import Conflict, NotFound
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.http import audit
 from airflow_platform_plugin.tenants import service as tenants
 
-_MOST_NAMED = 10
+READ, WRITE, EXPORT = authorization.READ, authorization.WRITE, authorization.EXPORT
+
+# A change of one of these is checked against the rules for tenants.
+_CHECKED = {"connection_type", "host", "port", "schema", "login", "extra", "tenant_id"}
 
 
-def create(session: Session, fields: dict[str, Any], *, by: Principal) -> ConnectionRecord:
-    """Make a connection, of a tenant or of all.
+def create(session: Session, data: NewConnection, *, by: Principal) -> ConnectionRecord:
+    """Create a connection of a tenant, or one that all tenants share.
 
     Raises:
-        Conflict: the name is taken; the error does not say whose it is where the caller may not see that.
-        ValidationFailed: there is no such tenant, a field is not the tenant's to have, or a secret is masked.
-        PermissionDenied: connections of that type are not for tenants.
-        ServiceUnavailable: a secrets backend does not say whether it has the name.
+        Conflict: the name is taken. The error names the owner only to callers who may see it.
+        ValidationFailed: there is no such tenant, the tenant may not have a field, or a secret is masked.
+        PermissionDenied: tenants may not have connections of that type.
+        ServiceUnavailable: a secrets backend does not answer whether it has the name.
     """
-    connection_id = fields["connection_id"]
-    authorization.require_unclaimed(
-        connection_id, by
-    )  # first, while no transaction is open: it may ask over HTTP
-    fields["tenant_id"] = tenants.resolve_owner(
-        session, fields.get("tenant_id"), reach=by.reach(authorization.WRITE)
-    )
-    authorization.require_free(
-        attach_metadata(session, name_conflicts.alike(session, [connection_id])), connection_id, by
-    )
-    require_complete(fields)
-    fields["approved"] = authorization.require_allowed(
-        session, fields["tenant_id"], fields, by, approving=True
-    )
-    return insert(session, fields, by=by)
-
-
-def insert(session: Session, fields: dict[str, Any], *, by: Principal) -> ConnectionRecord:
-    """Write a new connection, of which everything has been looked at."""
-    row = Connection(conn_id=fields["connection_id"])
-    set_fields(row, fields)
-    session.add(row)
-    session.flush()
-    now = db.now()
-    _forget(session, row)
-    known = PlatformConnection(
-        id=row.id,
-        connection_id=row.conn_id,
-        tenant_id=fields["tenant_id"],
-        approved=fields.get("approved", False),
-        created_at=now,
-        created_by=by.username,
-        updated_at=now,
-    )
-    session.add(known)
-    session.flush()
-    found = ConnectionRecord(row, known)
-    _tell(session, found, before=None, after=found)
-    return found
+    # First, while no transaction is open: this may ask over HTTP.
+    name_conflicts.require_not_shadowed(data.connection_id, by)
+    tenant_id = tenants.resolve_owner(session, data.tenant_id, by=by, scope=WRITE)
+    alike = name_conflicts.find_alike(session, [data.connection_id])
+    name_conflicts.require_free(alike, data.connection_id, by)
+    kept_secrets.require_no_masks(data)
+    approved = reachability.require_writable(session, tenant_id, data, by, approving=True)
+    return storage.insert(session, data, tenant_id=tenant_id, approved=approved, by=by)
 
 
 def get(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
-    """A connection of the caller's tenants, or of all.
+    """Return a connection that the caller may read: one of its tenants', or a shared one.
 
     Raises:
-        NotFound: there is none that the caller may see.
+        NotFound: there is no such connection.
     """
-    found = find(session, connection_id)
-    if found is None or not authorization.may_see(found, by):
+    record = find(session, connection_id)
+    if record is None or not authorization.is_visible(record, by):
         raise _not_found(connection_id)
-    return found
+    return record
 
 
-def get_to_change(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
-    """A connection that the caller may change; nobody else changes it before this transaction ends.
+def get_for_update(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
+    """Return a connection that the caller may change, and lock its row until this transaction ends.
 
     Raises:
-        NotFound: there is none that the caller may see.
-        PermissionDenied: it is everybody's, and the caller's right is for some tenants alone.
+        NotFound: there is no such connection that the caller may see.
+        PermissionDenied: it is shared, and the caller may write connections of some tenants only.
     """
-    found = find(session, connection_id, lock=True)
-    if found is None or not authorization.may_see(found, by, authorization.WRITE):
+    record = find(session, connection_id, lock=True)
+    if record is None or not authorization.is_visible(record, by, WRITE):
         raise _not_found(connection_id)
-    authorization.require_changeable(found, by)
-    return found
+    authorization.require_changeable(record, by)
+    return record
 
 
-def page(session: Session, query: dict[str, Any], *, by: Principal) -> pagination.Page:
-    """The connections that the caller may see and that fit what is given, by name."""
-    wanted = _seen(by)
-    if "connection_type" in query:
-        wanted = wanted.where(Connection.conn_type == query["connection_type"])
-    if "tenant_id" in query:
-        wanted = wanted.where(PlatformConnection.tenant_id == query["tenant_id"])
-    if "search" in query:
-        wanted = wanted.where(
-            pagination.containing(query["search"], Connection.conn_id, Connection.description)
-        )
-    order_by = query.get("order_by")
-    if order_by is not None:
-        sign, name = ("-" if order_by.startswith("-") else ""), order_by.removeprefix("-")
-        order_by = sign + COLUMNS.get(name, name)
-    found = pagination.fetch(
-        session, wanted, pagination.Query(limit=query["limit"], offset=query["offset"], order_by=order_by)
-    )
+def page(session: Session, query: ConnectionFilter, *, by: Principal) -> pagination.Page:
+    """Return a page of the connections that the caller may read, by default ordered by name."""
+    rows = _select_visible(by, READ)
+    if query.connection_type is not None:
+        rows = rows.where(Connection.conn_type == query.connection_type)
+    if query.tenant_id is not None:
+        rows = rows.where(PlatformConnection.tenant_id == query.tenant_id)
+    if query.search is not None:
+        rows = rows.where(pagination.containing(query.search, Connection.conn_id, Connection.description))
+    if query.order_by is not None:
+        name = query.order_by.removeprefix("-")
+        query = replace(query, order_by=query.order_by.replace(name, COLUMNS.get(name, name)))
+    found = pagination.fetch(session, rows, query)
     return found._replace(items=attach_metadata(session, found.items))
 
 
-def everything(session: Session, *, by: Principal, scope: str = authorization.READ) -> list[ConnectionRecord]:
-    """All connections that the caller may see, by name."""
-    return attach_metadata(session, session.scalars(_seen(by, scope)).all())
-
-
-def change(
-    session: Session, found: ConnectionRecord, fields: dict[str, Any], *, by: Principal
-) -> ConnectionRecord:
-    """Set what is given; extra is merged key by key, null removes, and what is masked stays as it is.
-
-    Raises:
-        ValidationFailed: as for ``create``, or secrets have to be given again.
-        PermissionDenied: as for ``create``, or it would be everybody's.
-    """
-    given, fields = fields, restored(found, fields)
-    require_complete(fields)
-    if fields.get("extra") is not None:
-        merged = found.stored_extra | fields["extra"]
-        fields["extra"] = {name: value for name, value in merged.items() if value is not None}
-    if "tenant_id" in fields:
-        fields["tenant_id"] = authorization.owner(session, fields["tenant_id"], by)
-    after = {**found.stored, **fields}
-    require_secrets_again(found, given, after, by)
-    if fields.keys() & {"connection_type", "host", "port", "schema", "login", "extra", "tenant_id"}:
-        tenant_id = fields.get("tenant_id", found.tenant_id)
-        approving = _approves(found, given, after, tenant_id)
-        fields["approved"] = authorization.require_allowed(session, tenant_id, after, by, approving=approving)
-    return update(session, found, fields, by=by)
+def list_all(session: Session, *, by: Principal, scope: str) -> list[ConnectionRecord]:
+    """Return all shared connections, and those of tenants in which the caller holds the scope, by name."""
+    return attach_metadata(session, session.scalars(_select_visible(by, scope)).all())
 
 
 def update(
-    session: Session, found: ConnectionRecord, fields: dict[str, Any], *, by: Principal
+    session: Session, record: ConnectionRecord, data: ConnectionChanges, *, by: Principal
 ) -> ConnectionRecord:
-    """Write a change, of which everything has been looked at."""
-    known = found.known or _new(session, found.row)
-    before = _snapshot(found)
-    set_fields(found.row, fields)
-    known.updated_at = db.now()
-    if "tenant_id" in fields:
-        known.tenant_id = fields["tenant_id"]
-        if known.created_at is None:  # taken over from Airflow's own pages
-            known.created_at, known.created_by = known.updated_at, by.username
-    if "approved" in fields:
-        known.approved = fields["approved"]
-    session.add(known)
-    session.flush()
-    changed = ConnectionRecord(found.row, known)
-    _tell(session, changed, before=before, after=changed)
-    return changed
-
-
-def delete(session: Session, found: ConnectionRecord) -> None:
-    """Delete a connection."""
-    _tell(session, found, before=_snapshot(found), after=None)
-    if found.known is not None:
-        session.delete(found.known)
-        session.flush()  # before Airflow's row, whose deletion takes ours with it
-    session.delete(found.row)
-    session.flush()
-
-
-def restored(found: ConnectionRecord, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields, with what is stored in place of the masks that are shown for it."""
-    shown = {"extra": found.extra, "password": masking.MASK, "host": found.host}
-    return {
-        name: masking.restore(value, found.stored[name], shown[name]) if name in shown else value
-        for name, value in fields.items()
-    }
-
-
-def require_complete(fields: dict[str, Any]) -> None:
-    """Refuse a mask in place of a secret that is not known.
+    """Set what is given. Extra is merged key by key, None removes a key, and a mask keeps the stored secret.
 
     Raises:
-        ValidationFailed: there is one.
+        ValidationFailed: as for ``create``, or secrets must be sent again.
+        PermissionDenied: as for ``create``, or the connection would be shared.
     """
-    if masked := masked_paths(fields):
-        raise ValidationFailed(
-            [FieldError.at(path.split("."), "is masked; give the value") for path in masked]
+    changes = kept_secrets.restore_masked(record, data)
+    kept_secrets.require_no_masks(changes)
+    if changes.get("extra") is not None:
+        merged = record.stored_extra | (changes["extra"] or {})
+        changes["extra"] = {name: value for name, value in merged.items() if value is not None}
+    tenant_id = record.tenant_id
+    if "tenant_id" in changes:
+        tenant_id = changes["tenant_id"] = authorization.resolve_new_owner(session, changes["tenant_id"], by)
+    after = apply_changes(record.stored, changes)
+    kept_secrets.require_secrets_again(record, data, after, tenant_id, by)
+    approved = None
+    if changes.keys() & _CHECKED:
+        approving = _is_approval(record, data, after, tenant_id)
+        approved = reachability.require_writable(session, tenant_id, after, by, approving=approving)
+    return storage.write(session, record, changes, approved=approved, by=by)
+
+
+def delete(session: Session, record: ConnectionRecord, *, force: bool, by: Principal) -> None:
+    """Delete a connection that nothing refers to; with ``force`` any connection.
+
+    Raises:
+        Conflict: something that the caller may read refers to it; ``details.used_by`` names it.
+    """
+    used_by = {} if force else find_references(session, record, by=by)
+    if any(used_by.values()):
+        raise Conflict(
+            f"Connection '{record.connection_id}' is in use; ?force=true deletes it nevertheless.",
+            used_by=used_by,
         )
+    storage.delete(session, record)
 
 
-def masked_paths(fields: dict[str, Any]) -> list[str]:
-    """Where masks stand in for secrets: ``password``, ``extra.token``."""
-    return [
-        path
-        for name in ("host", "password", "extra")
-        for path in masking.masked_paths(fields.get(name), (name,))
-    ]
+def apply_changes(fields: ConnectionFields, changes: ConnectionChanges) -> ConnectionFields:
+    """Return the fields with the changes; extra is replaced, not merged."""
+    given: dict[str, Any] = {name: value for name, value in changes.items() if name != "tenant_id"}
+    return replace(fields, **given)
 
 
-def require_secrets_again(
-    found: ConnectionRecord, given: dict[str, Any], after: dict[str, Any], by: Principal
-) -> None:
-    """Refuse to lead stored secrets elsewhere: the caller may write them, which is not to know them.
+def _select_visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a Select
+    joined = select(Connection).outerjoin(PlatformConnection, metadata_join())
+    return joined.where(authorization.where_visible(by, scope)).order_by(Connection.conn_id)
 
-    Args:
-        found: the connection.
-        given: the change as it was sent.
-        after: all fields as they would be.
-        by: the caller.
 
-    Raises:
-        ValidationFailed: some have to be given again; each is named.
+def _is_approval(
+    record: ConnectionRecord, given: ConnectionChanges, after: ConnectionFields, tenant_id: str | None
+) -> bool:
+    """Return whether a platform admin's change approves the fields that the tenant could not write itself.
+
+    It does if such fields were approved before, or if the change sends all of them. A change of something
+    else approves nothing that the tenant left there.
     """
-    moved = kept_secrets.moved(found.stored, after)
-    tenant_id = after.get("tenant_id", found.tenant_id)
-    if tenant_id not in {None, found.tenant_id} and not by.may(authorization.EXPORT, found.tenant_id):
-        moved.append("tenant_id")  # whose administrators can export them
-    if not moved:
-        return
-    paths = kept_secrets.secrets(given, after)
-    if found.hides_extra and "extra" not in given:
-        paths.append(("extra",))
-    message = (
-        f"must be given again (or removed, with null), because this changes {', '.join(moved[:_MOST_NAMED])}"
+    if record.tenant_id is None or (record.is_approved and tenant_id == record.tenant_id):
+        return True
+    extra = given.get("extra") or {}
+    return all(
+        path[0] in given and (len(path) == 1 or path[1] in extra)
+        for path in reachability.find_fields_to_approve(after)
     )
-    if paths:
-        raise ValidationFailed([FieldError.at(path, message) for path in paths])
-
-
-def _seen(by: Principal, scope: str = authorization.READ) -> Any:  # noqa: ANN401 - a Select
-    joined = select(Connection).outerjoin(PlatformConnection, is_known())
-    return joined.where(authorization.visible(by, scope)).order_by(Connection.conn_id)
-
-
-def set_fields(row: Connection, fields: dict[str, Any]) -> None:
-    """Set what is given of Airflow's row.
-
-    Raises:
-        ValidationFailed: extra is longer than every database keeps.
-    """
-    for name in PLAIN:
-        if name in fields:
-            setattr(row, COLUMNS.get(name, name), fields[name])
-    if "password" in fields:
-        # Airflow's own setter leaves a password in place where it is given none.
-        row._password, row.is_encrypted = None, False  # noqa: SLF001
-        row.set_password(fields["password"])
-    if "extra" in fields:
-        text = json.dumps(fields["extra"]) if fields["extra"] else None
-        if len(text or "") > crypto.LONGEST:
-            raise ValidationFailed.of("extra", message=f"is longer than {crypto.LONGEST} bytes")
-        row.set_extra(text)
 
 
 def _not_found(connection_id: str) -> NotFound:
     return NotFound(f"Connection '{connection_id}' not found", connection_id=connection_id)
-
-
-def _approves(
-    found: ConnectionRecord, given: dict[str, Any], after: dict[str, Any], tenant_id: str | None
-) -> bool:
-    """Whether an administrator's change approves what the tenant could not write.
-
-    It does where an administrator wrote that before, or does now: what a tenant has left there once, a change
-    of something else does not approve.
-    """
-    if found.tenant_id is None or (found.is_approved and tenant_id == found.tenant_id):
-        return True
-    extra = given.get("extra") or {}
-    return all(
-        path[0] in given and (len(path) == 1 or path[1] in extra) for path in reachability.unapproved(after)
-    )
-
-
-def _new(session: Session, row: Connection) -> PlatformConnection:
-    _forget(session, row)
-    return PlatformConnection(id=row.id, connection_id=row.conn_id)
-
-
-def _forget(session: Session, row: Connection) -> None:
-    """Delete what is known of another connection that had this id."""
-    other = session.get(PlatformConnection, row.id)
-    if other is not None:
-        session.delete(other)
-        session.flush()
-
-
-def _snapshot(found: ConnectionRecord) -> dict[str, Any]:
-    """What of a connection changes, by the names that the audit log has; values stay here."""
-    stored = found.stored
-    extra = stored.pop("extra")
-    return {
-        **stored,
-        **{f"extra.{name}": value for name, value in extra.items()},
-        "tenant_id": found.tenant_id,
-    }
-
-
-def _tell(
-    session: Session,
-    found: ConnectionRecord,
-    *,
-    before: dict[str, Any] | None,
-    after: ConnectionRecord | None,
-) -> None:
-    """Tell the audit log which fields have changed, and no value but the tenant's."""
-    old, new = before or {}, _snapshot(after) if after else {}
-    fields = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    told = {"fields": fields} if before and after else {}
-    audit.record_change(
-        session,
-        "connection",
-        found.connection_id,
-        before=None if before is None else {"tenant_id": old["tenant_id"], **told},
-        after=None if after is None else {"tenant_id": new["tenant_id"], "fields": fields},
-    )

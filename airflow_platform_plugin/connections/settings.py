@@ -1,10 +1,10 @@
-"""The settings of connections."""
+"""Settings of connections."""
 
 from pydantic import Field
 
 from airflow_platform_plugin.core.settings import Settings
 
-# Databases with a server, and what speaks HTTP or mail; `connections.kinds` knows what is safe in each.
+# Databases with a server, HTTP and mail; `tenant_rules.connection_types` has the safe fields of each type.
 _CONNECTION_TYPES = (
     "postgres, postgresql, postgresql+psycopg, postgresql+psycopg2, postgresql+asyncpg, mysql, "
     "mysql+pymysql, mysql+mysqldb, mysql+mysqlconnector, mariadb, mariadb+pymysql, clickhouse, redis, "
@@ -13,7 +13,7 @@ _CONNECTION_TYPES = (
 
 
 class ConnectionSettings(Settings):
-    """The settings of connections."""
+    """Settings of connections."""
 
     internal_hosts: str = Field(
         default="10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,*.internal,*.svc.cluster.local,"

@@ -1,4 +1,4 @@
-"""Connections of types without a hook, which are taken for the names of SQLAlchemy dialects."""
+"""SQLAlchemy URLs of connections whose type is the name of a dialect, and has no hook."""
 
 import re
 from typing import Any
@@ -8,8 +8,8 @@ from sqlalchemy.exc import ArgumentError
 
 from airflow_platform_plugin.airflow_compat.models import Connection
 
-# DuckDB's SQL can read and write files, load extensions from the network, and read the variables of the
-# program around it. Not from here.
+# Turns off what DuckDB's SQL could do otherwise: read and write files, load extensions from the network, and
+# read variables of this process.
 DUCKDB_CONFIG = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -20,16 +20,16 @@ DUCKDB_CONFIG = {
     "threads": "2",
     "lock_configuration": "true",
 }
-# With a plus before the driver; SQLAlchemy takes a dot for one, and what compares types does not.
+# With a plus before the driver. SQLAlchemy also takes a dot, but the check of types does not.
 _DIALECT = re.compile(r"[a-z0-9_]+(?:\+[a-z0-9_]+)?")
 _DUCKDB = {"read_only": True, "config": DUCKDB_CONFIG}
 
 
-def url(connection: Connection) -> URL:
-    """Where SQLAlchemy finds the database.
+def make_url(connection: Connection) -> URL:
+    """Return the SQLAlchemy URL of a connection's database.
 
     Raises:
-        sqlalchemy.exc.ArgumentError: the type is no dialect's name.
+        sqlalchemy.exc.ArgumentError: the type is not the name of a dialect.
     """
     if not _DIALECT.fullmatch(str(connection.conn_type)):
         raise ArgumentError("not the name of a dialect")
@@ -42,11 +42,11 @@ def url(connection: Connection) -> URL:
             port=connection.port,
             database=connection.schema,
         )
-    # A database in a file: its path is where servers have their host, as in Airflow's SQLite connections.
+    # A database in a file: the host is its path, as in Airflow's SQLite connections.
     return URL.create(connection.conn_type, database=connection.host)
 
 
-def options(connection: Connection) -> dict[str, Any]:
-    """What an engine for the connection takes beside, with or without a hook."""
+def engine_options(connection: Connection) -> dict[str, Any]:
+    """Return more arguments for an engine of the connection, with or without a hook."""
     is_duckdb = str(connection.conn_type).partition("+")[0] == "duckdb"
     return {"connect_args": _DUCKDB} if is_duckdb else {}

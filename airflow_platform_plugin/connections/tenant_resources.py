@@ -1,17 +1,17 @@
-"""A tenant's connections, as its end sees them."""
+"""The connections that a tenant owns: listed in its usage, and deleted with it."""
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections import service
+from airflow_platform_plugin.connections import storage
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import ConnectionRecord, attach_metadata, is_known
+from airflow_platform_plugin.connections.records import ConnectionRecord, attach_metadata, metadata_join
 from airflow_platform_plugin.core.feature import TenantResource
 
 
 def _found(session: Session, tenant_id: str) -> list[ConnectionRecord]:
-    owned = select(Connection).join(PlatformConnection, is_known())
+    owned = select(Connection).join(PlatformConnection, metadata_join())
     rows = session.scalars(
         owned.where(PlatformConnection.tenant_id == tenant_id).order_by(Connection.conn_id)
     )
@@ -24,8 +24,8 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 
 def _delete(session: Session, tenant_id: str) -> None:
     for found in _found(session, tenant_id):
-        service.delete(session, found)
-    # What is left is of connections that were deleted where nobody told us.
+        storage.delete(session, found)
+    # The remaining rows are of connections that Airflow's command line deleted.
     session.execute(delete(PlatformConnection).where(PlatformConnection.tenant_id == tenant_id))
 
 

@@ -8,17 +8,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, Table, inspect, select, table, text
+from sqlalchemy import MetaData, Table, inspect, select, table, text, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, declarative_base
 
 from airflow_platform_plugin.airflow_compat.database import StringID, UtcDateTime, engine, migration_lock
+from airflow_platform_plugin.airflow_compat.types import Model
 from airflow_platform_plugin.core.nowait import begin
+from airflow_platform_plugin.core.types import Row
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.sql import Delete, Update
 
 __all__ = [
     "SECRET",
@@ -27,11 +30,13 @@ __all__ = [
     "UtcDateTime",
     "current",
     "downgrade",
+    "execute_bulk",
     "fingerprint",
     "head",
     "insert_absent",
     "is_current",
     "is_migrating",
+    "lock_row",
     "metadata",
     "new_id",
     "now",
@@ -109,6 +114,25 @@ def insert_absent(connection: Connection, into: Table, rows: list[dict[str, Any]
         case other:
             raise NotImplementedError(f"The platform does not know the database {other}.")
     connection.execute(statement, rows)
+
+
+def execute_bulk(session: Session, statement: "Update | Delete") -> int:
+    """Execute an UPDATE or DELETE and return how many rows it changed.
+
+    Objects that the session has loaded keep their old values.
+    """
+    return int(session.execute(statement, execution_options={"synchronize_session": False}).rowcount)
+
+
+def lock_row(session: Session, model: Model, key: str) -> Row | None:
+    """Return a row as it is now, locked until the transaction ends; None if there is no such row.
+
+    SQLite has no FOR UPDATE. An UPDATE that changes nothing locks the row everywhere, on SQLite the database.
+    """
+    (column,) = inspect(model).primary_key
+    db_key = getattr(model, column.key)
+    execute_bulk(session, update(model).where(db_key == key).values({db_key: db_key}))
+    return session.get(model, key, populate_existing=True)
 
 
 # --- migrations ---

@@ -6,7 +6,7 @@ transition write one row between them.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, delete, func, select
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.core import cursors, db
+from airflow_platform_plugin.core import cursors, db, outbox
 from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
 from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
@@ -43,6 +43,9 @@ class Event(db.Base):
     type = Column(String(64), nullable=False)
     occurred_at = Column(UtcDateTime, nullable=False)
     data = Column(JSON, nullable=False)
+    # The owner at that time. None also for a DAG with several tags of tenants: then the tags decide later.
+    # Not a foreign key, so that writing an event waits for no tenant's row.
+    tenant_id = Column(String(63))
     fanned_out_at = Column(UtcDateTime)
 
     __table_args__ = (
@@ -125,8 +128,8 @@ def expire() -> int:
 # What a feature does with new events, in the transaction that marks them: writing down what is to be done.
 Consumer = Callable[[Session, Sequence[Event]], None]
 _FANNED_OUT = 100
-# Minutes until a consumer that failed with an event is given it again; after the last it is set aside.
-_AGAIN = (1, 5, 15, 60, 240, 720)
+# When a consumer that failed with an event gets it again; after the last attempt the event is set aside.
+_RETRIES = outbox.Backoff(7, [minutes * 60 for minutes in (1, 5, 15, 60, 240, 720)])
 
 
 class FailedConsumption(db.Base):
@@ -199,14 +202,15 @@ def _takes(session: Session, name: str, consume: Consumer, given: Sequence[Event
 
 def _put_off(failed: FailedConsumption, error: Exception) -> None:
     """Let the consumer try again later, or set the event aside."""
-    step, moment = int(failed.attempts), db.now()
-    failed.attempts = step + 1
+    failed.attempts += 1
     failed.error = type(error).__name__[:500]  # messages may repeat secrets
-    failed.failed_at = moment
-    failed.due_at = moment + timedelta(minutes=_AGAIN[step]) if step < len(_AGAIN) else None
+    failed.failed_at = db.now()
+    failed.due_at = _RETRIES.next_due(failed.attempts)
     if failed.due_at is None:
         log.error(
-            "The consumer %s cannot take the event %s, which is set aside", failed.consumer, failed.event_id
+            "The consumer %s cannot process the event %s, which is set aside",
+            failed.consumer,
+            failed.event_id,
         )
 
 

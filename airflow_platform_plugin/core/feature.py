@@ -146,6 +146,8 @@ class Feature:
         worker_steps: its steps of the worker.
         tenant_resources: what tenants own of it.
         connection_references: what refers to connections.
+        datakit_references: what refers to versions of DataKits: each is called with the session, the kit's
+            name and its version, and returns the ids of what uses that version.
         service_urls: returns URLs of services that the platform itself uses, which no tenant may reach.
         settings: its group of settings.
         commands: called with the subparsers of ``airflow-platform``, to add its commands.
@@ -168,6 +170,7 @@ class Feature:
     worker_steps: tuple[WorkerStep, ...] = ()
     tenant_resources: tuple[Reference, ...] = ()
     connection_references: tuple[Reference, ...] = ()
+    datakit_references: tuple[Reference, ...] = ()
     service_urls: Reference | None = None
     settings: Reference | None = None
     commands: Reference | None = None
@@ -205,6 +208,16 @@ def tenant_resources() -> list[TenantResource]:
 def connection_references() -> list[ReferenceFinder]:
     """Return what refers to connections."""
     return [resolve(one) for feature in features() for one in feature.connection_references]
+
+
+def datakit_references(session: "Session", name: str, version: str) -> list[str]:
+    """Return the ids of what uses a version of a DataKit, such as the deployments that run it."""
+    return [
+        user
+        for feature in features()
+        for reference in feature.datakit_references
+        for user in resolve(reference)(session, name, version)
+    ]
 
 
 def event_references() -> list[EventReference]:

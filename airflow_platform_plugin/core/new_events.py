@@ -1,6 +1,6 @@
-"""What happens, as an event that may not be stored yet: what listeners need of ``events``.
+"""``NewEvent``, an event that may not be stored yet, and how listeners store it.
 
-Imported in every task process when its task ends, so it imports next to nothing.
+Every task process imports this module when its task ends, so it imports very little.
 """
 
 import uuid
@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from airflow_platform_plugin.core import nowait
+from airflow_platform_plugin.core.naming import LONGEST_TENANT_TAG, TENANT_TAG_PREFIX
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airflow-platform-plugin")
-# Events go this much later than the last moment at which they would be recorded, whatever hosts' clocks say.
+# Hosts' clocks differ by less than this. So much before its end of life an event is not stored any more.
 MARGIN = timedelta(hours=1)
 _SHORTEST = timedelta(days=1)  # the shortest retention there is
 
@@ -23,41 +24,69 @@ class NewEvent:
     """An event that may not be stored yet.
 
     Attributes:
-        identity: what makes this happening differ from every other; two equal ones are one event.
+        type: such as ``dag.success``.
+        identity: what tells this change from every other of its type. Equal ones are the same event.
+        occurred_at: when it happened, in UTC.
+        data: the payload, as JSON.
+        tenant_id: the tenant that it belongs to. None for no tenant, and for a tenant that only the tags of
+            the DAG ``data["dag_id"]`` tell.
     """
 
     type: str
     identity: tuple[str, ...]
     occurred_at: datetime
     data: dict[str, Any]
+    tenant_id: str | None = None
 
     @property
     def id(self) -> str:
-        """The event's id, the same wherever the happening is seen."""
+        """Return the event's id, the same in every process that sees the change."""
         return str(uuid.uuid5(_NAMESPACE, "\x1f".join((self.type, *self.identity))))
 
 
 def row(event: NewEvent) -> dict[str, Any]:
-    """The event's row."""
-    return {"id": event.id, "type": event.type, "occurred_at": event.occurred_at, "data": event.data}
+    """Return the event's row in ``platform_event``, the primary key first."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "occurred_at": event.occurred_at,
+        "data": event.data,
+        "tenant_id": event.tenant_id,
+    }
 
 
-# Tables that are empty where no event is wanted: webhooks, mails and rollbacks of deployments.
+# While both tables are empty, nobody wants events: there are no webhooks, mails and rollbacks.
 _SUBSCRIBERS = ("platform_webhook", "platform_deployment")
 
 
 def record_now(connection: Connection, event: NewEvent) -> None:
-    """Store an event on a connection of Airflow's, in its transaction, without ever waiting for a lock.
+    """Store an event in Airflow's transaction, on its connection, without waiting for a lock.
 
-    Nothing is written where nobody could want it: the sweep makes up for whoever subscribes meanwhile.
+    It is not written if nobody can want it. The sweep writes it if a subscriber comes at the same moment.
     """
-    nowait.insert(connection, "platform_event", row(event), where_any=_SUBSCRIBERS)
+    values = row(event)
+    if event.tenant_id is None and "dag_id" in event.data:
+        values["tenant_id"] = _tenant_of_dag(connection.dialect.name, event.data["dag_id"])
+    nowait.insert(connection, "platform_event", values, where_any=_SUBSCRIBERS)
+
+
+def _tenant_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
+    """Return what ``naming.tenant_of`` says of the DAG's tags, as part of the INSERT."""
+    # MySQL compares text without case and accents, unless one side is binary.
+    prefix = "CAST({} AS BINARY)" if dialect == "mysql" else "{}"
+    size = len(TENANT_TAG_PREFIX)
+    return nowait.Expression(
+        "(SELECT CASE COUNT(*) WHEN 1 THEN SUBSTR(MIN(name), {}) END FROM dag_tag WHERE dag_id = {}"
+        " AND SUBSTR(name, 1, {}) = :prefix AND LENGTH(name) <= {})".replace(":prefix", prefix),
+        (size + 1, dag_id, size, TENANT_TAG_PREFIX, LONGEST_TENANT_TAG),
+    )
 
 
 def observed(event: NewEvent) -> NewEvent:
-    """An event of what happens right now, whatever its dates say: ``dags test`` begins on the logical date.
+    """Return an event that happens right now, whatever its dates say.
 
-    What is older than the horizon would be deleted at once, so it is told as of now.
+    ``airflow dags test`` starts a run on its logical date. An event that is older than the horizon would be
+    deleted at once, so it gets the current time.
     """
     moment = datetime.now(tz=timezone.utc)
     age = moment - event.occurred_at + MARGIN
@@ -65,7 +94,7 @@ def observed(event: NewEvent) -> NewEvent:
 
 
 def retention() -> timedelta:
-    """How long events are kept."""
+    """Return how long events are kept."""
     from airflow_platform_plugin.core import settings  # not with the module: task processes rarely need it
 
     return timedelta(days=settings.get(settings.CoreSettings).event_retention_days)

@@ -6,7 +6,7 @@ Imported in every task process when its task ends, so it imports next to nothing
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +29,18 @@ _POSTGRESQL_AFTER = (
 )
 # How long MySQL waits for a table and for a row: settings of a session, which no SAVEPOINT sets back.
 _MYSQL_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+
+
+class Expression(NamedTuple):
+    """A value that the database computes.
+
+    Attributes:
+        sql: SQL with ``{}`` where a parameter is.
+        parameters: the parameters, in their order.
+    """
+
+    sql: str
+    parameters: tuple[Any, ...]
 
 
 class LostTransaction(Exception):
@@ -55,24 +67,32 @@ def insert(connection: Connection, into: str, row: dict[str, Any], *, where_any:
     Args:
         connection: Airflow's.
         into: the table's name.
-        row: values by column, the primary key first.
+        row: values by column, the primary key first; an ``Expression`` is computed by the database.
         where_any: names of tables; where all are empty, nothing is inserted.
 
     Raises:
         LostTransaction: the database has undone the whole transaction, which its owner must learn.
     """
     dialect = connection.dialect.name
-    values = tuple(_bound(dialect, value) for value in row.values())
-    _WAYS.get(dialect, _on_sqlite)(connection, _statement(dialect, into, list(row), where_any), values)
+    expressions = [
+        value if isinstance(value, Expression) else Expression("{}", (value,)) for value in row.values()
+    ]
+    values = tuple(_bound(dialect, value) for each in expressions for value in each.parameters)
+    selected = [each.sql for each in expressions]
+    _WAYS.get(dialect, _on_sqlite)(
+        connection, _statement(dialect, into, list(row), selected, where_any), values
+    )
 
 
-def _statement(dialect: str, into: str, columns: Sequence[str], where_any: Sequence[str]) -> str:
-    """The statement as the driver takes it: SQLAlchemy would compile it for milliseconds."""
+def _statement(
+    dialect: str, into: str, columns: Sequence[str], selected: Sequence[str], where_any: Sequence[str]
+) -> str:
+    """Return the statement as the driver takes it. SQLAlchemy would need milliseconds to compile it."""
     wanted = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in where_any)  # noqa: S608 - names of ours
-    marks = ", ".join(["?" if dialect == "sqlite" else "%s"] * len(columns))
+    marked = ", ".join(selected).replace("{}", "?" if dialect == "sqlite" else "%s")
     on_mysql, key = dialect == "mysql", f"{into}.{columns[0]}"
     parts = (
-        f"INSERT INTO {into} ({', '.join(columns)}) SELECT {marks}",
+        f"INSERT INTO {into} ({', '.join(columns)}) SELECT {marked}",
         "FROM DUAL" if on_mysql else "",
         f"WHERE {wanted}",
         f"ON DUPLICATE KEY UPDATE {key} = {key}" if on_mysql else "ON CONFLICT DO NOTHING",

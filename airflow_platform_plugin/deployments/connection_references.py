@@ -1,4 +1,4 @@
-"""The deployments that hand a connection to their kit, as the connection's usage tells them."""
+"""The deployments that give a connection to their kit."""
 
 import json
 from typing import Any
@@ -8,28 +8,24 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.core.feature import ReferenceFinder
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.datakits.models import Deployment, DeploymentRevision
+from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision, is_in_force
 
 
 def _find(session: Session, connection_id: str, by: Principal) -> list[dict[str, Any]]:
-    wanted = (
+    candidates = (
         select(Deployment, DeploymentRevision.spec)
-        .join(
-            DeploymentRevision,
-            (DeploymentRevision.deployment_id == Deployment.id)
-            & (DeploymentRevision.number == Deployment.revision),
-        )
+        .join(DeploymentRevision, is_in_force())
         .where(
             Deployment.retired_at.is_(None),
-            # The name is somewhere in the document; where, is looked at below.
+            # Somewhere in the document; below, the connections alone are compared.
             cast(DeploymentRevision.spec, Text).contains(json.dumps(connection_id), autoescape=True),
+            by.reach("datakits:read").where(Deployment.tenant_id),
         )
         .order_by(Deployment.dag_id)
     )
-    wanted = wanted.where(by.reach("datakits:read").where(Deployment.tenant_id))
     return [
         {"deployment_id": deployment.id, "datakit": deployment.datakit, "dag_id": deployment.dag_id}
-        for deployment, spec in session.execute(wanted)
+        for deployment, spec in session.execute(candidates)
         if connection_id in spec["connections"]
     ]
 

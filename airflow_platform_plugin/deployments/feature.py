@@ -6,12 +6,13 @@ from airflow_platform_plugin.core.feature import EventType, Feature, WorkerStep
 
 FEATURE = Feature(
     name="deployments",
-    tag="datakits",  # the API reference has deployments among DataKits
+    tag="datakits",  # the API reference lists deployments among DataKits
     blueprints=("deployments.api:blueprint",),
+    models=("deployments.models",),
     events=(
         EventType(
             "datakit.rolled_back",
-            "A deployment is at an earlier revision's content again, by hand or by itself.",
+            "A deployment was rolled back to an earlier revision, by a user or automatically.",
             payload="deployments.payloads:RolledBack",
         ),
     ),
@@ -32,6 +33,7 @@ FEATURE = Feature(
     ),
     tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
     connection_references=("deployments.connection_references:DEPLOYMENTS",),
+    datakit_references=("deployments.datakit_references:deployments_of_version",),
     service_urls="deployments.settings:service_urls",
     settings="deployments.settings:DeploymentSettings",
     commands="deployments.commands:add",

@@ -1,40 +1,40 @@
-"""Mails of a deployment's runs, through Airflow's own mail configuration.
+"""Mails about the end of a deployment's runs, by Airflow's mail configuration.
 
-prepare  a run's end is an event; where somebody wants to be told, a mail is due
-send     claim (transaction), send (none open), record (transaction)
+enqueue  makes a mail due for the event of a run's end, if the deployment has recipients for it
+send     claim (transaction), send (no transaction), record (transaction)
 """
 
 import html
 import logging
 import smtplib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import db, outbox
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.feature import EventReference
-from airflow_platform_plugin.datakits.models import Deployment, Mail
 from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
+from airflow_platform_plugin.deployments.models import Deployment, Mail
 
 log = logging.getLogger(__name__)
 
-_WANTED_BY = {"dag.success": "on_success", "dag.failure": "on_failure"}
+_RECIPIENTS = {"dag.success": "on_success", "dag.failure": "on_failure"}
 _BATCH = 8
-_SLACK = timedelta(seconds=30)  # for writing down what became of a mail
-# Minutes until the next attempt, about a day in all.
-BACKOFF = (1, 5, 15, 60, 180, 360, 720)
+_SLACK = timedelta(seconds=30)  # to record the result of an attempt
+# About a day in total.
+BACKOFF = outbox.Backoff(8, [minutes * 60 for minutes in (1, 5, 15, 60, 180, 360, 720)])
 
 
 class PreparedMail(NamedTuple):
-    """One mail to be sent."""
+    """A mail that is ready to be sent."""
 
     event_id: str
     attempt: int
@@ -44,23 +44,23 @@ class PreparedMail(NamedTuple):
 
 
 def enqueue(session: Session, events: Sequence[Event]) -> None:
-    """Let a mail be due for each end of a run that somebody wants to be told of."""
-    ends = [event for event in events if event.type in _WANTED_BY]
+    """Make a mail due for each end of a run for which the deployment has recipients."""
+    ends = [event for event in events if event.type in _RECIPIENTS]
     if not ends:
         return
     dag_ids = {event.data["dag_id"] for event in ends}
-    concerned = select(Deployment).where(Deployment.dag_id.in_(dag_ids))
-    deployments = {deployment.dag_id: deployment for deployment in session.scalars(concerned)}
+    selected = select(Deployment).where(Deployment.dag_id.in_(dag_ids))
+    deployments = {deployment.dag_id: deployment for deployment in session.scalars(selected)}
     rows = []
     for event in ends:
         deployment = deployments.get(event.data["dag_id"])
-        wanted = deployment.current.notifications.get(_WANTED_BY[event.type]) if deployment else None
-        if deployment is not None and wanted:
+        addresses = deployment.current.notifications.get(_RECIPIENTS[event.type]) if deployment else None
+        if deployment is not None and addresses:
             rows.append(
                 {
                     "event_id": event.id,
                     "deployment_id": deployment.id,
-                    "addresses": wanted,
+                    "addresses": addresses,
                     "attempts": 0,
                     "due_at": db.now(),
                 }
@@ -69,81 +69,72 @@ def enqueue(session: Session, events: Sequence[Event]) -> None:
 
 
 def _unsent() -> Select:
-    """The ids of the events of which mails are still to be sent."""
+    """Select the ids of the events whose mails are still to be sent."""
     return select(Mail.event_id)
 
 
 def send() -> int:
-    """Send what is due, one after the other; returns the number of mails that went out."""
+    """Send due mails one after the other; return how many were sent."""
     sent = 0
     for _ in range(_BATCH):
         with db.transaction() as session:
-            letters = claim(session)
-        for letter in letters:
-            error = post(letter)
+            mails = claim(session)
+        for mail in mails:
+            error = post(mail)
             sent += error is None
-            away = isinstance(error, OSError) and not isinstance(error, smtplib.SMTPResponseException)
+            has_answered = isinstance(error, smtplib.SMTPResponseException)
             with db.transaction() as session:
-                record(session, letter, error)
-                if away:
-                    # The server itself is away: all others wait too, or each would cost its time-out.
-                    _put_off(session, letter.attempt)
+                record(session, mail, error)
+                if isinstance(error, OSError) and not has_answered:
+                    # All mails wait: otherwise each of them would wait for the timeout.
+                    _postpone_due(session, mail.attempt)
                     return sent
-        if not letters:
+        if not mails:
             break
     return sent
 
 
 def lease() -> timedelta:
-    """How long one mail may take, as Airflow is configured: then another worker may try."""
+    """Return how long a worker may take to send a mail before another worker tries, by Airflow's settings."""
     return airflow_compat.config.mail_timeout() + _SLACK
 
 
 def claim(session: Session) -> list[PreparedMail]:
-    """Take the mail that has been due the longest, for this worker alone until the lease ends.
+    """Claim the mail that has been due the longest, for this worker only until the lease ends.
 
-    One at a time: after a worker was killed, the others are not held up by it. Empty where none is due.
+    Mails are claimed one at a time, so that a worker that is killed delays one mail only.
+
+    Returns:
+        The mail; an empty list if no mail is due.
     """
-    taken: list[PreparedMail] = []
     for _ in range(_BATCH):
-        moment = db.now()
-        due = select(Mail).where(Mail.due_at <= moment).order_by(Mail.due_at).limit(1)
-        mail = session.scalars(due.with_for_update(skip_locked=True)).first()
-        if mail is None or taken:
-            break
-        # Once more in the UPDATE itself: SQLite has no row locks, and another worker may have been faster.
-        mine = session.execute(
-            update(Mail)
-            .where(Mail.event_id == mail.event_id, Mail.due_at == mail.due_at)
-            .values(due_at=moment + lease(), attempts=Mail.attempts + 1)
-            .execution_options(synchronize_session=False)
-        )
-        if mine.rowcount == 1:
-            taken += _prepared(session, mail)
-        session.expire_all()
-    return taken
+        claims = outbox.claim(session, Mail, most=1, lease=lease())
+        prepared = [mail for claim in claims for mail in _prepare(session, claim)]
+        if prepared or not claims:
+            return prepared
+    return []
 
 
-def _prepared(session: Session, mail: Mail) -> list[PreparedMail]:
-    """The letter of a mail; none where nobody is to be written to any more, or it cannot be written."""
-    event_id, attempt = str(mail.event_id), int(mail.attempts) + 1
-    event, deployment = session.get(Event, event_id), session.get(Deployment, mail.deployment_id)
-    if event is None or deployment is None or attempt > len(BACKOFF) + 1:
-        # Its tenant is gone, or each worker that tried it was killed.
-        session.execute(_gone(event_id))
+def _prepare(session: Session, claim: outbox.Claim) -> list[PreparedMail]:
+    """Return the mail of a claim; an empty list if its deployment is gone, or if rendering it fails."""
+    event_id = str(claim.row.event_id)
+    event, deployment = session.get(Event, event_id), session.get(Deployment, claim.row.deployment_id)
+    if event is None or deployment is None or claim.attempt > BACKOFF.max_attempts:
+        # The tenant was deleted, or every worker that tried to send the mail was killed.
+        outbox.remove(session, Mail, event_id)
         return []
     try:
         with db.savepoint(session):
-            return [_letter(session, mail, event, deployment)]
+            return [_render(session, claim, event, deployment)]
     except Exception as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise
-        log.exception("The mail of the event %s cannot be written", event_id)
-        record(session, PreparedMail(event_id, attempt, [], "", ""), error)
+        log.exception("The mail about the event %s cannot be rendered", event_id)
+        record(session, PreparedMail(event_id, claim.attempt, [], "", ""), error)
         return []
 
 
-def _letter(session: Session, mail: Mail, event: Event, deployment: Deployment) -> PreparedMail:
+def _render(session: Session, claim: outbox.Claim, event: Event, deployment: Deployment) -> PreparedMail:
     data = event.data
     word = "failed" if event.type == "dag.failure" else "succeeded"
     kit = f"{deployment.datakit} in {deployment.environment}"
@@ -165,8 +156,8 @@ def _letter(session: Session, mail: Mail, event: Event, deployment: Deployment) 
     link = f'<p><a href="{html.escape(url)}">The log of the run</a></p>'
     return PreparedMail(
         event_id=str(event.id),
-        attempt=mail.attempts + 1,
-        addresses=list(mail.addresses),
+        attempt=claim.attempt,
+        addresses=list(claim.row.addresses),
         subject=f"{kit} has {word}",
         body=f"<p>{html.escape(kit)} has {word}.</p><table>{rows}</table>{link}",
     )
@@ -177,7 +168,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
-    """What is known of a failure: how often was tried, and what the runner has left of it."""
+    """Return the number of tries, and the error message of the last one."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
     task = airflow_compat.models.TaskInstance
@@ -191,55 +182,40 @@ def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
 
 
 def log_url(dag_id: str, run_id: str) -> str:
-    """Where Airflow's pages show the log of a deployment's run."""
+    """Return the URL of the log of a deployment's run in Airflow's pages."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
     query = urlencode({"dag_run_id": run_id, "task_id": TASK_ID, "tab": "logs"})
     return f"{airflow_compat.config.webserver_url()}/dags/{dag_id}/grid?{query}"
 
 
-def post(letter: PreparedMail) -> Exception | None:
-    """Hand the mail to the server; a failure is returned, not raised."""
+def post(mail: PreparedMail) -> Exception | None:
+    """Send a mail to the server; return an error instead of raising it."""
     try:
-        airflow_compat.mail.send(letter.addresses, letter.subject, letter.body)
+        airflow_compat.mail.send(mail.addresses, mail.subject, mail.body)
     except Exception as error:  # noqa: BLE001 - whatever the mail backend raises
         return error
     return None
 
 
-def record(session: Session, letter: PreparedMail, error: Exception | None) -> None:
-    """Write down what became of an attempt: done, due again, or given up."""
+def record(session: Session, mail: PreparedMail, error: Exception | None) -> None:
+    """Record the result of an attempt: the mail was sent, is due again, or is given up."""
     if error is None:
-        session.execute(_gone(letter.event_id))
+        outbox.remove(session, Mail, mail.event_id)
         return
-    kind = type(error).__name__
-    if letter.attempt > len(BACKOFF):
-        log.error("A mail is given up after %s attempts: %s", letter.attempt, kind)
-        session.execute(_gone(letter.event_id))
+    kind, due_at = type(error).__name__, BACKOFF.next_due(mail.attempt)
+    if due_at is None:
+        log.error("A mail is given up after %s attempts: %s", mail.attempt, kind)
+        outbox.remove(session, Mail, mail.event_id)
         return
     log.warning("A mail could not be sent and will be tried again: %s", kind)
-    session.execute(_due(letter.event_id, _next(letter.attempt)))
+    outbox.postpone(session, Mail, mail.event_id, mail.attempt, due_at)
 
 
-def _put_off(session: Session, attempt: int) -> None:
-    """Let all mails that are due wait as long as the one that failed."""
-    later = _next(min(attempt, len(BACKOFF)))
-    others = update(Mail).where(Mail.due_at <= db.now()).values(due_at=later)
-    session.execute(others.execution_options(synchronize_session=False))
-
-
-def _next(attempt: int) -> datetime:
-    return db.now() + timedelta(minutes=BACKOFF[attempt - 1])
-
-
-def _due(event_id: str, moment: datetime) -> Any:  # noqa: ANN401 - an Update
-    statement = update(Mail).where(Mail.event_id == event_id).values(due_at=moment)
-    return statement.execution_options(synchronize_session=False)
-
-
-def _gone(event_id: str) -> Any:  # noqa: ANN401 - a Delete
-    statement = delete(Mail).where(Mail.event_id == event_id)
-    return statement.execution_options(synchronize_session=False)
+def _postpone_due(session: Session, attempt: int) -> None:
+    """Postpone all due mails as long as the one that failed."""
+    later = db.now() + timedelta(seconds=BACKOFF.seconds_after(attempt))
+    db.execute_bulk(session, update(Mail).where(Mail.due_at <= db.now()).values(due_at=later))
 
 
 EVENT_REFERENCE = EventReference(needed=_unsent)

@@ -81,7 +81,7 @@ def _read_body() -> bytes:
     return data
 
 
-def load_query(schema: type[Schema]) -> Any:  # noqa: ANN401 - what the schema makes of it
+def load_query(schema: type[Schema]) -> Loaded:
     """Load the query string.
 
     Raises:

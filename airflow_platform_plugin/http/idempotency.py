@@ -47,7 +47,6 @@ _SHOWN_ONCE = (
 _LENGTH = "Its answer is too long to be kept, or too many others are: read what was made."
 _IDS = ("id", "client_id", "webhook_id", "connection_id", "deployment_id", "backfill_id", "tenant_id")
 _ON_DAGS = (("GET", None), ("POST", "RUN"), ("PUT", "RUN"), ("PUT", "TASK_INSTANCE"))
-_UNSYNCHRONIZED = {"synchronize_session": False}
 
 
 class Claim(db.Base):
@@ -227,8 +226,7 @@ def _id(dumped: Json) -> str | None:
 
 
 def _update(session: Session, where: ColumnElement[bool], **values: SqlValue) -> int:
-    done = session.execute(update(Claim).where(where).values(**values), execution_options=_UNSYNCHRONIZED)
-    return int(done.rowcount)
+    return db.execute_bulk(session, update(Claim).where(where).values(**values))
 
 
 def expire() -> int:
@@ -237,5 +235,5 @@ def expire() -> int:
         old = select(Claim.id).where(Claim.created_at < db.now() - KEPT).limit(_BATCH)
         ids = list(session.scalars(old))
         if ids:
-            session.execute(delete(Claim).where(Claim.id.in_(ids)), execution_options=_UNSYNCHRONIZED)
+            db.execute_bulk(session, delete(Claim).where(Claim.id.in_(ids)))
     return len(ids)

@@ -1,8 +1,8 @@
-"""marshmallow's and pydantic's schemas in the words of OpenAPI 3.0.
+"""Convert marshmallow's and pydantic's schemas to OpenAPI 3.0.
 
-3.0 rather than 3.1 because more programs read it, among them the Swagger UI of Airflow 2.11.0.
-Where it differs from JSON Schema: null is no type but ``nullable``, a reference stands alone, the names
-in a mapping have no schema of their own, and an exclusive bound is a flag.
+More programs read 3.0 than 3.1, among them the Swagger UI of Airflow 2.11.0. It differs from JSON Schema:
+null is not a type but ``nullable``, a reference has nothing next to it, names in a mapping have no schema,
+and an exclusive bound is a flag.
 """
 
 import inspect
@@ -25,7 +25,7 @@ REFERENCE = "#/components/schemas/{model}"
 
 
 class Converter(OpenAPIConverter):
-    """apispec's converter, and what it does not say of our schemas and fields."""
+    """apispec's converter, with what it does not know about our schemas and fields."""
 
     field_mapping = DEFAULT_FIELD_MAPPING | {
         Timestamp: ("string", "date-time"),
@@ -34,7 +34,7 @@ class Converter(OpenAPIConverter):
     }
 
     def init_attribute_functions(self) -> None:
-        """Ask our functions after apispec's own."""
+        """Add our functions after apispec's own."""
         super().init_attribute_functions()  # type: ignore[no-untyped-call]
         self.attribute_functions += [
             _anchors,
@@ -45,14 +45,14 @@ class Converter(OpenAPIConverter):
         ]
 
     def resolve_nested_schema(self, schema: type[Schema] | type[BaseModel] | Schema) -> OpenApi:
-        """A reference to the component of a marshmallow schema, or of a pydantic model."""
+        """Return a reference to the component of a marshmallow schema or a pydantic model."""
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             self._add_component(schema.__name__, self.model2jsonschema(schema))
             return {"$ref": REFERENCE.format(model=schema.__name__)}
         return super().resolve_nested_schema(schema)  # type: ignore[no-any-return, no-untyped-call]
 
     def schema2jsonschema(self, schema: Schema) -> OpenApi:
-        """A schema with its docstring; an answer has all of its fields, and those of a flat document."""
+        """Return a schema with its docstring; all fields of a response are required."""
         converted: OpenApi = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
         converted["description"] = inspect.getdoc(type(schema))
         if isinstance(schema, ResponseSchema):
@@ -64,18 +64,18 @@ class Converter(OpenAPIConverter):
         return converted
 
     def model2jsonschema(self, model: type[BaseModel]) -> OpenApi:
-        """A pydantic model's schema; the models that it refers to become components."""
+        """Return a pydantic model's schema; the models that it refers to become components."""
         schema = model.model_json_schema(ref_template=REFERENCE)
         for name, inner in schema.pop("$defs", {}).items():
             self._add_component(name, from_json_schema(inner))
         return from_json_schema(schema)
 
     def document2properties(self, field: fields.Field, **_: object) -> OpenApi:
-        """A stored document as its model has it."""
+        """Return the schema of a stored document's model."""
         return self.model2jsonschema(field.model) if isinstance(field, Document) else {}
 
     def field2nullable(self, field: fields.Field, ret: OpenApi) -> OpenApi:
-        """A field that may be null; apispec would let a reference's place take any object too."""
+        """Return the schema of a field that may be null; apispec would allow any object for a reference."""
         if field.allow_none and ("$ref" in ret or "allOf" in ret):
             references = ret.pop("allOf", None) or [{"$ref": ret.pop("$ref")}]
             return {"anyOf": [*references, NULL]}
@@ -93,7 +93,7 @@ class Plugin(MarshmallowPlugin):
 
 
 def _anchors(_: fields.Field, ret: OpenApi) -> OpenApi:
-    """ECMA-262, whose patterns OpenAPI has, knows no other anchors than these; its $ is no line's end."""
+    """Write anchors as in ECMA-262, which OpenAPI uses: only ^ and $, and $ is the end of the text."""
     pattern = ret.get("pattern")
     return {"pattern": pattern.replace(r"\A", "^").replace(r"\Z", "$")} if pattern else {}
 
@@ -110,7 +110,7 @@ def _exclusive_bounds(field: fields.Field, ret: OpenApi) -> OpenApi:
 
 
 def _known_names(field: fields.Field, ret: OpenApi) -> OpenApi:
-    """A mapping whose names are known is an object with those properties."""
+    """Describe a mapping with known names as an object with those properties."""
     for validator in getattr(getattr(field, "key_field", None), "validators", []):
         if isinstance(validator, validate.OneOf):
             value = ret["additionalProperties"]
@@ -119,7 +119,7 @@ def _known_names(field: fields.Field, ret: OpenApi) -> OpenApi:
 
 
 def _sizes(field: fields.Field, **_: object) -> OpenApi:
-    """How long it may be; of a document as a whole too, for which OpenAPI has no word."""
+    """Describe how long a value may be, and a whole document, for which OpenAPI has no keyword."""
     bound = getattr(field, "bound", None)
     if bound is None:
         return {}
@@ -135,7 +135,7 @@ def _sizes(field: fields.Field, **_: object) -> OpenApi:
 
 
 def from_json_schema(schema: OpenApi) -> OpenApi:
-    """A schema as pydantic makes it, in OpenAPI 3.0's words, without the titles that repeat the names."""
+    """Return pydantic's JSON Schema in OpenAPI 3.0, without the titles, which repeat the names."""
     converted = {key: value for key, value in schema.items() if key not in _NOT_IN_OPENAPI}
     for key in ("items", "additionalProperties"):
         if isinstance(converted.get(key), dict):
@@ -149,8 +149,8 @@ def from_json_schema(schema: OpenApi) -> OpenApi:
     if "anyOf" in converted:
         converted |= _any_of([from_json_schema(option) for option in converted.pop("anyOf")])
     if "$ref" in converted and len(converted) > 1:
-        # Without a default, which the properties there have themselves: generators of clients stumble over
-        # one beside a reference.
+        # Without a default, which the referenced schema's properties have: client generators cannot read one
+        # next to a reference.
         converted.pop("default", None)
         reference = {"$ref": converted.pop("$ref")}
         converted = {**converted, "allOf": [reference]} if converted else reference

@@ -1,8 +1,8 @@
-"""``build(app)``: the OpenAPI document of every route that ``@endpoint`` has declared.
+"""Build the OpenAPI document of every route that ``@endpoint`` declares.
 
 Nothing is written twice: paths, parameters and bodies come from the declarations, summaries from the
-handlers' docstrings, tags from the features' packages, and the errors from what an endpoint of that kind
-can meet. Examples are in the folder of that name, under the ``operationId``.
+handlers' docstrings, tags from the features' declarations, and errors from what an endpoint of that kind can
+return. Examples are in the folder ``examples``, by ``operationId``.
 """
 
 import inspect
@@ -20,23 +20,30 @@ from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.core.feature import features
 from airflow_platform_plugin.http.endpoint import Endpoint, declared
 from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
-from airflow_platform_plugin.openapi import parts
+from airflow_platform_plugin.openapi import components
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
 
 
 class Operation(NamedTuple):
-    """One route of ours; its ``operationId`` is the handler's name."""
+    """One declared route.
+
+    Attributes:
+        id: its ``operationId``: the handler's name.
+        path: its path, as OpenAPI writes it.
+        handler: the view.
+        declared: its declaration.
+        reserved: by name in the path, the words that it cannot be: other routes have them, for other methods.
+    """
 
     id: str
     path: str
     handler: Callable[..., Any]
     declared: Endpoint
-    # Of names in the path, the words that they cannot be: those have routes of their own, for other methods.
     reserved: dict[str, frozenset[str]]
 
     @property
     def tag(self) -> str:
-        """The tag of its feature."""
+        """Return the tag of its feature."""
         package = self.handler.__module__.rpartition(".")[0]
         return next(
             (each.tag for each in features() if package == f"airflow_platform_plugin.{each.name}"),
@@ -45,18 +52,18 @@ class Operation(NamedTuple):
 
     @property
     def parameters(self) -> list[str]:
-        """The names in the path."""
+        """Return the names in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
     @property
     def successes(self) -> list[HTTPStatus]:
-        """The statuses of success."""
+        """Return the statuses of success."""
         extra = (status for status in self.declared.extra_statuses if status < HTTPStatus.BAD_REQUEST)
         return sorted({self.declared.status, *extra})
 
     @property
     def failures(self) -> list[int]:
-        """The statuses of failure: what an endpoint of this kind can meet, and what it declares beside."""
+        """Return the statuses of failure: those of all endpoints of this kind, and those that it declares."""
         declared = self.declared
         possible = {
             400: bool(declared.body or declared.query or self.parameters),
@@ -64,7 +71,7 @@ class Operation(NamedTuple):
             403: declared.scope is not None,
             404: bool(self.parameters),
             405: any(self.reserved.values()),
-            409: declared.method != "GET" and declared.session,  # two requests may write the same
+            409: declared.method != "GET" and declared.session,  # two requests may change the same resource
             413: declared.body is not None,
             415: declared.body is not None,
             429: True,
@@ -75,7 +82,7 @@ class Operation(NamedTuple):
 
 
 def operations(app: Flask) -> Iterator[Operation]:
-    """Every route that ``@endpoint`` has declared, in the order of the declarations."""
+    """Yield every declared route, in the order of the declarations."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         declaration = declared(view)
@@ -88,16 +95,16 @@ def operations(app: Flask) -> Iterator[Operation]:
 
 
 def template(rule: str) -> str:
-    """A path as OpenAPI writes it: ``/tenants/{tenant_id}`` for Flask's ``/tenants/<tenant_id>``."""
+    """Return a path as OpenAPI writes it: ``/tenants/{tenant_id}`` for Flask's ``/tenants/<tenant_id>``."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
 def build(app: Flask, root: str = "") -> OpenApi:
-    """The document, as JSON has it.
+    """Return the document as JSON.
 
     Args:
         app: Airflow's web application.
-        root: the path under which it is served, of ``[webserver] base_url`` or of a proxy; without a last /.
+        root: the path of ``[webserver] base_url`` or of a proxy, without a slash at its end.
     """
     found = list(operations(app))
     tags = dict.fromkeys(operation.tag for operation in found)
@@ -106,18 +113,18 @@ def build(app: Flask, root: str = "") -> OpenApi:
         version=__version__,
         openapi_version="3.0.3",
         plugins=[Plugin()],
-        info={"description": parts.DESCRIPTION, "contact": parts.CONTACT},
+        info={"description": components.DESCRIPTION, "contact": components.CONTACT},
         servers=[{"url": root or "/"}],
         tags=[{"name": tag, "description": _description(tag)} for tag in tags],
     )
-    schemes = parts.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
+    schemes = components.security_schemes(root, cookie=app.config["SESSION_COOKIE_NAME"])
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, scheme)
-    spec.components.header(REQUEST_ID_HEADER, parts.REQUEST_ID)
-    for name, schema in parts.ERRORS.items():
+    spec.components.header(REQUEST_ID_HEADER, components.REQUEST_ID)
+    for name, schema in components.ERRORS.items():
         spec.components.schema(name, schema)
     for status in sorted({status for operation in found for status in operation.failures}):
-        spec.components.response(CODES[status], parts.error_response(status, CODES[status]))
+        spec.components.response(CODES[status], components.error_response(status, CODES[status]))
     for operation in found:
         described = _describe(operation, schemes, _links(operation, found))
         spec.path(operation.path, operations={operation.declared.method.lower(): described})
@@ -126,7 +133,7 @@ def build(app: Flask, root: str = "") -> OpenApi:
 
 
 def _description(tag: str) -> str:
-    """Return the docstring of the feature that gives a tag its name."""
+    """Return the docstring of the feature with that tag."""
     names = [each.name for each in features() if each.tag == tag]
     return str(sys.modules[f"airflow_platform_plugin.{names[0]}"].__doc__) if names else ""
 
@@ -135,7 +142,7 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
     declared = operation.declared
     summary, _, more = (inspect.getdoc(operation.handler) or "").partition("\n\n")
     scope = [] if declared.scope is None else [declared.scope]
-    needed = "Any credentials will do." if declared.scope is None else f"Scope: `{declared.scope}`."
+    needed = "Any valid credential is enough." if declared.scope is None else f"Scope: `{declared.scope}`."
     described: OpenApi = {
         "operationId": operation.id,
         "tags": [operation.tag],
@@ -143,24 +150,26 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
         "description": "\n\n".join([*([more] if more else []), needed]),
         "security": [{name: scope if scheme["type"] == "oauth2" else []} for name, scheme in schemes.items()],
         "parameters": [
-            parts.path_parameter(name, operation.reserved.get(name, ())) for name in operation.parameters
+            components.path_parameter(name, operation.reserved.get(name, ())) for name in operation.parameters
         ],
         "responses": {},
     }
     if declared.query:
         described["parameters"].append({"in": "query", "schema": declared.query})
     if declared.method == "POST" and declared.session:
-        described["parameters"].append(parts.IDEMPOTENCY_KEY)
+        described["parameters"].append(components.IDEMPOTENCY_KEY)
     if HTTPStatus.PRECONDITION_FAILED in declared.extra_statuses:
-        described["parameters"].append(parts.IF_MATCH)
+        described["parameters"].append(components.IF_MATCH)
     if declared.body:
-        content = {"schema": declared.body, **parts.example(operation.id, "request")}
-        described["requestBody"] = {"required": True, "content": {parts.JSON: content}}
+        content = {"schema": declared.body, **components.example(operation.id, "request")}
+        described["requestBody"] = {"required": True, "content": {components.JSON: content}}
     for status in operation.successes:
-        answer: OpenApi = {"description": status.phrase, "headers": parts.HEADERS}
+        answer: OpenApi = {"description": status.phrase, "headers": components.HEADERS}
         if status != HTTPStatus.NO_CONTENT:
             schema = declared.response or {"type": "object"}
-            answer["content"] = {parts.JSON: {"schema": schema, **parts.example(operation.id, "response")}}
+            answer["content"] = {
+                components.JSON: {"schema": schema, **components.example(operation.id, "response")}
+            }
             answer["content"] |= {media: {"schema": schema} for media in declared.media_types}
         if links:
             answer["links"] = links
@@ -170,18 +179,18 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
 
 
 def _links(operation: Operation, found: list[Operation]) -> OpenApi:
-    """What can be done with the thing that a request makes: every operation on a path below its own."""
-    made = operation.declared.response
-    if operation.declared.method == "GET" or made is None:
+    """Return links from a created resource to every operation on its path and below it."""
+    created = operation.declared.response
+    if operation.declared.method == "GET" or created is None:
         return {}
     links = {}
     for item in found:
         shown = item.declared.response
         is_one_thing = item.declared.method == "GET" and item.path.endswith("}")
-        if not is_one_thing or shown is None or not issubclass(made, shown):
+        if not is_one_thing or shown is None or not issubclass(created, shown):
             continue
         parameter = item.parameters[-1]
-        field = parameter if parameter in made._declared_fields else "id"  # noqa: SLF001 - the class's fields
+        field = parameter if parameter in created._declared_fields else "id"  # noqa: SLF001 - the fields of the class
         for other in found:
             below = other.path == item.path or other.path.startswith(f"{item.path}/")
             if below and other.parameters == [parameter] and other.id != operation.id:

@@ -1,4 +1,4 @@
-"""The page that shows the document: Airflow's own copy of Swagger UI, in Airflow's frame and menu."""
+"""The page that shows the document: Airflow's copy of Swagger UI, with Airflow's frame and menu."""
 
 import json
 
@@ -13,7 +13,7 @@ CATEGORY, NAME = "Platform", "API"
 
 
 class ApiView(BaseView):
-    """The document as a page, whose "Try it out" acts as the person who is logged in."""
+    """The document as a page; its "Try it out" acts as the user who is logged in."""
 
     route_base = "/platform/api"
     default_view = "index"
@@ -21,9 +21,9 @@ class ApiView(BaseView):
     @expose("/")
     @airflow_compat.web.requires_website_access
     def index(self) -> str:
-        """Show the document. It is part of the page, for not every API backend takes a browser's session."""
+        """Show the document, inside the page: not every API backend accepts a browser's session."""
         described = document.build(current_app, request.script_root)
-        # Not tojson: Airflow's sorts the names.
+        # Not the filter tojson: Airflow's sorts the names.
         page: str = self.render_template(
             "platform/openapi/index.html", document=htmlsafe_json_dumps(described, dumps=json.dumps)
         )
@@ -31,7 +31,7 @@ class ApiView(BaseView):
 
 
 def install(app: Flask) -> None:
-    """Add the page, unless the operator wants no Swagger UI; whoever finds Airflow's manual finds it too."""
+    """Add the page to the menu for all who see Airflow's documentation there, unless Swagger UI is off."""
     if airflow_compat.config.serves_api_page():
         app.appbuilder.add_view(ApiView, NAME, category=CATEGORY)  # type: ignore[attr-defined]
         airflow_compat.web.show_in_menu(app, [CATEGORY, NAME])

@@ -17,7 +17,6 @@ from airflow_platform_plugin.core.errors import ValidationFailed
 
 UNFINISHED = frozenset(UNFINISHED_RUN)
 _FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
-_UNSYNCHRONIZED = {"synchronize_session": False}
 
 
 def check_conf(dag: Dag, conf: dict[str, Any], *pointer: str | int) -> None:
@@ -74,14 +73,12 @@ def withdraw(session: Session, dag_id: str, run_ids: Collection[str], *, made_by
     )
     for run in session.scalars(queued.with_for_update()).all():
         if run.run_id.startswith(made_by):
-            session.execute(delete(DagRun).where(DagRun.id == run.id), execution_options=_UNSYNCHRONIZED)
+            db.execute_bulk(session, delete(DagRun).where(DagRun.id == run.id))
             gone.append(str(run.run_id))
             continue
         of_run = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run.run_id)
         skip = update(TaskInstance).where(*of_run, TaskInstance.state.is_(None))
-        session.execute(
-            skip.values(state=TaskInstanceState.SKIPPED, end_date=db.now()), execution_options=_UNSYNCHRONIZED
-        )
+        db.execute_bulk(session, skip.values(state=TaskInstanceState.SKIPPED, end_date=db.now()))
         run.set_state(DagRunState.FAILED)
     session.flush()
     return gone

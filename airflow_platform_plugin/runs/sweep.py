@@ -12,7 +12,6 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -26,6 +25,7 @@ from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInsta
 from airflow_platform_plugin.core import db, events, new_events
 from airflow_platform_plugin.core.cursors import Cursor
 from airflow_platform_plugin.core.events import NewEvent
+from airflow_platform_plugin.core.naming import tenant_of
 from airflow_platform_plugin.runs.models import ObservedRun
 from airflow_platform_plugin.runs.run_events import (
     conf_as_json,
@@ -63,7 +63,7 @@ def sweep_in(session: Session) -> int:
     witnessed = ended if is_first else ended | begun
     found = _run_events(session, runs.values(), witnessed, horizon)
     found += [event for event in _task_events(session, runs.values()) if event.occurred_at >= horizon]
-    added = _record(session, found)
+    added = _record(session, _with_tenants(session, events.absent(session.connection(), found)))
 
     for start in range(0, len(ended), _BATCH):
         part = sorted(ended)[start : start + _BATCH]
@@ -222,10 +222,18 @@ def _task_events(session: Session, runs: Iterable[Any]) -> list[NewEvent]:
     return found
 
 
+def _with_tenants(session: Session, found: list[NewEvent]) -> list[NewEvent]:
+    """Return the events with the tenants of their DAGs."""
+    tags = airflow_compat.dags.tags(session, {event.data["dag_id"] for event in found})
+    return [replace(event, tenant_id=tenant_of(tags.get(event.data["dag_id"], ()))) for event in found]
+
+
 def _record(session: Session, found: list[NewEvent]) -> int:
     """Store the events; where the database refuses one, the others, and that one without its conf."""
+    if not found:
+        return 0
     try:
-        with db.savepoint(session) if found else nullcontext():
+        with db.savepoint(session):
             return events.record(session.connection(), found)
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -1,7 +1,6 @@
 """``/api/v1/platform/tenants``."""
 
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint
 
@@ -10,6 +9,7 @@ from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.http.endpoint import RequestContext, endpoint
 from airflow_platform_plugin.tenants import service
+from airflow_platform_plugin.tenants.inputs import TenantUsage
 from airflow_platform_plugin.tenants.models import Tenant
 from airflow_platform_plugin.tenants.schemas import (
     DeleteTenantQuery,
@@ -28,7 +28,7 @@ blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform
     blueprint,
     "POST",
     "",
-    scope="tenants:write",
+    scope=service.WRITE,
     dags=DagPolicy.NOT_APPLICABLE,
     body=TenantInput,
     response=TenantResponse,
@@ -36,14 +36,14 @@ blueprint = Blueprint("platform_tenants", __name__, url_prefix="/api/v1/platform
 )
 def create_tenant(context: RequestContext) -> Tenant:
     """Create a tenant."""
-    return service.create(context.session, context.body)
+    return service.create(context.session, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "",
-    scope="tenants:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=TenantQuery,
@@ -51,47 +51,43 @@ def create_tenant(context: RequestContext) -> Tenant:
 )
 def list_tenants(context: RequestContext) -> pagination.Page:
     """List tenants."""
-    return service.page(context.session, context.query, reach=context.principal.reach("tenants:read"))
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/<tenant_id>",
-    scope="tenants:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     response=TenantResponse,
 )
 def get_tenant(context: RequestContext) -> Tenant:
     """Get a tenant."""
-    return service.get(
-        context.session, context.path["tenant_id"], reach=context.principal.reach("tenants:read")
-    )
+    return service.get(context.session, context.path["tenant_id"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/<tenant_id>/usage",
-    scope="tenants:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     response=TenantUsageResponse,
 )
-def get_tenant_usage(context: RequestContext) -> dict[str, Any]:
-    """Get what a tenant owns, and what of its limits that needs."""
-    reach = context.principal.reach("tenants:read")
-    return service.usage(
-        context.session, service.get(context.session, context.path["tenant_id"], reach=reach)
-    )
+def get_tenant_usage(context: RequestContext) -> TenantUsage:
+    """Get what a tenant owns, and how much of its limits is in use."""
+    tenant = service.get(context.session, context.path["tenant_id"], by=context.principal)
+    return service.get_usage(context.session, tenant)
 
 
 @endpoint(
     blueprint,
     "PATCH",
     "/<tenant_id>",
-    scope="tenants:write",
+    scope=service.WRITE,
     dags=DagPolicy.NOT_APPLICABLE,
     body=TenantChange,
     response=TenantResponse,
@@ -99,23 +95,21 @@ def get_tenant_usage(context: RequestContext) -> dict[str, Any]:
 )
 def update_tenant(context: RequestContext) -> Tenant:
     """Change a tenant; objects are merged key by key, and null removes a key."""
-    tenant = service.get(
-        context.session, context.path["tenant_id"], reach=context.principal.reach("tenants:write")
-    )
+    tenant = service.get_for_update(context.session, context.path["tenant_id"], by=context.principal)
     context.require_match(tenant)
-    service.change(context.session, tenant, context.body)
-    return tenant
+    return service.update(context.session, tenant, context.body)
 
 
 @endpoint(
     blueprint,
     "DELETE",
     "/<tenant_id>",
-    scope="tenants:write",
+    scope=service.WRITE,
     dags=DagPolicy.NOT_APPLICABLE,
     query=DeleteTenantQuery,
     status=HTTPStatus.NO_CONTENT,
 )
 def delete_tenant(context: RequestContext) -> None:
-    """Delete a tenant that owns nothing, or with cascade all that it owns."""
-    service.delete(context.session, context.path["tenant_id"], cascade=context.query["cascade"])
+    """Delete a tenant that owns nothing, or with cascade also everything that it owns."""
+    tenant = service.get_for_update(context.session, context.path["tenant_id"], by=context.principal)
+    service.delete(context.session, tenant, cascade=context.query["cascade"])

@@ -1,4 +1,4 @@
-"""Tenants."""
+"""Tables of tenants."""
 
 from sqlalchemy import JSON, Column, Integer, String
 
@@ -17,11 +17,11 @@ class Tenant(db.Base):
     resource_limits = Column(JSON, nullable=False)
     features = Column(JSON, nullable=False)
     admin_users = Column(JSON, nullable=False)
-    # "metadata" is taken: SQLAlchemy keeps the tables there.
+    # Not "metadata", because SQLAlchemy keeps the tables in that attribute.
     labels = Column("metadata", JSON, nullable=False)
-    # Two changes at once: the second finds another version than it has read, and fails.
+    # The second of two concurrent changes finds another version than it has read, and fails.
     row_version = Column(Integer, nullable=False)
-    # How often each of its keys may call, by class of request, where that differs from the settings.
+    # Limits of each of its keys by class of request, where they differ from the settings.
     rate_limits = Column(JSON(none_as_null=True))
     created_at = Column(UtcDateTime, nullable=False, default=db.now)
     updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)

@@ -1,12 +1,11 @@
-"""A tenant's two roles of Airflow: its administrators and its members.
+"""The two Airflow roles of a tenant: one for its administrators, one for its members.
 
-What a role may stands in Airflow's own role editor, as permissions that name the tenant, and may be
-changed there; what a role lacks of the usual is added again when the tenant changes. The tenant's DAGs
-give their own permissions to both roles (``DAG(access_control=…)``).
+Airflow's role editor shows their permissions, which name the tenant, and you can change them there. When
+the tenant changes, the platform adds the usual permissions that a role lacks. The tenant's DAGs grant
+permissions on themselves to both roles (``DAG(access_control=…)``).
 """
 
 import logging
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import event, select, update
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import role_scopes
 from airflow_platform_plugin.core.principal import permission
@@ -22,10 +22,10 @@ from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
 
-# What Airflow's pages and API ask for beside the right to the DAG itself. Each of these counts only
-# together with a DAG, or shows only rows of DAGs that the user may read.
 MENU = {("menu_access", "Platform"), ("menu_access", "API")}
-_STOCK = {
+# What Airflow's pages and API require as well as the permission on the DAG itself. Each of these works only
+# together with a DAG, or shows only rows of DAGs that the user may read.
+_AIRFLOW_PERMISSIONS = {
     *MENU,
     ("can_read", "Website"),
     ("menu_access", "DAGs"),
@@ -50,37 +50,37 @@ _STOCK = {
 }
 
 
-def admin_role(tenant_id: str) -> str:
-    """The name of the role of the tenant's administrators."""
+def admin_role_name(tenant_id: str) -> str:
+    """Return the name of the role of the tenant's administrators."""
     return f"Tenant {tenant_id} Admin"
 
 
-def member_role(tenant_id: str) -> str:
-    """The name of the role of the tenant's members."""
+def member_role_name(tenant_id: str) -> str:
+    """Return the name of the role of the tenant's members."""
     return f"Tenant {tenant_id} Member"
 
 
 def sync(session: Session, tenant: Tenant) -> None:
-    """Make both roles what they should be, and put the tenant's administrators into the first.
+    """Create or complete both roles, and give the first to the tenant's administrators.
 
-    Administrators whom Airflow does not know yet get the role when they first log in.
+    Administrators that do not exist in Airflow yet get the role at their first login.
     """
     tenant_id = str(tenant.tenant_id)
-    for name, kind in ((admin_role(tenant_id), "admin"), (member_role(tenant_id), "member")):
-        wanted = {permission(scope, tenant_id) for scope in role_scopes(kind)} | _STOCK
+    for name, kind in ((admin_role_name(tenant_id), "admin"), (member_role_name(tenant_id), "member")):
+        wanted = {permission(scope, tenant_id) for scope in role_scopes(kind)} | _AIRFLOW_PERMISSIONS
         airflow_compat.roles.ensure_role(session, name, wanted)
-    airflow_compat.roles.set_role_members(session, admin_role(tenant_id), list(tenant.admin_users))
+    airflow_compat.roles.set_role_members(session, admin_role_name(tenant_id), list(tenant.admin_users))
 
 
-def sync_all() -> None:
-    """Give the roles of tenants that are there already what came with this version: the menu."""
+def add_menu_to_existing_roles() -> None:
+    """Add the platform's menu to the roles of existing tenants: earlier versions did not have it."""
     try:
         if not db.is_current():
-            return  # the endpoints say so
+            return  # the endpoints report that the tables must be upgraded
         with db.transaction() as session:
             having = set.intersection(*(airflow_compat.roles.roles_with(session, each) for each in MENU))
             for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
-                for name in {admin_role(tenant_id), member_role(tenant_id)} - having:
+                for name in {admin_role_name(tenant_id), member_role_name(tenant_id)} - having:
                     airflow_compat.roles.ensure_role(session, name, MENU)
     except Exception:
         log.exception("The tenants' roles could not be given the menu")
@@ -88,25 +88,25 @@ def sync_all() -> None:
 
 def delete(session: Session, tenant_id: str) -> None:
     """Delete both roles."""
-    for name in (admin_role(tenant_id), member_role(tenant_id)):
+    for name in (admin_role_name(tenant_id), member_role_name(tenant_id)):
         airflow_compat.roles.delete_role(session, name)
 
 
 def install() -> None:
-    """Let a user who is deleted be no tenant's administrator by name, wherever this process does that."""
+    """Remove users from the tenants' lists of administrators when this process deletes them in Airflow."""
     user = airflow_compat.users.user_model()
-    if not event.contains(user, "after_delete", _forget):
-        event.listen(user, "after_delete", _forget)
+    if not event.contains(user, "after_delete", _remove_from_admin_lists):
+        event.listen(user, "after_delete", _remove_from_admin_lists)
 
 
 def install_in_app(app: Flask) -> None:
-    """Give the roles of existing tenants what came with this version, and roles to users who log in."""
-    sync_all()
+    """Complete the roles of existing tenants, and assign roles to users at login."""
+    add_menu_to_existing_roles()
     airflow_compat.roles.on_login(app, assign_on_login)
 
 
-def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: ANN401 - FAB's user
-    """Take the name off the tenants' lists: whoever is given it later is somebody else."""
+def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
+    """Remove a deleted user's names from the tenants' lists: a later user with the name is another person."""
     tenant, gone = Tenant.__table__, {user.username, user.email}
     try:
         # A SAVEPOINT: what fails here must not fail what Airflow does.
@@ -123,11 +123,11 @@ def _forget(_mapper: object, database: Connection, user: Any) -> None:  # noqa: 
 
 
 def assign_on_login(user_id: int, username: str, email: str) -> None:
-    """Give a user who is new here the roles of the tenants that name them; a login never fails for that."""
+    """Give a new user the roles of the tenants that name the user. An error does not fail the login."""
     try:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
                 if username in admins or email in admins:
-                    airflow_compat.roles.add_role_member(session, admin_role(tenant_id), user_id)
+                    airflow_compat.roles.add_role_member(session, admin_role_name(tenant_id), user_id)
     except Exception:
         log.exception("The tenants of %s could not be looked up", username)

@@ -1,11 +1,10 @@
-"""Tenants over HTTP."""
-
-from typing import Any
+"""Schemas of tenants over HTTP."""
 
 from marshmallow import ValidationError, fields
 
 from airflow_platform_plugin.auth.fields import RateLimits
 from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.http.fields import (
     DNS_LABEL,
     LONGEST_LABEL,
@@ -28,9 +27,9 @@ from airflow_platform_plugin.http.schemas import (
     Timestamp,
     order_by,
 )
+from airflow_platform_plugin.tenants.inputs import NewTenant, TenantFilter
+from airflow_platform_plugin.tenants.quota import COMPUTE_RESOURCES
 from airflow_platform_plugin.tenants.service import FEATURES, MOST_LABELS
-
-RESOURCES = ("cpu", "memory", "storage", "gpu")
 
 
 def _quantity(value: str) -> None:
@@ -40,33 +39,35 @@ def _quantity(value: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def _limits(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+def _limits(*, allow_none: bool = False, **options: Option) -> Mapping:
     quantity = Line(
         most=kubernetes_quantities.LONGEST,
         validate=_quantity,
         allow_none=allow_none,
         metadata={"pattern": kubernetes_quantities.PATTERN},
     )
-    return Mapping(keys=Choice(RESOURCES), values=quantity, most=len(RESOURCES), **options)
+    return Mapping(keys=Choice(COMPUTE_RESOURCES), values=quantity, most=len(COMPUTE_RESOURCES), **options)
 
 
-def _features(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+def _features(*, allow_none: bool = False, **options: Option) -> Mapping:
     return Mapping(keys=Choice(FEATURES), values=Flag(allow_none=allow_none), most=len(FEATURES), **options)
 
 
-def _labels(*, allow_none: bool = False, **options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+def _labels(*, allow_none: bool = False, **options: Option) -> Mapping:
     value = Text(most=1000, allow_none=allow_none)
     return Mapping(keys=Line(least=1, most=LONGEST_LABEL), values=value, most=MOST_LABELS, **options)
 
 
-def _users(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+def _users(**options: Option) -> Items:
     return Items(Line(least=1, most=LONGEST_USER), most=MOST_MEMBERS, **options)
 
 
 class TenantInput(InputSchema):
-    """A tenant as it is created."""
+    """A tenant to create."""
 
-    # Shorter than a DNS label: the names of Airflow's roles end at 64 characters.
+    into = NewTenant
+
+    # Shorter than a DNS label: names of Airflow's roles have at most 64 characters.
     tenant_id = Text(most=50, required=True, validate=DNS_LABEL)
     display_name = Line(least=1, most=256)
     namespace = dns_label()
@@ -78,7 +79,7 @@ class TenantInput(InputSchema):
 
 
 class TenantChange(InputSchema):
-    """What of a tenant can be changed. Objects are merged key by key; null removes a key."""
+    """Fields of a tenant to change. Objects are merged key by key; null removes a key."""
 
     display_name = Line(least=1, most=256)
     resource_limits = _limits(allow_none=True)
@@ -89,9 +90,9 @@ class TenantChange(InputSchema):
 
 
 class TenantQuery(PageQuery):
-    """Which tenants are wanted."""
+    """Which tenants to list."""
 
-    into = None
+    into = TenantFilter
 
     namespace = Line(most=LONGEST_LABEL)
     search = Text(least=1, most=LONGEST_SEARCH)
@@ -99,13 +100,13 @@ class TenantQuery(PageQuery):
 
 
 class DeleteTenantQuery(QuerySchema):
-    """Whether what a tenant owns goes with it."""
+    """Whether to delete also what the tenant owns."""
 
     cascade = Flag(load_default=False)
 
 
 class TenantUsageResponse(ResponseSchema):
-    """What a tenant owns, and what of its limits its active deployments need."""
+    """What a tenant owns, what its active deployments need, and what is left of its limits."""
 
     tenant_id = fields.String()
     resource_limits = fields.Dict()
@@ -115,7 +116,7 @@ class TenantUsageResponse(ResponseSchema):
 
 
 class TenantResponse(ResponseSchema):
-    """A tenant as it is stored."""
+    """A tenant."""
 
     tenant_id = fields.String()
     display_name = fields.String()

@@ -1,4 +1,4 @@
-"""Tenants: created, found, changed, deleted; and what they own."""
+"""Tenants: create, find, change and delete them; and find what they own."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,104 +8,126 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import kubernetes_quantities, pagination
-from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
+from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.feature import tenant_resources
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
-from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
+from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.tenants import quota, roles
+from airflow_platform_plugin.tenants.inputs import NewTenant, TenantChanges, TenantFilter, TenantUsage
 from airflow_platform_plugin.tenants.models import Tenant
 
-# What a tenant may be allowed, and what it is where it does not say; docs/tenants.md says what each gates.
+READ, WRITE = "tenants:read", "tenants:write"
+
+# The features of a tenant and their defaults; docs/tenants.md says what each allows.
 FEATURES = {"datakits": True, "custom_operators": False, "external_connections": False, "gpu_support": False}
 MOST_LABELS = 100
 
 
-def create(session: Session, fields: dict[str, Any]) -> Tenant:
-    """Create a tenant; its name and namespace default to its id.
+def create(session: Session, data: NewTenant, *, by: Principal) -> Tenant:
+    """Create a tenant with its roles and its pool.
 
     Raises:
+        PermissionDenied: the caller may not write all tenants.
         ValidationFailed: the namespace is the platform's own.
         Conflict: the id or the namespace is taken.
     """
-    tenant_id = fields["tenant_id"]
-    namespace = fields.get("namespace", tenant_id)
-    if namespace == DEFAULT_NAMESPACE:
-        field = "namespace" if "namespace" in fields else "tenant_id"
-        raise ValidationFailed.of(field, message=f"the namespace '{namespace}' is the platform's own")
-    taken = select(Tenant).where(or_(Tenant.tenant_id == tenant_id, Tenant.namespace == namespace))
+    _require_platform_admin(by)
+    namespace = _require_namespace(data)
+    taken = select(Tenant).where(or_(Tenant.tenant_id == data.tenant_id, Tenant.namespace == namespace))
     for other in session.scalars(taken):
-        if other.tenant_id == tenant_id:
-            raise Conflict(f"Tenant '{tenant_id}' already exists", tenant_id=tenant_id)
+        if other.tenant_id == data.tenant_id:
+            raise Conflict(f"Tenant '{data.tenant_id}' already exists", tenant_id=data.tenant_id)
         raise Conflict(f"Namespace '{namespace}' is taken", namespace=namespace)
     tenant = Tenant(
-        tenant_id=tenant_id,
-        display_name=fields.get("display_name", tenant_id),
+        tenant_id=data.tenant_id,
+        display_name=data.tenant_id if data.display_name is None else data.display_name,
         namespace=namespace,
-        resource_limits=fields["resource_limits"],
-        features=fields["features"],
-        admin_users=fields["admin_users"],
-        labels=fields["metadata"],
-        rate_limits=fields.get("rate_limits"),
+        resource_limits=data.resource_limits,
+        features=data.features,
+        admin_users=data.admin_users,
+        labels=data.metadata,
+        rate_limits=data.rate_limits,
     )
     session.add(tenant)
     session.flush()
-    keep(session, tenant)
+    _sync_airflow(session, tenant)
     return tenant
 
 
-def keep(session: Session, tenant: Tenant) -> None:
-    """Keep in step what Airflow has of a tenant: its roles, and its pool."""
-    roles.sync(session, tenant)
-    quota.keep_pool(session, str(tenant.tenant_id))
-
-
-def get(session: Session, tenant_id: str, *, reach: Reach) -> Tenant:
-    """The tenant of that id, if it is among those that the caller reaches (None for all).
+def get(session: Session, tenant_id: str, *, by: Principal) -> Tenant:
+    """Return a tenant that the caller may read.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is no such tenant.
     """
+    tenant = find(session, tenant_id)
+    if tenant is None or not by.reach(READ).allows(tenant_id):
+        raise _not_found(tenant_id)
+    return tenant
+
+
+def get_for_update(session: Session, tenant_id: str, *, by: Principal) -> Tenant:
+    """Return a tenant that the caller may change or delete.
+
+    Raises:
+        PermissionDenied: the caller may not write all tenants. A tenant does not set its own limits.
+        NotFound: there is no such tenant.
+    """
+    _require_platform_admin(by)
+    tenant = find(session, tenant_id)
+    if tenant is None:
+        raise _not_found(tenant_id)
+    return tenant
+
+
+def find(session: Session, tenant_id: str) -> Tenant | None:
+    """Return the tenant with that id, or None. This does not check who asks."""
     tenant: Tenant | None = session.get(Tenant, tenant_id)
-    if tenant is None or not reach.allows(tenant_id):
-        raise NotFound(f"Tenant '{tenant_id}' not found", tenant_id=tenant_id)
     return tenant
 
 
-def change(session: Session, tenant: Tenant, fields: dict[str, Any]) -> None:
-    """Set what is given; objects are merged key by key, and a key whose value is None is removed.
+def find_by_namespace(session: Session, namespace: str) -> Tenant | None:
+    """Return the tenant that owns the namespace, or None. This does not check who asks."""
+    tenant: Tenant | None = session.scalar(select(Tenant).where(Tenant.namespace == namespace))
+    return tenant
+
+
+def page(session: Session, query: TenantFilter, *, by: Principal) -> pagination.Page:
+    """Return a page of the tenants that the caller may read, by default ordered by id."""
+    rows = select(Tenant).where(by.reach(READ).where(Tenant.tenant_id))
+    if query.namespace is not None:
+        rows = rows.where(Tenant.namespace == query.namespace)
+    if query.search is not None:
+        rows = rows.where(pagination.containing(query.search, Tenant.tenant_id, Tenant.display_name))
+    return pagination.fetch(session, rows, query)
+
+
+def update(session: Session, tenant: Tenant, data: TenantChanges) -> Tenant:
+    """Set what is given. Objects are merged key by key; a key with the value None is removed.
 
     Raises:
-        ValidationFailed: its metadata would have too many names.
+        ValidationFailed: the metadata would have too many names.
     """
-    for name, value in fields.items():
-        column = {"metadata": "labels"}.get(name, name)
-        if isinstance(value, dict):
-            merged = (getattr(tenant, column) or {}) | value
-            kept = {key: item for key, item in merged.items() if item is not None}
-            if column == "labels" and len(kept) > MOST_LABELS:
-                raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
-            setattr(tenant, column, kept)
-        else:
-            setattr(tenant, column, value)
+    for name, value in data.items():
+        column = "labels" if name == "metadata" else name
+        merged: Any = _merge(getattr(tenant, column), value) if isinstance(value, dict) else value
+        if column == "labels" and len(merged) > MOST_LABELS:
+            raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
+        setattr(tenant, column, merged)
     session.flush()
-    keep(session, tenant)
+    _sync_airflow(session, tenant)
     for resource in tenant_resources():
         resource.changed(session, str(tenant.tenant_id))
+    return tenant
 
 
-def has_feature(tenant: Tenant, name: str) -> bool:
-    """Whether the tenant has the feature; what it does not say is as ``FEATURES`` has it."""
-    return bool(tenant.features.get(name, FEATURES[name]))
-
-
-def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
-    """Delete a tenant with its roles, and with ``cascade`` all that it owns.
+def delete(session: Session, tenant: Tenant, *, cascade: bool) -> None:
+    """Delete a tenant with its roles and its pool; with ``cascade`` also everything that it owns.
 
     Raises:
-        NotFound: there is none.
         Conflict: it owns something, and ``cascade`` is not set.
     """
-    tenant = get(session, tenant_id, reach=EVERYWHERE)
+    tenant_id = str(tenant.tenant_id)
     owned = {resource.name: resource.ids(session, tenant_id) for resource in tenant_resources()}
     owned = {name: ids for name, ids in owned.items() if ids}
     if owned and not cascade:
@@ -117,28 +139,34 @@ def delete(session: Session, tenant_id: str, *, cascade: bool) -> None:
         resource.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
-    airflow_compat.pools.delete_pool(session, quota.pool(tenant_id))
+    airflow_compat.pools.delete_pool(session, quota.pool_name(tenant_id))
     session.delete(tenant)
 
 
-def usage(session: Session, tenant: Tenant) -> dict[str, Any]:
-    """What a tenant owns, how many of each, and what of its limits that needs."""
+def has_feature(tenant: Tenant, name: str) -> bool:
+    """Return whether the tenant has the feature, by its own setting or the default of ``FEATURES``."""
+    return bool(tenant.features.get(name, FEATURES[name]))
+
+
+def get_usage(session: Session, tenant: Tenant) -> TenantUsage:
+    """Return what a tenant owns, what its active deployments need, and what is left of its limits."""
     tenant_id = str(tenant.tenant_id)
-    used = requirements(session, tenant_id)
-    return {
-        "tenant_id": tenant_id,
-        "resource_limits": tenant.resource_limits,
-        "used": {name: kubernetes_quantities.render(amount) for name, amount in sorted(used.items())},
-        "left": {
-            name: kubernetes_quantities.render(kubernetes_quantities.parse(limit) - used.get(name, Decimal()))
-            for name, limit in sorted(tenant.resource_limits.items())
-        },
-        "owned": {resource.name: len(resource.ids(session, tenant_id)) for resource in tenant_resources()},
+    used = sum_requirements(session, tenant_id)
+    left = {
+        name: kubernetes_quantities.parse(limit) - used.get(name, Decimal())
+        for name, limit in tenant.resource_limits.items()
     }
+    return TenantUsage(
+        tenant_id=tenant_id,
+        resource_limits=dict(tenant.resource_limits),
+        used={name: kubernetes_quantities.render(amount) for name, amount in sorted(used.items())},
+        left={name: kubernetes_quantities.render(amount) for name, amount in sorted(left.items())},
+        owned={resource.name: len(resource.ids(session, tenant_id)) for resource in tenant_resources()},
+    )
 
 
-def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
-    """What everything of a tenant's needs together, by resource."""
+def sum_requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
+    """Return what everything that a tenant owns needs in all: CPUs, bytes and GPUs by name."""
     total: dict[str, Decimal] = {}
     for resource in tenant_resources():
         for name, amount in resource.requirements(session, tenant_id).items():
@@ -146,12 +174,24 @@ def requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:
     return total
 
 
-def resolve_owner(session: Session, tenant_id: str | None, *, reach: Reach) -> str | None:
-    """The tenant of something new: the one that is named, or the caller's own where there is but one.
+def resolve_owner(session: Session, tenant_id: str | None, *, by: Principal, scope: str) -> str | None:
+    """Return the tenant that owns something new.
+
+    Args:
+        session: the request's transaction.
+        tenant_id: the tenant that the caller names, or None.
+        by: the caller.
+        scope: the scope that the caller needs in that tenant, such as ``webhooks:write``.
+
+    Returns:
+        The named tenant. If none is named: the only tenant in which the caller holds the scope, or None
+        (no tenant) if the caller holds it everywhere.
 
     Raises:
-        ValidationFailed: there is no such tenant that the caller reaches, or several and none is named.
+        ValidationFailed: the caller does not hold the scope in such a tenant; or none is named, and the
+            caller holds it in several tenants.
     """
+    reach = by.reach(scope)
     if tenant_id is None:
         if reach.everywhere:
             return None
@@ -160,26 +200,35 @@ def resolve_owner(session: Session, tenant_id: str | None, *, reach: Reach) -> s
         raise ValidationFailed.of(
             "tenant_id", message=f"is needed: one of {', '.join(sorted(reach.tenant_ids))}"
         )
-    if not reach.allows(tenant_id) or session.get(Tenant, tenant_id) is None:
+    if not reach.allows(tenant_id) or find(session, tenant_id) is None:
         raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
     return tenant_id
 
 
-def by_namespace(session: Session, namespace: str) -> Tenant | None:
-    """The tenant that owns the namespace, if one does."""
-    tenant: Tenant | None = session.scalar(select(Tenant).where(Tenant.namespace == namespace))
-    return tenant
+def _merge(stored: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in {**(stored or {}), **given}.items() if item is not None}
 
 
-def page(session: Session, query: dict[str, Any], *, reach: Reach) -> pagination.Page:
-    """The tenants that the caller reaches and that fit what is given, by id."""
-    wanted = select(Tenant).where(reach.where(Tenant.tenant_id))
-    if "namespace" in query:
-        wanted = wanted.where(Tenant.namespace == query["namespace"])
-    if "search" in query:
-        wanted = wanted.where(pagination.containing(query["search"], Tenant.tenant_id, Tenant.display_name))
-    return pagination.fetch(
-        session,
-        wanted,
-        pagination.Query(limit=query["limit"], offset=query["offset"], order_by=query.get("order_by")),
-    )
+def _sync_airflow(session: Session, tenant: Tenant) -> None:
+    """Bring Airflow's roles and pool of a tenant up to date."""
+    roles.sync(session, tenant)
+    quota.ensure_pool(session, str(tenant.tenant_id))
+
+
+def _require_platform_admin(by: Principal) -> None:
+    if not by.reach(WRITE).everywhere:
+        raise PermissionDenied(f"This needs the scope {WRITE} for all tenants.", scope=WRITE)
+
+
+def _require_namespace(data: NewTenant) -> str:
+    namespace = data.tenant_id if data.namespace is None else data.namespace
+    if namespace == DEFAULT_NAMESPACE:
+        field = "tenant_id" if data.namespace is None else "namespace"
+        raise ValidationFailed.of(
+            field, message=f"the namespace '{namespace}' is the platform's own; choose another one"
+        )
+    return namespace
+
+
+def _not_found(tenant_id: str) -> NotFound:
+    return NotFound(f"Tenant '{tenant_id}' not found", tenant_id=tenant_id)

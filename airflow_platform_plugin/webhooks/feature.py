@@ -9,11 +9,11 @@ FEATURE = Feature(
     models=("webhooks.models",),
     resources=(ScopedResource("webhooks", "See webhooks", "See, create, change and delete webhooks"),),
     roles={"member": ("webhooks:read",), "admin": ("webhooks:read", "webhooks:write")},
-    consumers={"webhooks": "webhooks.delivery:enqueue"},
-    event_references=("webhooks.delivery:EVENT_REFERENCE",),
+    consumers={"webhooks": "webhooks.subscriptions:enqueue"},
+    event_references=("webhooks.subscriptions:EVENT_REFERENCE",),
     worker_steps=(
         WorkerStep(
-            "deliver", lane="deliveries", run="webhooks.delivery:deliver", loop="webhooks.delivery:run"
+            "deliver", lane="deliveries", run="webhooks.dispatcher:deliver", loop="webhooks.dispatcher:run"
         ),
     ),
     tenant_resources=("webhooks.tenant_resources:WEBHOOKS",),

@@ -30,7 +30,7 @@ def create(session: Session, data: NewWebhook, *, by: Principal) -> Webhook:
     if masked is not None:
         raise ValidationFailed.of("headers", masked, message="no stored value to keep; send the value")
     webhook = Webhook(
-        tenant_id=tenants.resolve_owner(session, data.tenant_id, reach=by.reach(WRITE)),
+        tenant_id=tenants.resolve_owner(session, data.tenant_id, by=by, scope=WRITE),
         name=data.name,
         url=data.url,
         events=data.events,

@@ -127,7 +127,7 @@ def attack_files() -> Iterator[Path]:
 
 @pytest.fixture
 def tenant_caller(app: Any, session: Any, user_id: Callable[[str], int], call: Callable[..., Any]) -> Any:
-    """Make a tenant, and a caller who reaches nothing else."""
+    """Create a tenant, and return a caller of that tenant only."""
     from airflow_platform_plugin.auth import service
 
     def make(tenant_id: str, scopes: list[str] | None = None) -> Callable[..., Any]:

@@ -10,9 +10,10 @@ import requests
 import servers
 from airflow.models.connection import Connection
 
-from airflow_platform_plugin.analytics import engines, execution, guard
+from airflow_platform_plugin.analytics import engines, execution
 from airflow_platform_plugin.analytics.engines import base
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.core.errors import TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
@@ -36,14 +37,14 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def source(url: str) -> Source:
-    """It as a connection."""
+    """Return the server as a connection."""
     _, _, place = url.partition("://")
     host, port = place.split(":")
     return Source(Connection(conn_id="ch", conn_type="clickhouse", host=host, port=int(port)), trusted=False)
 
 
 def query(source: Source, sql: str, limits: Limits = LIMITS, **parameters: Any) -> execution.Result:
-    """A query on its whole way."""
+    """Run a query as the service does."""
     return execution.execute(source, sql, parameters, limits)
 
 
@@ -62,15 +63,15 @@ def query(source: Source, sql: str, limits: Limits = LIMITS, **parameters: Any) 
         "SELECT 1 INTO OUTFILE '/tmp/platform-attack'",
     ],
 )
-def test_the_server_itself_takes_one_query_and_no_change(source: Source, url: str, sql: str) -> None:
-    """Whatever the guard lets through."""
+def test_the_server_itself_accepts_only_one_query_that_reads(source: Source, url: str, sql: str) -> None:
+    """Without the guard."""
     engine = engines.of(source, LIMITS)
     engine.open()
     with pytest.raises(base.Refused):
-        engine.execute(guard.Statement((sql,), frozenset(), ()), {})
+        engine.execute(Statement((sql,), frozenset(), ()), {})
     engine.close()
-    told = requests.post(url, data="SELECT count() FROM victim", timeout=10)
-    assert told.text == "100\n"
+    rows = requests.post(url, data="SELECT count() FROM victim", timeout=10)
+    assert rows.text == "100\n"
 
 
 def test_values_of_every_kind(source: Source) -> None:
@@ -105,7 +106,7 @@ def test_values_are_bound(source: Source) -> None:
     ]
 
 
-def test_a_query_ends_with_its_time(source: Source, url: str) -> None:
+def test_a_query_is_stopped_when_its_time_is_up(source: Source, url: str) -> None:
     """At the server too."""
     started = time.monotonic()
     with pytest.raises(TimedOut):
@@ -125,6 +126,6 @@ def test_a_result_is_cut(source: Source) -> None:
         query(source, f"SELECT {long} AS x FROM victim", LIMITS._replace(bytes=100_000))  # noqa: S608 - a test's
 
 
-def test_a_message_says_what_is_wrong(source: Source) -> None:
+def test_the_message_says_what_is_wrong(source: Source) -> None:
     with pytest.raises(ValidationFailed, match="refused it: Code: 47: Unknown identifier: nope"):
         query(source, "SELECT nope FROM victim")

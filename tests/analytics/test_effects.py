@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from test_guard import refusal
 
-from airflow_platform_plugin.analytics import effects, guard
+from airflow_platform_plugin.analytics import effects, lexer
 
 FOLDER = resources.files("airflow_platform_plugin.analytics") / "functions"
 
@@ -18,19 +18,19 @@ def names(file: str) -> set[str]:
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite", "duckdb", "clickhouse"])
 def test_each_engine_has_its_lists(dialect: str) -> None:
-    """They are part of the package, and what has effects is in no other list."""
+    """The lists are part of the package, and a function with effects is in no other list."""
     allowed, effects_ = names(f"{dialect}.txt"), names(f"{dialect}.effects.txt")
     keywords = names("keywords.txt") | names(f"{dialect}.keywords.txt")
     assert len(allowed) > 100
     assert not allowed & effects_
-    # Brackets after these are grammar where they have no quotes, and are no call.
+    # Without quotes, brackets after these words are grammar and not a call.
     assert keywords & effects_ <= {"system", "bernoulli", "settings"}
     assert {"count", "sum", "coalesce", "lower", "substr"} <= allowed
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "sqlite", "duckdb", "clickhouse"])
 def test_nothing_with_effects_can_be_called(dialect: str) -> None:
-    """By any spelling of its name, in SELECT and in FROM."""
+    """In any spelling of its name, in SELECT and in FROM."""
     keywords = names("keywords.txt") | names(f"{dialect}.keywords.txt")
     quote = "`{}`" if dialect == "mysql" else '"{}"'
     for name in sorted(names(f"{dialect}.effects.txt") - keywords):
@@ -39,7 +39,7 @@ def test_nothing_with_effects_can_be_called(dialect: str) -> None:
         assert refusal("SELECT * FROM t, ?(1) AS x".replace("?", name), dialect), name
 
 
-def test_clickhouse_combinators_make_no_harmful_function() -> None:
+def test_clickhouse_combinators_allow_no_harmful_function() -> None:
     assert not refusal(
         "SELECT sumIf(a, b), uniqExactStateIf(a, b), quantileMerge(0.5)(a) FROM t", "clickhouse"
     )
@@ -48,7 +48,7 @@ def test_clickhouse_combinators_make_no_harmful_function() -> None:
 
 
 def test_an_operator_can_allow_functions() -> None:
-    """By name, with a schema, or by a pattern; and for their own names only."""
+    """By name, with a schema, or by a pattern; other names stay refused."""
     sql = "SELECT my_rank(a), st_area(b), tools.clean(c) FROM t"
     assert "my_rank" in refusal(sql, "postgres")
     assert not refusal(sql, "postgres", ("My_Rank", "st_*", "tools.clean"))
@@ -56,15 +56,15 @@ def test_an_operator_can_allow_functions() -> None:
     assert refusal("SELECT my_rank_2(a) FROM t", "postgres", ("my_rank",))
 
 
-def test_a_name_of_columns_is_no_call_and_a_call_is_no_name_of_columns() -> None:
-    """The excuse is for the place where sqlglot saw an alias, not for the word."""
+def test_an_alias_with_columns_is_not_a_call() -> None:
+    """Only where sqlglot sees the alias: the same word elsewhere is still a call."""
     assert not refusal(
         "WITH getenv(x) AS (SELECT 1) SELECT * FROM getenv, range(2) t(y), (VALUES (1)) v(z)", "duckdb"
     )
     assert refusal("WITH getenv(x) AS (SELECT 1) SELECT getenv('HOME') FROM getenv", "duckdb")
 
 
-def test_postgresql_calls_functions_by_a_dot_as_well() -> None:
+def test_functions_that_postgresql_calls_with_a_dot_are_refused() -> None:
     for sql in (
         "SELECT ('/etc/passwd'::text).pg_read_file",
         "SELECT (x).a.pg_read_file FROM x",
@@ -79,7 +79,7 @@ def test_postgresql_calls_functions_by_a_dot_as_well() -> None:
 @pytest.mark.parametrize(
     "table", ["'x.csv'", '"x.csv"', '"s3://a/b"', "x.csv", 'a."b.parquet"', '"*"', '"/etc/passwd"']
 )
-def test_duckdb_reads_no_files_by_the_name_of_a_table(table: str) -> None:
+def test_names_of_files_are_refused_as_tables_of_duckdb(table: str) -> None:
     for sql in ("FROM ?", "SELECT * FROM t, ?", "DESCRIBE ?", "SELECT * FROM t JOIN ? ON true"):
         assert refusal(sql.replace("?", table), "duckdb"), sql
 
@@ -91,9 +91,9 @@ def test_every_function_of_this_duckdb_is_known() -> None:
     assert found <= names("duckdb.txt") | names("duckdb.effects.txt")
 
 
-def test_a_name_has_the_case_that_the_engine_compares() -> None:
+def test_names_have_the_case_that_engines_compare() -> None:
     assert [
-        effects.name_of(token) for token in guard.lex('Ab "Ab" "a""b"', "postgres") if token.text != " "
+        effects.name_of(token) for token in lexer.lex('Ab "Ab" "a""b"', "postgres") if token.text != " "
     ] == [
         "ab",
         "Ab",

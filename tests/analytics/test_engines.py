@@ -1,4 +1,4 @@
-"""The engines on real databases: what the server itself holds a query to, its end, and its values."""
+"""The engines on real databases: what the server itself allows, how queries end, and values."""
 
 import io
 import json
@@ -19,9 +19,18 @@ import pytest
 from airflow.models.connection import Connection
 from databases import Database
 
-from airflow_platform_plugin.analytics import child, engines, execution, guard, values
+from airflow_platform_plugin.analytics import (
+    embedded_process,
+    engines,
+    execution,
+    guard,
+    query_errors,
+    query_thread,
+    values,
+)
 from airflow_platform_plugin.analytics.engines import base, embedded
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.core.errors import PlatformError, TimedOut, ValidationFailed
 
 LIMITS = Limits(rows=1001, bytes=1_000_000, seconds=20.0, memory=256 * 2**20)
@@ -29,9 +38,9 @@ DIALECTS = ["postgres", "mysql", "duckdb", "sqlite"]
 
 
 def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[list[Any]]:
-    """What a statement answers that no guard has read, on the very path of queries."""
+    """Return the rows of a statement that the guard has not read, as the service runs it."""
     engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
-    statement = guard.Statement(parts=(sql,), names=frozenset(), tables=())
+    statement = Statement(parts=(sql,), names=frozenset(), tables=())
     try:
         engine.open()
         engine.execute(statement, {})
@@ -41,12 +50,12 @@ def unguarded(database: Database, sql: str, limits: Limits = LIMITS) -> list[lis
 
 
 def query(database: Database, sql: str, limits: Limits = LIMITS, **parameters: Any) -> execution.Result:
-    """A query on its whole way."""
+    """Run a query as the service does."""
     return execution.execute(Source(database.connection, trusted=True, for_all=True), sql, parameters, limits)
 
 
 class _Here:
-    """The child of a query, in this process and without its limits: hundreds of processes take their time."""
+    """Run the embedded process in this one, without its limits: hundreds of processes would take long."""
 
     def __init__(self, *_: object, **__: object) -> None:
         self.stdin, self.stdout = io.StringIO(), io.StringIO()
@@ -58,12 +67,12 @@ class _Here:
     def answer(self) -> None:
         request = json.loads(self.stdin.getvalue())
         with redirect_stdout(self.stdout):
-            child.answer(request)
+            embedded_process.run(request)
         self.stdout.seek(0)
 
 
 def in_this_process(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer the queries of a database in a file without processes, for tests of many."""
+    """Run queries on a database in a file without processes, for tests with many queries."""
     if database.dialect not in {"duckdb", "sqlite"}:
         return
     monkeypatch.setattr(embedded.subprocess, "Popen", _Here)
@@ -91,8 +100,8 @@ def in_this_process(database: Database, monkeypatch: pytest.MonkeyPatch) -> None
         "CREATE TABLE pwned (x INTEGER)",
     ],
 )
-def test_the_server_itself_takes_one_query_and_no_change(database: Database, sql: str) -> None:
-    """Whatever the guard lets through, and whatever a driver's next version sends by default."""
+def test_the_server_itself_accepts_only_one_query_that_reads(database: Database, sql: str) -> None:
+    """Without the guard, and whatever a driver's next version sends by default."""
     with pytest.raises(base.Refused):
         unguarded(database, sql)
     assert "pwned" not in database.tables()
@@ -103,7 +112,7 @@ def test_the_server_itself_takes_one_query_and_no_change(database: Database, sql
 def test_no_attack_changes_a_table_even_without_the_guard(
     dialect: str, request: pytest.FixtureRequest, attack_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the corpus, as the most powerful user there is."""
+    """All attacks of the corpus, as the most powerful user."""
     database: Database = request.getfixturevalue(dialect)
     in_this_process(database, monkeypatch)
     before = database.tables()
@@ -120,7 +129,7 @@ def test_no_attack_changes_a_table_even_without_the_guard(
 def test_no_attack_has_an_effect(
     dialect: str, request: pytest.FixtureRequest, attack_files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a table or on a file; and each ends with an answer to its caller."""
+    """On a table or a file; and each one ends with a response."""
     database: Database = request.getfixturevalue(dialect)
     in_this_process(database, monkeypatch)
     before = database.tables()
@@ -135,10 +144,10 @@ def test_no_attack_has_an_effect(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_what_analysts_write_has_the_rows_that_the_plain_driver_has(
+def test_ordinary_queries_return_the_rows_that_the_driver_returns(
     dialect: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of what the guard lets through, which the guard's own tests look at."""
+    """All queries that the guard accepts; the guard's own tests check which."""
     database: Database = request.getfixturevalue(dialect)
     in_this_process(database, monkeypatch)
     wrong, compared = {}, 0
@@ -167,7 +176,7 @@ def _is_let_through(legit: corpora.Query) -> bool:
 
 
 def _same(plain: Any, answered: Any) -> bool:
-    """Whether an answer shows a driver's value; intervals and composites have no exact value in Python."""
+    """Return whether a result equals the driver's value; Python has no exact intervals and composites."""
     if isinstance(plain, (timedelta, tuple)):
         return isinstance(answered, (str, list))
     (((made,),)) = values.settle([[values.plain(plain)]])
@@ -176,7 +185,7 @@ def _same(plain: Any, answered: Any) -> bool:
     return bool(made == answered)
 
 
-# Long on every machine.
+# Takes long on every machine.
 ENDLESS = {
     "postgres": "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b",
     "mysql": "SELECT count(*) FROM orders a, orders b, orders c, orders d, orders e, orders f, orders g",
@@ -186,8 +195,8 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_query_ends_with_its_time(dialect: str, request: pytest.FixtureRequest) -> None:
-    """For its caller at once, and at the database too, which is asked for what still runs there."""
+def test_a_query_is_stopped_when_its_time_is_up(dialect: str, request: pytest.FixtureRequest) -> None:
+    """At once for the caller, and at the database, which is asked what still runs there."""
     database: Database = request.getfixturevalue(dialect)
     started = time.monotonic()
     with pytest.raises(TimedOut, match=r"after 0\.5 seconds"):
@@ -209,7 +218,7 @@ def _still_runs(database: Database) -> bool:
 
 def _is_query(child: psutil.Process) -> bool:
     try:
-        return "child.main" in " ".join(child.cmdline())
+        return "embedded_process.main" in " ".join(child.cmdline())
     except psutil.NoSuchProcess:  # it has just ended, and may be a zombie still
         return False
 
@@ -221,25 +230,25 @@ def _wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_sleep_ends_with_its_time_on_mysql(mysql: Database) -> None:
-    """A sleeping statement reads no row, so nothing but KILL QUERY wakes it."""
+def test_sleep_is_stopped_when_its_time_is_up_on_mysql(mysql: Database) -> None:
+    """A sleeping statement reads no row, so only KILL QUERY ends it."""
     started = time.monotonic()
     with pytest.raises(TimedOut):
-        execution._run(_job(mysql, "SELECT SLEEP(20)", LIMITS._replace(seconds=0.5)), lambda: False)
+        query_thread.run(_thread(mysql, "SELECT SLEEP(20)", LIMITS._replace(seconds=0.5)), lambda: False)
     assert time.monotonic() - started < 10
     _wait_for(
         lambda: not mysql.run("SELECT 1 FROM information_schema.processlist WHERE info LIKE '%SLEEP(20)'")
     )
 
 
-def _job(database: Database, sql: str, limits: Limits) -> execution._Job:
+def _thread(database: Database, sql: str, limits: Limits) -> query_thread.QueryThread:
     engine = engines.of(Source(database.connection, trusted=True, for_all=True), limits)
-    return execution._Job(engine, guard.Statement((sql,), frozenset(), ()), {})
+    return query_thread.QueryThread(engine, Statement((sql,), frozenset(), ()), {})
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "clickhouse"])
-def test_connecting_is_within_the_time(dialect: str) -> None:
-    """A host that takes the connection and says nothing holds no web worker."""
+def test_connecting_counts_toward_the_time(dialect: str) -> None:
+    """A host that accepts the connection and sends nothing does not block a web worker."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         connection = Connection(conn_id="c", conn_type=dialect, host="127.0.0.1", port=port, login="me")
@@ -251,7 +260,7 @@ def test_connecting_is_within_the_time(dialect: str) -> None:
         assert time.monotonic() - started < 10
 
 
-def test_a_client_that_goes_away_stops_its_query(postgres: Database) -> None:
+def test_a_query_is_stopped_when_its_client_goes_away(postgres: Database) -> None:
     with pytest.raises(TimedOut, match="went away"):
         execution.execute(
             Source(postgres.connection, trusted=True, for_all=True),
@@ -272,8 +281,8 @@ MANY = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_result_is_cut_at_the_limits_and_says_which(dialect: str, request: pytest.FixtureRequest) -> None:
-    """And what the database had still to send is neither fetched nor waited for."""
+def test_a_result_is_cut_at_the_limits_with_a_warning(dialect: str, request: pytest.FixtureRequest) -> None:
+    """The remaining rows are not fetched and not waited for."""
     database: Database = request.getfixturevalue(dialect)
     result = query(database, MANY[dialect], LIMITS._replace(rows=11))
     assert (len(result.rows), result.truncated) == (10, True)
@@ -295,7 +304,7 @@ HUGE = {
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_huge_cells_do_not_fill_the_memory(dialect: str, request: pytest.FixtureRequest) -> None:
-    """Two hundred gigabytes of them: nothing of it is answered, and it is said why."""
+    """Two hundred gigabytes: the response has no rows, and says why."""
     database: Database = request.getfixturevalue(dialect)
     before = psutil.Process().memory_info().rss
     assert re.search("memory|too big|1000000 bytes", _outcome(database, HUGE[dialect]))
@@ -313,7 +322,7 @@ def _outcome(database: Database, sql: str) -> str:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_columns_keep_their_order_and_names(dialect: str, request: pytest.FixtureRequest) -> None:
-    """A name that is there twice is numbered."""
+    """The second column of a name gets a number."""
     database: Database = request.getfixturevalue(dialect)
     result = query(database, "SELECT id AS z, qty AS a, id AS m, qty AS a FROM orders ORDER BY id LIMIT 1")
     assert [column.name for column in result.columns] == ["z", "a", "m", "a_2"]
@@ -342,7 +351,7 @@ def test_values_of_every_kind_are_bound(dialect: str, request: pytest.FixtureReq
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("place", ["IN (:ids)", "IN :ids", "in ( :ids )"])
-def test_a_list_stands_in_in(dialect: str, place: str, request: pytest.FixtureRequest) -> None:
+def test_a_list_can_be_used_with_in(dialect: str, place: str, request: pytest.FixtureRequest) -> None:
     database: Database = request.getfixturevalue(dialect)
     if dialect == "postgres" and place == "IN :ids":
         pytest.skip("its grammar has no IN without parentheses")
@@ -352,7 +361,7 @@ def test_a_list_stands_in_in(dialect: str, place: str, request: pytest.FixtureRe
         query(database, sql, ids=[], other=2)
 
 
-def test_a_list_is_an_array_where_the_database_has_them(
+def test_a_list_is_an_array_on_databases_that_have_arrays(
     postgres: Database, duckdb: Database, sqlite: Database
 ) -> None:
     assert query(postgres, "SELECT id FROM orders WHERE id = ANY(:ids) ORDER BY id", ids=[1, 2]).rows == [
@@ -360,7 +369,7 @@ def test_a_list_is_an_array_where_the_database_has_them(
         [2],
     ]
     assert query(duckdb, "SELECT len(:ids) AS n", ids=[1, 2]).rows == [[2]]
-    with pytest.raises(ValidationFailed, match="can only stand in IN"):
+    with pytest.raises(ValidationFailed, match="can be used only as IN"):
         query(sqlite, "SELECT length(:ids) AS n", ids=[1, 2])
 
 
@@ -443,16 +452,17 @@ KINDS = {
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_no_value_is_lost_on_its_way(dialect: str, request: pytest.FixtureRequest) -> None:
-    """What Python or JSON cannot hold is the text that the database shows."""
+def test_no_value_loses_precision(dialect: str, request: pytest.FixtureRequest) -> None:
+    """A value that Python or JSON cannot represent is the database's text."""
     database: Database = request.getfixturevalue(dialect)
     sql, expected = KINDS[dialect]
     result = query(database, sql)
     assert dict(zip([column.name for column in result.columns], result.rows[0], strict=True)) == expected
 
 
-def test_types_are_named(postgres: Database, mysql: Database, duckdb: Database) -> None:
-    """By the database's own names."""
+def test_columns_have_the_databases_names_of_types(
+    postgres: Database, mysql: Database, duckdb: Database
+) -> None:
     sql = "SELECT id, amount, status, ordered_at FROM orders LIMIT 1"
     kinds = [[column.type for column in query(d, sql).columns] for d in (postgres, mysql, duckdb)]
     assert kinds == [
@@ -462,23 +472,23 @@ def test_types_are_named(postgres: Database, mysql: Database, duckdb: Database) 
     ]
 
 
-def test_a_superuser_is_warned_of(postgres: Database) -> None:
-    """No fence holds a superuser's functions but the guard."""
+def test_a_superusers_connection_causes_a_warning(postgres: Database) -> None:
+    """Only the guard keeps a superuser from calling functions with effects."""
     assert any("superuser" in warning for warning in query(postgres, "SELECT 1 AS a").warnings)
     postgres.run("CREATE ROLE reader LOGIN", "GRANT SELECT ON orders TO reader")
     reader = replace(postgres, fields={**postgres.fields, "login": "reader"})
     assert query(reader, "SELECT id FROM orders LIMIT 1").warnings == []
 
 
-def test_a_message_of_a_database_tells_nothing_of_its_server(postgres: Database, sqlite: Database) -> None:
-    """But what is wrong with the query."""
+def test_a_databases_message_reveals_nothing_about_its_server(postgres: Database, sqlite: Database) -> None:
+    """It says only what is wrong with the query."""
     with pytest.raises(ValidationFailed, match='relation "nowhere" does not exist'):
         query(postgres, "SELECT * FROM nowhere")
     failing = engines.of(Source(postgres.connection, trusted=True, for_all=True), LIMITS)
     failing.connection.password = "hunter2"
     text = "at 10.1.2.3:5432 could not open /var/lib/postgresql/secret.key with hunter2 (s3://bucket/key)"
-    said = execution._public(base.Refused(text), failing)
-    assert str(said) == "/query: the database refused it: at … could not open … with … (…"
+    error = query_errors.public_error(base.Refused(text), failing)
+    assert str(error) == "/query: the database refused it: at … could not open … with … (…"
 
 
 @pytest.mark.parametrize(
@@ -493,17 +503,17 @@ def test_a_message_of_a_database_tells_nothing_of_its_server(postgres: Database,
         ({}, {"iam": True}),
     ],
 )
-def test_a_tenant_has_its_own_login_at_a_host_and_nothing_else(
+def test_a_tenants_connection_needs_a_host_and_has_no_unsafe_options(
     postgres: Database, fields: dict[str, Any], extra: dict[str, Any]
 ) -> None:
-    """No socket of the server, whose users it trusts; no setting that undoes the fence."""
+    """No socket of the server, which trusts its users; no setting that allows writing."""
     connection = Connection(conn_id="c", **{**postgres.fields, **fields}, extra=json.dumps(extra))
     with pytest.raises(ValidationFailed) as refused:
         execution.execute(Source(connection, trusted=False), "SELECT 1 AS a", {}, LIMITS)
     assert refused.value.details["errors"][0]["pointer"] == "/database"
 
 
-def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Database) -> None:
+def test_options_change_what_a_query_means_and_not_what_it_may_do(postgres: Database) -> None:
     """Files, services and programs that libpq takes from a connection's extra are not read."""
     extra = {
         "options": "-c search_path=pg_catalog,public -c timezone=Europe/Berlin",
@@ -520,7 +530,7 @@ def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Databa
     )
     engine = engines.of(Source(connection, trusted=False), LIMITS)
     engine.open()
-    engine.execute(guard.Statement((sql,), frozenset(), ()), {})
+    engine.execute(Statement((sql,), frozenset(), ()), {})
     rows = [tuple(row) for row in engine.rows()]
     engine.close()
     assert dict(rows) == {
@@ -531,8 +541,8 @@ def test_options_set_what_a_query_means_and_nothing_that_it_may(postgres: Databa
     }
 
 
-def test_a_tenant_reads_no_airflow_database(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
-    """By no other name of its file either."""
+def test_a_tenant_cannot_read_airflows_database(sqlite: Database, tmp_path: Path, monkeypatch: Any) -> None:
+    """Under no other name of its file either."""
     from airflow_platform_plugin import airflow_compat
 
     own = [f"sqlite:///{sqlite.fields['host']}"]
@@ -544,26 +554,28 @@ def test_a_tenant_reads_no_airflow_database(sqlite: Database, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("kind", ["oracle", "mssql", "trino", "presto", "snowflake", "", "http"])
-def test_a_tenant_queries_known_databases_alone(kind: str) -> None:
-    """Of any other it is unknown whether its driver takes several statements."""
+def test_a_tenant_can_query_only_known_types_of_databases(kind: str) -> None:
+    """It is unknown whether the driver of another type accepts several statements."""
     connection = Connection(conn_id="c", conn_type=kind, host="localhost")
     with pytest.raises(ValidationFailed, match="cannot be queried"):
         execution.execute(Source(connection, trusted=False), "SELECT 1 AS a", {}, LIMITS)
 
 
-def test_another_dialect_is_the_operators(postgres: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes there is the guard's own text, in a session that may not write, and nothing is looked up."""
-    from airflow_platform_plugin.analytics.engines.other import Other
+def test_only_an_operator_can_query_other_types_of_databases(
+    postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is sqlglot's, the session cannot write, and no connection is looked up by name."""
+    from airflow_platform_plugin.analytics.engines.generic import GenericEngine
 
     monkeypatch.setattr(engines, "_ENGINES", {})
     monkeypatch.setattr(Connection, "get_connection_from_secrets", None)
     connection = postgres.connection
-    assert type(engines.of(Source(connection, trusted=True, for_all=True), LIMITS)) is Other
+    assert type(engines.of(Source(connection, trusted=True, for_all=True), LIMITS)) is GenericEngine
     result = query(postgres, "SELECT id, :x AS x FROM orders WHERE status <> ':no' ORDER BY id", x="y")
     assert result.rows[:2] == [[1, "y"], [2, "y"]]
     with pytest.raises(TimedOut):
         query(postgres, ENDLESS["postgres"], LIMITS._replace(seconds=0.5))
-    monkeypatch.setattr(guard.Statement, "render_regenerated", guard.Statement.render)
+    monkeypatch.setattr(Statement, "render_regenerated", Statement.render)
     for sql in ("DELETE FROM victim", "CREATE TABLE pwned (x INTEGER)"):
         with pytest.raises(base.Refused, match=r"read-only|syntax error"):
             unguarded(postgres, sql)

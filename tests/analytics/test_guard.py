@@ -1,4 +1,4 @@
-"""Reading a caller's SQL. Pure."""
+"""The guard reads a caller's SQL. Pure."""
 
 import logging
 import re
@@ -8,15 +8,15 @@ from corpora import hostile, legit, spellings, variants
 from sqlalchemy import text
 
 from airflow_platform_plugin.analytics import guard
-from airflow_platform_plugin.analytics.guard import Placeholder
 from airflow_platform_plugin.analytics.lexer import BLANK, Kind, lex
+from airflow_platform_plugin.analytics.statement import Placeholder
 from airflow_platform_plugin.core.errors import ValidationFailed
 
 DIALECTS = ["postgres", "mysql", "sqlite", "duckdb", "clickhouse"]
 
 
 def refusal(sql: str, dialect: str | None, functions: tuple[str, ...] = ()) -> str:
-    """Why a query is refused, or nothing."""
+    """Return why a query is refused; empty if it is accepted."""
     try:
         guard.read(sql, dialect, functions=functions)
     except ValidationFailed as refused:
@@ -32,7 +32,7 @@ def test_a_refusal_names_the_field() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_attacks_are_refused(dialect: str) -> None:
-    """All but those that do no harm, or that the engine holds: the file says why."""
+    """All but attacks that do no harm or that the engine itself prevents; the corpus says why."""
     attacks = [attack for attack in hostile() if attack.dialect == dialect]
     assert len(attacks) > 10
     passed = {attack for attack in attacks if not refusal(attack.statement, dialect)}
@@ -47,8 +47,8 @@ def test_other_spellings_of_attacks_are_refused() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_what_analysts_write_is_sent_as_they_wrote_it(dialect: str) -> None:
-    """But for its comments; so columns keep their names, and an engine's errors their positions."""
+def test_ordinary_queries_are_sent_unchanged(dialect: str) -> None:
+    """Except for comments: columns keep their names, and an engine's errors their positions."""
     queries = [query for query in legit() if query.dialect == dialect]
     assert len(queries) > 50
     wrong = []
@@ -64,11 +64,11 @@ def test_what_analysts_write_is_sent_as_they_wrote_it(dialect: str) -> None:
     assert wrong == []
 
 
-def test_what_is_near_to_attacks_is_not_refused() -> None:
+def test_harmless_queries_similar_to_attacks_are_accepted() -> None:
     assert [(query, why) for query in spellings() if (why := refusal(query[1], query[0]))] == []
 
 
-def test_comments_and_the_last_semicolon_are_all_that_is_left_out() -> None:
+def test_only_comments_and_the_last_semicolon_are_removed() -> None:
     queries = [(query.dialect, query.statement) for query in legit() if not query.refused]
     for dialect, sql in [*spellings(), *queries]:
         sent = "".join(
@@ -92,7 +92,7 @@ def test_comments_and_the_last_semicolon_are_all_that_is_left_out() -> None:
     ],
 )
 def test_placeholders_are_found_by_tokens(sql: str, names: set[str]) -> None:
-    """SQLAlchemy then sees the same ones, and nothing else."""
+    """SQLAlchemy finds the same placeholders in the rendered text."""
     statement = guard.read(sql, "duckdb")
     assert statement.names == names
     sent = statement.render(":{}".format, lambda part: part.replace(":", "\\:"))
@@ -114,7 +114,7 @@ def test_placeholders_work_wherever_a_value_does(dialect: str | None) -> None:
 @pytest.mark.parametrize(
     "sql", ["SELECT * FROM :a", "SELECT 1 AS :a", "SELECT t.:a FROM t", "SELECT :a(1)", "SELECT :a'b'"]
 )
-def test_placeholders_stand_for_values_only(sql: str) -> None:
+def test_a_placeholder_can_only_be_a_value(sql: str) -> None:
     assert refusal(sql, "postgres")
 
 
@@ -148,11 +148,11 @@ def test_literals_are_escaped_apart_from_placeholders() -> None:
     ],
 )
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", None])
-def test_all_but_one_query_is_refused(sql: str, dialect: str | None) -> None:
+def test_anything_but_one_query_is_refused(sql: str, dialect: str | None) -> None:
     assert refusal(sql, dialect)
 
 
-def test_tables_are_told_without_common_table_expressions() -> None:
+def test_tables_do_not_include_common_table_expressions() -> None:
     sql = "WITH a AS (SELECT * FROM gold.x) SELECT * FROM a JOIN silver.y USING (z) JOIN w USING (z);"
     assert guard.read(sql, "duckdb").tables == (("", "w"), ("gold", "x"), ("silver", "y"))
 
@@ -160,7 +160,7 @@ def test_tables_are_told_without_common_table_expressions() -> None:
 @pytest.mark.parametrize(
     "sql", ["SELECT 1; -- done", "SELECT 1 ;\n", "/* a\nb */ SELECT 1 -- c", "SELECT 1 /**/;"]
 )
-def test_a_semicolon_and_comments_at_the_end_are_fine(sql: str) -> None:
+def test_a_semicolon_and_comments_at_the_end_are_accepted(sql: str) -> None:
     assert guard.read(sql, "postgres").render(str).strip() == "SELECT 1"
 
 
@@ -174,7 +174,7 @@ def test_a_semicolon_and_comments_at_the_end_are_fine(sql: str) -> None:
         ("DESCRIBE TABLE x;", "clickhouse", (("", "x"),)),
     ],
 )
-def test_tables_can_be_shown_where_that_is_safe(
+def test_safe_statements_that_show_tables_are_accepted(
     sql: str, dialect: str, tables: tuple[tuple[str, str], ...]
 ) -> None:
     assert guard.read(sql, dialect).tables == tables
@@ -189,13 +189,11 @@ def test_tables_can_be_shown_where_that_is_safe(
         ("PIVOT t ON a USING sum(b) ORDER BY 1", "duckdb", "FROM t PIVOT"),
     ],
 )
-def test_what_cannot_be_run_is_refused_with_what_to_write_instead(
-    sql: str, dialect: str, instead: str
-) -> None:
+def test_a_refused_statement_says_what_to_write_instead(sql: str, dialect: str, instead: str) -> None:
     assert instead in refusal(sql, dialect)
 
 
-def test_the_place_of_what_is_not_understood_is_told() -> None:
+def test_a_syntax_error_has_its_position() -> None:
     assert "line 2, column 14" in refusal("SELECT a -- x\nFROM t WHERE )", "postgres")
 
 
@@ -232,8 +230,8 @@ NESTED = [
 
 @pytest.mark.parametrize("unit", NESTED)
 @pytest.mark.parametrize("dialect", ["postgres", "clickhouse", "bigquery"])
-def test_no_nesting_is_too_much(unit: str, dialect: str) -> None:
-    """No RecursionError, no trying for hours: sqlglot takes twice as long for each date() in a date()."""
+def test_deep_nesting_never_breaks_the_guard(unit: str, dialect: str) -> None:
+    """No RecursionError, and no hours: sqlglot takes twice as long for each date() within a date()."""
     for amount in (20, 39, 3000):
         closing = unit.count("(") * ")" + unit.count("[") * "]" if unit != "[1]" else ""
         refusal(f"SELECT {unit * amount}1{closing * amount}", dialect)
@@ -246,13 +244,13 @@ def test_no_nesting_is_too_much(unit: str, dialect: str) -> None:
         ("SELECT DATE_SUB(NOW), INTERVAL :n DAY) FROM t", "mysql"),
     ],
 )
-def test_where_sqlglot_breaks_down_the_answer_is_a_refusal(sql: str, dialect: str) -> None:
-    """It raises IndexError and AttributeError for these."""
+def test_an_internal_error_of_sqlglot_is_a_refusal(sql: str, dialect: str) -> None:
+    """Sqlglot raises IndexError and AttributeError for these."""
     assert "cannot be understood" in refusal(sql, dialect)
 
 
 def test_sqlglot_logs_nothing_of_the_text(caplog: pytest.LogCaptureFixture) -> None:
-    """A caller could write lines of the log."""
+    """A caller could forge lines of the log."""
     with caplog.at_level(logging.DEBUG):
         for sql in ("CALL x('secret')\n[2026] forged", "EXPLAIN DELETE FROM t", "SELECT a['x'][1]"):
             for dialect in [*DIALECTS, None]:

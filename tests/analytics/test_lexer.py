@@ -1,4 +1,4 @@
-"""The lexer reads what engines read in one way only. Pure, but for DuckDB and SQLite, which are asked."""
+"""The lexer reads only what all engines read in the same way. Pure, except for calls to DuckDB and SQLite."""
 
 import sqlite3
 import time
@@ -14,7 +14,7 @@ from airflow_platform_plugin.analytics.lexer import BLANK, MAX_LENGTH, Kind, lex
 from airflow_platform_plugin.core.errors import ValidationFailed
 
 DIALECTS = ["postgres", "mysql", "sqlite", "duckdb", "clickhouse", "snowflake", "tsql", None]
-# What strings, names and comments begin and end with, in any engine, and what is near to it.
+# What begins and ends strings, names and comments in any engine, and similar texts.
 _PIECES = r"""
 ' '' ''' " "" ` `` \ \' \" $$ $a$ $A$ $1 $ -- */ /* /**/ /*! /*M! /*+ # #- #> {# #} {{ }} {% { } [ ] ( ) ;
 E' e'
@@ -47,7 +47,7 @@ SOUP = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 @settings(deadline=None)
 @given(st.sampled_from(DIALECTS), SOUP | st.text(max_size=40))
 def test_any_text_is_read_or_refused(dialect: str | None, text: str) -> None:
-    """There is no other exception, and what is read has every character of the text, once."""
+    """There is no other exception, and the tokens together are the whole text."""
     try:
         tokens = lex(text, dialect)
     except ValidationFailed:
@@ -61,8 +61,8 @@ def test_any_text_is_read_or_refused(dialect: str | None, text: str) -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from(DIALECTS), SOUP)
-def test_without_comments_a_text_is_read_as_with_them(dialect: str | None, text: str) -> None:
-    """A space in a comment's place joins nothing and splits nothing."""
+def test_removing_comments_does_not_change_the_other_tokens(dialect: str | None, text: str) -> None:
+    """A space in place of a comment joins no tokens and splits none."""
     try:
         tokens = lex(text, dialect)
     except ValidationFailed:
@@ -99,7 +99,7 @@ def _sqlite_counts(text: str) -> int:
 @settings(max_examples=400, deadline=None)
 @given(soup=SOUP)
 def test_the_engine_sees_no_second_statement(dialect: str, count: Callable[[str], int], soup: str) -> None:
-    """What the lexer takes for one statement is one for the engine, whatever it is glued together from."""
+    """A text that the lexer accepts as one statement is one statement for the engine too."""
     try:
         tokens = lex(f"SELECT {soup} , 1 AS last", dialect)
     except ValidationFailed:
@@ -115,7 +115,7 @@ def test_the_engine_sees_no_second_statement(dialect: str, count: Callable[[str]
 @pytest.mark.parametrize(
     "around", ["SELECT 1{}", "SELECT '{}'", 'SELECT "a{}"', "SELECT 1 /* {} */", "SELECT 1 -- {} \n"]
 )
-def test_characters_that_engines_take_differently_are_refused_everywhere(character: str, around: str) -> None:
+def test_characters_that_engines_read_differently_are_refused_everywhere(character: str, around: str) -> None:
     with pytest.raises(ValidationFailed, match=f"U\\+{ord(character):04X}"):
         lex(around.format(character), "postgres")
 
@@ -131,7 +131,7 @@ def test_characters_that_engines_take_differently_are_refused_everywhere(charact
         ("SELECT 5--1", "mysql", "put a space after '--'"),
         ("SELECT {{ x }}", "duckdb", "templates"),
         ("SELECT U&'x'", "postgres", "U&"),
-        ("SELECT a$b", "postgres", "must stand in quotes"),
+        ("SELECT a$b", "postgres", "must be in quotes"),
         ("SELECT and'x'", "postgres", "put a space before the quote"),
         ("SELECT $1", "postgres", "written `:name`"),
         ("SELECT @a", "mysql", "written `:name`"),
@@ -148,8 +148,8 @@ def test_a_refusal_says_what_is_wrong_and_where(sql: str, dialect: str, message:
     assert message in refused.value.message
 
 
-def test_bounds_of_length_and_depth() -> None:
-    """What is longer or deeper is refused before any parser sees it."""
+def test_texts_that_are_too_long_or_too_deep_are_refused() -> None:
+    """Before any parser reads them."""
     assert len(lex("a" * MAX_LENGTH, "postgres")) == 1
     for text in ("a" * (MAX_LENGTH + 1), "(" * 40_000, "[(" * 21, "{'a':" * 41, "SELECT a" + ".a" * 31):
         with pytest.raises(ValidationFailed):
@@ -161,8 +161,8 @@ UNITS = r"""' '' " ` /* */ -- $ $a $$ $a$ \ '\' E' x' 1 1_ 0x 1e a é : :a [ . ;
 
 @pytest.mark.parametrize("dialect", ["postgres", "mysql", "clickhouse", None])
 @pytest.mark.parametrize("unit", [*UNITS.split(), "\n", "\r\n"])
-def test_time_grows_with_the_length_alone(dialect: str | None, unit: str) -> None:
-    """These are the worst texts for regular expressions."""
+def test_reading_takes_linear_time(dialect: str | None, unit: str) -> None:
+    """Also for the worst texts for regular expressions."""
 
     def seconds(length: int) -> float:
         text = unit * (length // len(unit))
@@ -171,5 +171,5 @@ def test_time_grows_with_the_length_alone(dialect: str | None, unit: str) -> Non
             lex(text, dialect)
         return time.thread_time() - started
 
-    # It takes some 30 ms, and a minute if it were quadratic; such times are too short for a ratio.
+    # It takes some 30 ms; quadratic time would be a minute. Times so short allow no ratio.
     assert seconds(40_000) < 5

@@ -14,7 +14,7 @@ from airflow.models.log import Log
 from options import set_options
 from sqlalchemy import select
 
-from airflow_platform_plugin.analytics import execution
+from airflow_platform_plugin.analytics import execution, query_thread
 from airflow_platform_plugin.analytics.engines.base import Limits, Source
 from airflow_platform_plugin.core import wait_slots
 from airflow_platform_plugin.core.errors import ServiceUnavailable, TimedOut
@@ -40,10 +40,10 @@ def lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_the_reference_query_answers_in_the_reference_shape(
+def test_the_reference_query_returns_what_the_reference_shows(
     call: Callable[..., Any], warehouse: Path
 ) -> None:
-    """Parameters that the query does not name are sent in the reference, and do no harm."""
+    """The reference sends parameters that the query does not use; they cause a warning only."""
     answer = call(
         "POST",
         URL,
@@ -84,7 +84,7 @@ def test_the_reference_query_answers_in_the_reference_shape(
 
 
 @pytest.mark.parametrize("database", ["warehouse", "lite"])
-def test_values_are_bound_never_pasted(
+def test_values_are_bound_and_not_written_into_the_text(
     call: Callable[..., Any], warehouse: Path, lite: Path, database: str
 ) -> None:
     value = "x' OR '1'='1"
@@ -100,10 +100,10 @@ def test_a_missing_parameter_is_named(call: Callable[..., Any], warehouse: Path)
     assert answer.json["error"]["details"]["errors"][0]["pointer"] == "/parameters/day"
 
 
-def test_the_limit_caps_the_rows_and_says_so(
+def test_the_limit_cuts_the_rows_with_a_warning(
     call: Callable[..., Any], warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The operator's limit counts more than the caller's."""
+    """The operator's limit applies if it is lower than the caller's."""
     query = {"query": "SELECT * FROM range(5)"}
     assert call("POST", URL, json=query | {"limit": 5}).json["truncated"] is False
     capped = call("POST", URL, json=query | {"limit": 4}).json
@@ -113,17 +113,17 @@ def test_the_limit_caps_the_rows_and_says_so(
     assert lowered["rows_returned"] == 3
     assert lowered["metadata"]["warnings"] == [
         "There are more rows than the limit of 3.",
-        "limit was lowered from 5 to 3, which is the most that [platform] query_max_rows allows.",
+        "limit was lowered from 5 to 3, the maximum that [platform] query_max_rows allows.",
         "timeout_seconds was lowered from 1000 to 100, "  # noqa: ISC004 - one sentence
-        "which is the most that [platform] query_max_timeout allows.",
+        "the maximum that [platform] query_max_timeout allows.",
     ]
 
 
 @pytest.mark.parametrize(("database", "kind"), [("warehouse", "duckdb"), ("lite", "sqlite")])
-def test_a_query_past_its_time_is_stopped(
+def test_a_query_is_stopped_when_its_time_is_up(
     call: Callable[..., Any], warehouse: Path, lite: Path, database: str, kind: str
 ) -> None:
-    """The database itself stops working on it: the answer comes long before the query would end."""
+    """The database itself stops: the response comes long before the query would end."""
     started = time.monotonic()
     answer = call("POST", URL, json={"query": ENDLESS[kind], "database": database, "timeout_seconds": 0.3})
     assert (answer.status, answer.json["error"]["code"]) == (504, "TIMEOUT")
@@ -153,7 +153,7 @@ def test_a_query_past_its_time_is_stopped(
         ({"query": "SELECT 1", "user": "root"}, 400, "/user"),
     ],
 )
-def test_a_request_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_request_is_refused_with_the_field(
     call: Callable[..., Any], warehouse: Path, body: dict[str, Any], status: int, pointer: str
 ) -> None:
     answer = call("POST", URL, json=body)
@@ -166,7 +166,7 @@ def test_an_unknown_connection_is_not_found(call: Callable[..., Any]) -> None:
     assert (answer.status, answer.json["error"]["details"]) == (404, {"database": "nowhere"})
 
 
-def test_a_connection_that_is_none_for_sql_is_refused(
+def test_a_connection_that_is_not_for_sql_is_refused(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WEB", "http://user:hunter2@127.0.0.1")
@@ -175,7 +175,7 @@ def test_a_connection_that_is_none_for_sql_is_refused(
     assert "hunter2" not in answer.text
 
 
-def test_a_database_that_is_away_tells_nothing_of_itself(
+def test_the_error_of_an_unreachable_database_has_no_details(
     call: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_GONE", f'{{"conn_type": "duckdb", "host": "{tmp_path}/no/such"}}')
@@ -193,14 +193,14 @@ def test_a_database_that_is_away_tells_nothing_of_itself(
         "SELECT getenv('HOME')",
     ],
 )
-def test_duckdb_reads_nothing_but_its_own_file(call: Callable[..., Any], warehouse: Path, sql: str) -> None:
+def test_duckdb_reads_only_its_own_file(call: Callable[..., Any], warehouse: Path, sql: str) -> None:
     answer = call("POST", URL, json={"query": sql})
     assert answer.status == 400
     assert "root" not in answer.text
 
 
-def test_a_kit_that_is_writing_is_waited_for(warehouse: Path) -> None:
-    """Up to the query's own time; then the caller is told that the database is away."""
+def test_a_query_waits_for_a_kit_that_is_writing(warehouse: Path) -> None:
+    """As long as the query may take; then the database is reported as unreachable."""
     import subprocess
     import sys
 
@@ -218,8 +218,8 @@ def test_a_kit_that_is_writing_is_waited_for(warehouse: Path) -> None:
     assert execution.execute(source, "SELECT 1 AS a", {}, limits._replace(seconds=30)).rows == [[1]]
 
 
-def test_columns_come_in_the_order_of_the_query(call: Callable[..., Any], warehouse: Path) -> None:
-    """In the text of the answer too, as most clients read an object's names in their order."""
+def test_columns_have_the_order_of_the_query(call: Callable[..., Any], warehouse: Path) -> None:
+    """In the text of the response too: most clients keep the order of an object's names."""
     answer = call("POST", URL, json={"query": "SELECT 1 AS z, 2 AS a, 3 AS m, 4 AS a"})
     assert list(answer.json["data"][0].items()) == [("z", 1), ("a", 2), ("m", 3), ("a_2", 4)]
     assert [column["name"] for column in answer.json["metadata"]["columns"]] == ["z", "a", "m", "a_2"]
@@ -228,7 +228,7 @@ def test_columns_come_in_the_order_of_the_query(call: Callable[..., Any], wareho
 def test_queries_leave_web_workers_free(
     call: Callable[..., Any], warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of four workers two at most run queries; one more query is told when to come again."""
+    """Of four workers at most two run queries; a further query gets 503 with Retry-After."""
     monkeypatch.setattr("airflow.settings.AIRFLOW_HOME", str(tmp_path))
     with wait_slots.query() as first, wait_slots.query() as second:
         assert (first, second) == (True, True)
@@ -238,34 +238,34 @@ def test_queries_leave_web_workers_free(
     assert call("POST", URL, json={"query": "SELECT 1 AS a"}).status == 200
 
 
-def test_queries_that_hang_are_counted(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver that nothing ends keeps its thread; there is an end to such threads too."""
-    monkeypatch.setattr(execution, "_slots", threading.BoundedSemaphore(1))
+def test_the_number_of_hanging_queries_is_limited(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that hangs keeps its thread; there is a maximum number of such threads."""
+    monkeypatch.setattr(query_thread, "_slots", threading.BoundedSemaphore(1))
     source = Source(Connection(conn_id="w", conn_type="duckdb", host=str(warehouse)), trusted=True)
     limits = Limits(rows=2, bytes=1000, seconds=30, memory=2**28)
-    assert execution._slots.acquire()
+    assert query_thread._slots.acquire()
     with pytest.raises(ServiceUnavailable, match="not ended"):
         execution.execute(source, "SELECT 1 AS a", {}, limits)
-    execution._slots.release()
+    query_thread._slots.release()
     assert execution.execute(source, "SELECT 1 AS a", {}, limits).rows == [[1]]
-    assert execution._slots.acquire(timeout=30), "a query that has ended gives its place back"
+    assert query_thread._slots.acquire(timeout=30), "a query that has ended frees its slot"
 
 
 def test_each_query_is_in_the_audit_log(call: Callable[..., Any], warehouse: Path, session: Any) -> None:
-    """Who, which connection, how it ended; of the SQL its tables and a hash, not its literals."""
+    """With user, connection and status; of the SQL only its tables and a hash."""
     sql = "SELECT customer_segment FROM gold.dim_customer WHERE customer_segment = 'hunter2'"
     query_id = call("POST", URL, json={"query": sql}).json["query_id"]
     call("POST", URL, json={"query": "DROP TABLE hunter2"})
     call("POST", URL, json={"query": "SELECT 'hunter2'", "database": "nowhere"})
     rows = session.scalars(select(Log).where(Log.event == "platform.execute_query").order_by(Log.id)).all()
-    told = [json.loads(row.extra)["changes"][0] for row in rows]
+    changes = [json.loads(row.extra)["changes"][0] for row in rows]
     assert {row.owner for row in rows} == {"admin"}
-    assert [(change["id"], change["after"]["queried"]["status"]) for change in told] == [
+    assert [(change["id"], change["after"]["queried"]["status"]) for change in changes] == [
         ("warehouse", "completed"),
         ("warehouse", "VALIDATION_ERROR"),
         ("nowhere", "RESOURCE_NOT_FOUND"),
     ]
-    first = told[0]["after"]["queried"]
+    first = changes[0]["after"]["queried"]
     assert (first["query_id"], first["tables"], first["rows"]) == (query_id, ["dim_customer"], 0)
     assert first["sql_sha256"] == hashlib.sha256(sql.encode()).hexdigest()
     assert not any("hunter2" in row.extra for row in rows)
@@ -274,7 +274,9 @@ def test_each_query_is_in_the_audit_log(call: Callable[..., Any], warehouse: Pat
 @pytest.mark.parametrize(
     "sql", ["SELECT " + "(" * 40_000, "SELECT 1" + "+1" * 40_000, "SELECT " + "[" * 40_000]
 )
-def test_sql_that_ends_the_stack_is_refused(call: Callable[..., Any], warehouse: Path, sql: str) -> None:
+def test_sql_that_would_overflow_the_stack_is_refused(
+    call: Callable[..., Any], warehouse: Path, sql: str
+) -> None:
     answer = call("POST", URL, json={"query": sql})
     assert (answer.status, answer.json["error"]["details"]["errors"][0]["pointer"]) == (400, "/query")
 

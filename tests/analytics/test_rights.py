@@ -1,4 +1,4 @@
-"""Who may query which connection: the one that was authorised, and no other of its name."""
+"""Who may query which connection: the authorized one, and no other with the same name."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ WHO = {"query": "SELECT who FROM t"}
 
 @pytest.fixture
 def files(tmp_path: Path) -> Callable[[str], Path]:
-    """Make a DuckDB file that says whose it is."""
+    """Create a DuckDB file that contains the name of its owner."""
     import duckdb
 
     def make(who: str) -> Path:
@@ -31,7 +31,7 @@ def files(tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def store(session: Any, files: Callable[[str], Path]) -> Callable[..., None]:
-    """Store a connection as its owner: a tenant's, shared by the platform, or of Airflow's own pages."""
+    """Store a connection: a tenant's, a shared one, or one of Airflow's own pages."""
     from airflow_platform_plugin.core import db
 
     def make(name: str, who: str, *, tenant_id: str | None = None, own: bool = True, **fields: Any) -> None:
@@ -51,28 +51,28 @@ def store(session: Any, files: Callable[[str], Path]) -> Callable[..., None]:
 
 @pytest.fixture
 def operators(files: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The operator's own connection ``wh``, in the environment."""
+    """Put the operator's own connection ``wh`` into the environment."""
     fields = {"conn_type": "duckdb", "host": str(files("operator"))}
     monkeypatch.setenv("AIRFLOW_CONN_WH", json.dumps(fields))
 
 
 @pytest.fixture
 def member(tenant_caller: Any) -> Callable[..., Any]:
-    """A caller who reaches the tenant ``a`` alone."""
+    """Return a caller of the tenant ``a`` only."""
     made: Callable[..., Any] = tenant_caller("a")
     return made
 
 
-def test_a_tenant_queries_the_row_that_it_owns(
+def test_a_tenant_queries_the_connection_that_it_owns(
     member: Callable[..., Any], store: Callable[..., None], operators: None
 ) -> None:
-    """Airflow would take the environment's of the same name, which is the operator's."""
+    """Not the operator's of the same name in the environment, which Airflow would use."""
     assert member("POST", URL, json=WHO | {"database": "wh"}).status == 404
     store("wh", "tenant", tenant_id="a")
     assert member("POST", URL, json=WHO | {"database": "wh"}).json["data"] == [{"who": "tenant"}]
 
 
-def test_who_may_query_everything_has_airflows_own_order(
+def test_a_caller_for_all_tenants_queries_the_connection_that_airflow_uses(
     call: Callable[..., Any], store: Callable[..., None], operators: None, tenant_caller: Any
 ) -> None:
     tenant_caller("a")
@@ -80,7 +80,7 @@ def test_who_may_query_everything_has_airflows_own_order(
     assert call("POST", URL, json=WHO | {"database": "wh"}).json["data"] == [{"who": "operator"}]
 
 
-def test_a_tenant_queries_no_others(
+def test_a_tenant_cannot_query_another_tenants_connection(
     member: Callable[..., Any], store: Callable[..., None], tenant_caller: Any
 ) -> None:
     tenant_caller("b")
@@ -89,17 +89,17 @@ def test_a_tenant_queries_no_others(
     assert (answer.status, answer.json["error"]["message"]) == (404, "Connection 'bs' not found")
 
 
-def test_a_shared_connection_is_queried_by_all(
+def test_every_tenant_can_query_a_shared_connection(
     member: Callable[..., Any], store: Callable[..., None]
 ) -> None:
     store("shared", "everybody")
     assert member("POST", URL, json=WHO | {"database": "shared"}).json["data"] == [{"who": "everybody"}]
 
 
-def test_a_listed_connection_that_was_not_shared_says_how_it_can_be(
+def test_the_error_of_an_unshared_connection_says_how_to_share_it(
     member: Callable[..., Any], call: Callable[..., Any], store: Callable[..., None]
 ) -> None:
-    """One of Airflow's own pages is in the lists; and what the message says does it."""
+    """A connection of Airflow's own pages is listed, and the request in the message shares it."""
     store("stock", "everybody", own=False)
     assert "stock" in [item["connection_id"] for item in member("GET", CONNECTIONS).json["connections"]]
     answer = member("POST", URL, json=WHO | {"database": "stock"})
@@ -111,17 +111,19 @@ def test_a_listed_connection_that_was_not_shared_says_how_it_can_be(
     assert member("POST", URL, json=WHO | {"database": "stock"}).json["data"] == [{"who": "everybody"}]
 
 
-def test_what_the_lists_do_not_show_is_not_found(tenant_caller: Any, store: Callable[..., None]) -> None:
-    """To a key that may not read connections there is none."""
+def test_a_connection_that_the_caller_cannot_list_is_not_found(
+    tenant_caller: Any, store: Callable[..., None]
+) -> None:
+    """Such as for a key without the scope to read connections."""
     store("stock", "everybody", own=False)
     member = tenant_caller("a", scopes=["analytics:read"])
     assert member("POST", URL, json=WHO | {"database": "stock"}).status == 404
 
 
-def test_a_tenants_connection_leads_to_no_other_one(
+def test_a_tenants_connection_cannot_refer_to_another_one(
     member: Callable[..., Any], session: Any, operators: None
 ) -> None:
-    """A hook would follow the name with the server's rights."""
+    """A hook would read the other one with the server's rights."""
     from airflow_platform_plugin.core import db
 
     extra = json.dumps({"iam": True, "aws_conn_id": "wh"})
@@ -135,12 +137,12 @@ def test_a_tenants_connection_leads_to_no_other_one(
     assert "/extra/aws_conn_id" in [item["pointer"] for item in answer.json["error"]["details"]["errors"]]
 
 
-def test_a_tenants_connection_has_a_tenants_rights_for_everybody(
+def test_a_tenants_connection_has_a_tenants_rights_for_every_caller(
     call: Callable[..., Any], tenant_caller: Any, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An administrator who queries it lends it nothing: neither a socket of the server nor another dialect.
+    """An administrator's query gives it no more: no socket of the server and no other dialect.
 
-    Airflow would look for it with a session of its own, which does not see this test's transaction.
+    Airflow would look it up in another session, which does not see this test's transaction.
     """
     from airflow_platform_plugin.core import db
 

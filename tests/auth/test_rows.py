@@ -78,7 +78,7 @@ def people(app: Any) -> Iterator[dict[str, int]]:
     """Members of tenants without a DAG and with one, and each with more permissions than a tenant gives."""
     from airflow.utils.session import create_session
 
-    usual = {permission(scope, "team") for scope in role_scopes("member")} | roles._STOCK
+    usual = {permission(scope, "team") for scope in role_scopes("member")} | roles._AIRFLOW_PERMISSIONS
     own = {(action, f"DAG:{MINE}") for action in ("can_read", "can_edit")}
     given = {
         "newcomer": usual,

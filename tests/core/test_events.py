@@ -56,7 +56,7 @@ def test_a_consumer_is_given_again_what_it_failed_with_and_then_no_more(session:
     happen(session, "bad")
     choosy = Consumer("bad")
     events.fan_out({"choosy": choosy})
-    for attempt in range(2, len(events._AGAIN) + 2):
+    for attempt in range(2, events._RETRIES.max_attempts + 1):
         session.execute(update(FailedConsumption).values(due_at=db.now()))
         session.expire_all()
         events.fan_out({"choosy": choosy})

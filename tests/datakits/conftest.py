@@ -1,42 +1,5 @@
-"""Callers of two tenants, and deployments of the reference's kit."""
+"""Fixtures for the registry of kits."""
 
-from collections.abc import Callable
-from typing import Any
+from kits import as_tenant, deploy
 
-import pytest
-from calls import client
-
-URL = "/api/v1/datakits"
-
-
-@pytest.fixture
-def as_tenant(
-    app: Any, session: Any, call: Callable[..., Any], user_id: Callable[[str], int]
-) -> Callable[[str], Callable[..., Any]]:
-    """Make requests as a tenant, which is created if need be: ``as_tenant("blue")("GET", "/api/v1/…")``."""
-    from airflow_platform_plugin.auth import service
-
-    def requests(tenant_id: str) -> Callable[..., Any]:
-        call(
-            "POST",
-            "/api/v1/platform/tenants",
-            json={"tenant_id": tenant_id, "features": {"custom_operators": True}},
-        )
-        _, key = service.issue(session, name="t", user_id=user_id("admin"), tenant_id=tenant_id)
-        return client(app, {"X-API-Key": key})
-
-    return requests
-
-
-@pytest.fixture
-def deploy(
-    call: Callable[..., Any], tenant: dict[str, Any], manifest: dict[str, Any], deployment: dict[str, Any]
-) -> Callable[..., Any]:
-    """Deploy the reference's kit for the reference's tenant, with changes to the request."""
-    call("POST", "/api/v1/platform/tenants", json=tenant)
-    call("POST", URL, json=manifest)
-
-    def request(kit: str = manifest["name"], **change: Any) -> Any:
-        return call("POST", f"{URL}/{kit}/deploy", json=deployment | change)
-
-    return request
+__all__ = ["as_tenant", "deploy"]

@@ -1,14 +1,9 @@
-"""The registry and deployments over HTTP."""
+"""The registry over HTTP."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-
-from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
-from airflow_platform_plugin.datakits.models import Deployment, LoaderFile
-from airflow_platform_plugin.deployments.execution import loader
 
 URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
@@ -17,7 +12,7 @@ NAME = "customer-360-datakit"
 def test_the_reference_datakit_is_registered_and_read_back(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """By its id, its name, and name@version; the answer holds the manifest as it was sent."""
+    """The response has the manifest as it was sent: by id, by name, and by name@version."""
     created = call("POST", URL, json=manifest)
     assert created.status == 201
     assert {key: created.json[key] for key in manifest} == manifest
@@ -25,7 +20,7 @@ def test_the_reference_datakit_is_registered_and_read_back(
         assert call("GET", f"{URL}/{datakit_id}").json == created.json
 
 
-def test_the_sdk_example_needs_no_more_than_it_sends(call: Callable[..., Any]) -> None:
+def test_the_example_of_the_sdk_has_all_required_fields(call: Callable[..., Any]) -> None:
     body = {
         "name": "customer-etl",
         "version": "1.0.0",
@@ -37,7 +32,7 @@ def test_the_sdk_example_needs_no_more_than_it_sends(call: Callable[..., Any]) -
 
 
 def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """The same manifest again is 200 and the same object; another is a conflict and is not stored."""
+    """The same manifest again returns 200 and the same object; another one is a conflict."""
     first = call("POST", URL, json=manifest)
     again = call("POST", URL, json=manifest)
     assert (again.status, again.json) == (200, first.json)
@@ -46,8 +41,8 @@ def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, A
     assert call("GET", f"{URL}/{NAME}").json == first.json
 
 
-def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """By semantic versioning, not by time or spelling; a release is newer than its candidates."""
+def test_a_name_means_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+    """The order is that of semantic versioning, where a release follows its candidates."""
     for version in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
         call("POST", URL, json=manifest | {"version": version})
     assert call("GET", f"{URL}/{NAME}").json["version"] == "1.10.0"
@@ -71,7 +66,7 @@ def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest
         ({"command": ["rm", "-rf", "/"]}, "/command"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_manifest_is_refused_with_its_field(
     call: Callable[..., Any], manifest: dict[str, Any], change: dict[str, Any], pointer: str
 ) -> None:
     refused = call("POST", URL, json=manifest | change)
@@ -80,7 +75,7 @@ def test_a_manifest_that_does_not_fit_is_refused_by_field(
     assert call("GET", URL).json["total_entries"] == 0
 
 
-def test_the_list_is_narrowed_by_type_tags_and_search(
+def test_the_list_is_filtered_by_type_tags_and_search(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     call("POST", URL, json=manifest)
@@ -95,124 +90,3 @@ def test_the_list_is_narrowed_by_type_tags_and_search(
     assert names("tags=customer,raw") == []
     assert names("search=CUSTOMER-360") == [NAME]
     assert names("limit=1&offset=1") == ["load"]
-
-
-def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Callable[..., Any]) -> None:
-    made = deploy()
-    assert made.status == 201
-    assert made.json["dag_id"] == f"analytics__production__{NAME}"
-    assert (made.json["revision"], made.json["version"], made.json["tenant_id"]) == (
-        1,
-        "1.2.0",
-        "analytics-team",
-    )
-    assert made.json["configuration"] == {"batch_size": 5000, "parallel_tasks": 8}
-    assert made.json["notifications"]["on_failure"] == ["alerts@example.com"]
-    stored = {key: value for key, value in made.json.items() if key not in {"next_runs", "warnings"}}
-    assert call("GET", f"{URL}/deployments/{made.json['id']}").json == stored
-    assert call("GET", f"{URL}/deployments?datakit={NAME}").json == {
-        "deployments": [stored],
-        "total_entries": 1,
-    }
-    assert call("GET", f"{URL}/deployments?environment=staging").json["total_entries"] == 0
-
-
-def test_deploying_again_is_the_next_revision(deploy: Callable[..., Any]) -> None:
-    """Same id and DAG, other content; null falls back to the manifest."""
-    change = {"configuration": {"batch_size": 7, "parallel_tasks": None}, "schedule": None}
-    first, second = deploy(), deploy(**change)
-    assert (second.status, second.json["id"], second.json["revision"]) == (200, first.json["id"], 2)
-    assert second.json["configuration"] == {"batch_size": 7, "parallel_tasks": 4}
-    assert second.json["schedule"] is None
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"schedule": "every day"}, "/schedule"),
-        ({"schedule": "61 * * * *"}, "/schedule"),
-        ({"schedule": "* * * * * *"}, "/schedule"),
-        ({"environment": "a b"}, "/environment"),
-        ({"namespace": "nobodys"}, "/namespace"),
-        ({"configuration": {"batch_size": "many"}}, "/configuration/batch_size"),
-        ({"configuration": {"batch_size": True}}, "/configuration/batch_size"),
-        ({"configuration": {"colour": "red"}}, "/configuration/colour"),
-        ({"notifications": {"on_success": ["nobody"]}}, "/notifications/on_success/0"),
-        ({"command": "sh"}, "/command"),
-    ],
-)
-def test_a_deployment_that_does_not_fit_is_refused_by_field(
-    deploy: Callable[..., Any], call: Callable[..., Any], change: dict[str, Any], pointer: str
-) -> None:
-    """Nothing is half-written."""
-    refused = deploy(**change)
-    assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
-    assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
-    assert call("GET", f"{URL}/deployments").json["total_entries"] == 0
-
-
-def test_an_unknown_kit_or_deployment_is_not_found(
-    call: Callable[..., Any], deployment: dict[str, Any]
-) -> None:
-    assert call("POST", f"{URL}/nothing/deploy", json=deployment).status == 404
-    assert call("GET", f"{URL}/nothing").status == 404
-    assert call("GET", f"{URL}/{NAME}@9.9.9").status == 404
-    assert call("GET", f"{URL}/deployments/nothing").status == 404
-    assert call("GET", f"{URL}/deployments/nothing/status").status == 404
-
-
-def test_a_deploy_has_the_loader_file_parsed_at_once(deploy: Callable[..., Any], session: Any) -> None:
-    """The DAG processor is asked for each loader file that it has parsed before."""
-    session.add(LoaderFile(id=LoaderFile.key("/dags/datakits.py"), fileloc="/dags/datakits.py"))
-    session.flush()
-    deploy()
-    assert session.query(DagPriorityParsingRequest.fileloc).all() == [("/dags/datakits.py",)]
-
-
-def test_the_loader_builds_the_deployments_and_remembers_its_file(
-    deploy: Callable[..., Any], session: Any
-) -> None:
-    dag_id = deploy().json["dag_id"]
-    dag = loader.load("/dags/datakits.py")[dag_id]
-    assert dag.schedule_interval == "0 2 * * *"
-    assert dag.is_paused_upon_creation is False
-    kits = {"datakit", "production", "customer", "gold-layer", "analytics"}
-    assert set(dag.tags) == kits | {"tenant:analytics-team"}
-    assert dag.task_ids == ["run"]
-    assert session.query(LoaderFile.fileloc).all() == [("/dags/datakits.py",)]
-
-
-def test_a_task_process_loads_its_own_dag_alone(
-    deploy: Callable[..., Any], session: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By one query, as the DAG processor reads them all."""
-    wanted, other = deploy().json["dag_id"], deploy(environment="staging").json["dag_id"]
-    loader.load("f")  # which takes note of what is new
-    statements: list[str] = []
-    event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
-
-    def queries() -> list[str]:
-        found = [text for text in statements if not text.startswith(("SAVEPOINT", "RELEASE"))]
-        statements.clear()
-        return found
-
-    assert list(loader.load("f")) == [wanted, other]
-    assert sum("FROM platform_deployment " in text for text in queries()) == 1
-    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", wanted)
-    assert list(loader.load("f")) == [wanted]
-    assert len(queries()) == 1
-
-
-def test_a_broken_deployment_harms_its_own_dag_alone(
-    deploy: Callable[..., Any], session: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    good = deploy().json["dag_id"]
-    bad = deploy(environment="staging").json["dag_id"]
-    row = session.query(Deployment).filter_by(dag_id=bad).one()
-    rows = [
-        loader.DeploymentRow(good, row.current.spec | {"dag_id": good}),
-        loader.DeploymentRow(bad, {"no": "spec"}),
-    ]
-    built = loader.build_all(rows)
-    assert (list(built.dags), list(built.errors)) == ([good], [bad])
-    assert bad in caplog.text

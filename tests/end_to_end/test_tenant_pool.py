@@ -17,22 +17,23 @@ from decimal import Decimal
 from airflow import DAG
 from airflow.operators.bash import BashOperator
 from airflow_platform_plugin.tenants import quota
-slots = quota.share({{"cpu": "{LIMIT}"}}, {{"cpu": Decimal("{NEEDED}")}})
+slots = quota.count_slots({{"cpu": "{LIMIT}"}}, {{"cpu": Decimal("{NEEDED}")}})
 with DAG("busy", start_date=datetime(2024, 1, 1), schedule=None, is_paused_upon_creation=False):
     for number in range({TASKS}):
         BashOperator(
-            task_id=f"t{{number}}", bash_command="sleep 2", pool=quota.pool("team"), pool_slots=slots
+            task_id=f"t{{number}}", bash_command="sleep 2", pool=quota.pool_name("team"), pool_slots=slots
         )
 """
 TENANT = f"""
+from types import SimpleNamespace
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.tenants import service
+from airflow_platform_plugin.tenants.inputs import NewTenant
 db.upgrade()
+admin = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
 with db.transaction() as session:
-    service.create(session, {{
-        "tenant_id": "team", "resource_limits": {{"cpu": "{LIMIT}"}},
-        "features": {{}}, "admin_users": [], "metadata": {{}},
-    }})
+    service.create(session, NewTenant(tenant_id="team", resource_limits={{"cpu": "{LIMIT}"}}), by=admin)
 """
 
 

@@ -20,9 +20,11 @@ from airflow_platform_plugin.auth.oauth.models import Client
 from airflow_platform_plugin.core import crypto, db
 from airflow_platform_plugin.core.errors import PermissionDenied
 from airflow_platform_plugin.core.principal import Credential, Principal
+from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.http import idempotency
 from airflow_platform_plugin.http.idempotency import Claim
 from airflow_platform_plugin.tenants import service
+from airflow_platform_plugin.tenants.inputs import NewTenant
 from airflow_platform_plugin.tenants.models import Tenant
 
 KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
@@ -228,7 +230,8 @@ def test_a_key_belongs_to_its_caller_and_path(call: Call, app: Any, make_key: Ca
 def test_a_failure_may_be_sent_again(call: Call, tenant: dict[str, Any], session: Any) -> None:
     """Nothing is kept of it, so that what went wrong may be mended."""
     header = {"Idempotency-Key": "a1"}
-    service.create(session, {**tenant, "metadata": {}})
+    admin = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+    service.create(session, NewTenant(**tenant), by=admin)
     assert call("POST", TENANTS, json=tenant, headers=header).status == 409
     session.execute(delete(Tenant))
     assert call("POST", TENANTS, json=tenant, headers=header).status == 201

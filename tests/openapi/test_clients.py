@@ -1,4 +1,4 @@
-"""Generators of clients, which nobody of this project wrote, make whole clients of the document."""
+"""Client generators of others make complete clients from the document."""
 
 import json
 import os
@@ -15,7 +15,7 @@ TOOLS = Path(__file__).parents[2] / ".clients"
 PYTHON = TOOLS / "python" / "bin"
 NODE = TOOLS / "node" / "node_modules" / ".bin"
 
-# A program that sends and reads some of it.
+# A program that uses the client.
 USE = """
 import type { components, operations, paths } from "./schema";
 
@@ -43,7 +43,7 @@ def described(app: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a tool says; it must say that all is well."""
+    """Run a tool, which must succeed, and return its output."""
     path = f"{PYTHON}:{os.environ['PATH']}"  # the tools call one another
     environment = {**os.environ, "NO_COLOR": "1", "PATH": path}
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
@@ -54,14 +54,14 @@ def run(*command: str | Path, cwd: Path) -> str:
 @pytest.mark.skipif(
     not (PYTHON / "openapi-python-client").exists(), reason="scripts/install-clients has not been run"
 )
-def test_a_client_of_python_has_every_operation(app: Any, described: Path) -> None:
-    """Nothing is left out, each module can be imported, and errors are of two classes."""
-    said = run(
+def test_a_generated_python_client_has_every_operation(app: Any, described: Path) -> None:
+    """It lacks no operation, each module can be imported, and errors have two classes."""
+    output = run(
         *(PYTHON / "openapi-python-client", "generate", "--path", described),
         *("--meta", "none", "--output-path", "made"),
         cwd=described.parent,
     )
-    assert "WARNING" not in said.upper(), said
+    assert "WARNING" not in output.upper(), output
     made = described.parent / "made"
     operations = {operation.id for operation in document.operations(app)}
     modules = {path.stem: path for path in made.glob("api/*/*.py") if path.stem != "__init__"}
@@ -70,20 +70,20 @@ def test_a_client_of_python_has_every_operation(app: Any, described: Path) -> No
         ".".join(path.relative_to(described.parent).with_suffix("").parts) for path in modules.values()
     )
     imports = "\n".join(f"import {name}" for name in names)
-    # The classes of a document in two lines: it is made and read without loss.
+    # The classes of a document: it is written and read without loss.
     kit = "made.models.Registration.from_dict(dict(name='a', version='1.0.0', image='a/b:1')).to_dict()"
     run(PYTHON / "python", "-c", f"{imports}\nassert {kit}['name'] == 'a'", cwd=described.parent)
     models = [path.stem for path in (made / "models").glob("*.py")]
-    assert len(models) < 300  # it was 1,684 where each answer had an error of its own
+    assert len(models) < 300  # 1,684 when each response had its own class of errors
 
 
 @pytest.mark.skipif(
     not (NODE / "openapi-typescript").exists(),
     reason="scripts/install-clients has found no npm, or was not run",
 )
-def test_a_client_of_typescript_is_strict(described: Path) -> None:
-    """`tsc --strict` takes what is made of the document, and what a program does with it."""
-    # Without the option it asks a caller for each field that has a default.
+def test_a_generated_typescript_client_is_strict(described: Path) -> None:
+    """`tsc --strict` accepts the client and a program that uses it."""
+    # Without the option, fields with a default are required.
     options = ("--default-non-nullable=false", "-o", "schema.ts")
     run(NODE / "openapi-typescript", described, *options, cwd=described.parent)
     (described.parent / "use.ts").write_text(USE, encoding="utf-8")

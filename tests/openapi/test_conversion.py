@@ -1,4 +1,4 @@
-"""marshmallow's and pydantic's schemas in the words of OpenAPI 3.0. Pure."""
+"""marshmallow's and pydantic's schemas, converted to OpenAPI 3.0. Pure."""
 
 from typing import Annotated, Any, Literal
 
@@ -38,7 +38,7 @@ class PartInput(InputSchema):
 
 
 class WholeInput(InputSchema):
-    """What is asked for."""
+    """A request."""
 
     name = fields.String(required=True, validate=DNS_LABEL)
     part = fields.Nested(PartInput, allow_none=True)
@@ -47,7 +47,7 @@ class WholeInput(InputSchema):
 
 
 class WholeAnswer(ResponseSchema):
-    """What is answered."""
+    """A response."""
 
     id = fields.String()
     at = Timestamp(allow_none=True)
@@ -56,9 +56,9 @@ class WholeAnswer(ResponseSchema):
 
 @pytest.fixture
 def fits() -> Any:
-    """Whether a value fits what a schema is converted to."""
+    """Return a function that checks a value against a converted schema."""
 
-    def ask(schema: Any, value: Any) -> bool:
+    def check(schema: Any, value: Any) -> bool:
         plugin = Plugin()
         spec = APISpec(title="t", version="1", openapi_version="3.0.3", plugins=[plugin])
         reference = plugin.converter.resolve_nested_schema(schema)
@@ -66,7 +66,7 @@ def fits() -> Any:
         OAS30WriteValidator.check_schema(whole)
         return bool(OAS30WriteValidator(whole).is_valid(value))
 
-    return ask
+    return check
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def fits() -> Any:
         ({"other": 1}, False),
     ],
 )
-def test_a_model_takes_the_same(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
+def test_a_converted_model_accepts_the_same_values(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
     """The converted schema and pydantic agree."""
     assert fits(Whole, value) is fit
 
@@ -100,14 +100,14 @@ def test_a_model_takes_the_same(fits: Any, value: dict[str, Any], *, fit: bool) 
         ({"part": None}, False),
     ],
 )
-def test_a_schema_takes_the_same(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
+def test_a_converted_schema_accepts_the_same_values(fits: Any, value: dict[str, Any], *, fit: bool) -> None:
     """The converted schema and marshmallow agree."""
     assert fits(WholeInput, value) is fit
     assert (WholeInput().validate(value) == {}) is fit
 
 
-def test_an_answer_has_all_of_its_fields(fits: Any) -> None:
-    """Those of a document that stands beside them too."""
+def test_all_fields_of_a_response_are_required(fits: Any) -> None:
+    """Also those of a flat document."""
     document = Whole(part=Part(size=1)).model_dump()
     answer = WholeAnswer().dump({"id": "x", "at": None, "document": document})
     assert answer == {"id": "x", "at": None} | document

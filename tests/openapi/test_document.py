@@ -15,7 +15,7 @@ from airflow_platform_plugin import __version__
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.core import scopes
 from airflow_platform_plugin.core.errors import CODES
-from airflow_platform_plugin.openapi import document, parts
+from airflow_platform_plugin.openapi import components, document
 
 URL = "/api/v1/platform/openapi.json"
 
@@ -41,19 +41,19 @@ def test_the_document_is_valid(described: dict[str, Any]) -> None:
 
 
 def test_the_document_is_the_same_each_time(app: Any, described: dict[str, Any]) -> None:
-    """In the order of its parts too: what is generated from it does not change without a reason."""
+    """Also in its order: clients that are generated from it do not change without a reason."""
     assert json.dumps(document.build(app)) == json.dumps(described)
 
 
 def test_no_two_schemas_share_a_name(app: Any) -> None:
-    """They would be told apart by a number, and whoever adds a third would rename the others."""
+    """Apispec would add numbers to their names, which a third schema would change."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         document.build(app)
 
 
 def test_every_endpoint_is_described(app: Any, described: dict[str, Any]) -> None:
-    """By its handler's name, in one sentence, under its feature."""
+    """With its handler's name, a summary of one sentence, and the tag of its feature."""
     by_id = operations(described)
     declared = list(document.operations(app))
     assert {operation.id for operation in declared} == set(by_id)
@@ -75,7 +75,7 @@ def test_every_endpoint_names_the_scope_that_it_needs(app: Any, described: dict[
         assert {"ApiKey": []} in by_id[operation.id]["security"]
 
 
-def test_the_errors_are_those_an_endpoint_can_meet(described: dict[str, Any]) -> None:
+def test_an_endpoint_lists_the_errors_that_it_can_return(described: dict[str, Any]) -> None:
     by_id = operations(described)
     always = {"401", "429", "500", "503"}
     assert set(by_id["get_openapi"]["responses"]) == {"200"} | always
@@ -88,9 +88,9 @@ def test_the_errors_are_those_an_endpoint_can_meet(described: dict[str, Any]) ->
 
 @pytest.mark.parametrize(("status", "code"), CODES.items())
 def test_an_errors_code_is_that_of_its_status(described: dict[str, Any], status: int, code: str) -> None:
-    """Which the description names, and every test of an answer asserts (conformance.py)."""
+    """The description names it, and every test of a response checks it (conformance.py)."""
     if code not in described["components"]["responses"]:
-        assert code == "NOT_ACCEPTABLE"  # a stock endpoint's alone
+        assert code == "NOT_ACCEPTABLE"  # only stock endpoints return it
         return
     response = described["components"]["responses"][code]
     assert response["description"].endswith(f": `{code}`")
@@ -101,15 +101,15 @@ def test_an_errors_code_is_that_of_its_status(described: dict[str, Any], status:
 
 
 def test_every_component_is_used(described: dict[str, Any]) -> None:
-    """What nothing refers to would be made a class by generators, and mean nothing."""
+    """Generators would make a class of an unused one."""
     text = json.dumps(described)
     for kind in ("schemas", "responses", "headers"):
         for name in described["components"][kind]:
             assert f'"$ref": "#/components/{kind}/{name}"' in text, name
 
 
-def test_no_default_stands_beside_a_reference(described: dict[str, Any]) -> None:
-    """A generator of clients left out the endpoint that had one."""
+def test_no_reference_has_a_default_next_to_it(described: dict[str, Any]) -> None:
+    """A client generator left out an endpoint that had one."""
 
     def walk(part: Any) -> None:
         if isinstance(part, dict):
@@ -127,9 +127,9 @@ def test_every_operation_is_explained(described: dict[str, Any]) -> None:
 
 
 def test_every_example_is_shown_and_fits_its_schema(described: dict[str, Any]) -> None:
-    """A file is named for an operation or an error, and what it holds would be accepted."""
+    """A file has the name of an operation or an error, and its content is valid."""
     by_id = operations(described) | described["components"]["responses"]
-    files = sorted(parts.EXAMPLES.glob("*.json"))
+    files = sorted(components.EXAMPLES.glob("*.json"))
     assert {file.stem for file in files} <= set(by_id)
     for file in files:
         for which, example in json.loads(file.read_text(encoding="utf-8")).items():
@@ -144,8 +144,8 @@ def test_every_example_is_shown_and_fits_its_schema(described: dict[str, Any]) -
             OAS30WriteValidator(schema).validate(example)
 
 
-def test_what_is_made_leads_to_what_can_be_done_with_it(described: dict[str, Any]) -> None:
-    """A client that walks the links needs to know no path."""
+def test_a_created_resource_links_to_its_operations(described: dict[str, Any]) -> None:
+    """A client that follows the links needs to know no path."""
     by_id = operations(described)
     made = by_id["register_datakit"]["responses"]["201"]["links"]
     assert {"get_datakit", "deploy_datakit"} <= set(made)
@@ -170,10 +170,10 @@ def test_the_operators_own_ways_to_authenticate_are_described(
 
 
 @pytest.mark.parametrize("limits", [{}, {"scopes": []}, {"allowed_dags": {"dag_ids": ["a"], "tags": []}}])
-def test_whoever_is_known_may_read_it(
+def test_every_authenticated_caller_may_read_the_document(
     app: Any, session: Any, user_id: Callable[[str], int], limits: dict[str, Any]
 ) -> None:
-    """With a key for nothing else too; a stranger may not."""
+    """Also with a key without scopes; an anonymous caller may not."""
     _, key = service.issue(session, name="k", user_id=user_id("viewer"), **limits)
     answer = app.test_client().get(URL, headers={"X-API-Key": key})
     assert answer.status_code == 200
@@ -181,16 +181,16 @@ def test_whoever_is_known_may_read_it(
     assert app.test_client().get(URL).status_code == 401
 
 
-def test_below_a_path_the_addresses_have_it_in_front(app: Any, call: Callable[..., Any]) -> None:
-    """As with a ``[webserver] base_url`` such as https://example.com/airflow."""
+def test_urls_begin_with_the_path_of_the_webserver(app: Any, call: Callable[..., Any]) -> None:
+    """The path of ``[webserver] base_url``, such as https://example.com/airflow."""
     found = call("GET", URL, base_url="http://localhost/airflow").json
     assert found["servers"] == [{"url": "/airflow"}]
     flows = found["components"]["securitySchemes"]["OAuth2"]["flows"]
     assert flows["clientCredentials"]["tokenUrl"] == "/airflow/oauth/token"
 
 
-def test_names_that_mean_something_else_are_told(described: dict[str, Any]) -> None:
-    """No kit is called so in a path: its methods are answered by 405, and the document says both."""
+def test_reserved_names_are_documented(described: dict[str, Any]) -> None:
+    """No kit can have such a name in a path: the pattern excludes it, and the response is 405."""
     operation = described["paths"]["/api/v1/datakits/{datakit_id}/deploy"]["post"]
     (kit,) = [part for part in operation["parameters"] if part["name"] == "datakit_id"]
     assert re.search(kit["schema"]["pattern"], "deployments") is None

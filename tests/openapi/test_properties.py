@@ -1,7 +1,7 @@
-"""Made-up requests against the real application: whatever is sent, the answer is one that is documented.
+"""Generated requests to the real application: every response is one that the document describes.
 
-schemathesis makes them from the document: none is a 500, none has a status or body that is not documented,
-none that breaks the document is accepted, none without a valid key is let in.
+schemathesis generates them from the document. No response is a 500 or has an undocumented status or body, no
+invalid request is accepted, and no request without a valid key.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 
 CONFIG = schemathesis.Config.from_path(Path(__file__).with_name("schemathesis.toml"))
 
-# Right where no schema can say what is right, so that chains of requests come to something.
+# Valid values where a schema does not guarantee them, so that chains of requests succeed.
 PLAUSIBLE: dict[str, dict[str, Any]] = {
     "create_api_key": {"owner": "admin", "tenant_id": None, "expires_at": None, "allowed_networks": None},
     "create_webhook": {"url": "https://example.com", "headers": {}},
@@ -33,7 +33,7 @@ PLAUSIBLE: dict[str, dict[str, Any]] = {
 def api(
     app: Any, make_key: Callable[[str], str], warehouse: Path, request: pytest.FixtureRequest
 ) -> schemathesis.BaseSchema:
-    """The document, and an administrator's key."""
+    """Return the document's schema, with an administrator's key."""
     # schemathesis 4.32 looks for what pytest 9.2 no longer has.
     request.node._nodeid = request.node.nodeid
     headers = {"X-API-Key": make_key("admin")}
@@ -54,7 +54,7 @@ def api(
 
 @schemathesis.pytest.from_fixture("api").parametrize()
 @hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_operation_answers_as_the_document_says(case: schemathesis.Case) -> None:
+def test_every_response_is_as_documented(case: schemathesis.Case) -> None:
     # The document's patterns exclude the words that are paths of their own. schemathesis 4.32 loses that part
     # of a pattern where there is a maxLength, too.
     converters = case.operation.app.url_map.converters.values()
@@ -63,8 +63,8 @@ def test_every_operation_answers_as_the_document_says(case: schemathesis.Case) -
     case.call_and_validate()
 
 
-def test_what_one_request_makes_the_next_ones_find(api: schemathesis.BaseSchema, session: Any) -> None:
-    """Chains of requests along the document's links, each on a database of its own."""
+def test_chains_of_requests_get_documented_responses(api: schemathesis.BaseSchema, session: Any) -> None:
+    """Requests follow the document's links; each chain is in its own transaction."""
 
     class Chain(api.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:

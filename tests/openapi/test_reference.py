@@ -1,4 +1,4 @@
-"""Every JSON example of the API reference: accepted, and answered in the shape that the reference shows."""
+"""Every JSON example of the API reference is accepted, and the response has the shape that it shows."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,16 +13,16 @@ from calls import client
 CASES = {
     case["name"]: case for case in json.loads(Path(__file__).with_name("reference.json").read_text("utf-8"))
 }
-# Whoever makes one of these takes it out here, and adds to STATUS and AFTER what it needs.
+# Remove an example when its endpoint exists, and add to STATUS and AFTER what it needs.
 NOT_THERE_YET = [
     "Get Query Status",
     "Cancel Query",
     "Save Query",
     "GraphQL",
 ]
-# Examples that tests/connections send: a password never comes back, and a test needs a server.
+# Examples that tests/connections sends: passwords are never returned, and a connection test needs a server.
 ELSEWHERE = ["Create Connection", "Test Connection"]
-# What the reference shows and Airflow 2.11 does not answer.
+# Fields that the reference shows and Airflow 2.11 does not return.
 NOT_AIRFLOWS = {
     "List Tasks": {"/tasks/max_retry_delay", "/tasks/upstream_task_ids"},
     "Get Task Instance": {"/executor_config is '{}'"},  # it is text there
@@ -35,7 +35,7 @@ STATUS = {
     "Delete DAG Run": 204,
     "Error Response Format": 404,
 }
-# Which other examples an example builds on.
+# The examples that an example needs.
 AFTER = {
     "List DataKits": ["Register DataKit"],
     "Update Tenant Configuration": ["Create Tenant"],
@@ -59,7 +59,7 @@ OURS = ("/api/v1/platform/", "/api/v1/datakits", "/api/v1/analytics/")
 
 
 def send(call: Callable[..., Any], case: dict[str, Any]) -> Any:
-    """Make the example's request."""
+    """Send the example's request."""
     query = {
         name: ",".join(value) if isinstance(value, list) and name == "tags" else value
         for name, value in case.get("query", {}).items()
@@ -69,7 +69,7 @@ def send(call: Callable[..., Any], case: dict[str, Any]) -> Any:
 
 
 def missing(promised: Any, given: Any, path: str = "") -> set[str]:
-    """Where ``given`` lacks what is promised, or has something of another kind; null may stand for all."""
+    """Return where ``given`` lacks a promised field, or has another type; null fits every type."""
     match promised, given:
         case (None, _) | (_, None):
             return set()
@@ -92,7 +92,7 @@ def missing(promised: Any, given: Any, path: str = "") -> set[str]:
 
 @pytest.fixture
 def pipeline(app: Any) -> Iterator[None]:
-    """The reference's DAG and its run, committed: Airflow reads them on connections of its own."""
+    """The reference's DAG and its run, committed: Airflow reads them on other connections."""
     from airflow import DAG
     from airflow.api.common.delete_dag import delete_dag
     from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -140,10 +140,10 @@ def pipeline(app: Any) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", NOT_THERE_YET)
-def test_what_is_not_there_yet_is_not_there(app: Any, name: str) -> None:
-    """Whoever makes it learns here that there is an example to check."""
+def test_examples_that_are_not_tested_have_no_endpoint(app: Any, name: str) -> None:
+    """A new endpoint fails here: its example must be tested."""
     path, method = CASES[name]["path"].format(**NAMES), CASES[name]["method"]
-    assert not app.url_map.bind("").test(path, method), f"{name} is there: take it out of NOT_THERE_YET"
+    assert not app.url_map.bind("").test(path, method), f"{name} exists: remove it from NOT_THERE_YET"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_what_is_not_there_yet_is_not_there(app: Any, name: str) -> None:
         if case["path"].startswith(OURS) and name not in NOT_THERE_YET + ELSEWHERE
     ],
 )
-def test_our_examples_are_answered_as_the_reference_shows(
+def test_our_responses_are_as_the_reference_shows(
     call: Callable[..., Any], warehouse: Path, name: str
 ) -> None:
     for before in AFTER.get(name, []):
@@ -168,7 +168,7 @@ def test_our_examples_are_answered_as_the_reference_shows(
 @pytest.mark.parametrize(
     "name", [name for name, case in CASES.items() if case["path"].startswith("/api/v1/dags")]
 )
-def test_stock_examples_are_answered_as_the_reference_shows(
+def test_stock_responses_are_as_the_reference_shows(
     app: Any, committed_key: Callable[[str], str], pipeline: None, name: str
 ) -> None:
     answer = send(client(app, {"X-API-Key": committed_key("admin")}), CASES[name])

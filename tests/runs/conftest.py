@@ -98,11 +98,11 @@ def users(app: Any) -> Iterator[None]:
 @pytest.fixture
 def dags(stored: None, session: Any) -> Iterator[None]:
     """The DAGs above, and a worker that has not read any of them yet."""
-    from airflow_platform_plugin.runs.backfill import scheduler
+    from airflow_platform_plugin.runs.backfill.decisions import dag_bag
 
-    scheduler._bag.cache_clear()
+    dag_bag.cache_clear()
     yield
-    scheduler._bag.cache_clear()
+    dag_bag.cache_clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
@@ -19,11 +20,12 @@ from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.runs import actions
-from airflow_platform_plugin.runs.backfill import scheduler, service
+from airflow_platform_plugin.runs.backfill import decisions, planning, scheduler, service, transitions
 from airflow_platform_plugin.runs.backfill.models import Backfill, BackfillRun
 from airflow_platform_plugin.runs.backfill.schemas import BackfillInput
 
 Make = Callable[..., Backfill]
+ADMIN: Any = SimpleNamespace(username="admin", require_dag=lambda *_: None)  # may do everything
 Runs = Callable[..., list[Any]]
 Finish = Callable[..., int]
 
@@ -34,7 +36,8 @@ def make(session: Any, app: Any, dags: None) -> Make:
 
     def ask(dag_id: str = "daily", **fields: Any) -> Backfill:
         body = {"start_date": "2024-01-01", "end_date": "2024-01-05", "max_active_runs": 2} | fields
-        made = service.create(session, app.dag_bag, dag_id, BackfillInput().load(body), by="admin")
+        with app.app_context():
+            made = service.create(session, dag_id, BackfillInput().load(body), by=ADMIN)
         session.flush()
         return made
 
@@ -142,7 +145,7 @@ def test_a_round_costs_the_same_whatever_the_range_and_the_history(
 
     small = make()
     first = cost()
-    service.cancel(session, small.backfill_id)
+    service.cancel(session, transitions.lock(session, small.backfill_id))
     large = make(start_date="1990-01-01", end_date="2017-05-18")
     large.created = large.success = 5_000
     session.flush()
@@ -166,7 +169,7 @@ def test_nobody_is_asked_for_all_dates_of_a_long_range(
 
     monkeypatch.setattr(timetable, "next_dagrun_info", count)
     backfill = make(start_date="1990-01-01", end_date="2017-05-18")
-    assert asked <= service.SAMPLE
+    assert asked <= planning.SAMPLE
     assert backfill.total_is_estimate
     assert session.query(DagRun).filter_by(dag_id="daily").count() == 0
 
@@ -242,7 +245,7 @@ def test_backwards_takes_the_same_dates_from_the_end(  # noqa: PLR0913, PLR0917 
 
 
 def app_dates(session: Any, dag_id: str, end: str) -> list[Any]:
-    dag = scheduler._bag().get_dag(dag_id, session=session)
+    dag = decisions.dag_bag().get_dag(dag_id, session=session)
     first, last = pendulum.datetime(2024, 1, 1), pendulum.parse(end)
     return [info.logical_date for info in dag.iter_dagrun_infos_between(first, last)]
 
@@ -275,7 +278,7 @@ def test_tasks_that_depend_on_the_past_get_one_run_after_the_other(
         assert "has failed, and tasks depend on the past" in held.message
     assert len(runs("in_order")) == 1
     (run,) = runs("in_order")
-    actions.clear(session, scheduler._bag().get_dag("in_order", session=session), run)
+    actions.clear(session, decisions.dag_bag().get_dag("in_order", session=session), run)
     scheduler.advance()
     assert refresh(session, backfill).message is None
     drive(session, backfill, finish)
@@ -288,10 +291,10 @@ def test_pausing_does_not_let_the_next_run_pass_one_that_failed(
 ) -> None:
     backfill = make("in_order", end_date="2024-01-03")
     scheduler.advance()
-    service.pause(session, backfill.backfill_id)
+    service.pause(session, transitions.lock(session, backfill.backfill_id))
     finish("in_order", state="failed")
     scheduler.advance()
-    service.resume(session, backfill.backfill_id)
+    service.resume(session, transitions.lock(session, backfill.backfill_id))
     scheduler.advance()
     assert len(runs("in_order")) == 1
 
@@ -301,14 +304,14 @@ def test_what_is_paused_makes_nothing_and_counts_what_ends(
 ) -> None:
     backfill = make()
     scheduler.advance()
-    service.pause(session, backfill.backfill_id)
+    service.pause(session, transitions.lock(session, backfill.backfill_id))
     finish()
     assert scheduler.advance() == 2
     assert scheduler.advance() == 0
     assert len(runs()) == 2
     paused = refresh(session, backfill)
     assert (paused.state, paused.success, paused.running) == ("paused", 2, 0)
-    service.resume(session, backfill.backfill_id)
+    service.resume(session, transitions.lock(session, backfill.backfill_id))
     drive(session, backfill, finish)
     assert days(runs()) == [1, 2, 3, 4, 5]
 
@@ -324,7 +327,7 @@ def test_cancelling_takes_back_what_has_not_started(
     assert days(runs(_state="queued")) == [1, 2, 3]
     runs()[0].set_state("running")
     session.flush()
-    service.cancel(session, backfill.backfill_id)
+    service.cancel(session, transitions.lock(session, backfill.backfill_id))
     assert [(run.execution_date.day, run.state) for run in runs()] == [(1, "running"), (3, "failed")]
     assert {task.state for task in runs()[1].get_task_instances(session=session)} == {"skipped"}
     assert scheduler.advance() == 1
@@ -344,7 +347,7 @@ def test_what_has_ended_cannot_be_turned(
     backfill = make(end_date="2024-01-01")
     drive(session, backfill, finish)
     with pytest.raises(Conflict, match="is completed"):
-        turn(session, backfill.backfill_id)
+        turn(session, refresh(session, backfill))
 
 
 @pytest.mark.parametrize(
@@ -490,7 +493,7 @@ def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) ->
     """Nor more than may be active, and none of them fails; with real transactions."""
     asked = BackfillInput().load({"start_date": "2024-01-01", "end_date": "2024-01-09", "max_active_runs": 3})
     with app.app_context(), db.transaction() as own:
-        backfill_id = service.create(own, app.dag_bag, "daily", asked, by="admin").backfill_id
+        backfill_id = service.create(own, "daily", asked, by=ADMIN).backfill_id
     code = "from airflow_platform_plugin.runs.backfill import scheduler; scheduler.advance()"
     command = [sys.executable, "-W", "ignore", "-c", code]
     try:

@@ -23,10 +23,12 @@ from airflow_platform_plugin import worker
 from airflow_platform_plugin.core import cursors, db, events
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.datakits.models import Mail
+from airflow_platform_plugin.deployments.models import Mail
 from airflow_platform_plugin.runs import sweep
 from airflow_platform_plugin.webhooks import service
 from airflow_platform_plugin.webhooks.inputs import NewWebhook
+
+pytestmark = pytest.mark.usefixtures("declared_payloads")
 
 assert SerializedDagModel  # imported for its effect: Airflow's mappings refer to it
 DAYS = timedelta(days=1)
@@ -235,9 +237,11 @@ def test_the_first_start_is_written_down_once(session: Any, make_run: Callable[.
 
 
 def test_an_earlier_version_s_events_say_since_when_it_was_there(session: Any) -> None:
-    """What came between its stop and the upgrade is told."""
+    """Changes between its stop and the upgrade become events."""
     moment = now() - 3 * DAYS
-    events.record(session.connection(), [events.NewEvent("dag.success", ("d", "r"), moment, {})])
+    data: dict[str, Any] = dict.fromkeys(("execution_date", "start_date", "end_date", "duration_seconds"))
+    data |= {"dag_id": "d", "dag_run_id": "r", "state": "success", "conf": {}, "external_trigger": False}
+    events.record(session.connection(), [events.NewEvent("dag.success", ("d", "r"), moment, data)])
     assert abs((events.horizon(session) - moment).total_seconds()) < 2
 
 

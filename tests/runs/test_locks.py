@@ -36,6 +36,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Engine]:
         connection.execute(text("CREATE TABLE theirs (id INTEGER PRIMARY KEY, value INTEGER)"))
         connection.execute(text("CREATE TABLE platform_webhook (id INTEGER)"))
         connection.execute(text("CREATE TABLE platform_deployment (id INTEGER)"))
+        connection.execute(text("CREATE TABLE dag_tag (name VARCHAR(100), dag_id VARCHAR(250))"))
     yield engine
     started.stop()
 
@@ -118,7 +119,7 @@ def either(request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.M
     return engine
 
 
-@pytest.mark.parametrize("table", ["platform_event", "platform_webhook"])
+@pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "dag_tag"])
 def test_the_scheduler_does_not_wait_for_a_lock_and_goes_on(
     either: Engine, tell: Callable[..., float], caplog: pytest.LogCaptureFixture, table: str
 ) -> None:

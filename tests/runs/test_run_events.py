@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.serialized_dag import SerializedDagModel
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import listener
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import db, naming
 from airflow_platform_plugin.core.events import Event, NewEvent
 from airflow_platform_plugin.runs import run_events, sweep
 from airflow_platform_plugin.webhooks.models import Webhook
@@ -33,8 +34,9 @@ assert SerializedDagModel  # imported for its effect: Airflow's mappings refer t
 
 @pytest.fixture(autouse=True)
 def _subscriber(request: pytest.FixtureRequest) -> None:
-    """Listeners write for whoever is subscribed."""
+    """Subscribe a webhook, without which listeners write nothing."""
     if "session" in request.fixturenames:
+        request.getfixturevalue("declared_payloads")
         session = request.getfixturevalue("session")
         session.add(
             Webhook(
@@ -98,6 +100,38 @@ def test_the_payload_is_the_references(session: Any, make_run: Callable[..., Dag
         "conf": {"a": 1},
         "external_trigger": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("tags", "tenant_id"),
+    [
+        (["production", "tenant:blue"], "blue"),
+        (["production"], None),
+        ([], None),
+        (["tenant:blue", "tenant:red"], None),  # the tags decide when it is delivered
+        (["Tenant:blue"], None),  # MySQL takes these two for "tenant:blue"
+        (["t\u00e9nant:blue"], None),
+        (["tenant:bl\u00fce"], "bl\u00fce"),  # and this one, which is another tenant's
+        (["tenant:" + "b" * 63], "b" * 63),
+        (["tenant:" + "b" * 64], None),
+    ],
+)
+@pytest.mark.parametrize("seen_by", ["listener", "sweep"])
+def test_an_event_is_stored_with_the_tenant_of_its_dag(
+    session: Any, make_run: Callable[..., DagRun], seen_by: str, tags: list[str], tenant_id: str | None
+) -> None:
+    """The listener and the sweep agree on it, on every database."""
+    session.add(DagModel(dag_id="d", tags=[DagTag(name=name) for name in tags]))
+    session.add(DagModel(dag_id="e", tags=[DagTag(name="tenant:other")]))
+    sweep.sweep()
+    run = make_run("r")
+    if seen_by == "listener":
+        listener.on_dag_run_running(dag_run=run)
+    else:
+        sweep.sweep()
+    (event,) = session.query(Event).all()
+    assert event.tenant_id == tenant_id
+    assert naming.tenant_of(tags) == tenant_id
 
 
 def test_a_conf_that_json_cannot_hold_is_told_all_the_same(
@@ -266,6 +300,7 @@ def test_a_failing_listener_raises_nothing_and_undoes_itself_alone(
     assert "the sweep will find it" in caplog.text
     session.flush()
     assert session.execute(text("SELECT state FROM dag_run WHERE run_id = 'r'")).scalar() == "success"
+    session.execute(text("ALTER TABLE platform_gone RENAME TO platform_event"))
 
 
 def test_a_row_that_the_database_refuses_undoes_itself_alone(

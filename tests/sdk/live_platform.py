@@ -123,6 +123,7 @@ def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
     from airflow_platform_plugin.core import db
     from airflow_platform_plugin.core.events import Event
     from airflow_platform_plugin.datakits import models
+    from airflow_platform_plugin.deployments import models as deployment_models
     from airflow_platform_plugin.http.idempotency import Claim
 
     file = Path(__file__).parents[2] / "dags" / "datakits.py"
@@ -133,12 +134,12 @@ def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
         bag.sync_to_db()
 
     own_tables = (
-        models.DeploymentRevision,
-        models.Deployment,
+        deployment_models.DeploymentRevision,
+        deployment_models.Deployment,
         models.DataKitTag,
         models.DataKit,
         models.DataKitName,
-        models.LoaderFile,
+        deployment_models.LoaderFile,
         Event,
         Claim,
     )

@@ -12,7 +12,7 @@ from airflow_platform.models import Deployment, DeploymentStatus
 from live_platform import delete_datakits_afterwards
 
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.datakits import models
+from airflow_platform_plugin.deployments import models as deployment_models
 
 KIT: dict[str, Any] = {"name": "kit", "version": "1.0.0", "image": "registry.localhost/kit:1.0.0"}
 Parse = Callable[[], None]
@@ -94,7 +94,7 @@ def test_an_import_error_is_reported_with_its_reason(client: PlatformClient, par
     """Other deployments of the same file are active."""
     broken, good = (client.datakits.deploy("kit", environment) for environment in ("broken", "good"))
     with db.transaction() as session:
-        row = session.get(models.DeploymentRevision, (broken.id, 1))
+        row = session.get(deployment_models.DeploymentRevision, (broken.id, 1))
         row.spec = row.spec | {"schedule": "61 * * * *"}
     parse()
     reported: list[str] = []

@@ -17,8 +17,10 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event, NewEvent, record
+from airflow_platform_plugin.core.new_events import record_now
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.webhooks import delivery, service, signing, transport
+from airflow_platform_plugin.tenants.models import Tenant
+from airflow_platform_plugin.webhooks import attempts, dispatcher, service, signing, subscriptions, transport
 from airflow_platform_plugin.webhooks.inputs import NewWebhook
 from airflow_platform_plugin.webhooks.models import Delivery, Webhook
 
@@ -58,7 +60,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver
         session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
     )
     happen(session, moment=db.now())
-    assert (events.fan_out({"webhooks": delivery.enqueue}), delivery.deliver()) == (1, 1)
+    assert (events.fan_out({"webhooks": subscriptions.enqueue}), dispatcher.deliver()) == (1, 1)
     ((headers, body),) = receiver.requests
     verified = Verifier(webhook.secret).verify(body, headers)
     assert set(verified) == {"event", "timestamp", "data"}
@@ -76,17 +78,17 @@ def test_each_event_is_delivered_once_however_often_the_steps_run(session: Any, 
     subscribe(session, receiver.url)
     happen(session)
     for _ in range(3):
-        events.fan_out({"webhooks": delivery.enqueue})
-        delivery.deliver()
+        events.fan_out({"webhooks": subscriptions.enqueue})
+        dispatcher.deliver()
     assert len(receiver.requests) == 1
 
 
 def test_a_webhook_made_later_gets_no_old_events(session: Any, receiver: Receiver) -> None:
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     subscribe(session, receiver.url)
-    events.fan_out({"webhooks": delivery.enqueue})
-    assert delivery.deliver() == 0
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    assert dispatcher.deliver() == 0
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,90 @@ def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -
     session.flush()
     subscribe(session, "http://127.0.0.1:9/", **change)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     assert bool(session.query(Delivery).count()) is wanted
+
+
+def make_dag(session: Any, *tags: str) -> None:
+    from airflow.models.dag import DagModel, DagTag
+
+    session.add(DagModel(dag_id="d", tags=[DagTag(name=name) for name in tags]))
+    session.flush()
+
+
+def receivers_of_event(session: Any) -> set[str]:
+    """The tenants whose webhooks get the events that have not been fanned out yet."""
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    wanted = select(Webhook.tenant_id).join(Delivery, Delivery.webhook_id == Webhook.webhook_id)
+    return set(session.scalars(wanted))
+
+
+@pytest.fixture
+def tenants(session: Any) -> None:
+    """A webhook for each of two tenants, and one that belongs to no tenant."""
+    for tenant_id in ("blue", "red"):
+        session.add(
+            Tenant(
+                tenant_id=tenant_id, display_name=tenant_id, namespace=tenant_id, resource_limits={},
+                features={}, admin_users=[], labels={},
+            )
+        )  # fmt: skip
+    session.flush()
+    for tenant_id in ("blue", "red", None):
+        webhook = subscribe(session, "http://127.0.0.1:9/")
+        webhook.tenant_id = tenant_id
+    session.flush()
+
+
+@pytest.mark.usefixtures("tenants")
+@pytest.mark.parametrize("data", [{}, {"dag_id": "d"}])
+@pytest.mark.parametrize("tags", [["tenant:red"], []])
+def test_an_event_reaches_the_webhooks_of_its_tenant_and_of_no_other(
+    session: Any, data: dict[str, Any], tags: list[str]
+) -> None:
+    """Its own tenant counts, without a DAG and whatever tags the DAG has since."""
+    make_dag(session, *tags)
+    event = NewEvent("dag.success", ("x",), MOMENT, data, tenant_id="blue")
+    record(session.connection(), [event])
+    assert receivers_of_event(session) == {"blue", None}
+
+
+@pytest.mark.usefixtures("tenants")
+@pytest.mark.parametrize(
+    ("tags", "tenant_ids"),
+    [
+        (["tenant:blue"], {"blue", None}),
+        (["tenant:blue", "tenant:red"], {"blue", "red", None}),
+        (["Tenant:blue"], {None}),  # MySQL takes this one for "tenant:blue"
+        (["tenant:bl\u00fce"], {None}),  # and this one
+        ([], {None}),
+    ],
+)
+def test_the_tags_of_the_dag_decide_for_an_event_without_a_tenant(
+    session: Any, tags: list[str], tenant_ids: set[str]
+) -> None:
+    """Such as one from before events had tenants, or of a DAG that has the tags of two."""
+    make_dag(session, *tags)
+    happen(session)
+    assert receivers_of_event(session) == tenant_ids
+
+
+@pytest.mark.usefixtures("tenants")
+def test_an_event_without_a_tenant_and_a_dag_reaches_no_tenant(session: Any) -> None:
+    record(session.connection(), [NewEvent("dag.success", ("x",), MOMENT, {})])
+    assert receivers_of_event(session) == {None}
+
+
+@pytest.mark.usefixtures("tenants")
+def test_a_webhook_gets_the_event_of_a_dag_that_lost_its_tag_since(session: Any) -> None:
+    """The listener stores the tenant with the event."""
+    from airflow.models.dag import DagTag
+
+    make_dag(session, "tenant:blue")
+    record_now(session.connection(), NewEvent("dag.success", ("x",), MOMENT, {"dag_id": "d"}))
+    session.query(DagTag).delete()
+    session.expire_all()
+    assert receivers_of_event(session) == {"blue", None}
 
 
 def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver: Receiver) -> None:
@@ -118,15 +202,15 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
     receiver.status = 500
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     row = session.query(Delivery).one()
     assert (row.attempts, row.last_status, row.delivered_at) == (1, 500, None)
     assert 5 < (row.due_at - db.now()).total_seconds() <= 10
-    assert delivery.deliver() == 0
+    assert dispatcher.deliver() == 0
     row.due_at = db.now()
     session.flush()
-    assert delivery.deliver() == 1
+    assert dispatcher.deliver() == 1
     session.expire_all()
     assert (row.attempts, row.due_at, row.delivered_at) == (2, None, None)
     first, second = (headers["webhook-id"] for headers, _ in receiver.requests)
@@ -136,8 +220,8 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
 def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
     subscribe(session, "http://127.0.0.1:9/nobody")
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    assert delivery.deliver() == 1
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    assert dispatcher.deliver() == 1
     row = session.query(Delivery).one()
     assert (row.last_status, row.last_error) == (None, "ConnectError")
 
@@ -146,13 +230,13 @@ def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> Non
     """A claim is a lease: it keeps others away while it lasts, and nobody afterwards."""
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
-    assert delivery.claim(session, lease=timedelta(seconds=60)) == []
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    assert len(attempts.claim(session, lease=timedelta(seconds=60))) == 1
+    assert attempts.claim(session, lease=timedelta(seconds=60)) == []
     row = session.query(Delivery).one()
     row.due_at = db.now() - timedelta(seconds=1)
     session.flush()
-    (again,) = delivery.claim(session, lease=timedelta(seconds=60))
+    (again,) = attempts.claim(session, lease=timedelta(seconds=60))
     assert again.number == 2
 
 
@@ -161,7 +245,7 @@ def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytes
     subscribe(session, "http://127.0.0.1:9/")
     happen(session, dag_id="old")
     happen(session, dag_id="new", moment=db.now())
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     session.execute(update(Delivery).values(due_at=None))
     assert events.expire() == 1
     assert [event.data["dag_id"] for event in session.query(Event)] == ["new"]
@@ -174,7 +258,7 @@ def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
     assert events.expire() == 0
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     assert events.expire() == 0
 
 
@@ -229,9 +313,9 @@ def test_an_address_that_nothing_can_be_sent_to_fails_alone(
     good = subscribe(session, receiver.url)
     session.execute(update(Webhook).where(Webhook.webhook_id == bad.webhook_id).values(url=url))
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     for _ in range(3):
-        delivery.deliver()
+        dispatcher.deliver()
     assert len(receiver.requests) == 1
     assert of(session, good).delivered_at is not None
     row = of(session, bad)
@@ -246,13 +330,13 @@ def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Recei
     break_(session, bad)
     session.expire_all()
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     assert of(session, good).delivered_at is not None
     if break_ is break_secret:
         assert of(session, bad).last_error == "InvalidToken"
         session.execute(update(Delivery).where(Delivery.delivered_at.is_(None)).values(due_at=db.now()))
-        delivery.deliver()
+        dispatcher.deliver()
         row = of(session, bad)
         assert (row.attempts, row.due_at) == (2, None)  # given up, as any other
 
@@ -266,8 +350,8 @@ def test_framing_headers_that_were_stored_before_are_left_out(session: Any, rece
     }  # fmt: skip
     subscribe(session, receiver.url, headers=headers)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     ((got, body),) = receiver.requests
     assert int(got["content-length"]) == len(body)
     assert (got["host"], got["x-a"]) == (receiver.url.split("/")[2], "1")
@@ -302,8 +386,8 @@ def test_each_receiver_harms_itself_alone(
         bad.append((subscribe(session, f"https://{address}/"), None, "TimeoutError"))
         good = subscribe(session, receiver.url)
         happen(session)
-        events.fan_out({"webhooks": delivery.enqueue})
-        assert delivery.deliver() == len(bad) + 1
+        events.fan_out({"webhooks": subscriptions.enqueue})
+        assert dispatcher.deliver() == len(bad) + 1
     assert of(session, good).delivered_at is not None
     for webhook, status, error in bad:
         row = of(session, webhook)
@@ -326,8 +410,8 @@ def test_an_answer_that_never_ends_is_not_read(session: Any, monkeypatch: pytest
     with receivers.behaving(flood) as address:
         webhook = subscribe(session, f"http://{address}/")
         happen(session)
-        events.fan_out({"webhooks": delivery.enqueue})
-        delivery.deliver()
+        events.fan_out({"webhooks": subscriptions.enqueue})
+        dispatcher.deliver()
     assert of(session, webhook).delivered_at is not None  # it has said 200
     assert sent[0] < 32_000_000
 
@@ -337,8 +421,8 @@ def test_redirects_are_not_followed(session: Any, receiver: Receiver, status: in
     receiver.status = status
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     row = of(session, webhook)
     assert (row.last_status, row.delivered_at, len(receiver.requests)) == (status, None, 1)
 
@@ -350,15 +434,15 @@ def test_the_environments_proxies_are_not_asked_but_the_operators_is(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     subscribe(session, receiver.url)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     assert len(receiver.requests) == 1
     proxy = receiver.url.removesuffix("/hook")  # which takes the absolute address as any path
     set_timeout(monkeypatch, 5.0, webhook_proxy=proxy.replace("//", "//me:secret@"))
     subscribe(session, "http://nowhere.invalid/hook")
     happen(session, dag_id="other")
-    events.fan_out({"webhooks": delivery.enqueue})
-    delivery.deliver()
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    dispatcher.deliver()
     through = [headers for headers, _ in receiver.requests if headers["host"] == "nowhere.invalid"]
     assert [headers["proxy-authorization"] for headers in through] == ["Basic bWU6c2VjcmV0"]
 
@@ -368,12 +452,12 @@ def test_a_good_receiver_does_not_wait_for_one_that_hangs(
 ) -> None:
     """Twenty events for both: all have arrived at the one while the other's first attempts still hang."""
     set_timeout(monkeypatch, 60.0)
-    monkeypatch.setattr(delivery, "_LAST", 0.0)
+    monkeypatch.setattr(dispatcher, "_LAST", 0.0)
     with receivers.behaving(receivers.hang) as address:
         bad, good = subscribe(session, f"http://{address}/"), subscribe(session, receiver.url)
         for number in range(20):
             happen(session, dag_id=f"d{number}")
-        events.fan_out({"webhooks": delivery.enqueue})
+        events.fan_out({"webhooks": subscriptions.enqueue})
         stopping, beats = threading.Event(), []
 
         def beat() -> None:
@@ -384,38 +468,38 @@ def test_a_good_receiver_does_not_wait_for_one_that_hangs(
             if len(session.scalars(arrived).all()) == 20 or len(beats) > 5000:
                 stopping.set()
 
-        delivery.run(stopping, 0.01, beat)
+        dispatcher.run(stopping, 0.01, beat)
     session.expire_all()
     assert len(receiver.requests) == 20
     hanging = session.scalars(select(Delivery).where(Delivery.webhook_id == bad.webhook_id)).all()
     assert {(row.attempts, row.last_error) for row in hanging} == {(1, None), (0, None)}
-    assert sum(row.attempts for row in hanging) == delivery._CONCURRENCY_OF_WEBHOOK
+    assert sum(row.attempts for row in hanging) == attempts._CONCURRENCY_OF_WEBHOOK
 
 
 def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
     session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And no tenant has all places, however many webhooks it makes."""
-    room = delivery.Room(slow={"slow"})
-    assert (room.of("slow", None), room.of("quick", None)) == (1, delivery._CONCURRENCY_OF_WEBHOOK)
+    room = attempts.Room(slow={"slow"})
+    assert (room.of("slow", None), room.of("quick", None)) == (1, attempts._CONCURRENCY_OF_WEBHOOK)
     for number in range(8):
         free = room.of(f"w{number}", "greedy")
         room.take(f"w{number}", "greedy", free)
     assert room.of("another", "greedy") == 0
-    assert room.of("w", "modest") == delivery._CONCURRENCY_OF_WEBHOOK
+    assert room.of("w", "modest") == attempts._CONCURRENCY_OF_WEBHOOK
     set_timeout(monkeypatch, 0.2)
     with receivers.behaving(receivers.hang) as address, closing(transport.Courier()) as courier:
         subscribe(session, f"http://{address}/")
         for number in range(3):
             happen(session, dag_id=f"d{number}")
-        events.fan_out({"webhooks": delivery.enqueue})
-        dispatcher = delivery.Dispatcher(courier)
-        monkeypatch.setattr(delivery, "_CONCURRENCY_OF_WEBHOOK", 2)
-        assert dispatcher.take() == 2
-        while dispatcher.under_way:
-            dispatcher.wait(1)
-            dispatcher.record()
-        assert dispatcher.take() == 1
+        events.fan_out({"webhooks": subscriptions.enqueue})
+        dispatching = dispatcher.Dispatcher(courier)
+        monkeypatch.setattr(attempts, "_CONCURRENCY_OF_WEBHOOK", 2)
+        assert dispatching.take() == 2
+        while dispatching.under_way:
+            dispatching.wait(1)
+            dispatching.record()
+        assert dispatching.take() == 1
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemExit, KeyboardInterrupt])
@@ -433,8 +517,8 @@ def test_whatever_is_raised_while_sending_is_an_outcome(
 
     monkeypatch.setattr(transport, "_exchange", exchange)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    assert delivery.deliver() == 2
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    assert dispatcher.deliver() == 2
     assert of(session, good).delivered_at is not None
     assert of(session, bad).last_error in {error.__name__, "RuntimeError"}
 
@@ -459,16 +543,16 @@ def test_a_loop_that_hangs_is_replaced(
         session, "http://127.0.0.1:9/bad", retry_policy={"max_attempts": 1, "backoff_seconds": [1]}
     )
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     started = time.monotonic()
-    delivery.deliver()
+    dispatcher.deliver()
     assert time.monotonic() - started < 15
     assert of(session, bad).last_error == "TimeoutError"
     good = subscribe(session, receiver.url)
     happen(session, dag_id="later")
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     session.execute(update(Delivery).where(Delivery.webhook_id == bad.webhook_id).values(due_at=None))
-    delivery.deliver()
+    dispatcher.deliver()
     released.set()
     assert of(session, good).delivered_at is not None
 
@@ -477,11 +561,11 @@ def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, recei
     """Its workers were killed, each in the middle of an attempt: the policy counts those attempts."""
     webhook = subscribe(session, receiver.url)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
+    events.fan_out({"webhooks": subscriptions.enqueue})
     for _ in range(2):
-        assert len(delivery.claim(session, lease=timedelta(seconds=60))) == 1
+        assert len(attempts.claim(session, lease=timedelta(seconds=60))) == 1
         session.execute(update(Delivery).values(due_at=db.now()))
-    delivery.deliver()
+    dispatcher.deliver()
     row = of(session, webhook)
     assert (row.due_at, row.delivered_at, row.last_error) == (None, None, "NoOutcome")
     assert receiver.requests == []
@@ -491,27 +575,27 @@ def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -
     """What becomes of the attempt is nobody's business any more."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    (attempt,) = delivery.claim(session, lease=timedelta(seconds=60))
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    (attempt,) = attempts.claim(session, lease=timedelta(seconds=60))
     service.delete(session, webhook)
     session.flush()
-    delivery.record(session, delivery.Outcome(attempt, 200, None))
+    attempts.record(session, attempts.Outcome(attempt, 200, None))
     assert session.scalars(select(Delivery)).all() == []
-    assert delivery.deliver() == 0
+    assert dispatcher.deliver() == 0
 
 
 def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> None:
     """An attempt outlived its lease: the next worker's success stands, and so does a late success."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    (first,) = delivery.claim(session, lease=timedelta(seconds=60))
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    (first,) = attempts.claim(session, lease=timedelta(seconds=60))
     session.execute(update(Delivery).values(due_at=db.now()))
-    (second,) = delivery.claim(session, lease=timedelta(seconds=60))
-    delivery.record(session, delivery.Outcome(first, None, "TimeoutError"))
+    (second,) = attempts.claim(session, lease=timedelta(seconds=60))
+    attempts.record(session, attempts.Outcome(first, None, "TimeoutError"))
     assert of(session, webhook).last_error is None
-    delivery.record(session, delivery.Outcome(second, 204, None))
-    delivery.record(session, delivery.Outcome(first, 500, None))
+    attempts.record(session, attempts.Outcome(second, 204, None))
+    attempts.record(session, attempts.Outcome(first, 500, None))
     assert (of(session, webhook).last_status, of(session, webhook).due_at) == (204, None)
 
 
@@ -521,26 +605,21 @@ def test_an_outcome_that_cannot_be_written_down_waits(
     """One that the database refuses does not keep the others from being written down."""
     bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
     happen(session)
-    events.fan_out({"webhooks": delivery.enqueue})
-    real, refuse = delivery.record, [True]
+    events.fan_out({"webhooks": subscriptions.enqueue})
+    real, refuse = attempts.record, [True]
 
     def record_(own: Any, outcome: Any) -> None:
         if refuse[0] and outcome.attempt.webhook_id == bad.webhook_id:
             raise RuntimeError("the database is away")
         real(own, outcome)
 
-    monkeypatch.setattr(delivery, "record", record_)
+    monkeypatch.setattr(attempts, "record", record_)
     with closing(transport.Courier()) as courier:
-        dispatcher = delivery.Dispatcher(courier)
-        dispatcher.take()
-        dispatcher.wait_for_all(10)
-        assert dispatcher.record() == 1
+        dispatching = dispatcher.Dispatcher(courier)
+        dispatching.take()
+        dispatching.wait_for_all(10)
+        assert dispatching.record() == 1
         assert of(session, good).delivered_at is not None
         refuse[0] = False
-        assert dispatcher.record() == 1
+        assert dispatching.record() == 1
     assert of(session, bad).delivered_at is not None
-
-
-@pytest.mark.parametrize(("attempts", "seconds"), [(1, 10), (2, 30), (3, 60), (9, 60)])
-def test_the_pauses_are_the_policys(attempts: int, seconds: int) -> None:
-    assert delivery.backoff({"backoff_seconds": [10, 30, 60]}, attempts) == seconds

@@ -1,4 +1,4 @@
-"""How a query is executed on each kind of database, so that the database itself holds it to one query.
+"""Engines: execute a query on each kind of database, so that the database itself allows only one query.
 
     engine = engines.of(source, limits)
     engine.open()
@@ -6,9 +6,9 @@
     for row in engine.rows(): ...
     engine.close()
 
-One engine serves one query on one connection of its own. ``cancel`` may be called from another thread at
-any moment. What an engine reads of the connection's ``extra`` is an allow-list: an option may run programs,
-read files or follow another connection with the server's rights.
+One engine serves one query, on its own connection. Another thread may call ``cancel`` at any moment. An
+engine reads only allowed options of the connection's ``extra``: others may run programs, read files or follow
+another connection with the server's rights.
 """
 
 import re
@@ -16,8 +16,8 @@ import re
 from airflow_platform_plugin.analytics.engines.base import Engine, Limits, Source, Unsupported
 from airflow_platform_plugin.analytics.engines.clickhouse import ClickHouse
 from airflow_platform_plugin.analytics.engines.embedded import DuckDB, SQLite
+from airflow_platform_plugin.analytics.engines.generic import GenericEngine
 from airflow_platform_plugin.analytics.engines.mysql import MySQL
-from airflow_platform_plugin.analytics.engines.other import Other
 from airflow_platform_plugin.analytics.engines.postgresql import PostgreSQL
 
 _ENGINES: dict[str, type[Engine]] = {
@@ -32,19 +32,19 @@ _ENGINES: dict[str, type[Engine]] = {
 
 
 def of(source: Source, limits: Limits) -> Engine:
-    """The engine for a connection, which has connected to nothing yet.
+    """Return the engine for a connection; it has not connected yet.
 
     Raises:
-        Unsupported: queries cannot run on a connection of that type, or not for that caller.
+        Unsupported: a connection of that type cannot be queried, or not by that caller.
     """
-    # SQLAlchemy takes `dialect+driver` and `dialect.driver`; the driver is the engine's own choice here.
+    # SQLAlchemy accepts `dialect+driver` and `dialect.driver`; here the engine chooses the driver.
     kind = re.split(r"[+.]", str(source.connection.conn_type or "").strip().lower())[0]
     engine = _ENGINES.get(kind)
     if engine is not None:
         return engine(source, limits)
     if not (source.trusted and source.for_all):
         raise Unsupported(
-            f"connections of type {source.connection.conn_type} can be queried only by those who may query "
-            f"all connections; a tenant's may be of type {', '.join(sorted(_ENGINES))}"
+            f"its type is {source.connection.conn_type}, which only callers who may query all connections "
+            f"can query; a tenant's connection must have one of the types {', '.join(sorted(_ENGINES))}"
         )
-    return Other(source, limits)
+    return GenericEngine(source, limits)

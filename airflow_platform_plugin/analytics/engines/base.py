@@ -1,18 +1,16 @@
-"""What all engines have in common: their interface, their errors, and how values get into a statement."""
+"""The interface of all engines, their errors, and how values are bound to placeholders."""
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.analytics.guard import Parts, Placeholder, Statement
+from airflow_platform_plugin.analytics.inputs import Parameters, Scalar
+from airflow_platform_plugin.analytics.statement import Parts, Placeholder, Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections.host_fields import Named
+from airflow_platform_plugin.connections.tenant_rules.host_fields import NamedHost
 from airflow_platform_plugin.core.errors import ValidationFailed
-
-Scalar = str | int | float | bool | None
-Parameters = Mapping[str, Scalar | Sequence[Scalar]]
 
 _IN = re.compile(r"\bIN\s*\Z", re.IGNORECASE)
 _IN_PARENTHESIS = re.compile(r"\bIN\s*\(\s*\Z", re.IGNORECASE)
@@ -23,10 +21,10 @@ class Limits(NamedTuple):
     """What one query may use.
 
     Attributes:
-        rows: the most rows that are fetched, one more than are answered.
-        bytes: the longest that the answer's rows may be.
+        rows: the most rows that are fetched: one more than the response may have.
+        bytes: the most bytes that the rows of the response may have.
         seconds: the time for connecting, executing and fetching together.
-        memory: the bytes that a database inside of a process of ours may use.
+        memory: the bytes that a database in a process of ours may use.
     """
 
     rows: int
@@ -39,25 +37,25 @@ class Source(NamedTuple):
     """Where a query goes.
 
     Attributes:
-        connection: what the caller was authorised for; its name is not looked up again.
-        trusted: whether the operator has made the connection, or approved it, and no tenant alone.
+        connection: the connection that the caller may query; its name is not looked up again.
+        trusted: whether the operator has created or approved the connection, not only a tenant.
         for_all: whether the caller may query all connections.
-        named: the hosts of a tenant's connection, which are looked up, and held to the rules for tenants, at
+        named: the hosts of a tenant's connection; they are resolved, and must fit the rules for tenants, at
             the moment of the query.
     """
 
     connection: Connection
     trusted: bool = False
     for_all: bool = False
-    named: tuple[Named, ...] = ()
+    named: tuple[NamedHost, ...] = ()
 
 
 class EngineError(Exception):
-    """What goes wrong at a database. The text may name hosts, users and paths."""
+    """An error at a database. The text may name hosts, users and paths."""
 
 
 class Unsupported(EngineError):
-    """Queries cannot run on this connection; the text is for the caller."""
+    """The connection cannot be queried; the text is for the caller."""
 
 
 class Unreachable(EngineError):
@@ -69,22 +67,22 @@ class Refused(EngineError):
 
 
 class Expired(EngineError):
-    """The database itself has stopped the query, as its time was up."""
+    """The database itself has stopped the query because its time was up."""
 
 
 class TooLarge(EngineError):
-    """The query needs more memory than it may have."""
+    """The query needs more memory than it may use."""
 
 
 class RowTooLong(EngineError):
-    """The next row alone is longer than a whole answer may be."""
+    """The next row alone is longer than a whole response may be."""
 
 
 class Engine(ABC):
     """One query on one database.
 
     Attributes:
-        dialect: sqlglot's name of the database's SQL, None where sqlglot does not know it.
+        dialect: sqlglot's name of the database's SQL; None if sqlglot does not know it.
         warnings: sentences for the caller.
     """
 
@@ -97,28 +95,28 @@ class Engine(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Connect, to read and nothing else.
+        """Connect for reading only.
 
         Raises:
-            Unreachable: there is no connection.
-            Unsupported: the connection, or this server, lacks something.
+            Unreachable: the database cannot be connected to.
+            Unsupported: the connection, or this server, lacks something that is needed.
         """
 
     @abstractmethod
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Start the query.
+        """Start the query and return its columns.
 
         Raises:
-            Refused: the database does not take it.
-            ValidationFailed: a value cannot stand where it is used.
+            Refused: the database does not execute it.
+            ValidationFailed: a value cannot be used where its placeholder is.
         """
 
     @abstractmethod
     def rows(self) -> Iterator[Sequence[Value]]:
-        """The rows, each fetched when it is asked for.
+        """Yield the rows; each is fetched when it is needed.
 
         Raises:
-            Refused: the database gives up.
+            Refused: the database stops with an error.
         """
 
     @abstractmethod
@@ -127,7 +125,7 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Leave the database; whatever still runs there is stopped first."""
+        """Disconnect; stop first what still runs at the database."""
 
 
 class Bound(NamedTuple):
@@ -141,10 +139,10 @@ class Style(NamedTuple):
     """How a driver wants its statements.
 
     Attributes:
-        mark: writes a placeholder of that name.
-        literal: escapes the text between placeholders, where there are any.
-        arrays: whether a list may stand where no IN is, as the database's array.
-        regenerated: whether to write the text that the guard made of what it understood.
+        mark: returns the placeholder of a name.
+        literal: escapes the text between placeholders, if there are any.
+        arrays: whether a list may be used without IN, as an array of the database.
+        regenerated: whether to send the text that sqlglot writes, not the caller's.
     """
 
     mark: Callable[[str], str]
@@ -154,10 +152,10 @@ class Style(NamedTuple):
 
 
 def bind(statement: Statement, parameters: Parameters, style: Style) -> Bound:
-    """Write a statement for a driver; a list becomes several placeholders after IN: ``IN (:ids)``.
+    """Return a statement for a driver; after IN, as in ``IN (:ids)``, a list becomes several placeholders.
 
     Raises:
-        ValidationFailed: a list is empty, or stands where the database takes none.
+        ValidationFailed: a list is empty, or the database accepts no list there.
     """
     mark, literal, arrays, regenerated = style
     parts = _parts(statement, regenerated=regenerated)
@@ -177,12 +175,14 @@ def bind(statement: Statement, parameters: Parameters, style: Style) -> Bound:
             return one(part.name, -1, value)
         if not value:
             raise ValidationFailed.of("parameters", part.name, message="must not be an empty list")
-        listed = _place_of_list(parts, index)
+        listed = _list_format(parts, index)
         if listed is None and arrays:
             return one(part.name, -1, list(value))
         if listed is None:
             raise ValidationFailed.of(
-                "parameters", part.name, message=f"is a list, which can only stand in IN (:{part.name}) here"
+                "parameters",
+                part.name,
+                message=f"is a list, which can be used only as IN (:{part.name}) here",
             )
         return listed.format(", ".join(one(part.name, number, item) for number, item in enumerate(value)))
 
@@ -195,12 +195,12 @@ def bind(statement: Statement, parameters: Parameters, style: Style) -> Bound:
 
 def _parts(statement: Statement, *, regenerated: bool) -> Parts:
     render = statement.render_regenerated if regenerated else statement.render
-    pieces = render(lambda name: f"\0{name}\0").split("\0")  # no statement has NUL
+    pieces = render(lambda name: f"\0{name}\0").split("\0")  # no statement contains NUL
     return tuple(Placeholder(piece) if index % 2 else piece for index, piece in enumerate(pieces))
 
 
-def _place_of_list(parts: Parts, index: int) -> str | None:
-    """How the items of a list at that placeholder are written; None where it is not all that IN has."""
+def _list_format(parts: Parts, index: int) -> str | None:
+    """Return the format of a list's items at that placeholder; None if it is not all that IN has."""
     before = parts[index - 1] if index else ""
     after = parts[index + 1] if index + 1 < len(parts) else ""
     if not isinstance(before, str) or not isinstance(after, str):

@@ -1,8 +1,7 @@
-"""ClickHouse: one POST to its HTTP interface under ``readonly=1``.
+"""ClickHouse: one POST to its HTTP interface with ``readonly=1``.
 
-The server takes one statement for a request; under that setting nothing that writes, no SET, and no table
-function that leads to files or other hosts. GET would be read-only by itself, and refuses the setting for
-that.
+The server accepts one statement in a request. With that setting it accepts no statement that writes, no SET,
+and no table function that reads files or other hosts. GET is always read-only, and refuses the setting.
 """
 
 import json
@@ -21,9 +20,7 @@ from airflow_platform_plugin.analytics.engines.base import (
     Engine,
     Expired,
     Limits,
-    Parameters,
     Refused,
-    Scalar,
     Source,
     Style,
     TooLarge,
@@ -31,7 +28,8 @@ from airflow_platform_plugin.analytics.engines.base import (
     Unsupported,
     bind,
 )
-from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.inputs import Parameters, Scalar
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.analytics.values import Column, Json, Value
 
 _KILL_TIMEOUT = 2.0  # seconds
@@ -50,18 +48,18 @@ class ClickHouse(Engine):
         super().__init__(source, limits)
         self._query_id = f"platform-{uuid.uuid4().hex}"
         self._client: httpx.Client | None = None
-        self._answer: Mapping[str, Any] = {}
+        self._response: Mapping[str, Any] = {}
         self._running = False
 
     def open(self) -> None:
-        """Do as ``Engine`` says; an HTTP client connects with its request."""
+        """Prepare the client, which connects with its request."""
         if not self.connection.host:
             raise Unsupported("it needs the name or the address of a host")
         self._client = self._new_client(self.limits.seconds + 2)
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Do as ``Engine`` says. The answer is read here: the server ends it at the limits."""
-        bound = bind(statement, parameters, Style(lambda name: f"{{{name}}}", _braces_doubled, arrays=True))
+        """Send the query and read the whole response: the server ends it at the limits."""
+        bound = bind(statement, parameters, Style(lambda name: f"{{{name}}}", _double_braces, arrays=True))
         sql = bound.sql
         if bound.values:
             sql = sql.format_map({name: _literal(value) for name, value in bound.values.items()})
@@ -75,26 +73,26 @@ class ClickHouse(Engine):
         except httpx.HTTPError as error:
             raise Unreachable(str(error)) from error
         try:
-            self._answer = json.loads(data, parse_float=Decimal)
+            self._response = json.loads(data, parse_float=Decimal)
         except (ValueError, RecursionError) as error:
-            raise Refused("the server's answer ends before its end") from error
-        return [Column(column["name"], column["type"]) for column in self._answer["meta"]]
+            raise Refused("the server's response is incomplete") from error
+        return [Column(column["name"], column["type"]) for column in self._response["meta"]]
 
     def rows(self) -> Iterator[Sequence[Value]]:
-        """Do as ``Engine`` says."""
-        types = [str(column["type"]) for column in self._answer["meta"]]
-        for row in self._answer["data"]:
+        """Yield the rows."""
+        types = [str(column["type"]) for column in self._response["meta"]]
+        for row in self._response["data"]:
             yield [_value(value, kind) for value, kind in zip(row, types, strict=True)]
 
     def cancel(self) -> None:
-        """Do as ``Engine`` says."""
+        """Stop the query at the database."""
         if not self._running:
             return
         with suppress(httpx.HTTPError), self._new_client(_KILL_TIMEOUT) as client:
             client.post("/", content=f"KILL QUERY WHERE query_id = '{self._query_id}' ASYNC")
 
     def close(self) -> None:
-        """Do as ``Engine`` says."""
+        """Disconnect."""
         self.cancel()
         if self._client is not None:
             self._client.close()
@@ -118,7 +116,7 @@ class ClickHouse(Engine):
                 trust_env=False,  # the operator's proxy and .netrc are not the connection's
             )
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-            raise Unsupported("its host is not one") from error
+            raise Unsupported("its host is not valid") from error
 
     def _post(self, sql: str) -> bytes:
         settings: dict[str, str | int] = {
@@ -149,12 +147,12 @@ class ClickHouse(Engine):
         return bytes(data)
 
 
-def _braces_doubled(text: str) -> str:
+def _double_braces(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def _literal(value: Scalar | list[Scalar]) -> str:
-    """A value as ClickHouse reads it, in which a backslash escapes; it has no setting that changes that."""
+    """Return a value as a literal of ClickHouse; a backslash is always an escape in its strings."""
     match value:
         case None:
             return "NULL"

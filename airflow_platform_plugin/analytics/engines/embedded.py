@@ -1,4 +1,4 @@
-"""DuckDB and SQLite: databases in files of this server, each query in a process of its own; see ``child``."""
+"""DuckDB and SQLite: databases in files of this server. Each query runs in its own ``embedded_process``."""
 
 import json
 import os
@@ -15,7 +15,6 @@ from airflow_platform_plugin.analytics.engines.base import (
     Engine,
     EngineError,
     Limits,
-    Parameters,
     Refused,
     RowTooLong,
     Source,
@@ -24,18 +23,20 @@ from airflow_platform_plugin.analytics.engines.base import (
     Unsupported,
     bind,
 )
-from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.inputs import Parameters
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
-from airflow_platform_plugin.connections import airflow_services, sqlalchemy_urls
+from airflow_platform_plugin.connections import sqlalchemy_urls
+from airflow_platform_plugin.connections.tenant_rules import airflow_services
 
-# The parent's own path, as the child sees neither its environment nor its working folder.
+# With the parent's import path: the child does not see its environment or working folder.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from airflow_platform_plugin.analytics import child; child.main()"
+    "from airflow_platform_plugin.analytics import embedded_process; embedded_process.main()"
 )
-# What the interpreter may need; anything else may be a secret.
+# Variables that the interpreter may need; any other may be a secret.
 _ENVIRONMENT = ("LD_LIBRARY_PATH", "PATH", "TZ")
-# A row's text is never longer than this for each byte that it may have in an answer.
+# A row's line is never longer than this for each byte of the row in a response.
 _LONGEST_LINE = 2
 
 
@@ -50,11 +51,11 @@ class Embedded(Engine):
         self._path = str(self.connection.host or self.connection.schema or "")
 
     def open(self) -> None:
-        """Do as ``Engine`` says; the database itself is opened with the query."""
+        """Start the process; it opens the database with the query."""
         if not Path(self._path).is_file():
             raise Unreachable(f"no such file: {self._path}")
         if not self.trusted and airflow_services.is_database_file(self._path):
-            raise Unsupported("it leads to Airflow's own database")
+            raise Unsupported("it is Airflow's own database")
         path = [entry for entry in sys.path if entry]
         self._process = subprocess.Popen(  # noqa: S603 - our own module, and a path
             [sys.executable, "-I", "-X", "utf8", "-c", _START, json.dumps(path)],
@@ -64,11 +65,11 @@ class Embedded(Engine):
             cwd="/",
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             encoding="utf-8",
-            start_new_session=True,  # a signal to the web server's group is not for it
+            start_new_session=True,  # a signal to the webserver's group does not reach it
         )
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Do as ``Engine`` says."""
+        """Start the query and return its columns."""
         bound = self._bound(statement, parameters)
         request = {
             "engine": self.name,
@@ -80,24 +81,24 @@ class Embedded(Engine):
             "bytes": self.limits.bytes,
             "config": sqlalchemy_urls.DUCKDB_CONFIG,
         }
-        with suppress(BrokenPipeError):  # its last words say why
+        with suppress(BrokenPipeError):  # its last line says why
             self._running.stdin.write(json.dumps(request) + "\n")  # type: ignore[union-attr]  # a pipe
             self._running.stdin.flush()  # type: ignore[union-attr]
         (columns,) = self._read("columns") or ([],)
         return [Column(*column) for column in columns]
 
     def rows(self) -> Iterator[Sequence[Value]]:
-        """Do as ``Engine`` says."""
+        """Yield the rows."""
         while (line := self._read("row")) is not None:
             yield [Decimal(cell[1]) if len(cell) > 1 else cell[0] for cell in line[0]]
 
     def cancel(self) -> None:
-        """Do as ``Engine`` says."""
+        """Stop the query at the database."""
         if self._process is not None:
             self._process.kill()
 
     def close(self) -> None:
-        """Do as ``Engine`` says."""
+        """Disconnect."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -112,18 +113,18 @@ class Embedded(Engine):
         return self._process
 
     def _read(self, wanted: str) -> list[Any] | None:
-        """What the next line says of ``wanted``; None at the end."""
+        """Return the next line of that kind; None at the end."""
         longest = _LONGEST_LINE * self.limits.bytes + 1_000_000
         line = self._running.stdout.readline(longest)  # type: ignore[union-attr]
         if not line.endswith("\n"):
             if len(line) == longest:
                 raise RowTooLong
-            raise Refused("the database has ended; the query may need more memory than it is given")
-        kind, *told = json.loads(line)
+            raise Refused("the database has ended; the query may need more memory than it may use")
+        kind, *content = json.loads(line)
         if kind == "error":
-            error: type[EngineError] = getattr(base, told[0])
-            raise error(told[1])
-        return told if kind == wanted else None
+            error: type[EngineError] = getattr(base, content[0])
+            raise error(content[1])
+        return content if kind == wanted else None
 
     def _bound(self, statement: Statement, parameters: Parameters) -> base.Bound:
         raise NotImplementedError

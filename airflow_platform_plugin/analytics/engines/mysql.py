@@ -1,6 +1,6 @@
-"""MySQL and MariaDB: an unbuffered cursor of PyMySQL, whose connection takes one statement at a time.
+"""MySQL and MariaDB: an unbuffered cursor of PyMySQL, whose connection accepts one statement at a time.
 
-mysqlclient, which Airflow's hook prefers, takes several unless it is asked not to.
+mysqlclient, which Airflow's hook prefers, accepts several by default.
 """
 
 import json
@@ -13,7 +13,6 @@ from airflow_platform_plugin.analytics.engines.base import (
     Engine,
     Expired,
     Limits,
-    Parameters,
     Refused,
     Source,
     Style,
@@ -21,7 +20,8 @@ from airflow_platform_plugin.analytics.engines.base import (
     Unsupported,
     bind,
 )
-from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.inputs import Parameters
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.analytics.values import Column, Value
 
 # PyMySQL is typed in parts only.
@@ -33,7 +33,7 @@ _KILL_TIMEOUT = 2  # seconds
 _STOPPED = {1317, 3024, 1969}
 _LOST = 2013
 _JSON = 245
-# The names of the protocol's types, where its own are of long ago.
+# Names of types, where the protocol's own are outdated.
 _NAMES = {
     "newdecimal": "decimal",
     "long": "int",
@@ -56,7 +56,7 @@ class MySQL(Engine):
         self._running = False
 
     def open(self) -> None:
-        """Do as ``Engine`` says."""
+        """Connect for reading only."""
         try:
             import pymysql
         except ImportError as error:
@@ -80,7 +80,7 @@ class MySQL(Engine):
         cursor.execute("START TRANSACTION READ ONLY")
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Do as ``Engine`` says."""
+        """Start the query and return its columns."""
         style = Style(lambda name: f"%({name})s", lambda text: text.replace("%", "%%"))
         bound = bind(statement, parameters, style)
         self._cursor = self._session.cursor()
@@ -92,7 +92,7 @@ class MySQL(Engine):
         return [Column(column[0], _type_name(column[1])) for column in described]
 
     def rows(self) -> Iterator[Sequence[Value]]:
-        """Do as ``Engine`` says."""
+        """Yield the rows."""
         with self._refusals():
             while (row := self._cursor.fetchone()) is not None:
                 yield self._with_documents(row) if self._documents else row
@@ -100,7 +100,7 @@ class MySQL(Engine):
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
-        """PyMySQL's errors in the engine's words; after one of the server's nothing runs there."""
+        """Raise the engine's errors for PyMySQL's. After an error of the server nothing runs there."""
         import pymysql
 
         try:
@@ -123,7 +123,7 @@ class MySQL(Engine):
         return parsed
 
     def cancel(self) -> None:
-        """Do as ``Engine`` says."""
+        """Stop the query at the database."""
         if self._session is None or not self._running:
             return
         with suppress(Exception):
@@ -132,11 +132,10 @@ class MySQL(Engine):
                 cursor.execute(f"KILL QUERY {int(self._session.thread_id())}")
 
     def close(self) -> None:
-        """Do as ``Engine`` says."""
+        """Disconnect."""
         if self._session is None:
             return
-        # A cursor that is closed reads all rows that are left, and the server goes on when a socket just
-        # closes.
+        # Closing a cursor reads all remaining rows, and the server goes on when only the socket closes.
         self.cancel()
         with suppress(Exception):
             self._session._force_close()  # noqa: SLF001 - close() would wait for the server
@@ -147,7 +146,7 @@ class MySQL(Engine):
             extra = {}
         for name in ("iam", "aws_conn_id"):
             if extra.get(name):
-                raise Unsupported(f"it logs in by extra.{name}, which queries cannot do")
+                raise Unsupported(f"it logs in with extra.{name}, which queries do not support")
         if not connection.host and not self.trusted:
             raise Unsupported("it needs the name or the address of a host")
         arguments = {
@@ -186,11 +185,11 @@ def _connect(arguments: dict[str, Any], *, connect_timeout: float, read_timeout:
     import pymysql
     from pymysql.cursors import SSCursor
 
-    # No client_flag: MULTI_STATEMENTS is off. No read_default_file: it may hold the operator's own password.
+    # No client_flag: MULTI_STATEMENTS is off. No read_default_file: it may contain the operator's password.
     return pymysql.connect(
         **arguments,
         charset="utf8mb4",
-        sql_mode="",  # how the guard has read strings
+        sql_mode="",  # the guard reads strings in this mode
         cursorclass=SSCursor,
         connect_timeout=max(1, connect_timeout),
         read_timeout=read_timeout,

@@ -1,24 +1,20 @@
-"""PostgreSQL: a cursor that is declared by the extended protocol, on an own connection of psycopg 3.
+"""PostgreSQL: a cursor that is declared with the extended protocol, on its own connection of psycopg 3.
 
-The server takes one statement in a prepared statement, and after DECLARE … CURSOR FOR nothing but a query.
-Airflow's hook gives psycopg2, which sends whatever it gets as a script, named cursors too.
+The server accepts one statement in a prepared statement, and only a query after DECLARE … CURSOR FOR.
+Airflow's hook uses psycopg2, which sends any text as a script, also for named cursors.
 """
 
-import math
-import os
-import re
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_platform_plugin.analytics.engines import postgresql_connect
 from airflow_platform_plugin.analytics.engines.base import (
     Bound,
     Engine,
     Expired,
     Limits,
-    Parameters,
     Refused,
     Source,
     Style,
@@ -26,7 +22,8 @@ from airflow_platform_plugin.analytics.engines.base import (
     Unsupported,
     bind,
 )
-from airflow_platform_plugin.analytics.guard import Statement
+from airflow_platform_plugin.analytics.inputs import Parameters
+from airflow_platform_plugin.analytics.statement import Statement
 from airflow_platform_plugin.analytics.values import Column, Json, Value, is_exact, moment
 
 if TYPE_CHECKING:
@@ -35,29 +32,9 @@ if TYPE_CHECKING:
 
 _CURSOR = "platform_query"
 _CANCEL_TIMEOUT = 2.0  # seconds
-_BATCH, _BATCH_LENGTH = 500, 1_000_000  # rows, and letters of them
-_SAFE_TLS = {"sslmode", "ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding"}
-# These are files of this server. `sslrootcert=system` is none.
-_FILES_OF_TLS = {"sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"}
-_PLAIN = {
-    "application_name",
-    "hostaddr",
-    "target_session_attrs",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "tcp_user_timeout",
-}
-# Other ways to log in, which Airflow's hook has and a connection by login and password would only fail
-# without.
-_LOGINS = ("iam", "azure_conn_id", "redshift")
-# Of `options`, what changes how a query is understood and nothing that it may do.
-_OPTIONS = {"search_path", "timezone", "role"}
-_LIBPQ_16 = 160000
-
-# Python has no exact value for all of these: dates before Christ, infinity, 24:00, months in intervals. Their
-# text is exact.
+_BATCH, _BATCH_LENGTH = 500, 1_000_000  # rows, and their characters
+# Python cannot represent all values of these types, such as dates before Christ, infinity, 24:00, and months
+# in intervals. Their text is exact.
 _MOMENTS = ("date", "time", "timetz", "timestamp", "timestamptz")
 _TEXTS = (
     "interval",
@@ -74,8 +51,7 @@ _TEXTS = (
         "tstzmultirange",
     ),
 )
-# A quotient or an average has at least as many digits after the point; PostgreSQL has rounded the last
-# itself.
+# A quotient or an average has at least as many digits after the point, and PostgreSQL has rounded the last.
 _DIGITS_OF_QUOTIENTS = 16
 
 
@@ -90,16 +66,19 @@ class PostgreSQL(Engine):
         self._columns: list[Column] = []
 
     def open(self) -> None:
-        """Do as ``Engine`` says."""
+        """Connect for reading only."""
         try:
             import psycopg
         except ImportError as error:
             raise Unsupported("the server needs the package psycopg to query PostgreSQL") from error
+        arguments = postgresql_connect.arguments(
+            self.connection, self.limits, trusted=self.trusted, libpq=psycopg.pq.version()
+        )
         try:
-            self._session = psycopg.connect(**self._arguments(psycopg.pq.version()))
+            self._session = psycopg.connect(**arguments)
         except psycopg.Error as error:
             raise Unreachable(str(error)) from error
-        # A pooler between may drop the options that the connection asks for.
+        # A pooler in between may drop the options of the connection.
         self._session.read_only = True
         if self._session.info.parameter_status("standard_conforming_strings") != "on":
             raise Unsupported("its server, or a pooler before it, has standard_conforming_strings turned off")
@@ -110,7 +89,7 @@ class PostgreSQL(Engine):
             )
 
     def execute(self, statement: Statement, parameters: Parameters) -> list[Column]:
-        """Do as ``Engine`` says."""
+        """Start the query and return its columns."""
         with _refusals():
             bound = _bound(statement, parameters)
             self._session.execute(
@@ -121,7 +100,7 @@ class PostgreSQL(Engine):
         return self._columns
 
     def rows(self) -> Iterator[Sequence[Value]]:
-        """Do as ``Engine`` says."""
+        """Yield the rows."""
         quotients = {index for index, column in enumerate(self._columns) if column.type == "numeric"}
         with _refusals(), self._session.cursor() as cursor:
             left, batch = self.limits.rows, 1
@@ -134,83 +113,22 @@ class PostgreSQL(Engine):
                 if fetched < wanted:
                     return
                 left -= fetched
-                # The server puts a whole batch aside before it sends the first row of it.
+                # The server collects a whole batch before it sends the first row of it.
                 batch = min(_BATCH, max(1, min(2 * batch, _BATCH_LENGTH * fetched // (length + 1))))
 
     def cancel(self) -> None:
-        """Do as ``Engine`` says."""
+        """Stop the query at the database."""
         if self._session is not None:
             with suppress(Exception):
                 self._session.cancel_safe(timeout=_CANCEL_TIMEOUT)
 
     def close(self) -> None:
-        """Do as ``Engine`` says."""
+        """Disconnect."""
         if self._session is not None:
             self._session.close()
 
-    def _arguments(self, libpq: int) -> dict[str, Any]:
-        """What psycopg connects with: all that libpq would otherwise take from files and the environment."""
-        connection, extra = self.connection, self.connection.extra_dejson
-        if not isinstance(extra, dict):
-            extra = {}
-        self._require_supported(extra)
-        allowed = _SAFE_TLS | _PLAIN | (_FILES_OF_TLS if self.trusted else set())
-        given = {name: extra[name] for name in allowed if isinstance(extra.get(name), (str, int))}
-        if extra.get("sslrootcert") == "system":
-            given["sslrootcert"] = "system"
-        host = str(connection.host or "")
-        if not self.trusted:
-            given |= self._without_the_servers_identity(host, libpq)
-        milliseconds = math.ceil(self.limits.seconds * 1000)
-        settings = {
-            **_settings(extra.get("options")),
-            "default_transaction_read_only": "on",
-            # How the guard has read strings.
-            "standard_conforming_strings": "on",
-            "backslash_quote": "safe_encoding",
-            # Ours is the earlier end; these are for when we are not there any more.
-            "statement_timeout": str(milliseconds + 1000),
-            "lock_timeout": str(milliseconds),
-            "idle_in_transaction_session_timeout": str(milliseconds + 5000),
-            "datestyle": "ISO",
-            "intervalstyle": "iso_8601",
-        }
-        return {
-            **given,
-            "host": host or None,
-            "port": connection.port,
-            "user": connection.login or None,
-            # An empty one is not looked for in the environment, and no password in a file.
-            "password": connection.password or "",
-            "passfile": f"{os.devnull}/none",
-            "dbname": connection.schema or "postgres",
-            "client_encoding": "utf8",
-            "connect_timeout": max(2, math.ceil(self.limits.seconds)),  # libpq takes no less than two
-            "options": " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items()),
-        }
-
-    def _require_supported(self, extra: dict[str, Any]) -> None:
-        for name in _LOGINS:
-            if extra.get(name):
-                raise Unsupported(f"it logs in by extra.{name}, which queries cannot do")
-
-    @staticmethod
-    def _without_the_servers_identity(host: str, libpq: int) -> dict[str, str]:
-        """Hold a tenant's connection to a host of the network, and to its own login and password.
-
-        A path is a socket of this server, where the web server's own user may be trusted; certificates and
-        tickets in that user's home are the operator's.
-        """
-        hosts = [part.strip() for part in host.split(",")]
-        if not all(hosts) or any(part.startswith(("/", "@")) for part in hosts):
-            raise Unsupported("it needs the name or the address of a host")
-        identity = {"gssencmode": "disable"}
-        if libpq >= _LIBPQ_16:
-            identity |= {"sslcertmode": "disable", "require_auth": "!gss,!sspi"}
-        return identity
-
     def _rounded(self, row: Sequence[Value], quotients: set[int]) -> list[Value]:
-        """The row with its averages and quotients as doubles."""
+        """Return the row with averages and quotients as doubles."""
         rounded = list(row)
         for index in quotients:
             value = row[index]
@@ -222,14 +140,14 @@ class PostgreSQL(Engine):
         return rounded
 
     def _warn_rounded(self, name: str) -> None:
-        text = f"The numbers of column {name} are rounded to 15 digits; cast it to text to have all of them."
+        text = f"The numbers of column {name} are rounded to 15 digits; cast it to text to get all digits."
         if text not in self.warnings:
             self.warnings.append(text)
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Psycopg's errors in the engine's words."""
+    """Raise the engine's errors for psycopg's."""
     import psycopg
 
     try:
@@ -241,41 +159,13 @@ def _refusals() -> Iterator[None]:
 
 
 def _length(row: Sequence[Value]) -> int:
-    """About as many letters as a row has."""
+    """Return about how many characters a row has."""
     return sum(len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in row)
 
 
 def _bound(statement: Statement, parameters: Parameters) -> Bound:
     style = Style(lambda name: f"%({name})s", lambda text: text.replace("%", "%%"), arrays=True)
     return bind(statement, parameters, style)
-
-
-def _settings(options: object) -> dict[str, str]:
-    """The settings in a connection's ``options`` that queries take.
-
-    Raises:
-        Unsupported: there are others, which would be missed, or must not be.
-    """
-    if not options:
-        return {}
-    settings = {}
-    try:
-        words = " ".join(shlex.split(str(options)))
-    except ValueError:
-        words = str(options)
-    for word in re.sub(r"(^|\s)-c\s*", "\n", words).split("\n"):
-        if not word.strip():
-            continue
-        name, _, value = word.strip().partition("=")
-        if name.strip().lower() not in _OPTIONS:
-            raise Unsupported(f"of extra.options queries take {', '.join(sorted(_OPTIONS))} and nothing else")
-        settings[name.strip().lower()] = value.strip()
-    return settings
-
-
-def _escaped(value: str) -> str:
-    """A setting's value in ``options``, where a space ends it unless it is escaped."""
-    return re.sub(r"([\\\s])", r"\\\1", value)
 
 
 def _register_loaders(session: "psycopg.Connection[Any]") -> None:
@@ -290,7 +180,7 @@ def _register_loaders(session: "psycopg.Connection[Any]") -> None:
         session.adapters.register_loader(name, Moment)
     for name in _TEXTS:
         session.adapters.register_loader(name, TextLoader)
-    # Without them json.loads would end the interpreter's stack; and keep a document's own order and numbers.
+    # json.loads would end the interpreter's stack for a document that is nested very deeply.
     from psycopg.types.json import JsonbLoader, JsonLoader
 
     def shallow(base: type[Any]) -> type[Any]:

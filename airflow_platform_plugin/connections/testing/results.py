@@ -1,7 +1,7 @@
-"""What a test of a connection is said to have shown. Pure.
+"""Results of connection tests. Pure.
 
-A hook's own message may name hosts, users and paths, and now and then a password. So the caller is told
-which kind of failure it is, and the server's log has the rest.
+A hook's message may contain hosts, users, paths and even a password. So the caller gets the kind of the
+failure only, and the server's log gets the message.
 """
 
 import re
@@ -12,8 +12,8 @@ _LONGEST_DETAIL = 2000
 SUCCESSFUL = "Connection successfully tested"
 UNKNOWN = "The test failed; the server's log has the details under this request id."
 
-# In this order: drivers put the likely cause behind a general one.
-_KINDS = {
+# In this order, because drivers append the likely cause to a general one.
+_PATTERN_TEXTS = {
     "The server lacks a library that this type of connection needs.": (
         r"no module named|do not have `?\w+`? package|is not installed|can't load plugin"
     ),
@@ -48,13 +48,17 @@ _KINDS = {
     ),
     "The server answers with an error.": r"\b(4|5)\d\d:|\bserver error\b",
 }
-_PATTERNS = {message: re.compile(pattern, re.IGNORECASE) for message, pattern in _KINDS.items()}
+_PATTERNS = {message: re.compile(pattern, re.IGNORECASE) for message, pattern in _PATTERN_TEXTS.items()}
 
 
 class TestResult(NamedTuple):
-    """What a test has shown; ``latency_ms`` is None where nothing was asked.
+    """The result of a test.
 
-    ``detail`` is for the server's log alone.
+    Attributes:
+        status: ``success``, ``failed`` or ``unsupported``.
+        message: what the caller gets.
+        latency_ms: how long the host took to answer; None if it was not asked.
+        detail: the hook's message, for the server's log only.
     """
 
     status: str
@@ -64,11 +68,11 @@ class TestResult(NamedTuple):
 
 
 def failure(detail: str, latency_ms: int | None = None) -> TestResult:
-    """The outcome of a test that failed with that message."""
-    detail = detail[:_LONGEST_DETAIL]  # a server may say whatever it likes, and as much
+    """Return the result of a test that failed with that message."""
+    detail = detail[:_LONGEST_DETAIL]  # a server may send a message of any length
     return TestResult(FAILED, classify(detail), latency_ms, detail)
 
 
 def classify(detail: str) -> str:
-    """Which kind of failure a message tells of."""
+    """Return a sentence about the kind of failure that a message reports."""
     return next((message for message, pattern in _PATTERNS.items() if pattern.search(detail)), UNKNOWN)

@@ -1,9 +1,11 @@
-"""Tests of connections, as the API has them: who may, what is kept of them, what is told."""
+"""Test connections for callers: check rights, run the test, store its result.
+
+No transaction is open while a connection's host is asked.
+"""
 
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 from sqlalchemy import delete as sql_delete
@@ -12,17 +14,15 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections import (
-    authorization,
-    extra_references,
-    masking,
-    reachability,
-    service,
-)
+from airflow_platform_plugin.connections import authorization, kept_secrets, masking, service, storage
+from airflow_platform_plugin.connections.inputs import Extra, UnsavedConnection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import COLUMNS, PLAIN, detached, find
+from airflow_platform_plugin.connections.records import COLUMNS, copy_detached, find
+from airflow_platform_plugin.connections.tenant_rules import destinations, linked_connections, reachability
+from airflow_platform_plugin.connections.tenant_rules.destinations import Destination
 from airflow_platform_plugin.connections.testing import runner
 from airflow_platform_plugin.connections.testing.results import TestResult
+from airflow_platform_plugin.connections.testing.runner import PreparedConnection
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import PermissionDenied, ServiceUnavailable
 from airflow_platform_plugin.core.principal import Principal
@@ -33,34 +33,42 @@ log = logging.getLogger(__name__)
 
 
 def test_stored(connection_id: str, *, by: Principal, timeout: float) -> TestResult:
-    """Test a connection that the caller may see, and keep what comes of it.
+    """Test a connection that the caller may read, and store the result.
 
-    No transaction is open while its host is asked; nor in the next.
+    Args:
+        connection_id: its name.
+        by: the caller.
+        timeout: seconds.
 
     Raises:
-        PermissionDenied: the operator has turned tests off, or the type is not for tenants.
-        NotFound: there is no such connection that the caller may see.
+        PermissionDenied: the operator has turned tests off, or tenants may not have connections of its type.
+        NotFound: there is no such connection that the caller may read.
         ValidationFailed: it leads where its tenant must not go, or its extra names a connection that the
             caller may not see.
         ServiceUnavailable: too many tests have not ended.
     """
-    _require_switched_on()
+    _require_enabled()
     with db.transaction() as session:
-        found = service.get(session, connection_id, by=by)
-        connection, tenant_id = detached(found.row), found.tenant_id
-        known = require_known(session, found.stored_extra, by)
-    reached = reachability.require_reachable(connection, tenant_id, look_up=False)
-    outcome = _run(connection, tenant_id, reached, known, timeout)
+        record = service.get(session, connection_id, by=by)
+        connection, tenant_id = copy_detached(record.row), record.tenant_id
+        linked = _load_linked(session, record.stored_extra, by)
+    destination = reachability.require_reachable(connection, tenant_id, look_up=False)
+    result = _run(connection, tenant_id, destination, linked, timeout)
     with db.transaction() as session:
-        found_again = find(session, connection.conn_id)
-        if found_again is not None and found_again.row.id == connection.id:
-            _keep(session, connection, outcome)
-        _tell(session, connection, outcome, by, "test_connection")
-    return outcome
+        now = find(session, connection.conn_id)
+        if now is not None and now.row.id == connection.id:
+            _store_result(session, connection, result)
+        _audit(session, connection, result, by, "test_connection")
+    return result
 
 
-def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> TestResult:
-    """Test a connection that is not stored.
+def test_unsaved(data: UnsavedConnection, *, by: Principal, timeout: float) -> TestResult:
+    """Test a connection without storing it.
+
+    Args:
+        data: its fields.
+        by: the caller.
+        timeout: seconds.
 
     Raises:
         PermissionDenied: the operator has turned tests off, or as for ``service.create``.
@@ -68,97 +76,82 @@ def test_given(fields: dict[str, Any], *, by: Principal, timeout: float) -> Test
             not see.
         ServiceUnavailable: too many tests have not ended.
     """
-    _require_switched_on()
+    _require_enabled()
     with db.transaction() as session:
-        tenant_id = tenants.resolve_owner(
-            session, fields.get("tenant_id"), reach=by.reach(authorization.WRITE)
-        )
-        service.require_complete(fields)
-        approved = authorization.require_allowed(session, tenant_id, fields, by, approving=True)
-        standing = reachability.rules_of(session, tenant_id, approved=approved)
-        known = require_known(session, fields.get("extra") or {}, by)
-    connection = copy_of(fields.get("connection_id", "untested"), fields)
-    reached = reachability.Reached(reachability.require_fields(fields, standing))
-    outcome = _run(connection, tenant_id, reached, known, timeout)
+        tenant_id = tenants.resolve_owner(session, data.tenant_id, by=by, scope=authorization.WRITE)
+        kept_secrets.require_no_masks(data)
+        approved = reachability.require_writable(session, tenant_id, data, by, approving=True)
+        restrictions = reachability.find_restrictions(session, tenant_id, approved=approved)
+        linked = _load_linked(session, data.extra or {}, by)
+    connection = storage.make_row(data)
+    destination = Destination(reachability.require_fields(data, restrictions))
+    result = _run(connection, tenant_id, destination, linked, timeout)
     with db.transaction() as session:
-        _tell(session, connection, outcome, by, "test_connection_body")
-    return outcome
+        _audit(session, connection, result, by, "test_connection_body")
+    return result
 
 
-def _require_switched_on() -> None:
+def _require_enabled() -> None:
     if not airflow_compat.config.may_test_connections():
         raise PermissionDenied(
             "Testing connections is turned off here; [core] test_connection = Enabled turns it on."
         )
 
 
-def copy_of(connection_id: str, fields: dict[str, Any]) -> Connection:
-    """A connection of those fields that belongs to no session; ``found.detached`` copies a row."""
-    connection = Connection(conn_id=connection_id)
-    service.set_fields(connection, {name: fields.get(name) for name in (*PLAIN, "password", "extra")})
-    return connection
-
-
-def require_known(session: Session, extra: dict[str, Any], by: Principal) -> dict[str, Connection]:
-    """The connections that extra names, which a hook follows with the server's rights: copies of the rows.
-
-    Raises:
-        ValidationFailed: the caller may not see one of them.
-    """
-    extra_references.require_seen(session, extra, lambda other: authorization.may_see(other, by))
-    found = {name: find(session, name) for _, name in extra_references.of(extra)}
-    return {name: detached(other.row) for name, other in found.items() if other is not None}
+def _load_linked(session: Session, extra: Extra, by: Principal) -> dict[str, Connection]:
+    """Return copies of the connections that extra names: a hook uses them with the server's rights."""
+    linked = linked_connections.require_visible(session, extra, by)
+    return {name: copy_detached(record.row) for name, record in linked.items()}
 
 
 def _run(
     connection: Connection,
     tenant_id: str | None,
-    reached: reachability.Reached,
-    known: dict[str, Connection],
+    destination: Destination,
+    linked: dict[str, Connection],
     timeout: float,
 ) -> TestResult:
     airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
-    secrets = [text for text in (connection.password, *_hidden(connection)) if text]
+    secrets = [text for text in (connection.password, *_find_secrets(connection)) if text]
 
-    def prepare() -> runner.Prepared:
-        """Look the names up, in the test's own thread: that takes time too."""
+    def prepare() -> PreparedConnection:
+        """Look the hosts' names up, in the test's thread because that takes time too."""
         if tenant_id is None:
-            return runner.Prepared(connection, known=known, strict=False)
+            return PreparedConnection(connection, linked=linked)
         try:
-            found = reachability.look_up_hosts(reached.named)
+            resolved = destinations.resolve_hosts(destination.hosts)
         except ServiceUnavailable as error:
-            raise OSError("failed to resolve the name of the host") from error  # the outcome, as of a driver
-        return runner.Prepared(
-            reachability.pinned(connection, found), found.addresses, known=known, strict=True
-        )
+            raise OSError("failed to resolve the name of the host") from error  # a result, as from a driver
+        pinned = destinations.pin_to_addresses(connection, resolved)
+        return PreparedConnection(pinned, resolved.addresses, linked=linked, strict=True)
 
-    outcome = runner.run(prepare, timeout=timeout)
-    if outcome.detail:
+    result = runner.run(prepare, timeout=timeout)
+    if result.detail:
         log.warning(
             "Test of connection %r failed (request %s): %s",
             connection.conn_id,
             responses.request_id(),
-            _for_log(outcome.detail, secrets),
+            _redact(result.detail, secrets),
         )
-    return outcome
+    return result
 
 
-def _for_log(detail: str, secrets: list[str]) -> str:
-    """What a driver said, on one line and without the connection's secrets, however they are written."""
-    writings = (str, quote, quote_plus, lambda text: json.dumps(text)[1:-1])
-    forms = {write(text) for text in secrets for write in writings}
+def _redact(detail: str, secrets: list[str]) -> str:
+    """Return a driver's message on one line, without the connection's secrets in any encoding."""
+    encodings = (str, quote, quote_plus, lambda text: json.dumps(text)[1:-1])
+    forms = {encode(text) for text in secrets for encode in encodings}
     for form in sorted(forms, key=len, reverse=True):
         detail = detail.replace(form, masking.MASK)
     return " ".join(masking.mask_text(detail).split())
 
 
-def _hidden(connection: Connection) -> Iterator[str]:
+def _find_secrets(connection: Connection) -> Iterator[str]:
     extra = connection.extra_dejson
-    yield from masking.secrets(extra, masking.mask(extra))
+    yield from masking.find_hidden_texts(extra, masking.mask_extra(extra))
 
 
-def _keep(session: Session, row: Connection, outcome: TestResult) -> None:
-    # Past the row's version: whoever changes the connection at this moment has nothing to do with its test.
+def _store_result(session: Session, row: Connection, result: TestResult) -> None:
+    # Without a new version of our row: a concurrent change of the connection must not fail by its test.
     table = PlatformConnection.__table__
     mine = (table.c.id == row.id) & (table.c.connection_id == row.conn_id)
     new = {"id": row.id, "connection_id": row.conn_id, "row_version": 1}
@@ -169,15 +162,17 @@ def _keep(session: Session, row: Connection, outcome: TestResult) -> None:
         .where(mine)
         .values(
             last_tested_at=db.now(),
-            last_test_status=outcome.status,
-            last_test_message=outcome.message,
-            last_test_latency_ms=outcome.latency_ms,
+            last_test_status=result.status,
+            last_test_message=result.message,
+            last_test_latency_ms=result.latency_ms,
         )
     )
 
 
-def _tell(session: Session, connection: Connection, outcome: TestResult, by: Principal, name: str) -> None:
+def _audit(
+    session: Session, connection: Connection, result: TestResult, by: Principal, operation: str
+) -> None:
     trail = audit.Trail(session)
-    told = {"tested": {COLUMNS["connection_type"]: connection.conn_type, "status": outcome.status}}
-    audit.record_change(session, "connection", connection.conn_id, before=None, after=told)
-    trail.write(by, name)
+    tested = {COLUMNS["connection_type"]: connection.conn_type, "status": result.status}
+    audit.record_change(session, "connection", connection.conn_id, before=None, after={"tested": tested})
+    trail.write(by, operation)

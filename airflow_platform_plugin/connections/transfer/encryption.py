@@ -1,50 +1,55 @@
-"""Secrets under a passphrase: AES-256-GCM (NIST SP 800-38D) with a key from scrypt (RFC 7914). Pure.
+"""Encrypt exports with a passphrase: AES-256-GCM (NIST SP 800-38D) with a key from scrypt (RFC 7914). Pure.
 
-scrypt's cost is one of those that OWASP's Password Storage Cheat Sheet names; it takes 32 MiB of memory.
-Everything about how it was made stands in the envelope, and is authenticated with the rest.
+The cost of scrypt is one that OWASP's Password Storage Cheat Sheet recommends; it takes 32 MiB of memory.
+The envelope contains all parameters, and authenticates them with the rest.
+
+The envelope is our own and not a JWE (RFC 7516). Users have files in this format and scripts that decrypt
+them, and JWE's algorithms for passwords (RFC 7518, 4.8) derive keys with PBKDF2, not with scrypt.
 """
 
 import base64
 import binascii
 import json
 import os
-from typing import Any
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from airflow_platform_plugin.core.types import Json
+
 FORMAT = "airflow-platform-connections/1"
 _COST = {"n": 2**15, "r": 8, "p": 3}
 _KEY_BYTES, _SALT_BYTES, _NONCE_BYTES = 32, 16, 12
 
-Envelope = dict[str, Any]
+Envelope: TypeAlias = dict[str, Json]
 
 
-def encrypt(document: dict[str, Any], passphrase: str) -> Envelope:
-    """The document, readable with the passphrase alone."""
+def encrypt(document: dict[str, Json], passphrase: str) -> Envelope:
+    """Return an envelope that only the passphrase opens."""
     header: Envelope = {
         "format": FORMAT,
         "kdf": {"name": "scrypt", "salt": _text(os.urandom(_SALT_BYTES)), **_COST},
         "cipher": {"name": "AES-256-GCM", "nonce": _text(os.urandom(_NONCE_BYTES))},
     }
     plain = json.dumps(document).encode()
-    sealed = _cipher(header, passphrase).encrypt(
+    ciphertext = _cipher(header, passphrase).encrypt(
         _bytes(header["cipher"]["nonce"]), plain, _associated(header)
     )
-    return {**header, "ciphertext": _text(sealed)}
+    return {**header, "ciphertext": _text(ciphertext)}
 
 
-def is_encrypted(document: dict[str, Any]) -> bool:
-    """Whether it is an envelope rather than connections."""
+def is_encrypted(document: dict[str, Json]) -> bool:
+    """Return whether a document is an envelope, and not connections."""
     return isinstance(document.get("ciphertext"), str) and isinstance(document.get("format"), str)
 
 
-def decrypt(envelope: Envelope, passphrase: str) -> dict[str, Any]:
-    """What was sealed.
+def decrypt(envelope: Envelope, passphrase: str) -> dict[str, Json]:
+    """Return the document of an envelope.
 
     Raises:
-        ValueError: the envelope is of another kind, or has been changed, or the passphrase is wrong.
+        ValueError: the envelope is in another format or was changed, or the passphrase is wrong.
     """
     try:
         header: Envelope = {
@@ -52,16 +57,16 @@ def decrypt(envelope: Envelope, passphrase: str) -> dict[str, Any]:
             "kdf": {"name": "scrypt", "salt": envelope["kdf"]["salt"], **_COST},
             "cipher": {"name": "AES-256-GCM", "nonce": envelope["cipher"]["nonce"]},
         }
-        # Our own cost, and no other: one that an envelope chose could take all memory.
+        # Only our own cost: an envelope could choose one that takes all memory.
         if {name: envelope[name] for name in header} != header or set(envelope) != {*header, "ciphertext"}:
-            raise ValueError("is not sealed as this version of the platform does")
+            raise ValueError("is not in the format of this version of the platform")
         nonce, ciphertext = _bytes(header["cipher"]["nonce"]), _bytes(envelope["ciphertext"])
         plain = _cipher(header, passphrase).decrypt(nonce, ciphertext, _associated(header))
     except InvalidTag as error:
-        raise ValueError("is sealed with another passphrase, or has been changed") from error
+        raise ValueError("is encrypted with another passphrase, or was changed") from error
     except (KeyError, TypeError, binascii.Error) as error:
-        raise ValueError("is not sealed as this version of the platform does") from error
-    document: dict[str, Any] = json.loads(plain)
+        raise ValueError("is not in the format of this version of the platform") from error
+    document: dict[str, Json] = json.loads(plain)
     return document
 
 

@@ -1,107 +1,146 @@
-"""Connections out of documents and into them."""
+"""Export and import connections."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import cast
 
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.connections import authorization, kept_secrets, masking, name_conflicts, service
-from airflow_platform_plugin.connections.records import PLAIN, ConnectionRecord, attach_metadata
+from airflow_platform_plugin.connections import (
+    authorization,
+    kept_secrets,
+    masking,
+    name_conflicts,
+    service,
+    storage,
+)
+from airflow_platform_plugin.connections.inputs import (
+    ConnectionChanges,
+    ConnectionFields,
+    ImportRequest,
+    NewConnection,
+)
+from airflow_platform_plugin.connections.records import PLAIN_FIELDS, ConnectionRecord
 from airflow_platform_plugin.connections.schemas import ConnectionInput
+from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.connections.transfer import encryption, formats
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, FieldError, PlatformError, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.http import audit, body
 from airflow_platform_plugin.tenants import service as tenants
 
 MOST = 1000
 
 _SKIPPED = "is there already, and was left as it is; on_conflict 'overwrite' replaces it"
-_MASKABLE = ("host", "password", "extra")
 
 
-def export(session: Session, *, by: Principal) -> formats.ConnectionDocument:
-    """Every connection that the caller may see, without secrets, as Airflow's own command writes them."""
-    return {found.connection_id: _shown(found) for found in service.everything(session, by=by)}
+def export_masked(session: Session, *, by: Principal) -> formats.ConnectionDocument:
+    """Return all connections that the caller may read, with masks for secrets, as Airflow's export does."""
+    records = service.list_all(session, by=by, scope=authorization.READ)
+    return {record.connection_id: _render_masked(record) for record in records}
 
 
 def export_encrypted(session: Session, *, passphrase: str, by: Principal) -> encryption.Envelope:
-    """The connections whose secrets the caller may take along, with these, under a passphrase.
+    """Return the connections whose secrets the caller may export, encrypted with a passphrase.
 
-    Everybody's are among them only where the right is for all: a tenant uses them, and need not know them.
+    Shared connections are included only for a caller with the right to export in all tenants: tenants use
+    them, and need not know their secrets.
     """
-    seen = service.everything(session, by=by, scope=authorization.EXPORT)
-    taken = [found for found in seen if by.may(authorization.EXPORT, found.tenant_id)]
-    audit.record_change(
-        session, "connection", "*", before=None, after={"exported": [row.connection_id for row in taken]}
-    )
-    return encryption.encrypt(
-        {found.connection_id: _document(found, found.stored) for found in taken}, passphrase
-    )
+    visible = service.list_all(session, by=by, scope=authorization.EXPORT)
+    records = [record for record in visible if by.may(authorization.EXPORT, record.tenant_id)]
+    exported = [record.connection_id for record in records]
+    audit.record_change(session, "connection", "*", before=None, after={"exported": exported})
+    document = {record.connection_id: _render(record, asdict(record.stored)) for record in records}
+    return encryption.encrypt(document, passphrase)
 
 
 @dataclass
 class ImportRow:
-    """One connection of an import, and what becomes of it; ``error`` where that is nothing."""
+    """One connection of an import, and what happens to it.
+
+    Attributes:
+        connection_id: its name.
+        stored: the connection that exists with that name.
+        alike: the connections that exist with names that differ only in case.
+        result: ``created``, ``overwritten``, ``skipped`` or ``failed``.
+        missing_secrets: the secrets that the document masks, and that are not stored: ``extra.token``.
+        write: writes the connection; None if there is nothing to write.
+        error: why it cannot be imported.
+        note: why it was skipped.
+    """
 
     connection_id: str
     stored: ConnectionRecord | None
-    alike: list[ConnectionRecord] = field(default_factory=list)
+    alike: list[ConnectionRecord]
     result: str = "failed"
     missing_secrets: list[str] = field(default_factory=list)
-    fields: dict[str, Any] = field(default_factory=dict)
+    write: Callable[[], ConnectionRecord] | None = None
     error: PlatformError | None = None
     note: str | None = None
 
     @property
     def message(self) -> str | None:
-        """What is wrong, or why nothing was done."""
+        """The error or the note."""
         return self.error.message if self.error else self.note
 
 
-def import_(session: Session, request: dict[str, Any], *, by: Principal) -> list[ImportRow]:
-    """Write the connections of a document, all of them or none; with ``dry_run`` none.
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import has done, or would do.
+
+    Attributes:
+        dry_run: whether nothing was written.
+        connections: one row for each connection of the document.
+    """
+
+    dry_run: bool
+    connections: list[ImportRow]
+
+
+def import_document(session: Session, request: ImportRequest, *, by: Principal) -> ImportReport:
+    """Write all connections of a document, or none of them; with ``dry_run`` none.
 
     Raises:
-        ValidationFailed: the document cannot be read, or something in it does not fit or is not allowed.
-        Conflict: some are there already, or their names are taken, and nothing else is wrong.
+        ValidationFailed: the document cannot be read, or a connection is invalid or not allowed.
+        Conflict: names are taken, and nothing else is wrong.
     """
     document = _read(request)
-    claimed = _claimed(list(document))  # while no transaction is open: it may ask over HTTP
-    stored = _lock(session, list(document))
-    rows = [ImportRow(name, *_of_name(stored, name)) for name in document]
+    shadowed = _find_shadowed(list(document))  # while no transaction is open: this may ask over HTTP
+    stored = name_conflicts.find_alike(session, list(document), lock=True)
+    rows = [_start_row(name, stored) for name in document]
     for row in rows:
         try:
-            if row.stored is None and row.connection_id in claimed:
-                raise authorization.claimed(row.connection_id, by)
+            if row.stored is None and row.connection_id in shadowed:
+                raise name_conflicts.shadowed_name(row.connection_id, by)
             _plan(session, row, document[row.connection_id], request, by)
         except PlatformError as error:
             row.error = error
     _require_distinct(rows)
-    if request["dry_run"]:
-        return rows
-    if any(row.error for row in rows):
-        raise _failure([row for row in rows if row.error])
+    report = ImportReport(dry_run=request.dry_run, connections=rows)
+    if request.dry_run:
+        return report
+    if failed := [row for row in rows if row.error]:
+        raise _failure(failed)
     for row in rows:
-        if row.result == "created":
-            service.insert(session, row.fields, by=by)
-        elif row.result == "overwritten" and row.stored is not None:
-            service.update(session, row.stored, row.fields, by=by)
-    return rows
+        if row.write is not None:
+            row.write()
+    return report
 
 
-def _read(request: dict[str, Any]) -> formats.ConnectionDocument:
-    if ("content" in request) == ("connections" in request):
+def _read(request: ImportRequest) -> formats.ConnectionDocument:
+    if (request.content is None) == (request.connections is None):
         raise ValidationFailed.of("content", message="either this or connections is needed")
-    document: formats.ConnectionDocument = request.get("connections", {})
-    if "content" in request:
-        document = formats.parse(request["content"], request["format"])
+    document: formats.ConnectionDocument = request.connections or {}
+    if request.content is not None:
+        document = formats.parse(request.content, request.format)
     if encryption.is_encrypted(document):
-        if "passphrase" not in request:
+        if request.passphrase is None:
             raise ValidationFailed.of("passphrase", message="is needed: the export is encrypted")
         try:
-            document = encryption.decrypt(document, request["passphrase"])
+            document = encryption.decrypt(document, request.passphrase)
         except ValueError as error:
             raise ValidationFailed.of("passphrase", message=str(error)) from error
     if len(document) > MOST:
@@ -109,30 +148,21 @@ def _read(request: dict[str, Any]) -> formats.ConnectionDocument:
     return document
 
 
-def _claimed(wanted: list[str]) -> set[str]:
-    """Those of the names, of which no row is there, that the environment or a secrets backend has."""
+def _find_shadowed(names: list[str]) -> set[str]:
+    """Return the names that no row has, and that the environment or a secrets backend has."""
     with db.transaction() as session:
-        stored = {row.conn_id for row in name_conflicts.alike(session, wanted)}
-    return {name for name in wanted if name not in stored and name_conflicts.is_claimed(name)}
+        stored = {record.connection_id for record in name_conflicts.find_alike(session, names)}
+    return {name for name in names if name not in stored and name_conflicts.is_shadowed(name)}
 
 
-def _lock(session: Session, wanted: list[str]) -> list[ConnectionRecord]:
-    """Those of the connections that are there, whosesoever; nobody else changes them meanwhile."""
-    rows = name_conflicts.alike(session, wanted, lock=True)
-    return attach_metadata(session, rows)
-
-
-def _of_name(
-    stored: list[ConnectionRecord], connection_id: str
-) -> tuple[ConnectionRecord | None, list[ConnectionRecord]]:
-    """The connection of a name, and those whose names differ from it in case alone."""
-    alike = [found for found in stored if found.connection_id.lower() == connection_id.lower()]
-    exact = next((found for found in alike if found.connection_id == connection_id), None)
-    return exact, [found for found in alike if found is not exact]
+def _start_row(connection_id: str, stored: list[ConnectionRecord]) -> ImportRow:
+    alike = [record for record in stored if record.connection_id.lower() == connection_id.lower()]
+    exact = next((record for record in alike if record.connection_id == connection_id), None)
+    return ImportRow(connection_id, exact, [record for record in alike if record is not exact])
 
 
 def _require_distinct(rows: list[ImportRow]) -> None:
-    """Refuse new names that differ from one another in case alone."""
+    """Refuse new names that differ from one another only in case."""
     seen: set[str] = set()
     for row in rows:
         lowered = row.connection_id.lower()
@@ -144,86 +174,99 @@ def _require_distinct(rows: list[ImportRow]) -> None:
         seen.add(lowered)
 
 
-def _plan(session: Session, row: ImportRow, value: Any, request: dict[str, Any], by: Principal) -> None:  # noqa: ANN401 - any JSON
-    """Decide what becomes of one connection, and write nothing.
+def _plan(session: Session, row: ImportRow, value: Json, request: ImportRequest, by: Principal) -> None:
+    """Decide what happens to one connection; nothing is written yet.
 
     Raises:
-        PlatformError: nothing can become of it.
+        PlatformError: the connection cannot be imported.
     """
     stored = row.stored
-    # What is another tenant's cannot be skipped: the caller would take it for the one in the document.
-    if stored is not None and (request["on_conflict"] == "fail" or not authorization.may_see(stored, by)):
-        authorization.require_free([stored], row.connection_id, by)
-    if stored is not None and request["on_conflict"] == "skip":
+    # Another tenant's connection cannot be skipped: the caller would take it for the one in the document.
+    if stored is not None and (request.on_conflict == "fail" or not authorization.is_visible(stored, by)):
+        name_conflicts.require_free([stored], row.connection_id, by)
+    if stored is not None and request.on_conflict == "skip":
         row.result, row.note = "skipped", _SKIPPED
         return
-    given = _fields(row.connection_id, value)
-    wanted = given.pop("tenant_id", None) or request.get("tenant_id")
+    data = _load(row.connection_id, value)
+    owner = data.tenant_id or request.tenant_id
     if stored is None:
-        authorization.require_free(row.alike, row.connection_id, by)
-        given["tenant_id"] = tenants.resolve_owner(session, wanted, reach=by.reach(authorization.WRITE))
-        fields = given
+        _plan_new(session, row, replace(data, tenant_id=owner), by)
     else:
-        authorization.require_changeable(stored, by)
-        # Everything is replaced but secrets of which the document has the masks alone.
-        given = {**dict.fromkeys((*PLAIN, "password", "extra")), **given}
-        fields = service.restored(stored, given)
-        if wanted is not None:
-            fields["tenant_id"] = authorization.owner(session, wanted, by)
-    row.missing_secrets = service.masked_paths(fields)
-    row.fields = fields | {name: masking.without_masks(fields.get(name)) for name in _MASKABLE}
-    if stored is not None:
-        service.require_secrets_again(stored, given, row.fields, by)
-    tenant_id = row.fields.get("tenant_id", stored and stored.tenant_id)
-    # A document approves nothing: it may hold what a tenant has written elsewhere.
-    approving = (
-        stored is not None and stored.is_approved and not kept_secrets.moved(stored.stored, row.fields)
-    )
-    row.fields["approved"] = authorization.require_allowed(
-        session, tenant_id, row.fields, by, approving=approving
-    )
-    row.result = "created" if stored is None else "overwritten"
+        _plan_overwrite(session, row, stored, replace(data, tenant_id=owner), by)
 
 
-def _fields(connection_id: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """The fields of a connection of a document, under our names.
+def _plan_new(session: Session, row: ImportRow, data: NewConnection, by: Principal) -> None:
+    name_conflicts.require_free(row.alike, row.connection_id, by)
+    tenant_id = tenants.resolve_owner(session, data.tenant_id, by=by, scope=authorization.WRITE)
+    row.missing_secrets = [".".join(path) for path in kept_secrets.find_masked_fields(data)]
+    data = kept_secrets.remove_masks(data)
+    approved = reachability.require_writable(session, tenant_id, data, by, approving=False)
+    row.write = partial(storage.insert, session, data, tenant_id=tenant_id, approved=approved, by=by)
+    row.result = "created"
+
+
+def _plan_overwrite(
+    session: Session, row: ImportRow, stored: ConnectionRecord, data: NewConnection, by: Principal
+) -> None:
+    """Replace all fields but the secrets that the document masks."""
+    authorization.require_changeable(stored, by)
+    fields = {name: getattr(data, name) for name in ConnectionFields.__dataclass_fields__}
+    given = cast("ConnectionChanges", fields)
+    changes = kept_secrets.restore_masked(stored, given)
+    tenant_id = stored.tenant_id
+    if data.tenant_id is not None:
+        tenant_id = authorization.resolve_new_owner(session, data.tenant_id, by)
+        changes["tenant_id"] = tenant_id
+    row.missing_secrets = [".".join(path) for path in kept_secrets.find_masked_fields(changes)]
+    after = kept_secrets.remove_masks(service.apply_changes(stored.stored, changes))
+    changes |= cast("ConnectionChanges", asdict(after))
+    kept_secrets.require_secrets_again(stored, given, after, tenant_id, by)
+    # A document approves nothing: it may contain what a tenant has written elsewhere.
+    approving = stored.is_approved and not kept_secrets.find_target_changes(stored.stored, after)
+    approved = reachability.require_writable(session, tenant_id, after, by, approving=approving)
+    row.write = partial(storage.write, session, stored, changes, approved=approved, by=by)
+    row.result = "overwritten"
+
+
+def _load(connection_id: str, value: Json) -> NewConnection:
+    """Load one connection of a document.
 
     Raises:
-        ValidationFailed: they do not fit.
+        ValidationFailed: its fields are invalid.
     """
     try:
-        given = formats.fields_of(value)
+        given = formats.parse_connection(value)
     except ValueError as error:
         raise ValidationFailed.of(message=str(error)) from error
     if given.pop("conn_id", connection_id) != connection_id:
         raise ValidationFailed.of("conn_id", message="is another than the connection's name")
     if "conn_type" in given:
         given["connection_type"] = given.pop("conn_type")
-    loaded: dict[str, Any] = body.load(ConnectionInput, {**given, "connection_id": connection_id})
+    loaded: NewConnection = body.load(ConnectionInput, {**given, "connection_id": connection_id})
     return loaded
 
 
 def _failure(failed: list[ImportRow]) -> PlatformError:
-    """The answer for an import in which something is wrong; nothing of it was written."""
-    told = [{"connection_id": row.connection_id, "message": row.message} for row in failed]
+    """Return the error for an import with invalid connections. Nothing of it was written."""
+    listed = [{"connection_id": row.connection_id, "message": row.message} for row in failed]
     if all(isinstance(row.error, Conflict) for row in failed):
-        return Conflict("Nothing was imported: some of the names are there already.", connections=told)
+        return Conflict("Nothing was imported: some of the names are there already.", connections=listed)
     errors = []
     for row in failed:
         at = FieldError.at(("connections", row.connection_id), str(row.message))
         inner = row.error.details["errors"] if isinstance(row.error, ValidationFailed) else []
         errors += [FieldError(at.pointer + item["pointer"], item["message"]) for item in inner] or [at]
     failure = ValidationFailed(errors)
-    failure.details["connections"] = told
+    failure.details["connections"] = listed
     return failure
 
 
-def _shown(found: ConnectionRecord) -> formats.ConnectionDocument:
-    values = {name: getattr(found, name) for name in (*PLAIN, "extra")}
-    return _document(found, {**values, "password": masking.MASK if found.has_password else None})
+def _render_masked(record: ConnectionRecord) -> formats.ConnectionDocument:
+    values = {name: getattr(record, name) for name in (*PLAIN_FIELDS, "extra")}
+    return _render(record, {**values, "password": masking.MASK if record.has_password else None})
 
 
-def _document(found: ConnectionRecord, values: dict[str, Any]) -> formats.ConnectionDocument:
-    """One connection under Airflow's names of its fields; its tenant only where it has one."""
+def _render(record: ConnectionRecord, values: dict[str, Json]) -> formats.ConnectionDocument:
+    """Return a connection with Airflow's names of its fields, and its tenant if it has one."""
     document = {"conn_type": values.pop("connection_type"), **values}
-    return document if found.tenant_id is None else {**document, "tenant_id": found.tenant_id}
+    return document if record.tenant_id is None else {**document, "tenant_id": record.tenant_id}

@@ -18,6 +18,7 @@ from airflow_platform_plugin.http.fields import (
     Whole,
 )
 from airflow_platform_plugin.http.schemas import InputSchema, PageQuery, ResponseSchema, Timestamp, order_by
+from airflow_platform_plugin.runs.backfill.inputs import BackfillFilter, NewBackfill
 from airflow_platform_plugin.runs.backfill.models import State
 
 REPROCESS = ("none", "failed", "all")
@@ -52,6 +53,8 @@ def _moment(text: str) -> datetime:
 class BackfillInput(InputSchema):
     """A backfill as it is asked for. Both dates are included; without a zone they are in the DAG's."""
 
+    into = NewBackfill
+
     start_date = DateOrTime(required=True)
     end_date = DateOrTime(required=True)
     conf = JsonObject(most_bytes=LONGEST_CONF, load_default=dict)
@@ -64,7 +67,7 @@ class BackfillInput(InputSchema):
 class BackfillQuery(PageQuery):
     """Which of a DAG's backfills are wanted."""
 
-    into = None
+    into = BackfillFilter
 
     state = Choice(_STATES)
     order_by = order_by("backfill_id", "state", "start_date", "end_date", "created_at", "ended_at")

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Blueprint
 
-from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.core.scopes import DagPolicy
@@ -19,7 +18,7 @@ blueprint = Blueprint("platform_bulk", __name__, url_prefix="/api/v1/platform")
     blueprint,
     "POST",
     "/dags/trigger",
-    scope="dag_runs:write",
+    scope=service.TRIGGER,
     access=Access.OWN,
     dags=DagPolicy.AUTH_MANAGER,
     request_class=RequestClass.BULK,
@@ -28,16 +27,14 @@ blueprint = Blueprint("platform_bulk", __name__, url_prefix="/api/v1/platform")
 )
 def trigger_dags(context: RequestContext) -> dict[str, Any]:
     """Trigger many runs; each succeeds or fails by itself."""
-    return service.trigger(
-        context.session, airflow_compat.dags.webserver_dagbag(), context.body["runs"], by=context.principal
-    )
+    return service.trigger(context.session, context.body, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "POST",
     "/tasks/clear",
-    scope="tasks:write",
+    scope=service.CLEAR,
     access=Access.OWN,
     dags=DagPolicy.AUTH_MANAGER,
     request_class=RequestClass.BULK,
@@ -46,11 +43,4 @@ def trigger_dags(context: RequestContext) -> dict[str, Any]:
 )
 def clear_tasks(context: RequestContext) -> dict[str, Any]:
     """Let tasks of many runs run again; each item succeeds or fails by itself."""
-    dry_run = context.body["dry_run"]
-    return service.clear(
-        context.session,
-        airflow_compat.dags.webserver_dagbag(),
-        context.body["tasks"],
-        dry_run=dry_run,
-        by=context.principal,
-    )
+    return service.clear(context.session, context.body, by=context.principal)

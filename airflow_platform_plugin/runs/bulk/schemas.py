@@ -1,9 +1,10 @@
-"""Bulk operations over HTTP. An item's ``status`` is what a request for it alone would have been answered."""
+"""Bulk operations over HTTP. An item's ``status`` is that of a separate request."""
 
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
+from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.http.fields import (
     LONGEST_CONF,
     LONGEST_ID,
@@ -15,20 +16,23 @@ from airflow_platform_plugin.http.fields import (
     Text,
 )
 from airflow_platform_plugin.http.schemas import InputSchema, ResponseSchema
+from airflow_platform_plugin.runs.bulk.inputs import ClearRequest, NewRun, NewRuns, TasksToClear
 
 MOST_ITEMS = 1000
 
 
-def _id(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+def _id(**options: Option) -> Line:
     return Line(least=1, most=LONGEST_ID, **options)
 
 
-def _items(member: fields.Field, **options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+def _items(member: fields.Field, **options: Option) -> Items:
     return Items(member, least=1, most=MOST_ITEMS, **options)
 
 
 class RunInput(InputSchema):
-    """A run as it is triggered; without a logical date it is of this moment."""
+    """A run to trigger; without a logical date it gets the current time."""
+
+    into = NewRun
 
     dag_id = _id(required=True)
     dag_run_id = _id(load_default=None, allow_none=True)
@@ -40,11 +44,15 @@ class RunInput(InputSchema):
 class TriggerInput(InputSchema):
     """Runs to trigger, of any DAGs."""
 
+    into = NewRuns
+
     runs = _items(fields.Nested(RunInput), required=True)
 
 
 class TasksInput(InputSchema):
-    """Tasks of one run that are to run again: those that are named, or all."""
+    """Tasks of one run to clear: those that are named, or all."""
+
+    into = TasksToClear
 
     dag_id = _id(required=True)
     dag_run_id = _id(required=True)
@@ -56,24 +64,26 @@ class TasksInput(InputSchema):
     reset_dag_runs = Flag(load_default=True)
 
     @post_load
-    def _one_task(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: ANN401 - marshmallow's signature
-        """``task_id`` is short for a list of one."""
-        if "task_id" in data:
-            if data["task_ids"] is not None:
+    def _make(self, loaded: dict[str, Any], **_: Option) -> TasksToClear:
+        """Read ``task_id``, which is short for a list of one."""
+        if "task_id" in loaded:
+            if loaded["task_ids"] is not None:
                 raise ValidationError("Either this or task_ids.", "task_id")
-            data["task_ids"] = [data.pop("task_id")]
-        return data
+            loaded["task_ids"] = [loaded.pop("task_id")]
+        return TasksToClear(**loaded)
 
 
 class ClearInput(InputSchema):
-    """Tasks to clear, of any runs; a dry run only tells which they are."""
+    """Tasks to clear, of any runs; a dry run only returns them."""
+
+    into = ClearRequest
 
     tasks = _items(fields.Nested(TasksInput), required=True)
     dry_run = Flag(load_default=False)
 
 
 class ErrorResponse(ResponseSchema):
-    """Why an item has failed, as it would stand in an answer of its own."""
+    """Why an item has failed, as in the response to a separate request."""
 
     code = fields.String()
     message = fields.String()
@@ -83,14 +93,14 @@ class ErrorResponse(ResponseSchema):
 
 
 class ItemResponse(ResponseSchema):
-    """What became of one item: there is an ``error`` where the status is not one of success."""
+    """What became of one item; it has an ``error`` unless the status is one of success."""
 
     status = fields.Integer()
     error = fields.Nested(ErrorResponse, allow_none=True)
 
 
 class TriggeredResponse(ItemResponse):
-    """What became of one run, as Airflow's own endpoint shows a run."""
+    """What became of one run, in the form of Airflow's own endpoint."""
 
     dag_run = fields.Dict(allow_none=True)
 

@@ -1,0 +1,136 @@
+"""Users that tenants name: their roles at login, and what remains of a deleted user."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask_login import user_logged_in
+from sqlalchemy import event, select, text
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.tenants import roles, service
+from airflow_platform_plugin.tenants.inputs import NewTenant
+from airflow_platform_plugin.tenants.models import Tenant
+
+
+@pytest.fixture
+def assigned(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of users whose roles are looked up at login."""
+    found: list[str] = []
+    receivers = [
+        receiver
+        for receiver in user_logged_in.receivers_for(app)
+        if receiver.__qualname__.startswith("on_login.")
+    ]
+    assert len(receivers) == 1
+    cells = dict(zip(receivers[0].__code__.co_freevars, receivers[0].__closure__ or (), strict=True))
+    monkeypatch.setattr(cells["assign_roles"], "cell_contents", lambda _id, name, _email: found.append(name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("count", "looks"), [(None, False), (0, False), (1, True), (3, True), (4, False), (1000, False)]
+)
+def test_only_the_first_logins_look_up_roles(
+    app: Any,
+    assigned: list[str],
+    count: int | None,
+    looks: bool,  # noqa: FBT001 - a row of a table
+) -> None:
+    """All others send no query: in some setups each request is a login."""
+    from airflow import settings
+
+    user = airflow_compat.users.user_model()(username="u", email="u@example.com", login_count=count)
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    try:
+        with app.test_request_context():
+            user_logged_in.send(app, user=user)
+    finally:
+        event.remove(settings.engine, "before_cursor_execute", note)
+    assert (assigned, statements) == ((["u"] if looks else []), [])
+
+
+def test_a_login_that_replaces_roles_restores_the_tenants_roles(app: Any, assigned: list[str]) -> None:
+    """LDAP and OAuth replace roles if they are synchronized; only that request looks roles up."""
+    model = airflow_compat.users.user_model()
+    role = model.roles.property.mapper.class_
+    user = model(username="u", email="u@example.com", login_count=50)
+    user.roles = [role(name="Tenant t Admin"), role(name="Viewer")]
+    with app.test_request_context():
+        user.roles = [role(name="Viewer")]
+        user_logged_in.send(app, user=user)
+        user_logged_in.send(app, user=user)
+    with app.test_request_context():
+        user_logged_in.send(app, user=user)
+    assert assigned == ["u"]
+
+
+@pytest.fixture
+def _clean(app: Any) -> Iterator[None]:
+    yield
+    with db.transaction() as session:
+        for tenant in session.scalars(select(Tenant)):
+            roles.delete(session, str(tenant.tenant_id))
+            session.delete(tenant)
+        session.execute(text("DELETE FROM slot_pool WHERE pool LIKE 'tenant-%'"))
+
+
+@pytest.mark.usefixtures("_clean")
+def test_a_new_user_with_a_deleted_users_name_gets_no_tenant(app: Any, tenant: dict[str, Any]) -> None:
+    """Name and mail address leave the tenants' lists with the deleted user; others stay."""
+    manager = app.appbuilder.sm
+
+    def add() -> Any:
+        return manager.add_user("ann", "A", "N", "ann@example.com", manager.find_role("Viewer"), "x")
+
+    with app.app_context():
+        add()
+    with db.transaction() as session:
+        named = {"admin_users": ["ann", "ann@example.com", "bob"]}
+        admin = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
+        service.create(session, NewTenant(**tenant | named), by=admin)
+    with app.app_context():
+        user = manager.find_user("ann")
+        assert [role.name for role in user.roles if role.name.startswith("Tenant")]
+        user.roles = []
+        manager.get_session.delete(user)
+        manager.get_session.commit()
+    with db.transaction() as session:
+        row = session.scalars(select(Tenant)).one()
+        assert (row.admin_users, row.row_version) == (["bob"], 2)
+    with app.app_context():
+        user = add()
+        roles.assign_on_login(user.id, "ann", "ann@example.com")
+    with app.app_context():
+        user = manager.find_user("ann")
+        assert [role.name for role in user.roles] == ["Viewer"]
+        user.roles = []
+        manager.get_session.delete(user)
+        manager.get_session.commit()
+
+
+def test_a_login_by_airflows_form_assigns_roles(
+    app: Any, assigned: list[str], call_anonymously: Callable[..., Any]
+) -> None:
+    """The first logins of a new user look roles up."""
+    from forms import log_in
+
+    manager = app.appbuilder.sm
+    with app.app_context():
+        manager.add_user("new", "N", "W", "new@example.com", manager.find_role("Viewer"), "new")
+    log_in(app, "new")
+    assert assigned == ["new"]
+    with app.app_context():
+        user = manager.find_user("new")
+        user.roles = []
+        manager.get_session.delete(user)
+        manager.get_session.commit()
+    del call_anonymously
