@@ -27,7 +27,7 @@ from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.types import Option, ViewResult
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.endpoint import declared
-from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.error_mapping import to_public_error
 from airflow_platform_plugin.http.request_state import current_principal
 
 HEADER = "X-API-Key"
@@ -77,7 +77,7 @@ def _authenticate() -> Response | None:
     except Exception as error:  # noqa: BLE001 - every failure refuses the request
         if isinstance(error, AuthenticationFailed):
             rejections.log_key(text)
-        response = responses.error_response(public_error(error))
+        response = responses.error_response(to_public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
         return response
