@@ -76,7 +76,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as home:
         app = application(home)
-        from airflow_platform_plugin.auth import dag_limit
+        from airflow_platform_plugin.auth import row_filter
 
         result: dict[str, Any] = {"benchmark": "rows", "goal_ratio_for_admin": GOAL_ALL}
         for name in ("admin", "member"):
@@ -85,7 +85,7 @@ def main() -> None:
                 times: dict[bool, list[float]] = {True: [], False: []}
                 for turn in range(WARM_UP + ROUNDS):
                     for filtered in (True, False):
-                        blueprints = mock.patch.object(dag_limit, "_filtered_blueprints", frozenset)
+                        blueprints = mock.patch.object(row_filter, "_filtered_blueprints", frozenset)
                         with nullcontext() if filtered else blueprints:
                             started = time.process_time()
                             status = client.get(path).status_code

@@ -1,4 +1,4 @@
-"""Callers of two tenants, and deployments of the reference's kit."""
+"""Fixtures for kits: callers of several tenants, and deployments of the reference's kit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ URL = "/api/v1/datakits"
 def as_tenant(
     app: Any, session: Any, call: Callable[..., Any], user_id: Callable[[str], int]
 ) -> Callable[[str], Callable[..., Any]]:
-    """Make requests as a tenant, which is created if need be: ``as_tenant("blue")("GET", "/api/v1/…")``."""
+    """Return a caller for a tenant, which is created if needed: ``as_tenant("blue")("GET", "/api/v1/…")``."""
     from airflow_platform_plugin.auth import service
 
     def requests(tenant_id: str) -> Callable[..., Any]:
@@ -32,7 +32,7 @@ def as_tenant(
 def deploy(
     call: Callable[..., Any], tenant: dict[str, Any], manifest: dict[str, Any], deployment: dict[str, Any]
 ) -> Callable[..., Any]:
-    """Deploy the reference's kit for the reference's tenant, with changes to the request."""
+    """Return a function that deploys the reference's kit for its tenant, with changes to the request."""
     call("POST", "/api/v1/platform/tenants", json=tenant)
     call("POST", URL, json=manifest)
 

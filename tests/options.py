@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from airflow_platform_plugin.core import settings
+# A conftest.py imports this module before Airflow is configured, so the plugin is imported when it is needed.
 
 
 def set_options(monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
     """Set options as an operator does, by environment variables, until the test ends."""
+    from airflow_platform_plugin.core import settings
+
     for name, value in options.items():
         variable = f"AIRFLOW__PLATFORM__{name.upper()}"
         if value is None:
@@ -20,5 +22,7 @@ def set_options(monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
 
 
 def defaults() -> dict[str, Any]:
-    """The default of every option."""
+    """Return the default of every option."""
+    from airflow_platform_plugin.core import settings
+
     return {name: field.default for group in settings.groups() for name, field in group.model_fields.items()}

@@ -135,7 +135,7 @@ def test_a_missing_loader_file_is_noticed(session: Any, loader_file: Path) -> No
 @pytest.mark.parametrize(
     ("runners", "ok", "told"),
     [
-        ("production=docker, *=process", True, "DataKits run by docker in production, process in *."),
+        ("production=docker, *=process", True, "Runners of DataKits: docker in production, process in *."),
         ("podman", False, "[platform] datakit_runners must be one of process, docker, kubernetes"),
         ("production=docker", False, "[platform] datakit_runners must be"),
         ("a=docker, a=process, *=process", False, "[platform] datakit_runners must be"),

@@ -25,6 +25,7 @@ XComValue: TypeAlias = Any
 AuthManager: TypeAlias = Any
 SecurityManager: TypeAlias = Any  # FAB's
 User: TypeAlias = Any  # the auth manager's own class
+Question: TypeAlias = Any  # a keyword argument of the auth manager's checks
 
 # Connections.
 HookClass: TypeAlias = Any

@@ -35,6 +35,17 @@ def auth_manager() -> AuthManager:
     return get_auth_manager()
 
 
+def extend_auth_manager(mixin: type) -> None:
+    """Put a mixin in front of the class of the running auth manager, once.
+
+    Airflow creates the auth manager itself and keeps the object, so the object gets another class.
+    """
+    manager = auth_manager()
+    stock = type(manager)
+    if not issubclass(stock, mixin):
+        manager.__class__ = type(stock.__name__, (mixin, stock), {})
+
+
 def security_manager() -> SecurityManager:
     """Return FAB's security manager, which reads users and permissions."""
     return auth_manager().security_manager

@@ -24,7 +24,7 @@ path_converters.exclude_reserved(blueprint, "kit", service.RESERVED)
     blueprint,
     "POST",
     "",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=Registration,
@@ -41,7 +41,7 @@ def register_datakit(context: RequestContext) -> Result:
     blueprint,
     "GET",
     "",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=DataKitQuery,
@@ -49,40 +49,34 @@ def register_datakit(context: RequestContext) -> Result:
 )
 def list_datakits(context: RequestContext) -> pagination.Page:
     """List versions of DataKits."""
-    return service.page(context.session, reach=context.principal.reach("datakits:read"), **context.query)
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(blueprint, "GET", "/schema", scope=None, dags=DagPolicy.NOT_APPLICABLE)
 def get_datakit_schema(_: RequestContext) -> dict[str, Any]:
-    """Get the JSON Schema of a manifest, as it is registered and as datakit.yaml has it."""
+    """Get the JSON Schema of a manifest: of a registration, and of datakit.yaml."""
     return manifest.json_schema()
-
-
-def _find(context: RequestContext) -> DataKit:
-    return service.get(
-        context.session, context.path["datakit_id"], reach=context.principal.reach("datakits:read")
-    )
 
 
 @endpoint(
     blueprint,
     "GET",
     "/<kit:datakit_id>",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     response=DataKitResponse,
 )
 def get_datakit(context: RequestContext) -> DataKit:
     """Get a DataKit by id, by name@version, or by name."""
-    return _find(context)
+    return service.get(context.session, context.path["datakit_id"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/<kit:datakit_id>/versions",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     query=PageQuery,
@@ -90,15 +84,16 @@ def get_datakit(context: RequestContext) -> DataKit:
 )
 def list_datakit_versions(context: RequestContext) -> pagination.Page:
     """List the versions of a DataKit, the newest first."""
-    reach = context.principal.reach("datakits:read")
-    return service.versions(context.session, context.path["datakit_id"], reach=reach, query=context.query)
+    return service.page_versions(
+        context.session, context.path["datakit_id"], context.query, by=context.principal
+    )
 
 
 @endpoint(
     blueprint,
     "PATCH",
     "/<kit:datakit_id>",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=DataKitChange,
@@ -106,25 +101,22 @@ def list_datakit_versions(context: RequestContext) -> pagination.Page:
     extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_datakit(context: RequestContext) -> DataKit:
-    """Withdraw a version of a DataKit, so that nobody deploys it any more, or take that back."""
-    kit = _find(context)
-    service.require_owner(kit, context.principal)
+    """Withdraw a version of a DataKit, so that it can no longer be deployed, or undo that."""
+    kit = service.get_for_update(context.session, context.path["datakit_id"], by=context.principal)
     context.require_match(kit)
-    service.withdraw(kit, **context.body)
-    return kit
+    return service.update(context.session, kit, context.body)
 
 
 @endpoint(
     blueprint,
     "DELETE",
     "/<kit:datakit_id>",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     status=HTTPStatus.NO_CONTENT,
 )
 def delete_datakit(context: RequestContext) -> None:
     """Delete a version of a DataKit that no deployment runs."""
-    kit = _find(context)
-    service.require_owner(kit, context.principal)
+    kit = service.get_for_update(context.session, context.path["datakit_id"], by=context.principal)
     service.delete(context.session, kit)

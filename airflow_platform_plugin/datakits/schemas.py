@@ -1,7 +1,8 @@
-"""DataKits over HTTP. A manifest is a document and has its own model in ``manifest``."""
+"""DataKits over HTTP. A manifest has its own pydantic model in ``manifest``."""
 
 from marshmallow import fields
 
+from airflow_platform_plugin.datakits.inputs import DataKitFilter
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.http.fields import (
     LONGEST_LABEL,
@@ -25,16 +26,16 @@ from airflow_platform_plugin.http.schemas import (
 
 
 class DataKitChange(InputSchema):
-    """Whether a version is withdrawn, which is all of it that can change."""
+    """The change of a version: only whether it is withdrawn can change."""
 
     withdrawn = Flag(required=True)
     reason = Text(most=LONGEST_REASON, load_default=None, allow_none=True)
 
 
 class DataKitQuery(PageQuery):
-    """What narrows the list of kits."""
+    """The filters of the list of kits."""
 
-    into = None
+    into = DataKitFilter
 
     type = Choice(["transformation", "ingestion", "export"])
     tags = CommaSeparated(Line(most=100), most=MOST_MEMBERS)
@@ -44,7 +45,7 @@ class DataKitQuery(PageQuery):
 
 
 class DataKitResponse(ResponseSchema):
-    """A version: its manifest, and what the registry knows of it."""
+    """A version: its manifest, and its state in the registry."""
 
     id = fields.String()
     manifest = Document(Manifest, flat=True)

@@ -1,52 +1,47 @@
-"""The registry of kits: versions registered, found, withdrawn, deleted."""
+"""The registry of DataKits: register, find, withdraw and delete versions."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
+from sqlalchemy.sql.elements import ColumnElement
 
-from airflow_platform_plugin.core import db, pagination, settings
+from airflow_platform_plugin.core import db, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.feature import datakit_references
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.reach import Reach
+from airflow_platform_plugin.datakits.inputs import DataKitChanges, DataKitFilter
 from airflow_platform_plugin.datakits.manifest import Registration
 from airflow_platform_plugin.datakits.models import DataKit, DataKitName, DataKitTag
 from airflow_platform_plugin.datakits.semantic_version import precedence
-from airflow_platform_plugin.datakits.settings import DataKitSettings
 from airflow_platform_plugin.tenants import service as tenants
-from airflow_platform_plugin.tenants.models import Tenant
 
-# Paths of the API in the place of a kit's name.
+READ, WRITE = "datakits:read", "datakits:write"
+
+# Paths of the API, which would hide kits with these names.
 RESERVED = ("deployments", "schema")
 
 
-def register(session: Session, registration: Registration, *, by: Principal) -> tuple[DataKit, bool]:
-    """Register a version; returns it and whether it is new. The same manifest again changes nothing.
+def register(session: Session, data: Registration, *, by: Principal) -> tuple[DataKit, bool]:
+    """Register a version. Registering the same manifest again changes nothing.
+
+    Returns:
+        The version, and whether it is new.
 
     Raises:
-        ValidationFailed: the name is a word of the API, or there is no such tenant that the caller reaches.
-        Conflict: the name is another's, or the version exists with another manifest.
+        ValidationFailed: the name is reserved, or the caller may not register kits for that tenant.
+        Conflict: another tenant owns the name, or the version exists with another manifest.
     """
-    name, version = registration.name, registration.version
+    name, version = data.name, data.version
     if name in RESERVED:
-        raise ValidationFailed.of("name", message="is a word of the API")
-    reach = by.reach("datakits:write")
-    claim: DataKitName | None = session.get(DataKitName, name)
-    if claim is None:
-        tenant_id = tenants.resolve_owner(session, registration.tenant_id, by=by, scope="datakits:write")
-        session.add(DataKitName(name=name, tenant_id=tenant_id))
-        session.flush()
-    else:
-        tenant_id = claim.tenant_id
-        theirs = reach.allows(tenant_id)
-        if not theirs or registration.tenant_id not in (None, tenant_id):
-            raise Conflict(f"The name '{name}' is taken by a DataKit of somebody else.", name=name)
-    document = registration.document
-    known = select(DataKit).where(DataKit.name == name, DataKit.version == version)
-    existing: DataKit | None = session.scalar(known)
+        raise ValidationFailed.of("name", message="is reserved for the API; choose another name")
+    tenant_id = _claim_name(session, data, by)
+    document = data.document
+    existing = _find_version(session, name, version)
     if existing is not None:
         if existing.manifest != document:
             raise Conflict(
@@ -60,163 +55,161 @@ def register(session: Session, registration: Registration, *, by: Principal) -> 
         name=name,
         version=version,
         tenant_id=tenant_id,
-        type=registration.type,
-        description=registration.description,
+        type=data.type,
+        description=data.description,
         manifest=document,
         created_by=by.username,
     )
     session.add(kit)
     session.flush()
-    session.add_all(DataKitTag(datakit_id=kit.id, tag=tag) for tag in sorted(set(registration.tags)))
+    session.add_all(DataKitTag(datakit_id=kit.id, tag=tag) for tag in sorted(set(data.tags)))
     session.flush()
     return kit, True
 
 
-def _readable(statement: Any, reach: Reach) -> Any:  # noqa: ANN401 - a Select
-    """Those that the caller may see: of the tenants that are reached (None for all), and everybody's."""
-    return statement.where(or_(DataKit.tenant_id.is_(None), reach.where(DataKit.tenant_id)))
+def _claim_name(session: Session, data: Registration, by: Principal) -> str | None:
+    """Return the tenant that owns the name, after claiming the name for it if it is free."""
+    claim: DataKitName | None = session.get(DataKitName, data.name)
+    if claim is None:
+        tenant_id = tenants.resolve_owner(session, data.tenant_id, by=by, scope=WRITE)
+        session.add(DataKitName(name=data.name, tenant_id=tenant_id))
+        session.flush()
+        return tenant_id
+    owner: str | None = claim.tenant_id
+    if not by.reach(WRITE).allows(owner) or data.tenant_id not in (None, owner):
+        raise Conflict(f"The name '{data.name}' is taken by a DataKit of another owner.", name=data.name)
+    return owner
 
 
-def get(session: Session, datakit_id: str, *, reach: Reach) -> DataKit:
-    """A kit by its id, by ``name@version``, or by its name: the newest version that is not withdrawn.
+def get(session: Session, datakit_id: str, *, by: Principal) -> DataKit:
+    """Return a version that the caller may read.
+
+    Args:
+        session: the request's transaction.
+        datakit_id: an id, ``name@version``, or a name, which means its newest version that is not withdrawn.
+        by: the caller.
 
     Raises:
-        NotFound: there is none that the caller may see.
+        NotFound: there is no such version that the caller may read.
+    """
+    return find(session, datakit_id, by.reach(READ))
+
+
+def get_for_update(session: Session, datakit_id: str, *, by: Principal) -> DataKit:
+    """Return a version that the caller may change.
+
+    Raises:
+        NotFound: there is no such version that the caller may read.
+        PermissionDenied: the caller may read the version, but not change it.
+    """
+    kit = get(session, datakit_id, by=by)
+    if not by.may(WRITE, kit.tenant_id):
+        raise PermissionDenied(f"You may not change DataKit '{kit.name}': you do not own it.", scope=WRITE)
+    return kit
+
+
+def find(session: Session, datakit_id: str, reach: Reach) -> DataKit:
+    """Return a version that is readable within ``reach``; see ``get``.
+
+    Raises:
+        NotFound: there is no such version.
     """
     name, at, version = datakit_id.partition("@")
-    wanted = select(DataKit).where(DataKit.name == name, DataKit.version == version)
+    selected = select(DataKit).where(DataKit.name == name, DataKit.version == version)
     if not at:
-        named = _sorted(session, select(DataKit).where(DataKit.name == datakit_id))
-        # Where all are withdrawn, the newest of them.
-        newest = next((id_ for id_, withdrawn in named if not withdrawn), named[0][0] if named else None)
-        wanted = select(DataKit).where(DataKit.id == (newest or datakit_id))
-    found: DataKit | None = session.scalar(_readable(wanted, reach))
+        versions = _newest_first(session, datakit_id)
+        # If all versions are withdrawn, the newest of them.
+        usable = [each for each in versions if not each.withdrawn] or versions
+        selected = select(DataKit).where(DataKit.id == (usable[0].id if usable else datakit_id))
+    found: DataKit | None = session.scalar(selected.where(_is_readable(reach)))
     if found is None:
         raise NotFound(f"DataKit '{datakit_id}' not found", datakit_id=datakit_id)
     return found
 
 
-def _sorted(session: Session, statement: Any) -> list[tuple[str, bool]]:  # noqa: ANN401 - a Select
-    """The ids of versions, the newest first, and whether they are withdrawn."""
-    rows = session.execute(
-        statement.with_only_columns(DataKit.id, DataKit.version, DataKit.withdrawn_at)
-    ).all()
-    newest_first = sorted(rows, key=lambda row: precedence(row.version), reverse=True)
-    return [(row.id, row.withdrawn_at is not None) for row in newest_first]
+def _find_version(session: Session, name: str, version: str) -> DataKit | None:
+    selected = select(DataKit).where(DataKit.name == name, DataKit.version == version)
+    found: DataKit | None = session.scalar(selected)
+    return found
 
 
-def versions(session: Session, datakit_id: str, *, reach: Reach, query: pagination.Query) -> pagination.Page:
-    """All versions of a kit, the newest first.
+def _is_readable(reach: Reach) -> ColumnElement[bool]:
+    """Return the SQL condition for versions of the reached tenants, and for those that everybody may use."""
+    condition: ColumnElement[bool] = or_(DataKit.tenant_id.is_(None), reach.where(DataKit.tenant_id))
+    return condition
+
+
+class _Version(NamedTuple):
+    id: str
+    version: str
+    withdrawn: bool
+
+
+def _newest_first(session: Session, name: str) -> list[_Version]:
+    columns: Select = select(DataKit.id, DataKit.version, DataKit.withdrawn_at).where(DataKit.name == name)
+    versions = [
+        _Version(row.id, row.version, row.withdrawn_at is not None) for row in session.execute(columns)
+    ]
+    return sorted(versions, key=lambda each: precedence(each.version), reverse=True)
+
+
+def page(session: Session, query: DataKitFilter, *, by: Principal) -> pagination.Page:
+    """Return a page of versions, by default ordered by name, with the newest version first."""
+    rows = select(DataKit).where(_is_readable(by.reach(READ)))
+    rows = rows.order_by(DataKit.name, DataKit.created_at.desc())
+    if query.type:
+        rows = rows.where(DataKit.type == query.type)
+    if query.tenant_id:
+        rows = rows.where(DataKit.tenant_id == query.tenant_id)
+    for tag in query.tags:
+        rows = rows.where(DataKit.id.in_(select(DataKitTag.datakit_id).where(DataKitTag.tag == tag)))
+    if query.search:
+        rows = rows.where(pagination.containing(query.search, DataKit.name, DataKit.description))
+    return pagination.fetch(session, rows, query)
+
+
+def page_versions(
+    session: Session, datakit_id: str, query: pagination.Query, *, by: Principal
+) -> pagination.Page:
+    """Return a page of the versions of a kit, the newest first.
 
     Raises:
         NotFound: as for ``get``.
     """
-    name = get(session, datakit_id, reach=reach).name
-    ids = [id_ for id_, _ in _sorted(session, select(DataKit).where(DataKit.name == name))]
-    wanted = ids[query.offset : query.offset + query.limit]
-    rows = {kit.id: kit for kit in session.scalars(select(DataKit).where(DataKit.id.in_(wanted)))}
-    return pagination.Page([rows[id_] for id_ in wanted], len(ids))
+    ids = [each.id for each in _newest_first(session, str(get(session, datakit_id, by=by).name))]
+    selected = ids[query.offset : query.offset + query.limit]
+    rows = {kit.id: kit for kit in session.scalars(select(DataKit).where(DataKit.id.in_(selected)))}
+    return pagination.Page([rows[id_] for id_ in selected], len(ids))
 
 
-def page(  # noqa: PLR0913 - the list's own parameters
-    session: Session,
-    *,
-    reach: Reach,
-    limit: int,
-    offset: int,
-    type: str | None = None,  # noqa: A002 - the parameter's name in the API
-    tags: Iterable[str] = (),
-    search: str | None = None,
-    tenant_id: str | None = None,
-    order_by: str | None = None,
-) -> pagination.Page:
-    """Versions that fit all that is given; by name and the newest first, if nothing else is asked for."""
-    wanted = _readable(select(DataKit).order_by(DataKit.name, DataKit.created_at.desc()), reach)
-    if type:
-        wanted = wanted.where(DataKit.type == type)
-    if tenant_id:
-        wanted = wanted.where(DataKit.tenant_id == tenant_id)
-    for tag in tags:
-        wanted = wanted.where(DataKit.id.in_(select(DataKitTag.datakit_id).where(DataKitTag.tag == tag)))
-    if search:
-        wanted = wanted.where(pagination.containing(search, DataKit.name, DataKit.description))
-    return pagination.fetch(session, wanted, pagination.Query(limit=limit, offset=offset, order_by=order_by))
-
-
-def require_owner(kit: DataKit, by: Principal) -> None:
-    """Let pass whoever may change the kit.
-
-    Raises:
-        PermissionDenied: it is for everybody, or of a tenant in which the caller may only read.
-    """
-    if not by.may("datakits:write", kit.tenant_id):
-        raise PermissionDenied(
-            f"DataKit '{kit.name}' is not your tenant's to change.", scope="datakits:write"
-        )
-
-
-def require_deployable(kit: DataKit) -> None:
-    """Let pass what is not withdrawn.
-
-    Raises:
-        Conflict: it is.
-    """
-    if kit.withdrawn_at is not None:
-        why = f": {kit.withdrawn_reason}" if kit.withdrawn_reason else ""
-        raise Conflict(f"DataKit '{kit.name}' {kit.version} is withdrawn{why}.")
-
-
-def require_place(kit: DataKit, tenant: Tenant | None) -> None:
-    """Let a tenant's kit into the tenant's own namespace alone: its images may be nobody else's to run.
-
-    Raises:
-        ValidationFailed: the namespace is another's.
-    """
-    if kit.tenant_id is not None and (tenant is None or tenant.tenant_id != kit.tenant_id):
-        raise ValidationFailed.of(
-            "namespace", message=f"the kit is the tenant {kit.tenant_id}'s, and so is where it is deployed"
-        )
-
-
-def require_image(kit: DataKit) -> None:
-    """Let a tenant's kit have the images alone that the operator leaves to the tenant.
-
-    The login of ``docker_connection`` and a cluster's pull secrets may pull every tenant's.
-
-    Raises:
-        PermissionDenied: its image is none of these.
-    """
-    prefix = settings.get(DataKitSettings).tenant_images
-    if kit.tenant_id is None or prefix is None:
-        return
-    wanted = prefix.replace("{tenant_id}", kit.tenant_id)
-    if not kit.manifest["image"].startswith(wanted):
-        raise PermissionDenied(f"The images of this tenant's kits must begin with {wanted}.", prefix=wanted)
-
-
-def withdraw(kit: DataKit, *, withdrawn: bool, reason: str | None) -> None:
-    """Let nobody deploy the version any more, or let them again; what is deployed goes on."""
-    if withdrawn:
+def update(session: Session, kit: DataKit, data: DataKitChanges) -> DataKit:
+    """Withdraw a version, so that it can no longer be deployed, or undo that. Deployments keep running."""
+    if data["withdrawn"]:
         kit.withdrawn_at = kit.withdrawn_at or db.now()
-        kit.withdrawn_reason = reason
+        kit.withdrawn_reason = data["reason"]
     else:
         kit.withdrawn_at = kit.withdrawn_reason = None
+    session.flush()
+    return kit
 
 
 def delete(session: Session, kit: DataKit) -> None:
-    """Delete a version, and give its name free with the last one.
+    """Delete a version. Its name becomes free if it was the last one.
 
     Raises:
-        Conflict: a deployment runs it.
+        Conflict: a deployment runs the version.
     """
-    ids = datakit_references(session, str(kit.name), str(kit.version))
-    if ids:
-        raise Conflict(f"DataKit '{kit.name}' {kit.version} is deployed.", deployments=ids)
-    forget(session, [kit])
+    deployments = datakit_references(session, str(kit.name), str(kit.version))
+    if deployments:
+        raise Conflict(
+            f"DataKit '{kit.name}' {kit.version} is deployed; retire its deployments first.",
+            deployments=deployments,
+        )
+    delete_all(session, [kit])
 
 
-def forget(session: Session, kits: Iterable[DataKit]) -> None:
-    """Delete versions whatever runs them, and the names that have none left."""
+def delete_all(session: Session, kits: Iterable[DataKit]) -> None:
+    """Delete versions, also those that are deployed, and free the names that have no version left."""
     names = set()
     for kit in kits:
         names.add(kit.name)

@@ -12,6 +12,6 @@ class DataKitSettings(Settings):
 
     tenant_images: Annotated[str, Field(pattern="/$")] | None = Field(
         default=None,
-        description="What the images of tenants' own kits must begin with, such as "
-        "`registry.example/{tenant_id}/`; unless given, any image will do.",
+        description="Prefix that the images of tenants' own kits must have, such as "
+        "`registry.example/{tenant_id}/`. By default any image is allowed.",
     )

@@ -15,8 +15,8 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 
 
 def _delete(session: Session, tenant_id: str) -> None:
-    """Delete all versions: only the tenant deploys them, and its deployments are deleted before."""
-    service.forget(session, session.scalars(select(DataKit).where(DataKit.tenant_id == tenant_id)).all())
+    """Delete all versions: only the tenant deploys them, and its deployments were deleted before."""
+    service.delete_all(session, session.scalars(select(DataKit).where(DataKit.tenant_id == tenant_id)).all())
 
 
 DATAKITS = TenantResource("datakits", ids=_ids, delete=_delete)

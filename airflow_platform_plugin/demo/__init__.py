@@ -1,1 +1,1 @@
-"""The demo kit and its warehouse, as the quickstart shows them."""
+"""The demo kits and the warehouse of the quickstart."""

@@ -1,7 +1,8 @@
 """The DataKit ``customer-360``: bronze customers and orders become ``gold.dim_customer``.
 
 It reads the run contract (docs/datakit-contract.md). The warehouse is the quickstart's own, which its
-environment names: this kit is installed wherever the plugin is, and a tenant that runs it reaches no other.
+environment names: this kit is installed wherever the plugin is, and a tenant that runs it must reach no other
+database.
 """
 
 import json
@@ -34,11 +35,11 @@ FROM (
 
 
 def main() -> int:
-    """Run once; the exit status is the process's."""
+    """Run once; return the exit status of the process."""
     configuration = json.loads(os.environ["DATAKIT_CONFIGURATION"])
     with _connect(_warehouse()) as connection:
         connection.execute(f"SET threads TO {int(configuration['parallel_tasks'])}")
-        # Readers see the old table until the new one is whole.
+        # Readers see the old table until the new one is complete.
         connection.execute("BEGIN")
         connection.execute(_CREATE)
         rows = _transform(connection, int(configuration["batch_size"]))
@@ -62,13 +63,13 @@ def _transform(connection: duckdb.DuckDBPyConnection, batch_size: int) -> int:
 def _warehouse() -> str:
     path = os.environ.get("AIRFLOW_PLATFORM_DEMO_WAREHOUSE")
     if path is None:
-        print("This kit runs in the quickstart alone.", file=sys.stderr)
+        print("This kit runs only in the quickstart.", file=sys.stderr)
         sys.exit(os.EX_CONFIG)
     return path
 
 
 def _connect(path: str) -> duckdb.DuckDBPyConnection:
-    """The file, for writing: whoever reads it just now is waited for."""
+    """Connect to the file for writing; wait while another process reads it."""
     deadline = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:

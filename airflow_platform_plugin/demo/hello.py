@@ -1,11 +1,11 @@
-"""The DataKit ``hello``: the smallest kit there is. It greets and writes nothing, to try an installation."""
+"""The DataKit ``hello``, to try an installation: it prints a greeting and writes nothing."""
 
 import json
 import os
 
 
 def main() -> int:
-    """Run once; the exit status is the process's."""
+    """Run once; return the exit status of the process."""
     configuration = json.loads(os.environ["DATAKIT_CONFIGURATION"])
     print(f"Hello, {configuration.get('name', 'Airflow')}!")
     return 0

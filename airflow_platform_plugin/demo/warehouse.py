@@ -1,4 +1,4 @@
-"""The quickstart's warehouse: a DuckDB file with customers and orders, the same each time."""
+"""The quickstart's warehouse: a DuckDB file with customers and orders, with the same content each time."""
 
 import csv
 import random
@@ -58,7 +58,7 @@ def _orders(chance: random.Random) -> Iterator[dict[str, Any]]:
     for number in range(1, ORDERS + 1):
         yield {
             "order_id": number,
-            # A few customers buy much: that is what segments are for.
+            # A few customers buy a lot, so that the segments differ.
             "customer_id": 1 + int(CUSTOMERS * chance.random() ** 4),
             "ordered_on": _FIRST_DAY + timedelta(days=chance.randrange(_DAYS)),
             "total_amount": round(chance.lognormvariate(4.2, 0.9), 2),

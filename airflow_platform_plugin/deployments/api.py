@@ -1,7 +1,6 @@
 """``/api/v1/datakits/…/deploy`` and ``/api/v1/datakits/deployments``."""
 
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint
 
@@ -9,6 +8,7 @@ from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.principal import Access
 from airflow_platform_plugin.deployments import service, status
 from airflow_platform_plugin.deployments.models import Deployment
+from airflow_platform_plugin.deployments.results import DeploymentView, view
 from airflow_platform_plugin.deployments.schemas import (
     DeployInput,
     DeploymentList,
@@ -31,7 +31,7 @@ blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api
     blueprint,
     "POST",
     "/<kit:datakit_id>/deploy",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     body=DeployInput,
     response=DeployResponse,
@@ -40,110 +40,103 @@ blueprint = Blueprint("platform_datakit_deployments", __name__, url_prefix="/api
 def deploy_datakit(context: RequestContext) -> Result:
     """Deploy a DataKit.
 
-    With dry_run everything is checked and answered, and nothing is written.
+    With dry_run the response is the same, and nothing is written.
     """
-    made = service.deploy(context.session, context.path["datakit_id"], context.body, by=context.principal)
-    return Result(made.view, HTTPStatus.CREATED if made.is_new else HTTPStatus.OK)
+    result = service.deploy(context.session, context.path["datakit_id"], context.body, by=context.principal)
+    return Result(result, HTTPStatus.CREATED if result.is_new else HTTPStatus.OK)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/deployments",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     query=DeploymentQuery,
     response=DeploymentList,
 )
 def list_deployments(context: RequestContext) -> pagination.Page:
     """List deployments."""
-    return service.page(context.session, reach=context.principal.reach("datakits:read"), **context.query)
-
-
-def _find(context: RequestContext, scope: str = "datakits:write") -> Deployment:
-    return service.get(context.session, context.path["deployment_id"], reach=context.principal.reach(scope))
-
-
-def _view(deployment: Deployment) -> dict[str, Any]:
-    return service.view(deployment, deployment.current)
+    return service.page(context.session, context.query, by=context.principal)
 
 
 @endpoint(
     blueprint,
     "GET",
     "/deployments/<deployment_id>",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     response=DeploymentResponse,
 )
-def get_deployment(context: RequestContext) -> dict[str, Any]:
+def get_deployment(context: RequestContext) -> DeploymentView:
     """Get a deployment."""
-    return _view(_find(context, "datakits:read"))
+    return view(service.get(context.session, context.path["deployment_id"], by=context.principal))
 
 
 @endpoint(
     blueprint,
     "GET",
     "/deployments/<deployment_id>/revisions",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     query=PageQuery,
     response=RevisionList,
 )
 def list_deployment_revisions(context: RequestContext) -> pagination.Page:
     """List the revisions of a deployment, the newest first."""
-    return service.revisions(context.session, _find(context, "datakits:read"), context.query)
+    return service.page_revisions(
+        context.session, context.path["deployment_id"], context.query, by=context.principal
+    )
 
 
 @endpoint(
     blueprint,
     "GET",
     "/deployments/<deployment_id>/status",
-    scope="datakits:read",
+    scope=service.READ,
     access=Access.TENANT,
     query=StatusQuery,
     response=StatusResponse,
     session=False,
 )
 def get_deployment_status(context: RequestContext) -> status.Status:
-    """Get where a deployment stands in Airflow.
+    """Get the status of a deployment in Airflow.
 
-    With wait the answer comes as soon as it is no longer pending, or after that many seconds. Few may wait
-    at a time; all others are answered at once.
+    With wait the response comes as soon as the status is no longer pending, or after that many seconds. Few
+    requests may wait at a time; all others get a response at once.
     """
-    reach = context.principal.reach("datakits:read")
-    return status.wait(context.path["deployment_id"], reach=reach, seconds=context.query["wait"])
+    return status.wait(context.path["deployment_id"], seconds=context.query["wait"], by=context.principal)
 
 
 @endpoint(
     blueprint,
     "POST",
     "/deployments/<deployment_id>/rollback",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     body=RollbackInput,
     response=DeploymentResponse,
 )
-def rollback_deployment(context: RequestContext) -> dict[str, Any]:
-    """Go back to an earlier revision, or to the last one of a version: as a new revision."""
-    return _view(
-        service.rollback(context.session, _find(context), by=context.principal.username, **context.body)
-    )
+def rollback_deployment(context: RequestContext) -> DeploymentView:
+    """Deploy an earlier revision again: the one before, the one with a number, or the last of a version."""
+    deployment = _get_for_update(context)
+    return view(service.rollback(context.session, deployment, context.body, by=context.principal))
 
 
 @endpoint(
     blueprint,
     "POST",
     "/deployments/<deployment_id>/redeploy",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     body=ReasonInput,
     response=DeploymentResponse,
 )
-def redeploy_deployment(context: RequestContext) -> dict[str, Any]:
-    """Deploy the present revision once more; a retired deployment comes back."""
-    return _view(
-        service.redeploy(context.session, _find(context), by=context.principal.username, **context.body)
+def redeploy_deployment(context: RequestContext) -> DeploymentView:
+    """Deploy the current revision again, which reactivates a retired deployment."""
+    deployment = _get_for_update(context)
+    return view(
+        service.redeploy(context.session, deployment, reason=context.body["reason"], by=context.principal)
     )
 
 
@@ -151,42 +144,40 @@ def redeploy_deployment(context: RequestContext) -> dict[str, Any]:
     blueprint,
     "POST",
     "/deployments/<deployment_id>/pause",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     response=DeploymentResponse,
 )
-def pause_deployment(context: RequestContext) -> dict[str, Any]:
-    """Schedule no further runs of a deployment."""
-    deployment = _find(context)
-    service.pause(context.session, deployment, paused=True)
-    return _view(deployment)
+def pause_deployment(context: RequestContext) -> DeploymentView:
+    """Stop scheduling runs of a deployment."""
+    return view(service.pause(context.session, _get_for_update(context), paused=True))
 
 
 @endpoint(
     blueprint,
     "POST",
     "/deployments/<deployment_id>/resume",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     response=DeploymentResponse,
 )
-def resume_deployment(context: RequestContext) -> dict[str, Any]:
+def resume_deployment(context: RequestContext) -> DeploymentView:
     """Schedule runs of a deployment again."""
-    deployment = _find(context)
-    service.pause(context.session, deployment, paused=False)
-    return _view(deployment)
+    return view(service.pause(context.session, _get_for_update(context), paused=False))
 
 
 @endpoint(
     blueprint,
     "POST",
     "/deployments/<deployment_id>/retire",
-    scope="datakits:write",
+    scope=service.WRITE,
     access=Access.TENANT,
     response=DeploymentResponse,
 )
-def retire_deployment(context: RequestContext) -> dict[str, Any]:
-    """Take a deployment's DAG away; its revisions and runs stay."""
-    deployment = _find(context)
-    service.retire(context.session, deployment)
-    return _view(deployment)
+def retire_deployment(context: RequestContext) -> DeploymentView:
+    """Remove a deployment's DAG; its revisions and runs stay."""
+    return view(service.retire(context.session, _get_for_update(context)))
+
+
+def _get_for_update(context: RequestContext) -> Deployment:
+    return service.get_for_update(context.session, context.path["deployment_id"], by=context.principal)

@@ -1,7 +1,7 @@
-"""Rollbacks that nobody asks for: of a deployment whose runs fail, if it was deployed so.
+"""Automatic rollbacks of deployments whose runs fail.
 
-notice     a failed run is an event; where it is one too many in a row, the deployment is marked
-roll_back  each marked deployment goes back, in a transaction of its own
+mark_failing  marks a deployment when the event of a failed run completes the number of failures in a row
+roll_back     rolls back each marked deployment, in a transaction for each
 """
 
 import logging
@@ -17,7 +17,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.core.events import Event
 from airflow_platform_plugin.datakits.models import DataKit
-from airflow_platform_plugin.deployments import service
+from airflow_platform_plugin.deployments import revisions
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ BY = "platform"
 
 
 def mark_failing(session: Session, events: Sequence[Event]) -> None:
-    """Mark the deployments that failed too often since they were deployed."""
+    """Mark the deployments that failed too often since their last revision."""
     dag_ids = {event.data["dag_id"] for event in events if event.type == "dag.failure"}
     if not dag_ids:
         return
@@ -37,7 +37,7 @@ def mark_failing(session: Session, events: Sequence[Event]) -> None:
 
 
 def _has_failed(session: Session, deployment: Deployment) -> bool:
-    """Whether the last runs that began with the revision have all failed, as many as it allows."""
+    """Return whether the last runs of the current revision failed, as many as trigger a rollback."""
     revision = deployment.current
     if revision.auto_rollback_after is None:
         return False
@@ -56,21 +56,21 @@ def _has_failed(session: Session, deployment: Deployment) -> bool:
 
 
 def roll_back() -> int:
-    """Take each marked deployment back; returns how many went."""
+    """Roll back each marked deployment; return how many were rolled back."""
     with db.transaction() as session:
         marked = list(session.scalars(select(Deployment.id).where(Deployment.rollback_from.is_not(None))))
     return sum(_roll_back(deployment_id) for deployment_id in marked)
 
 
 def _roll_back(deployment_id: str) -> bool:
-    """Take one back; whatever goes wrong is its own affair and not the others'."""
+    """Roll back one deployment; an error does not affect the others."""
     try:
         with db.transaction() as session:
             return _roll_back_in(session, deployment_id)
-    except SQLAlchemyError:  # it may be well the next time
+    except SQLAlchemyError:  # the next attempt may succeed
         log.exception("The deployment %s cannot be rolled back now and will be tried again", deployment_id)
         return False
-    except PlatformError as error:  # such as a limit of the tenant's
+    except PlatformError as error:  # such as a limit of the tenant
         log.warning("The deployment %s cannot be rolled back: %s", deployment_id, error.message)
     except Exception:
         log.exception("The deployment %s cannot be rolled back", deployment_id)
@@ -89,29 +89,32 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
     if deployment is None or deployment.rollback_from is None:
         return False  # another worker was faster
     if deployment.rollback_from != deployment.revision or deployment.retired_at is not None:
-        deployment.rollback_from = None  # a person was faster
+        deployment.rollback_from = None  # a user was faster
         return False
     bad = deployment.current
     target = _target(session, deployment)
     if target is None:
-        log.warning("The deployment %s fails, and there is no earlier revision to go back to", deployment_id)
+        log.warning(
+            "The deployment %s fails, and there is no earlier revision to roll back to", deployment_id
+        )
         deployment.rollback_from = None
         return False
     reason = f"{bad.auto_rollback_after} failed runs in a row"
     bad_version, versions = bad.version, list(deployment.bad_versions)
-    note = service.ChangeCause("auto_rollback", BY, reason, target.number)
-    service.redeploy_revision(session, deployment, target, note)
+    cause = revisions.ChangeCause("auto_rollback", BY, reason, target.number)
+    revisions.redeploy(session, deployment, target, cause)
     if bad_version not in (target.version, *versions):
         deployment.bad_versions = [*versions, bad_version]
     return True
 
 
 def _target(session: Session, deployment: Deployment) -> DeploymentRevision | None:
-    """The newest earlier revision that may be deployed.
+    """Return the newest earlier revision that may be deployed.
 
-    Earlier than what the present one repeats, if it is a rollback itself: so a row of them comes to an end.
+    If the current revision is a rollback itself, the target is earlier than the one it repeats: so repeated
+    rollbacks come to an end.
     """
-    present = deployment.current
+    current = deployment.current
     earlier = (
         select(DeploymentRevision)
         .join(
@@ -120,7 +123,7 @@ def _target(session: Session, deployment: Deployment) -> DeploymentRevision | No
         )
         .where(
             DeploymentRevision.deployment_id == deployment.id,
-            DeploymentRevision.number < (present.source or present.number),
+            DeploymentRevision.number < (current.source or current.number),
             DeploymentRevision.version.not_in(deployment.bad_versions),
             DataKit.withdrawn_at.is_(None),
         )

@@ -1,4 +1,8 @@
-"""A deployment's configuration: checked against the manifest, its secrets apart from the rest. Pure."""
+"""The configuration of a deployment: merge, validate, and separate its secrets. Pure.
+
+The values that a deploy has set are stored from revision to revision; all other options follow the defaults
+of the manifest in force.
+"""
 
 import json
 import re
@@ -9,149 +13,165 @@ from airflow_platform_plugin.core import crypto
 from airflow_platform_plugin.core.errors import FieldError, ValidationFailed
 from airflow_platform_plugin.datakits.manifest import IDENTIFIER_PATTERN, Manifest
 
-# In the place of a secret's value, in each answer. Given as a value it means: as it was.
+# Values of options by name.
+Values = dict[str, Any]
+
+# Responses show this instead of a secret. Sent as a value, it keeps the stored secret.
 MASK = "***"
-_PLAIN = "is no secret in this version: give the value itself"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a deployment's configuration is so far.
+class StoredValues:
+    """The values that earlier deploys have set, without defaults of the manifest.
 
     Attributes:
-        values: those that were given, secrets included; not those that are the manifest's defaults.
-        secret: the names of those that are secret.
+        values: the values by name, also those of secrets.
+        secret: the names of secret options.
     """
 
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     secret: frozenset[str] = frozenset()
 
 
 class Merged(NamedTuple):
-    """What is given from now on, and what was given before and does not stay, in sentences."""
+    """The values that are set from now on, and a sentence for each stored value that is dropped."""
 
-    values: dict[str, Any]
+    values: Values
     warnings: list[str]
 
 
-def merge(manifest: Manifest, given: dict[str, Any] | None, kept: Kept, *, replace: bool = False) -> Merged:
-    """What is given over what was given before (RFC 7396: null removes), as far as the manifest takes it.
+class Configuration(NamedTuple):
+    """The complete configuration of a deployment: plain values, and the secrets that are set."""
+
+    plain: Values
+    secrets: Values
+
+
+def merge(manifest: Manifest, given: Values | None, stored: StoredValues, *, replace: bool = False) -> Merged:
+    """Merge the values of a request into the stored ones (RFC 7396: null removes a value).
 
     Args:
-        manifest: of the version that is to run, maybe another one than before.
-        given: what the request says; None removes all.
-        kept: what there was before.
-        replace: whether nothing of that stays but what is given as ``***``.
+        manifest: of the version to deploy, which may differ from the version before.
+        given: the values of the request; None removes all.
+        stored: the values from earlier deploys.
+        replace: drop stored values that the request does not keep with ``***``.
 
     Raises:
-        ValidationFailed: a value does not fit that was given before, or is to stay and is not there.
+        ValidationFailed: a stored value is not valid for this version, or there is no secret to keep.
     """
-    names = [] if given is None or replace else [name for name in kept.values if name not in given]
-    values, warnings, errors = {}, [], []
+    kept, warnings, errors = {}, [], []
+    names = [] if given is None or replace else [name for name in stored.values if name not in given]
     for name in names:
-        if (why := _dropped(manifest, name, kept)) is not None:
-            warnings.append(f"configuration.{name} is dropped: {why}")
+        if (reason := _reason_to_drop(manifest, name, stored)) is not None:
+            warnings.append(f"configuration.{name} is dropped: {reason}")
             continue
-        values[name] = kept.values[name]
+        kept[name] = stored.values[name]
         option = manifest.configuration.get(name)
-        if option is not None and (violation := option.violation(values[name])):
-            told = f"is kept from before and {violation}: give another value, or null for the default"
-            errors.append(FieldError.at(("configuration", name), told))
+        if option is not None and (violation := option.violation(kept[name])):
+            message = f"is kept from before and {violation}: give another value, or null for the default"
+            errors.append(FieldError.at(("configuration", name), message))
     for name, value in (given or {}).items():
-        if value is None and _is_known(manifest, name, kept):
+        if value is None and _is_known(manifest, name, stored):
             continue
-        values[name] = value
-        if value == MASK and (name in kept.secret or is_secret(manifest, name)):
-            values[name] = kept.values.get(name)
-            if not is_secret(manifest, name):
-                errors.append(FieldError.at(("configuration", name), _PLAIN))
-            elif name not in kept.secret:
-                errors.append(FieldError.at(("configuration", name), "there is no value yet that could stay"))
+        kept[name] = value
+        if value == MASK and (name in stored.secret or is_secret(manifest, name)):
+            kept[name] = stored.values.get(name)
+            if (obstacle := _reason_not_to_keep(manifest, name, stored)) is not None:
+                errors.append(FieldError.at(("configuration", name), obstacle))
     if errors:
         raise ValidationFailed(errors)
-    return Merged(values, warnings)
+    return Merged(kept, warnings)
 
 
-def _dropped(manifest: Manifest, name: str, kept: Kept) -> str | None:
-    """Why a value that was given before cannot stay with this version; None where it can."""
+def _reason_to_drop(manifest: Manifest, name: str, stored: StoredValues) -> str | None:
+    """Return why this version cannot keep a stored value; None if it can."""
     if manifest.configuration and name not in manifest.configuration:
         return f"{manifest.version} has no such option"
-    if name in kept.secret and not is_secret(manifest, name):
+    if name in stored.secret and not is_secret(manifest, name):
         return f"it was secret, and {manifest.version} would show it"
     return None
 
 
+def _reason_not_to_keep(manifest: Manifest, name: str, stored: StoredValues) -> str | None:
+    """Return why ``***`` cannot keep a value; None if it can."""
+    if not is_secret(manifest, name):
+        return "is not a secret in this version: send the value itself"
+    return None if name in stored.secret else "no stored value to keep; send the value"
+
+
 def is_secret(manifest: Manifest, name: str) -> bool:
-    """Whether the manifest has an option of that name whose values are secret."""
+    """Return whether the manifest has a secret option of that name."""
     return name in manifest.configuration and manifest.configuration[name].secret
 
 
-def _is_known(manifest: Manifest, name: str, kept: Kept) -> bool:
-    return not manifest.configuration or name in manifest.configuration or name in kept.values
+def _is_known(manifest: Manifest, name: str, stored: StoredValues) -> bool:
+    return not manifest.configuration or name in manifest.configuration or name in stored.values
 
 
-def resolve(manifest: Manifest, given: dict[str, Any]) -> dict[str, Any]:
-    """The configuration a run gets, secrets included: what is given over the manifest's defaults.
+def resolve(manifest: Manifest, values: Values) -> Configuration:
+    """Validate the values and add the manifest's defaults.
 
-    A manifest without options says nothing of its kit's configuration, so such a kit gets what is given.
+    A manifest without options declares nothing about its kit's configuration, so the kit gets any values.
 
     Args:
-        manifest: whose options these are.
-        given: the values of some.
+        manifest: of the version to deploy.
+        values: the values that are set.
 
     Raises:
-        ValidationFailed: a name is unknown or none at all, a value does not fit its option, or a required one
-            is missing.
+        ValidationFailed: a name is unknown or not an identifier, a value is not valid for its option, or a
+            required option has no value.
     """
     if not manifest.configuration:
-        return _undeclared(given)
+        _require_identifiers(values)
+        return Configuration(dict(values), {})
+    complete = {name: option.default for name, option in manifest.configuration.items()} | values
+    if errors := [*_value_errors(manifest, values), *_missing_errors(manifest, values)]:
+        raise ValidationFailed(errors)
+    plain = {name: value for name, value in complete.items() if not is_secret(manifest, name)}
+    secrets = {name: value for name, value in complete.items() if name not in plain and value is not None}
+    return Configuration(plain, secrets)
+
+
+def _value_errors(manifest: Manifest, values: Values) -> list[FieldError]:
     errors = []
-    values = {name: option.default for name, option in manifest.configuration.items()}
-    for name, value in given.items():
+    for name, value in values.items():
         option = manifest.configuration.get(name)
         if option is None:
             known = ", ".join(sorted(manifest.configuration))
-            errors.append(FieldError.at(("configuration", name), f"unknown; the manifest has: {known}"))
-            continue
-        values[name] = value
-        if violation := option.violation(value):
-            errors.append(FieldError.at(("configuration", name), violation))
-    for name, option in manifest.configuration.items():
-        if option.required and values[name] is None and name not in given:
-            errors.append(FieldError.at(("configuration", name), "is required"))
-    if errors:
-        raise ValidationFailed(errors)
-    return values
+            message: str | None = f"is not an option of this version; its options are: {known}"
+        else:
+            message = option.violation(value)
+        if message is not None:
+            errors.append(FieldError.at(("configuration", name), message))
+    return errors
 
 
-def _undeclared(given: dict[str, Any]) -> dict[str, Any]:
-    """What is given, if its names could be those of options."""
+def _missing_errors(manifest: Manifest, values: Values) -> list[FieldError]:
+    return [
+        FieldError.at(("configuration", name), "is required")
+        for name, option in manifest.configuration.items()
+        if option.required and option.default is None and name not in values
+    ]
+
+
+def _require_identifiers(values: Values) -> None:
     errors = [
         FieldError.at(
-            ("configuration", name), "must begin with a letter or _, and hold letters, digits and _"
+            ("configuration", name), "must begin with a letter or _, and contain letters, digits and _ only"
         )
-        for name in given
+        for name in values
         if not re.fullmatch(IDENTIFIER_PATTERN, name)
     ]
     if errors:
         raise ValidationFailed(errors)
-    return dict(given)
 
 
-def split(manifest: Manifest, configuration: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The values that anybody may see, and the secrets that are set."""
-    secret = {name for name, option in manifest.configuration.items() if option.secret}
-    plain = {name: value for name, value in configuration.items() if name not in secret}
-    secrets = {name: configuration[name] for name in secret if configuration.get(name) is not None}
-    return plain, secrets
-
-
-def encrypt_secrets(secrets: dict[str, Any]) -> str | None:
-    """Secrets as they are stored; None where there are none."""
+def encrypt_secrets(secrets: Values) -> str | None:
+    """Return secrets as they are stored; None if there are no secrets."""
     return crypto.encrypt(json.dumps(secrets)) if secrets else None
 
 
-def decrypt_secrets(token: str | None) -> dict[str, Any]:
-    """What ``seal`` was given."""
-    secrets: dict[str, Any] = json.loads(crypto.decrypt(token)) if token else {}
+def decrypt_secrets(token: str | None) -> Values:
+    """Return the secrets that ``encrypt_secrets`` has encrypted."""
+    secrets: Values = json.loads(crypto.decrypt(token)) if token else {}
     return secrets

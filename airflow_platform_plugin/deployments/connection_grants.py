@@ -1,12 +1,11 @@
-"""Connections that are handed to kits: which a deployment may have, and that it goes on having no others.
+"""Grants of connections to deployments.
 
-A kit that is handed a connection knows its secrets. Names are freed and taken again, so whose a connection is
-counts each time: a tenant's kit gets the tenant's own, and of those that no tenant has the very rows that it
-was granted. Another connection that has the name since is not one of them.
+A kit that gets a connection knows its secrets. Names can be deleted and used again, so the owner of a
+connection is checked each time: a tenant's kit gets connections of that tenant. Of the connections that
+belong to no tenant, it gets exactly the rows that were granted, and not a later connection of the same name.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import metadata_join
+from airflow_platform_plugin.connections.records import ConnectionRecord, metadata_join
 from airflow_platform_plugin.core import scopes
 from airflow_platform_plugin.core.errors import FieldError, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
@@ -29,80 +28,77 @@ def grant(
     by: Principal,
     granted: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """Those of the names that are shared by all tenants, if ``by`` may hand all of them to the tenant's kit.
+    """Grant connections to a deployment, if the caller may.
 
-    Who may read the tenant's own may hand those over, and who may read all, the shared ones too. What a
-    deployment has been given once, it keeps when it is deployed again or rolled back.
+    A caller who may read the tenant's connections may grant those. A caller who may read all connections may
+    grant shared ones, too. A deployment keeps its grants when it is deployed again or rolled back.
 
     Args:
-        session: the database.
-        names: those that the kit is to have.
-        tenant_id: whose it is; None for the platform's own.
+        session: the transaction.
+        names: the ids of the connections.
+        tenant_id: the tenant that owns the deployment; None for the platform.
         by: the caller.
-        granted: the rows that may be meant, by name; None for whichever has the name now.
+        granted: the ids of the rows that are allowed, by name; None for any row of that name.
 
     Returns:
-        The ids of the shared ones' rows, by name.
+        The ids of the rows of shared connections, by name.
 
     Raises:
-        ValidationFailed: there is no such connection that the kit may have.
-        PermissionDenied: the caller may not hand it over.
+        ValidationFailed: the kit may not have a connection of that name.
+        PermissionDenied: the caller may not grant it.
     """
     found = _found(session, names, tenant_id, granted)
     for name in names:
         if not (_reads_all(by) if found[name].tenant_id is None else by.may(_READ, tenant_id)):
             raise PermissionDenied(
-                f"To hand connection '{name}' to a kit needs the right to read it; "
-                "and to read all, if it is not one of the tenant's own.",
+                f"You may not give connection '{name}' to a kit: you need the right to read it, "
+                "and to read all connections if it is not the tenant's.",
                 scope=_READ,
                 connection_id=name,
             )
-    return {name: row.connection.id for name, row in found.items() if row.tenant_id is None}
+    return {name: record.row.id for name, record in found.items() if record.tenant_id is None}
 
 
 def find(
     session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int]
-) -> dict[str, Connection]:
-    """The connections of a deployment as they are now, by name.
+) -> dict[str, ConnectionRecord]:
+    """Return the current connections of a deployment by name.
 
     Args:
-        session: the database.
-        names: those that it wants.
-        tenant_id: whose it is; None for the platform's own.
-        granted: of the names, what it may have though it is shared: the ids of the rows.
+        session: the transaction.
+        names: the ids of the connections.
+        tenant_id: the tenant that owns the deployment; None for the platform.
+        granted: the ids of the rows of shared connections that were granted, by name.
 
     Raises:
-        ValidationFailed: one is gone, or it is another's or a shared one now, or another one of that name.
+        ValidationFailed: a connection was deleted or replaced, or it has another owner.
     """
-    found = _found(session, names, tenant_id, granted)
-    return {name: row.connection for name, row in found.items()}
-
-
-class _Row(NamedTuple):
-    """A connection and the tenant that has it."""
-
-    connection: Connection
-    tenant_id: str | None
+    return _found(session, names, tenant_id, granted)
 
 
 def _found(
     session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int] | None
-) -> dict[str, _Row]:
-    """The connections and whose they are, all or an error; ``granted`` is None for any that is shared."""
+) -> dict[str, ConnectionRecord]:
+    """Return all connections with their owners, or raise; ``granted`` is None for any shared row."""
     if not names:
         return {}
-    wanted = (
-        select(Connection, PlatformConnection.tenant_id)
+    rows = (
+        select(Connection, PlatformConnection)
         .outerjoin(PlatformConnection, metadata_join())
         .where(Connection.conn_id.in_(names))
     )
+    records = [ConnectionRecord(row, metadata) for row, metadata in session.execute(rows)]
     found = {
-        row.conn_id: _Row(row, owner)
-        for row, owner in session.execute(wanted)
-        if owner == tenant_id or (owner is None and (granted is None or granted.get(row.conn_id) == row.id))
+        record.connection_id: record
+        for record in records
+        if record.tenant_id == tenant_id
+        or (
+            record.tenant_id is None
+            and (granted is None or granted.get(record.connection_id) == record.row.id)
+        )
     }
     errors = [
-        FieldError.at(("connections", place), f"there is no connection {name!r} that the kit may have")
+        FieldError.at(("connections", place), f"the kit may use no connection {name!r}")
         for place, name in enumerate(names)
         if name not in found
     ]

@@ -6,13 +6,13 @@ from airflow_platform_plugin.core.feature import EventType, Feature, WorkerStep
 
 FEATURE = Feature(
     name="deployments",
-    tag="datakits",  # the API reference has deployments among DataKits
+    tag="datakits",  # the API reference lists deployments among DataKits
     blueprints=("deployments.api:blueprint",),
     models=("deployments.models",),
     events=(
         EventType(
             "datakit.rolled_back",
-            "A deployment is at an earlier revision's content again, by hand or by itself.",
+            "A deployment was rolled back to an earlier revision, by a user or automatically.",
             payload="deployments.payloads:RolledBack",
         ),
     ),

@@ -1,4 +1,4 @@
-"""What an operator looks at first of deployments, for ``airflow-platform doctor``."""
+"""The checks of deployments for ``airflow-platform doctor``."""
 
 import os
 from collections.abc import Iterator
@@ -20,20 +20,20 @@ _LOADER = b"airflow_platform_plugin.deployments.execution.loader"
 
 
 def deployments() -> tuple[bool, str]:
-    """Whether Airflow has a DAG of each deployment."""
+    """Check that a DAG can be built of each deployment."""
     broken = select(Deployment.dag_id, Deployment.import_error).where(
         Deployment.import_error.is_not(None), Deployment.retired_at.is_(None)
     )
     with db.transaction() as session:
         rows = session.execute(broken.order_by(Deployment.dag_id)).all()
     if not rows:
-        return True, "A DAG can be made of each deployment."
+        return True, "A DAG can be built of each deployment."
     named = "; ".join(f"{dag_id}: {error}"[:200] for dag_id, error in rows[:_NAMED])
-    return False, f"No DAG can be made of {len(rows)} deployments, which do not run: {named}"
+    return False, f"No DAG can be built of {len(rows)} deployments, which do not run: {named}"
 
 
 def tenant_pools() -> tuple[bool, str]:
-    """Whether each tenant has its pool, and its tasks fit into it."""
+    """Check that each tenant has its pool, and that its tasks fit into the pool."""
     with db.transaction() as session:
         wrong = quota.list_tenants_without_pool(session)
         wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
@@ -42,22 +42,22 @@ def tenant_pools() -> tuple[bool, str]:
         named = ", ".join(wrong[:_NAMED])
         return (
             False,
-            f"{len(wrong)} tenants have no pool, or a changed one; the worker mends that: {named}",
+            f"{len(wrong)} tenants have no pool, or a changed one; the worker restores it: {named}",
         )
     stuck = [tenant_id for tenant_id in tenants if quota.pool_name(tenant_id) in wide]
     if stuck:
         named = ", ".join(stuck[:_NAMED])
-        return False, f"Tasks of {len(stuck)} tenants need more than their limits are, and wait: {named}"
+        return False, f"Tasks of {len(stuck)} tenants need more than the limits allow, and wait: {named}"
     return True, "Each tenant has its pool."
 
 
 def loader() -> tuple[bool, str]:
-    """Check that a file in the DAGs folder makes DAGs of deployments."""
+    """Check that a file in the DAGs folder calls the loader of deployments."""
     folder = airflow_compat.config.dags_folder()
     found = next((path for path in _python_files(folder) if _LOADER in path.read_bytes()), None)
     if found is not None:
-        return True, f"Deployments become DAGs by {found}."
-    return False, f"No file in {folder} makes DAGs of deployments: airflow-platform install-loader"
+        return True, f"{found} builds the DAGs of deployments."
+    return False, f"No file in {folder} builds the DAGs of deployments; run airflow-platform install-loader"
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
@@ -73,11 +73,13 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 
 def runners() -> tuple[bool, str]:
-    """Check that the runners of all environments can be loaded."""
+    """Check that the runner of every environment can be loaded."""
     try:
         chosen = base.parse_setting(settings.get(DeploymentSettings).datakit_runners)
         for name in set(chosen.values()):
             base.load(name)
     except (ImportError, ValueError) as error:
         return False, str(error)
-    return True, "DataKits run by " + ", ".join(f"{name} in {place}" for place, name in chosen.items()) + "."
+    return True, "Runners of DataKits: " + ", ".join(
+        f"{name} in {place}" for place, name in chosen.items()
+    ) + "."

@@ -1,9 +1,9 @@
-"""What keeps deployments able to run, and leaves nothing of those that are gone: a step of the worker.
+"""Keep deployments able to run: a step of the worker.
 
-pools    a tenant's pool that was deleted or changed is made again; a task of a missing pool waits for ever
-shares   the slots that waiting tasks have written down follow the tenant's limits: Airflow writes them down
-         when it makes a task instance, and a task that waits for more than there are waits for ever
-orphans  the unfinished runs of a DAG whose deployment is gone end, for no scheduler looks at them again
+pools    restore tenants' pools that were deleted or changed: a task without its pool waits forever
+slots    adjust the slots of waiting tasks to the tenant's limits: Airflow stores them when it creates a task
+         instance, and a task that needs more slots than the pool has waits forever
+orphans  end the unfinished runs of DAGs without a deployment, which no scheduler would end
 """
 
 import logging
@@ -22,20 +22,20 @@ from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
 
-GONE = "The deployment of this DAG was taken away before the run had ended."
+GONE = "The deployment of this DAG was removed before the run ended."
 
 
 def maintain() -> int:
-    """Do each once, in a transaction of its own; returns how much there was to do."""
+    """Do each task once, in transactions of their own; return how much was changed."""
     return (
-        _each(quota.list_tenants_without_pool, _keep_pool)
-        + _each(_tenants_too_wide, reapply_quotas)
+        _repair_each(quota.list_tenants_without_pool, _restore_pool)
+        + _repair_each(_tenants_with_oversized_tasks, reapply_quotas)
         + _end_orphans()
     )
 
 
-def _each(find: Callable[[Session], list[str]], mend: Callable[[Session, Tenant], None]) -> int:
-    """Mend what is found, each for itself: one tenant's fault is not the others'."""
+def _repair_each(find: Callable[[Session], list[str]], repair: Callable[[Session, Tenant], None]) -> int:
+    """Repair the tenants that are found, in a transaction for each, so that errors stay apart."""
     with db.transaction() as session:
         tenant_ids = find(session)
     done = 0
@@ -44,47 +44,49 @@ def _each(find: Callable[[Session], list[str]], mend: Callable[[Session, Tenant]
             with db.transaction() as session:
                 tenant = session.get(Tenant, tenant_id)
                 if tenant is not None:
-                    mend(session, tenant)
+                    repair(session, tenant)
                     done += 1
         except Exception:
-            log.exception("What tenant %s runs could not be mended and will be tried again", tenant_id)
+            log.exception("The pool or tasks of tenant %s cannot be repaired now; trying again", tenant_id)
     return done
 
 
-def _keep_pool(session: Session, tenant: Tenant) -> None:
-    log.warning("The pool of tenant %s was missing or changed, and is made again", tenant.tenant_id)
+def _restore_pool(session: Session, tenant: Tenant) -> None:
+    log.warning("The pool of tenant %s was missing or changed, and is restored", tenant.tenant_id)
     quota.ensure_pool(session, str(tenant.tenant_id))
 
 
-def _tenants_too_wide(session: Session) -> list[str]:
-    """Those of which a task waits for more slots than there are, though now it would need fewer."""
-    wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
-    tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if wide else []
+def _tenants_with_oversized_tasks(session: Session) -> list[str]:
+    """Return the tenants with a waiting task that needs more slots than the pool has, and now needs fewer."""
+    oversized = airflow_compat.pools.pools_with_oversized_tasks(
+        session, quota.pool_name(""), quota.POOL_SLOTS
+    )
+    tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if oversized else []
     return [
         str(tenant.tenant_id)
         for tenant in tenants
-        if quota.pool_name(str(tenant.tenant_id)) in wide and _wrong(session, tenant)
+        if quota.pool_name(str(tenant.tenant_id)) in oversized and _outdated_slots(session, tenant)
     ]
 
 
 def reapply_quotas(session: Session, tenant: Tenant) -> None:
-    """Let the tenant's waiting tasks take what they need of its limits of now."""
-    for dag_id, slots in _wrong(session, tenant).items():
+    """Set the slots of the tenant's waiting tasks by its current limits."""
+    for dag_id, slots in _outdated_slots(session, tenant).items():
         airflow_compat.pools.set_waiting_slots(session, quota.pool_name(str(tenant.tenant_id)), dag_id, slots)
 
 
-def _wrong(session: Session, tenant: Tenant) -> dict[str, int]:
-    """The DAGs of which a task waits with other slots than it should have, and how many these are."""
+def _outdated_slots(session: Session, tenant: Tenant) -> dict[str, int]:
+    """Return the correct slots by DAG id, for DAGs with a waiting task that has other slots."""
     waiting = airflow_compat.pools.waiting_slots(session, quota.pool_name(str(tenant.tenant_id)))
     if not waiting:
         return {}
-    wanted = select(Deployment).where(Deployment.dag_id.in_({dag_id for dag_id, _ in waiting}))
-    shares = {row.dag_id: share(row, tenant) for row in session.scalars(wanted)}
-    return {dag_id: shares[dag_id] for dag_id, slots in waiting if shares.get(dag_id, slots) != slots}
+    deployments = select(Deployment).where(Deployment.dag_id.in_({dag_id for dag_id, _ in waiting}))
+    correct = {row.dag_id: count_slots(row, tenant) for row in session.scalars(deployments)}
+    return {dag_id: correct[dag_id] for dag_id, slots in waiting if correct.get(dag_id, slots) != slots}
 
 
-def share(deployment: Deployment, tenant: Tenant) -> int:
-    """The slots that a task of the deployment takes of the tenant's pool."""
+def count_slots(deployment: Deployment, tenant: Tenant) -> int:
+    """Return how many slots of the tenant's pool a task of the deployment takes."""
     needs = Requirements.model_validate(deployment.current.spec["manifest"].get("requirements", {}))
     return quota.count_slots(tenant.resource_limits, needs.amounts)
 
@@ -98,10 +100,10 @@ def _end_orphans() -> int:
 
 
 def _orphans(session: Session) -> set[str]:
-    """The DAGs that a loader file has had and that no deployment is behind any more, with unfinished runs."""
+    """Return the DAGs of loader files that have unfinished runs and no active deployment."""
     loaders = registered_loaders(session)
     found = airflow_compat.runs.unfinished_dags(session, loaders) if loaders else set()
     if not found:
         return set()
-    there = select(Deployment.dag_id).where(Deployment.retired_at.is_(None), Deployment.dag_id.in_(found))
-    return found - set(session.scalars(there))
+    active = select(Deployment.dag_id).where(Deployment.retired_at.is_(None), Deployment.dag_id.in_(found))
+    return found - set(session.scalars(active))

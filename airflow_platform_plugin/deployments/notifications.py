@@ -1,7 +1,7 @@
-"""Mails of a deployment's runs, through Airflow's own mail configuration.
+"""Mails about the end of a deployment's runs, by Airflow's mail configuration.
 
-prepare  a run's end is an event; where somebody wants to be told, a mail is due
-send     claim (transaction), send (none open), record (transaction)
+enqueue  makes a mail due for the event of a run's end, if the deployment has recipients for it
+send     claim (transaction), send (no transaction), record (transaction)
 """
 
 import html
@@ -26,15 +26,15 @@ from airflow_platform_plugin.deployments.models import Deployment, Mail
 
 log = logging.getLogger(__name__)
 
-_WANTED_BY = {"dag.success": "on_success", "dag.failure": "on_failure"}
+_RECIPIENTS = {"dag.success": "on_success", "dag.failure": "on_failure"}
 _BATCH = 8
-_SLACK = timedelta(seconds=30)  # for writing down what became of a mail
-# About a day in all.
+_SLACK = timedelta(seconds=30)  # to record the result of an attempt
+# About a day in total.
 BACKOFF = outbox.Backoff(8, [minutes * 60 for minutes in (1, 5, 15, 60, 180, 360, 720)])
 
 
 class PreparedMail(NamedTuple):
-    """One mail to be sent."""
+    """A mail that is ready to be sent."""
 
     event_id: str
     attempt: int
@@ -44,23 +44,23 @@ class PreparedMail(NamedTuple):
 
 
 def enqueue(session: Session, events: Sequence[Event]) -> None:
-    """Let a mail be due for each end of a run that somebody wants to be told of."""
-    ends = [event for event in events if event.type in _WANTED_BY]
+    """Make a mail due for each end of a run for which the deployment has recipients."""
+    ends = [event for event in events if event.type in _RECIPIENTS]
     if not ends:
         return
     dag_ids = {event.data["dag_id"] for event in ends}
-    concerned = select(Deployment).where(Deployment.dag_id.in_(dag_ids))
-    deployments = {deployment.dag_id: deployment for deployment in session.scalars(concerned)}
+    selected = select(Deployment).where(Deployment.dag_id.in_(dag_ids))
+    deployments = {deployment.dag_id: deployment for deployment in session.scalars(selected)}
     rows = []
     for event in ends:
         deployment = deployments.get(event.data["dag_id"])
-        wanted = deployment.current.notifications.get(_WANTED_BY[event.type]) if deployment else None
-        if deployment is not None and wanted:
+        addresses = deployment.current.notifications.get(_RECIPIENTS[event.type]) if deployment else None
+        if deployment is not None and addresses:
             rows.append(
                 {
                     "event_id": event.id,
                     "deployment_id": deployment.id,
-                    "addresses": wanted,
+                    "addresses": addresses,
                     "attempts": 0,
                     "due_at": db.now(),
                 }
@@ -69,69 +69,72 @@ def enqueue(session: Session, events: Sequence[Event]) -> None:
 
 
 def _unsent() -> Select:
-    """The ids of the events of which mails are still to be sent."""
+    """Select the ids of the events whose mails are still to be sent."""
     return select(Mail.event_id)
 
 
 def send() -> int:
-    """Send what is due, one after the other; returns the number of mails that went out."""
+    """Send due mails one after the other; return how many were sent."""
     sent = 0
     for _ in range(_BATCH):
         with db.transaction() as session:
-            letters = claim(session)
-        for letter in letters:
-            error = post(letter)
+            mails = claim(session)
+        for mail in mails:
+            error = post(mail)
             sent += error is None
-            away = isinstance(error, OSError) and not isinstance(error, smtplib.SMTPResponseException)
+            has_answered = isinstance(error, smtplib.SMTPResponseException)
             with db.transaction() as session:
-                record(session, letter, error)
-                if away:
-                    # The server itself is away: all others wait too, or each would cost its time-out.
-                    _put_off(session, letter.attempt)
+                record(session, mail, error)
+                if isinstance(error, OSError) and not has_answered:
+                    # All mails wait: otherwise each of them would wait for the timeout.
+                    _postpone_due(session, mail.attempt)
                     return sent
-        if not letters:
+        if not mails:
             break
     return sent
 
 
 def lease() -> timedelta:
-    """How long one mail may take, as Airflow is configured: then another worker may try."""
+    """Return how long a worker may take to send a mail before another worker tries, by Airflow's settings."""
     return airflow_compat.config.mail_timeout() + _SLACK
 
 
 def claim(session: Session) -> list[PreparedMail]:
-    """Take the mail that has been due the longest, for this worker alone until the lease ends.
+    """Claim the mail that has been due the longest, for this worker only until the lease ends.
 
-    One at a time: after a worker was killed, the others are not held up by it. Empty where none is due.
+    Mails are claimed one at a time, so that a worker that is killed delays one mail only.
+
+    Returns:
+        The mail; an empty list if no mail is due.
     """
     for _ in range(_BATCH):
         claims = outbox.claim(session, Mail, most=1, lease=lease())
-        prepared = [letter for claim in claims for letter in _prepared(session, claim)]
+        prepared = [mail for claim in claims for mail in _prepare(session, claim)]
         if prepared or not claims:
             return prepared
     return []
 
 
-def _prepared(session: Session, claim: outbox.Claim) -> list[PreparedMail]:
-    """Return the letter of a mail; nothing if nobody gets it any more, or if it cannot be written."""
-    mail, event_id = claim.row, str(claim.row.event_id)
-    event, deployment = session.get(Event, event_id), session.get(Deployment, mail.deployment_id)
+def _prepare(session: Session, claim: outbox.Claim) -> list[PreparedMail]:
+    """Return the mail of a claim; an empty list if its deployment is gone, or if rendering it fails."""
+    event_id = str(claim.row.event_id)
+    event, deployment = session.get(Event, event_id), session.get(Deployment, claim.row.deployment_id)
     if event is None or deployment is None or claim.attempt > BACKOFF.max_attempts:
-        # Its tenant is gone, or each worker that tried it was killed.
+        # The tenant was deleted, or every worker that tried to send the mail was killed.
         outbox.remove(session, Mail, event_id)
         return []
     try:
         with db.savepoint(session):
-            return [_letter(session, claim, event, deployment)]
+            return [_render(session, claim, event, deployment)]
     except Exception as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise
-        log.exception("The mail of the event %s cannot be written", event_id)
+        log.exception("The mail about the event %s cannot be rendered", event_id)
         record(session, PreparedMail(event_id, claim.attempt, [], "", ""), error)
         return []
 
 
-def _letter(session: Session, claim: outbox.Claim, event: Event, deployment: Deployment) -> PreparedMail:
+def _render(session: Session, claim: outbox.Claim, event: Event, deployment: Deployment) -> PreparedMail:
     data = event.data
     word = "failed" if event.type == "dag.failure" else "succeeded"
     kit = f"{deployment.datakit} in {deployment.environment}"
@@ -165,7 +168,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
-    """What is known of a failure: how often was tried, and what the runner has left of it."""
+    """Return the number of tries, and the error message of the last one."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
     task = airflow_compat.models.TaskInstance
@@ -179,38 +182,38 @@ def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
 
 
 def log_url(dag_id: str, run_id: str) -> str:
-    """Where Airflow's pages show the log of a deployment's run."""
+    """Return the URL of the log of a deployment's run in Airflow's pages."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
     query = urlencode({"dag_run_id": run_id, "task_id": TASK_ID, "tab": "logs"})
     return f"{airflow_compat.config.webserver_url()}/dags/{dag_id}/grid?{query}"
 
 
-def post(letter: PreparedMail) -> Exception | None:
-    """Hand the mail to the server; a failure is returned, not raised."""
+def post(mail: PreparedMail) -> Exception | None:
+    """Send a mail to the server; return an error instead of raising it."""
     try:
-        airflow_compat.mail.send(letter.addresses, letter.subject, letter.body)
+        airflow_compat.mail.send(mail.addresses, mail.subject, mail.body)
     except Exception as error:  # noqa: BLE001 - whatever the mail backend raises
         return error
     return None
 
 
-def record(session: Session, letter: PreparedMail, error: Exception | None) -> None:
-    """Record what became of an attempt: the mail is sent, due again, or given up."""
+def record(session: Session, mail: PreparedMail, error: Exception | None) -> None:
+    """Record the result of an attempt: the mail was sent, is due again, or is given up."""
     if error is None:
-        outbox.remove(session, Mail, letter.event_id)
+        outbox.remove(session, Mail, mail.event_id)
         return
-    kind, due_at = type(error).__name__, BACKOFF.next_due(letter.attempt)
+    kind, due_at = type(error).__name__, BACKOFF.next_due(mail.attempt)
     if due_at is None:
-        log.error("A mail is given up after %s attempts: %s", letter.attempt, kind)
-        outbox.remove(session, Mail, letter.event_id)
+        log.error("A mail is given up after %s attempts: %s", mail.attempt, kind)
+        outbox.remove(session, Mail, mail.event_id)
         return
     log.warning("A mail could not be sent and will be tried again: %s", kind)
-    outbox.postpone(session, Mail, letter.event_id, letter.attempt, due_at)
+    outbox.postpone(session, Mail, mail.event_id, mail.attempt, due_at)
 
 
-def _put_off(session: Session, attempt: int) -> None:
-    """Let all mails that are due wait as long as the one that failed."""
+def _postpone_due(session: Session, attempt: int) -> None:
+    """Postpone all due mails as long as the one that failed."""
     later = db.now() + timedelta(seconds=BACKOFF.seconds_after(attempt))
     db.execute_bulk(session, update(Mail).where(Mail.due_at <= db.now()).values(due_at=later))
 

@@ -7,13 +7,13 @@ class RolledBack(BaseModel):
     """The payload of ``datakit.rolled_back``.
 
     Attributes:
-        from_revision: the number of the revision that the deployment had before.
+        from_revision: the number of the revision before.
         from_version: the DataKit's version in that revision.
         revision: the number of the new revision.
         version: its version of the DataKit.
-        automatic: whether the worker did it because runs failed.
-        reason: why, if anybody said so.
-        at: when, in RFC 3339.
+        automatic: whether the worker rolled back because runs failed.
+        reason: the reason that the user gave, or the worker's; None if there is no reason.
+        at: when, as RFC 3339.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from airflow_platform_plugin.deployments import schedules
 from airflow_platform_plugin.deployments.execution import contract
+from airflow_platform_plugin.deployments.inputs import DeploymentFilter, Rollback
 from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE
 from airflow_platform_plugin.deployments.status import LONGEST_WAIT, STATES
 from airflow_platform_plugin.http.fields import (
@@ -48,26 +49,26 @@ def _number(*, least: int, most: int) -> Whole:
 
 
 class NotificationsInput(InputSchema):
-    """Who is told of a run's end."""
+    """The recipients of mails about the end of a run."""
 
     on_success = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
     on_failure = Items(Email(), most=_MOST_ADDRESSES, allow_none=True)
 
 
 class AutoRollback(InputSchema):
-    """When a deployment goes back by itself."""
+    """When the worker rolls a deployment back."""
 
     after_failures = Whole(least=1, most=100, required=True)
 
 
 class ReasonInput(InputSchema):
-    """What something is done for."""
+    """The reason for a change."""
 
     reason = Text(most=LONGEST_REASON, load_default=None, allow_none=True)
 
 
 class DeployInput(ReasonInput):
-    """How a kit is deployed. What an existing deployment has stays where it is not given; null resets it."""
+    """How a kit is deployed. A field that is absent keeps its value; null resets it."""
 
     environment = dns_label(required=True)
     namespace = dns_label(load_default=None)
@@ -88,16 +89,18 @@ class DeployInput(ReasonInput):
 
 
 class RollbackInput(ReasonInput):
-    """Where to go back to: the last revision of a version, a revision, or else the one before."""
+    """The target of a rollback: the last revision of a version, a revision, or by default the one before."""
+
+    into = Rollback
 
     version = Line(most=64)
     revision = Whole(least=1, most=2**31 - 1, load_default=None, allow_none=True)
 
 
 class DeploymentQuery(PageQuery):
-    """What narrows the list of deployments."""
+    """The filters of the list of deployments."""
 
-    into = None
+    into = DeploymentFilter
 
     datakit = Line(most=LONGEST_ID)
     environment = Line(most=LONGEST_LABEL)
@@ -108,7 +111,7 @@ class DeploymentQuery(PageQuery):
 
 
 class StatusQuery(QuerySchema):
-    """How long to wait for what Airflow makes of it, in seconds."""
+    """How many seconds to wait until Airflow has parsed the deployment."""
 
     wait = Whole(least=0, most=LONGEST_WAIT, load_default=0)
 
@@ -122,7 +125,7 @@ class Difference(ResponseSchema):
 
 
 class RevisionResponse(ResponseSchema):
-    """A revision: what was deployed, how, by whom and why. Secrets are masked."""
+    """A revision: what was deployed, how, why and by which user. Secrets are masked."""
 
     revision = fields.Integer()
     version = fields.String()
@@ -167,7 +170,7 @@ class DeploymentResponse(RevisionResponse):
 
 
 class DeployResponse(DeploymentResponse):
-    """What was deployed, or would be, and when it runs next; the id is null in a dry run of a new one."""
+    """What was deployed and when it runs next. In a dry run of a new deployment, the id is null."""
 
     id = fields.String(allow_none=True)
     next_runs = fields.List(Timestamp())
@@ -193,7 +196,7 @@ class LastRun(ResponseSchema):
 
 
 class StatusResponse(ResponseSchema):
-    """Where a deployment stands in Airflow."""
+    """The status of a deployment in Airflow."""
 
     deployment_id = fields.String()
     dag_id = fields.String()

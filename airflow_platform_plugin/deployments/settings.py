@@ -14,41 +14,41 @@ class DeploymentSettings(Settings):
 
     datakit_runners: str = Field(
         default="process",
-        description="How DataKits run: `process`, `docker` or `kubernetes`; or for each environment, "
-        "`production=kubernetes, *=process`.",
+        description="Runner of DataKits: `process`, `docker` or `kubernetes`; or one for each "
+        "environment, `production=kubernetes, *=process`.",
     )
     require_installed_kits: bool = Field(
         default=False,
-        description="Refuse a deploy to the runner `process` where the webserver does not have the kit "
-        "installed; otherwise the answer warns.",
+        description="Refuse a deploy to the runner `process` if the kit is not installed on the "
+        "webserver. If off, the response has a warning.",
     )
     tenant_max_deployments: Annotated[int, Field(ge=1)] = Field(
         default=1000,
-        description="The most deployments that one tenant may have: all are in one file, which Airflow "
-        "parses again and again.",
+        description="Maximum number of deployments of one tenant. All deployments are in one file, which "
+        "Airflow parses again and again.",
     )
     docker_url: str | None = Field(
         default=None,
-        description="The engine of the runner `docker`, `unix:///socket` or `tcp://host:port`; unless given, "
+        description="Engine of the runner `docker`, `unix:///socket` or `tcp://host:port`. By default "
         "`DOCKER_HOST` or the usual socket.",
     )
     docker_network: str | None = Field(
         default=None,
-        description="The network of containers, such as `none`, `bridge` or a name; unless given, none for "
-        "the kits of tenants, and the engine's own for the platform's.",
+        description="Network of containers, such as `none`, `bridge` or a name. By default the kits of "
+        "tenants have no network, and the platform's kits have the engine's default network.",
     )
     docker_connection: str | None = Field(
-        default=None, description="The Airflow connection, of type docker, that logs in to the registry."
+        default=None, description="Airflow connection of type docker that logs in to the registry."
     )
     kubernetes_connection: str = Field(
         default="kubernetes_default",
-        description="The Airflow connection of the runner `kubernetes`; where there is none of that name, "
-        "it takes the cluster that Airflow itself runs in, or `KUBECONFIG`.",
+        description="Airflow connection of the runner `kubernetes`. If there is no connection with that "
+        "name, the runner uses the cluster that Airflow runs in, or `KUBECONFIG`.",
     )
     kubernetes_pod_template: str | None = Field(
         default=None,
-        description="A file with a pod that the pods of kits are made from: node selectors, tolerations, "
-        "a service account, pull secrets.",
+        description="File with a pod template for the pods of kits: node selectors, tolerations, a "
+        "service account, pull secrets.",
     )
 
 

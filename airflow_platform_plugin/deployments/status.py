@@ -1,14 +1,16 @@
-"""Where a deployment stands in Airflow."""
+"""The status of a deployment in Airflow."""
 
 import time
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import DagRow, DagRunRow
 from airflow_platform_plugin.core import db, wait_slots
-from airflow_platform_plugin.core.reach import Reach
+from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.deployments.execution.dag import revision_marker
 from airflow_platform_plugin.deployments.execution.loader import registered_loaders
@@ -24,7 +26,7 @@ _POLL = 0.25  # seconds
 
 
 class Status(NamedTuple):
-    """One of ``STATES``, and what belongs to it."""
+    """The status of a deployment: one of ``STATES``, with details."""
 
     deployment_id: str
     dag_id: str
@@ -32,37 +34,41 @@ class Status(NamedTuple):
     version: str
     status: str
     message: str | None
-    next_run: Any
-    last_runs: list[Any]
+    next_run: datetime | None
+    last_runs: list[DagRunRow]
     image_digest: str | None
     bad_versions: list[str]
 
 
-def find(session: Session, deployment_id: str, *, reach: Reach) -> Status:
-    """What Airflow has made of the deployment so far.
+def get(session: Session, deployment_id: str, *, by: Principal) -> Status:
+    """Return the status of a deployment that the caller may read.
 
     Raises:
         NotFound: as for ``service.get``.
     """
-    deployment = service.get(session, deployment_id, reach=reach)
+    return compute(session, service.get(session, deployment_id, by=by))
+
+
+def compute(session: Session, deployment: Deployment) -> Status:
+    """Return the status of a deployment."""
     known = airflow_compat.dags.dag_row(session, deployment.dag_id)
-    word, message = _state(session, deployment, known)
-    scheduled = word in ("parsed", "active") and known is not None
+    state, message = _state(session, deployment, known)
+    is_scheduled = state in ("parsed", "active") and known is not None
     return Status(
-        deployment.id,
-        deployment.dag_id,
-        deployment.revision,
-        deployment.current.version,
-        word,
-        message,
-        known.next_dagrun_create_after if scheduled else None,
-        airflow_compat.runs.last_runs(session, deployment.dag_id, LAST_RUNS),
-        deployment.current.image_digest,
-        deployment.bad_versions,
+        deployment_id=deployment.id,
+        dag_id=deployment.dag_id,
+        revision=deployment.revision,
+        version=deployment.current.version,
+        status=state,
+        message=message,
+        next_run=known.next_dagrun_create_after if is_scheduled else None,
+        last_runs=airflow_compat.runs.last_runs(session, deployment.dag_id, LAST_RUNS),
+        image_digest=deployment.current.image_digest,
+        bad_versions=deployment.bad_versions,
     )
 
 
-def _state(session: Session, deployment: Deployment, known: Any) -> tuple[str, str | None]:  # noqa: ANN401 - a row
+def _state(session: Session, deployment: Deployment, known: DagRow | None) -> tuple[str, str | None]:
     if deployment.retired_at is not None:
         return "retired", None
     if deployment.loaded_revision == deployment.revision:
@@ -76,22 +82,22 @@ def _state(session: Session, deployment: Deployment, known: Any) -> tuple[str, s
 def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: bool) -> tuple[str, str | None]:
     if is_paused:
         return "paused", None
-    wanted = revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
-    if airflow_compat.dags.serialized_doc(session, deployment.dag_id).startswith(wanted):
+    marker = revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
+    if airflow_compat.dags.serialized_doc(session, deployment.dag_id).startswith(marker):
         return "active", _waits_for(session, deployment)
-    return "parsed", "Airflow has read it, and the scheduler has not got it yet."
+    return "parsed", "Airflow has parsed the DAG; the scheduler does not have it yet."
 
 
 def _waits_for(session: Session, deployment: Deployment) -> str | None:
-    """What its tasks wait for that does not come by itself; None where they can run."""
+    """Return what keeps tasks waiting until somebody acts; None if they can run."""
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
     if tenant is None:
         return None
     pool = quota.pool_name(str(tenant.tenant_id))
     if not quota.is_pool_intact(airflow_compat.pools.pools(session, pool).get(pool)):
-        return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker makes it again."
-    if maintenance.share(deployment, tenant) > quota.POOL_SLOTS:
-        return "Waiting: a run needs more than the tenant's limits are, so none can begin."
+        return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker restores it."
+    if maintenance.count_slots(deployment, tenant) > quota.POOL_SLOTS:
+        return "Waiting: a run needs more than the tenant's limits allow, so no run can start."
     return None
 
 
@@ -105,10 +111,15 @@ def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
     return "pending", None
 
 
-def wait(deployment_id: str, *, reach: Reach, seconds: int) -> Status:
-    """The status once it is no longer pending, or after that many seconds; in many short transactions.
+def wait(deployment_id: str, *, seconds: int, by: Principal) -> Status:
+    """Return the status when it is no longer pending, or after some seconds; in many short transactions.
 
-    Where too many wait already, the status of now.
+    If too many requests wait already, return the current status at once.
+
+    Args:
+        deployment_id: the deployment.
+        seconds: the longest time to wait.
+        by: the caller.
 
     Raises:
         NotFound: as for ``service.get``.
@@ -121,7 +132,7 @@ def wait(deployment_id: str, *, reach: Reach, seconds: int) -> Status:
     ):
         while True:
             with db.transaction() as session:
-                found = find(session, deployment_id, reach=reach)
+                found = get(session, deployment_id, by=by)
             if found.status != "pending" or not may_wait or time.monotonic() >= deadline:
                 return found
             time.sleep(max(0, min(_POLL, deadline - time.monotonic())))

@@ -1,21 +1,22 @@
-"""A tenant's deployments, as its quotas and its end see them."""
+"""The deployments of a tenant."""
 
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core.feature import TenantResource
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.deployments import maintenance, service
+from airflow_platform_plugin.deployments import maintenance
+from airflow_platform_plugin.deployments.execution.loader import request_parsing
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.tenants.models import Tenant
 
 
-def _active(tenant_id: str) -> Any:  # noqa: ANN401 - a Select
-    """Those that are not retired, which need nothing any more."""
+def _active(tenant_id: str) -> Select:
+    """Select the deployments that are not retired; retired ones need no resources."""
     return select(Deployment).where(Deployment.tenant_id == tenant_id, Deployment.retired_at.is_(None))
 
 
@@ -24,7 +25,7 @@ def _ids(session: Session, tenant_id: str) -> list[str]:
 
 
 def _delete(session: Session, tenant_id: str) -> None:
-    """Their DAGs run no more from this moment, and what runs ends; the history is Airflow's and stays."""
+    """Delete all deployments and end their runs at once. Airflow keeps the history of runs."""
     ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
     if ids:
         session.execute(
@@ -34,16 +35,16 @@ def _delete(session: Session, tenant_id: str) -> None:
         rows = session.scalars(select(Deployment).where(Deployment.id.in_(ids))).all()
         airflow_compat.runs.end_runs(session, [str(row.dag_id) for row in rows], maintenance.GONE)
         for deployment in rows:
-            # Airflow finds out by itself, but takes two minutes.
+            # Airflow would notice only after two minutes.
             airflow_compat.dags.deactivate_dag(session, str(deployment.dag_id))
             session.delete(deployment)
-        service.request_parsing(session)
+        request_parsing(session)
 
 
 def _limits_changed(session: Session, tenant_id: str) -> None:
-    """Fit the slots of tasks, which are shares of the limits: of those to come, and of those that wait."""
+    """Adjust the pool slots of tasks, which are shares of the limits: of waiting and of future tasks."""
     maintenance.reapply_quotas(session, session.get(Tenant, tenant_id))
-    service.request_parsing(session)
+    request_parsing(session)
 
 
 def _requirements(session: Session, tenant_id: str) -> dict[str, Decimal]:

@@ -1,4 +1,4 @@
-"""Tenants, and callers who reach them alone."""
+"""A connection, and callers of one tenant."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ URL = "/api/v1/platform/connections"
 
 @pytest.fixture
 def connection() -> dict[str, Any]:
-    """The connection of the API reference."""
+    """Return the connection of the API reference."""
     return {
         "connection_id": "warehouse_prod",
         "connection_type": "postgres",
@@ -26,7 +26,10 @@ def connection() -> dict[str, Any]:
 
 @pytest.fixture
 def tenant_caller(app: Any, session: Any, user_id: Callable[[str], int], call: Callable[..., Any]) -> Any:
-    """Make a tenant and whoever reaches nothing else: ``tenant_caller("a", external_connections=True)``."""
+    """Create a tenant, and a caller that reaches only it.
+
+    Example: ``tenant_caller("a", external_connections=True)``.
+    """
     from airflow_platform_plugin.auth import service
 
     def make(tenant_id: str, scopes: list[str] | None = None, **features: bool) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Connections over HTTP: made, shown without secrets, changed, deleted."""
+"""Connections over HTTP: create, read, change and delete them."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.records import DetachedConnection, find
 from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 from airflow_platform_plugin.core.errors import ServiceUnavailable
 
@@ -21,9 +21,10 @@ def stored(session: Any, connection_id: str) -> Connection:
     return session.scalars(select(Connection).where(Connection.conn_id == connection_id)).one()
 
 
-def test_the_reference_connection_is_made_and_read_back_without_its_password(
+def test_the_reference_connection_is_created_and_read_back_without_its_password(
     call: Callable[..., Any], connection: dict[str, Any]
 ) -> None:
+    """The API reference's connection is stored, and no response has its password."""
     made = call("POST", URL, json=connection)
     assert made.status == 201
     shown = {key: value for key, value in connection.items() if key != "password"}
@@ -35,10 +36,10 @@ def test_the_reference_connection_is_made_and_read_back_without_its_password(
     assert listed == {"connections": [made.json], "total_entries": 1}
 
 
-def test_it_is_airflows_own_connection_and_encrypted(
+def test_a_connection_is_stored_encrypted_as_airflows_own(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
-    """Hooks find it; neither password nor extra can be read in the table."""
+    """Hooks find the connection, and the table has its password and extra encrypted."""
     call("POST", URL, json=connection)
     row = stored(session, "warehouse_prod")
     assert (row.conn_type, row.port, row.schema, row.login) == ("postgres", 5432, "analytics", "airflow_user")
@@ -48,9 +49,10 @@ def test_it_is_airflows_own_connection_and_encrypted(
     assert "sslmode" not in raw
 
 
-def test_one_that_airflow_made_is_everybodys_and_listed_like_the_others(
+def test_a_connection_from_airflows_pages_is_listed_to_every_tenant(
     call: Callable[..., Any], session: Any, tenant_caller: Any
 ) -> None:
+    """It has no owner, and its secrets are masked like those of other connections."""
     session.add(Connection(conn_id="from_pages", conn_type="http", host="x", extra='{"token": "t0ken"}'))
     session.flush()
     for caller in (call, tenant_caller("a")):
@@ -60,10 +62,10 @@ def test_one_that_airflow_made_is_everybodys_and_listed_like_the_others(
         assert caller("GET", URL).json["total_entries"] == 1
 
 
-def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
+def test_a_connection_from_airflows_pages_is_shared_only_by_setting_its_owner(
     call: Callable[..., Any], session: Any
 ) -> None:
-    """Not by a change or a test of it: whoever may query what was given to all may not query what was not."""
+    """A test or another change does not share it, because all tenants may query shared connections."""
     session.add(Connection(conn_id="from_pages", conn_type="imap", host="x"))
     session.flush()
 
@@ -95,23 +97,25 @@ def test_one_that_airflow_made_is_taken_over_by_saying_whose_it_is(
         ({"extra": ["a"]}, "/extra"),
         ({"extra": {"a": "x" * 50_000}}, "/extra"),
         ({"extra": {"api_key": "***"}}, "/extra/api_key"),
+        ({"extra": {"api.key": "***"}}, "/extra/api.key"),
         ({"password": "***"}, "/password"),
         ({"host": "https://***@example.com"}, "/host"),
         ({"tenant_id": "nobody"}, "/tenant_id"),
         ({"uri": "postgres://"}, "/uri"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
+def test_an_invalid_field_is_named_and_nothing_is_written(
     call: Callable[..., Any], connection: dict[str, Any], change: dict[str, Any], pointer: str
 ) -> None:
+    """The error has a pointer to the field."""
     refused = call("POST", URL, json=connection | change)
     assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
     assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
     assert call("GET", URL).json["total_entries"] == 0
 
 
-def test_words_of_paths_are_no_names(call: Callable[..., Any]) -> None:
-    """What stands there for something else offers none of a connection's methods."""
+def test_reserved_words_are_not_names_of_connections(call: Callable[..., Any]) -> None:
+    """``/export``, ``/import`` and ``/test`` have none of the methods of a connection."""
     for word in ("export", "import", "test"):
         assert call("DELETE", f"{URL}/{word}").status == 405
         assert "DELETE" not in call("OPTIONS", f"{URL}/{word}").headers["Allow"]
@@ -119,9 +123,10 @@ def test_words_of_paths_are_no_names(call: Callable[..., Any]) -> None:
         assert call("GET", f"{URL}/{word}/usage").status == 404
 
 
-def test_a_name_that_is_there_already_is_a_conflict(
+def test_an_existing_name_is_a_conflict(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
+    """The existing connection does not change."""
     call("POST", URL, json=connection)
     refused = call("POST", URL, json=connection | {"host": "elsewhere"})
     assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
@@ -129,7 +134,10 @@ def test_a_name_that_is_there_already_is_a_conflict(
 
 
 def test_secrets_in_extra_and_in_uris_are_masked_and_named(call: Callable[..., Any]) -> None:
-    """By Airflow's list of names, at any depth, with hyphens as with underscores; an empty one is not set."""
+    """Airflow's list of names decides, at any depth, with hyphens or underscores.
+
+    An empty value is not a secret.
+    """
     deep: dict[str, Any] = {"secret_word": "hunter2"}
     for level in range(8):
         deep = {f"l{level}": deep}
@@ -169,15 +177,16 @@ def test_secrets_in_extra_and_in_uris_are_masked_and_named(call: Callable[..., A
     }
 
 
-def test_masking_tells_nothing_of_other_connections(call: Callable[..., Any]) -> None:
-    """A text that is somebody's password elsewhere stays readable: else it could be guessed that way."""
+def test_masking_reveals_nothing_about_other_connections(call: Callable[..., Any]) -> None:
+    """A text that is another connection's password stays readable, so that nobody can guess the password."""
     body = {"connection_id": "a", "connection_type": "http", "password": "guessable"}
     call("POST", URL, json=body)
     body = {"connection_id": "b", "connection_type": "http", "extra": {"note": "is it guessable"}}
     assert call("POST", URL, json=body).json["extra"] == {"note": "is it guessable"}
 
 
-def test_extra_that_is_no_object_is_hidden_as_a_whole(call: Callable[..., Any], session: Any) -> None:
+def test_extra_that_is_not_an_object_is_hidden_as_a_whole(call: Callable[..., Any], session: Any) -> None:
+    """The platform cannot find secrets in such a text."""
     session.add(Connection(conn_id="old", conn_type="http"))
     session.flush()
     row = stored(session, "old")
@@ -190,7 +199,7 @@ def test_extra_that_is_no_object_is_hidden_as_a_whole(call: Callable[..., Any], 
 def test_a_change_merges_extra_and_sets_the_rest(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
-    """What the SDK's example does: one key is set, the others and the password stay."""
+    """One key of extra is set as in the SDK's example; the others and the password stay."""
     call("POST", URL, json=connection)
     changed = call(
         "PATCH", f"{URL}/warehouse_prod", json={"extra": {"sslmode": "disable"}, "description": "x"}
@@ -206,9 +215,8 @@ def test_a_change_merges_extra_and_sets_the_rest(
     assert call("PATCH", f"{URL}/warehouse_prod", json={"extra": None}).json["extra"] == {}
 
 
-def test_what_was_shown_can_be_sent_back_without_losing_secrets(
-    call: Callable[..., Any], session: Any
-) -> None:
+def test_a_response_can_be_sent_back_without_losing_secrets(call: Callable[..., Any], session: Any) -> None:
+    """Masks that were shown keep the stored secrets; other masks are refused."""
     extra = {"headers": {"Authorization": "Bearer x", "Accept": "*/*"}, "tokens": ["a", "b"]}
     body = {
         "connection_id": "c",
@@ -233,10 +241,10 @@ def test_what_was_shown_can_be_sent_back_without_losing_secrets(
     assert row.extra_dejson["tokens"] == ["a", "b"]
 
 
-def test_a_change_holds_if_match_against_airflows_row_too(
+def test_if_match_also_sees_changes_in_airflows_pages(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
-    """A change in Airflow's own pages makes the ETag another, although nothing of ours counts it."""
+    """The ETag differs after a change in Airflow's pages, which count no version."""
     tag = call("POST", URL, json=connection).headers["ETag"]
     assert call("GET", f"{URL}/warehouse_prod").headers["ETag"] == tag
     changed = call("PATCH", f"{URL}/warehouse_prod", json={"description": "1"}, headers={"If-Match": tag})
@@ -254,6 +262,7 @@ def test_a_change_holds_if_match_against_airflows_row_too(
 def test_a_deleted_connection_leaves_no_row(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
+    """Airflow's row and ours are deleted together."""
     call("POST", URL, json=connection)
     assert call("DELETE", f"{URL}/warehouse_prod").status == 204
     assert call("DELETE", f"{URL}/warehouse_prod").status == 404
@@ -261,19 +270,20 @@ def test_a_deleted_connection_leaves_no_row(
     assert session.query(PlatformConnection).count() == 0
 
 
-def test_one_that_airflows_pages_delete_takes_our_row_with_it(
+def test_our_row_is_deleted_when_airflows_pages_delete_a_connection(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
-    """On SQLite the next connection gets the same id; it must not get the tenant."""
+    """On SQLite the next connection gets the same id, and must not get the tenant."""
     call("POST", URL, json=connection)
     session.delete(stored(session, "warehouse_prod"))
     session.flush()
     assert session.query(PlatformConnection).count() == 0
 
 
-def test_one_that_airflows_pages_rename_stays_its_tenants(
+def test_a_connection_keeps_its_tenant_when_airflows_pages_rename_it(
     call: Callable[..., Any], connection: dict[str, Any], session: Any, tenant_caller: Any
 ) -> None:
+    """Other tenants do not see it under its new name either."""
     mine, others = tenant_caller("a", external_connections=True), tenant_caller("b")
     mine("POST", URL, json=connection)
     stored(session, "warehouse_prod").conn_id = "renamed"
@@ -283,6 +293,7 @@ def test_one_that_airflows_pages_rename_stays_its_tenants(
 
 
 def test_lists_are_filtered_and_ordered(call: Callable[..., Any]) -> None:
+    """Filters, search, order and pages work together; a secret is not a column to order by."""
     for name, kind, host in (("a", "http", "z"), ("b_x", "postgres", None), ("cax", "http", "y")):
         call("POST", URL, json={"connection_id": name, "connection_type": kind, "host": host})
 
@@ -302,6 +313,7 @@ def test_lists_are_filtered_and_ordered(call: Callable[..., Any]) -> None:
 def test_the_audit_log_names_fields_and_never_values(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
+    """Each change has one entry with the names of changed fields."""
     connection["extra"]["private_key"] = "hunter2"
     call("POST", URL, json=connection)
     change = {"password": "other-password", "extra": {"private_key": "hunter3"}, "port": 5432}
@@ -319,16 +331,16 @@ def test_the_audit_log_names_fields_and_never_values(
     assert "password" in made[0]["after"]["fields"]
     assert changed[0]["after"] == {"tenant_id": None, "fields": ["extra.private_key", "password"]}
     assert (deleted[0]["before"], deleted[0]["after"]) == ({"tenant_id": None}, None)
-    told = "".join(row.extra for row in rows)
+    logged = "".join(row.extra for row in rows)
     for value in ("encrypted_password", "other-password", "hunter", "airflow_user", "warehouse.example.com"):
-        assert value not in told
+        assert value not in logged
 
 
 @pytest.mark.parametrize("stored", ["gAAAAABnonsense", "gAAAAA" + "A" * 80, "not base64 at all"])
 def test_a_password_of_a_lost_key_fails_nothing_else(
     call: Any, session: Any, connection: dict[str, Any], stored: str
 ) -> None:
-    """One row that cannot be decrypted is in the list, and can be given a new password or be deleted."""
+    """A row that cannot be decrypted is listed, and can get a new password or be deleted."""
     for name in ("good", "bad", "worse"):
         call("POST", URL, json=connection | {"connection_id": name})
     table = Connection.__table__
@@ -340,6 +352,6 @@ def test_a_password_of_a_lost_key_fails_nothing_else(
     assert call("GET", f"{URL}/bad").json["secrets_set"][0] == "password"
     row = session.scalars(select(Connection).where(Connection.conn_id == "bad")).one()
     with pytest.raises(ServiceUnavailable, match="cannot be decrypted"):
-        require_reachable(row, None)
+        require_reachable(DetachedConnection(row))
     assert call("PATCH", f"{URL}/bad", json={"password": "new"}).status == 200
     assert call("DELETE", f"{URL}/worse").status == 204

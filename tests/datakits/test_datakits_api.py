@@ -12,7 +12,7 @@ NAME = "customer-360-datakit"
 def test_the_reference_datakit_is_registered_and_read_back(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """By its id, its name, and name@version; the answer holds the manifest as it was sent."""
+    """The response has the manifest as it was sent: by id, by name, and by name@version."""
     created = call("POST", URL, json=manifest)
     assert created.status == 201
     assert {key: created.json[key] for key in manifest} == manifest
@@ -20,7 +20,7 @@ def test_the_reference_datakit_is_registered_and_read_back(
         assert call("GET", f"{URL}/{datakit_id}").json == created.json
 
 
-def test_the_sdk_example_needs_no_more_than_it_sends(call: Callable[..., Any]) -> None:
+def test_the_example_of_the_sdk_has_all_required_fields(call: Callable[..., Any]) -> None:
     body = {
         "name": "customer-etl",
         "version": "1.0.0",
@@ -32,7 +32,7 @@ def test_the_sdk_example_needs_no_more_than_it_sends(call: Callable[..., Any]) -
 
 
 def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """The same manifest again is 200 and the same object; another is a conflict and is not stored."""
+    """The same manifest again returns 200 and the same object; another one is a conflict."""
     first = call("POST", URL, json=manifest)
     again = call("POST", URL, json=manifest)
     assert (again.status, again.json) == (200, first.json)
@@ -41,8 +41,8 @@ def test_a_version_never_changes(call: Callable[..., Any], manifest: dict[str, A
     assert call("GET", f"{URL}/{NAME}").json == first.json
 
 
-def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """By semantic versioning, not by time or spelling; a release is newer than its candidates."""
+def test_a_name_means_its_newest_version(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+    """The order is that of semantic versioning, where a release follows its candidates."""
     for version in ("1.10.0", "1.9.0", "1.10.0-rc.1"):
         call("POST", URL, json=manifest | {"version": version})
     assert call("GET", f"{URL}/{NAME}").json["version"] == "1.10.0"
@@ -66,7 +66,7 @@ def test_a_name_stands_for_its_newest_version(call: Callable[..., Any], manifest
         ({"command": ["rm", "-rf", "/"]}, "/command"),
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_manifest_is_refused_with_its_field(
     call: Callable[..., Any], manifest: dict[str, Any], change: dict[str, Any], pointer: str
 ) -> None:
     refused = call("POST", URL, json=manifest | change)
@@ -75,7 +75,7 @@ def test_a_manifest_that_does_not_fit_is_refused_by_field(
     assert call("GET", URL).json["total_entries"] == 0
 
 
-def test_the_list_is_narrowed_by_type_tags_and_search(
+def test_the_list_is_filtered_by_type_tags_and_search(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     call("POST", URL, json=manifest)

@@ -1,4 +1,4 @@
-"""Kits of tenants, their versions, and the end of a version."""
+"""Kits of tenants, and the versions of a kit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,10 +43,10 @@ def test_an_image_is_an_oci_reference(call: Callable[..., Any], manifest: dict[s
         "https://a/b:1",
     ],
 )
-def test_what_is_no_oci_reference_or_names_no_version_is_refused(
+def test_an_image_without_a_tag_or_digest_is_refused(
     call: Callable[..., Any], manifest: dict[str, Any], image: str
 ) -> None:
-    """Without tag and digest an image is whatever was pushed last."""
+    """Without tag and digest, an image name means whatever was pushed last."""
     refused = call("POST", URL, json=manifest | {"image": image})
     assert (refused.status, refused.json["error"]["details"]["errors"][0]["pointer"]) == (400, "/image")
 
@@ -65,7 +65,7 @@ def test_what_is_no_oci_reference_or_names_no_version_is_refused(
         {"type": "string", "required": "yes"},
     ],
 )
-def test_an_option_that_contradicts_itself_is_refused(
+def test_an_inconsistent_option_is_refused(
     call: Callable[..., Any], manifest: dict[str, Any], option: dict[str, Any]
 ) -> None:
     refused = call("POST", URL, json=manifest | {"configuration": {"a": option}})
@@ -73,10 +73,10 @@ def test_an_option_that_contradicts_itself_is_refused(
     assert refused.json["error"]["details"]["errors"][0]["pointer"].startswith("/configuration/a")
 
 
-def test_what_is_not_said_of_an_option_is_not_stored(
+def test_fields_of_an_option_that_are_not_given_are_not_stored(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """So a manifest from before there was ``enum`` is still the same manifest; what is said is kept."""
+    """So a manifest from before the field ``enum`` is still the same manifest; given fields are stored."""
     said = {
         "type": "integer",
         "default": 1,
@@ -91,13 +91,13 @@ def test_what_is_not_said_of_an_option_is_not_stored(
 
 
 @pytest.mark.parametrize("name", ["deployments", "schema"])
-def test_a_word_of_the_api_is_no_name(call: Callable[..., Any], manifest: dict[str, Any], name: str) -> None:
+def test_a_reserved_name_is_refused(call: Callable[..., Any], manifest: dict[str, Any], name: str) -> None:
     refused = call("POST", URL, json=manifest | {"name": name})
     assert (refused.status, refused.json["error"]["details"]["errors"][0]["pointer"]) == (400, "/name")
 
 
-def test_versions_are_sorted_as_semver_has_it() -> None:
-    """The example of semver.org, 11.4."""
+def test_versions_are_sorted_as_in_semver() -> None:
+    """The example is that of semver.org, 11.4."""
     ordered = (
         "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0"
     )
@@ -118,10 +118,10 @@ def test_the_versions_of_a_kit_are_listed_newest_first(
     assert call("GET", f"{URL}/nothing/versions").status == 404
 
 
-def test_a_strangers_kit_is_not_found(
+def test_a_kit_of_another_tenant_is_not_found(
     call: Callable[..., Any], as_tenant: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """Not read, listed, withdrawn, deleted or deployed; and its name is taken."""
+    """It cannot be read, listed, withdrawn, deleted or deployed, and its name is taken."""
     blue, green = as_tenant("blue"), as_tenant("green")
     made = blue("POST", URL, json=manifest)
     assert (made.status, made.json["tenant_id"]) == (201, "blue")
@@ -140,7 +140,7 @@ def test_a_strangers_kit_is_not_found(
     assert call("GET", f"{URL}?tenant_id=green").json["total_entries"] == 0
 
 
-def test_everybodys_kit_is_read_by_all_and_changed_by_the_platform_alone(
+def test_a_kit_of_the_platform_is_read_by_all_tenants_and_changed_by_platform_admins(
     call: Callable[..., Any], as_tenant: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     blue = as_tenant("blue")
@@ -153,15 +153,15 @@ def test_everybodys_kit_is_read_by_all_and_changed_by_the_platform_alone(
     assert call("GET", f"{URL}/{NAME}").json == made.json
 
 
-def test_a_later_version_is_of_the_same_tenant_whoever_registers_it(
+def test_a_later_version_belongs_to_the_tenant_of_the_first(
     call: Callable[..., Any], as_tenant: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     as_tenant("blue")("POST", URL, json=manifest)
     assert call("POST", URL, json=manifest | {"version": "2.0.0"}).json["tenant_id"] == "blue"
 
 
-def test_a_withdrawn_version_is_not_deployed(call: Callable[..., Any], deploy: Callable[..., Any]) -> None:
-    """What runs goes on; the name stands for the newest that is not withdrawn; it can be taken back."""
+def test_a_withdrawn_version_cannot_be_deployed(call: Callable[..., Any], deploy: Callable[..., Any]) -> None:
+    """Its deployments keep running, and the withdrawal can be undone."""
     first = deploy()
     withdrawn = call("PATCH", f"{URL}/{NAME}", json={"withdrawn": True, "reason": "eats data"})
     assert (withdrawn.status, withdrawn.json["withdrawn_reason"]) == (200, "eats data")
@@ -175,7 +175,7 @@ def test_a_withdrawn_version_is_not_deployed(call: Callable[..., Any], deploy: C
     assert deploy().status == 200
 
 
-def test_a_name_stands_for_the_newest_that_is_not_withdrawn(
+def test_a_name_means_the_newest_version_that_is_not_withdrawn(
     call: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     for version in ("1.0.0", "2.0.0"):
@@ -184,17 +184,17 @@ def test_a_name_stands_for_the_newest_that_is_not_withdrawn(
     assert call("GET", f"{URL}/{NAME}").json["version"] == "1.0.0"
 
 
-def test_a_withdrawal_holds_against_if_match(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+def test_a_withdrawal_checks_if_match(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
     tag = call("POST", URL, json=manifest).headers["ETag"]
     change = {"json": {"withdrawn": True}, "headers": {"If-Match": tag}}
     assert call("PATCH", f"{URL}/{NAME}", **change).status == 200
     assert call("PATCH", f"{URL}/{NAME}", **change).status == 412
 
 
-def test_only_what_nothing_deploys_is_deleted(
+def test_a_version_with_a_deployment_cannot_be_deleted(
     call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any], session: Any
 ) -> None:
-    """The name is free again with its last version, for whoever comes."""
+    """The name becomes free when its last version is deleted."""
     call("POST", URL, json=manifest | {"version": "1.0.0"})
     made = deploy(f"{NAME}@1.0.0").json
     refused = call("DELETE", f"{URL}/{NAME}@1.0.0")
@@ -205,7 +205,7 @@ def test_only_what_nothing_deploys_is_deleted(
     assert session.scalars(select(DataKitName.name)).all() == [NAME]
 
 
-def test_a_deleted_kit_leaves_nothing(
+def test_a_deleted_kit_leaves_no_rows(
     call: Callable[..., Any], as_tenant: Callable[..., Any], manifest: dict[str, Any], session: Any
 ) -> None:
     call("POST", URL, json=manifest)
@@ -215,7 +215,7 @@ def test_a_deleted_kit_leaves_nothing(
     assert as_tenant("blue")("POST", URL, json=manifest).status == 201
 
 
-def test_a_tenants_kits_end_with_it(
+def test_deleting_a_tenant_deletes_its_kits(
     call: Callable[..., Any], as_tenant: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
     blue = as_tenant("blue")
@@ -229,7 +229,7 @@ def test_a_tenants_kits_end_with_it(
 
 
 @pytest.mark.parametrize("search", ["100%", "a_b", "CUSTOMER"])
-def test_search_takes_letters_as_they_are(
+def test_search_treats_wildcards_as_letters(
     call: Callable[..., Any], manifest: dict[str, Any], search: str
 ) -> None:
     call("POST", URL, json=manifest | {"description": "100% of a_b"})
@@ -238,7 +238,7 @@ def test_search_takes_letters_as_they_are(
     assert [kit["name"] for kit in found] == [NAME]
 
 
-def test_tags_that_differ_in_case_are_two(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
+def test_tags_that_differ_in_case_are_different(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
     assert call("POST", URL, json=manifest | {"tags": ["a", "A", "a"]}).status == 201
     assert call("GET", f"{URL}?tags=a,A").json["total_entries"] == 1
 
@@ -246,7 +246,7 @@ def test_tags_that_differ_in_case_are_two(call: Callable[..., Any], manifest: di
 def test_the_schema_of_a_manifest_is_published(
     call: Callable[..., Any], call_anonymously: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """To everybody who is known; what it refuses, the registry refuses too."""
+    """Every authenticated user can read it, and the registry refuses what the schema refuses."""
     from jsonschema import Draft202012Validator
 
     assert call_anonymously("GET", f"{URL}/schema").status == 401
@@ -260,5 +260,5 @@ def test_the_schema_of_a_manifest_is_published(
         assert call("POST", URL, json=manifest | change).status == 400
 
 
-def test_what_was_registered_under_laxer_rules_is_still_read(manifest: dict[str, Any]) -> None:
+def test_a_manifest_from_before_a_rule_is_still_readable(manifest: dict[str, Any]) -> None:
     assert Manifest.model_validate(manifest | {"image": "kit"}).image == "kit"

@@ -1,4 +1,4 @@
-"""Deployments that go back by themselves."""
+"""Automatic rollbacks."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as SATimeout
 from airflow_platform_plugin.airflow_compat.models import DagRun
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.events import Event
-from airflow_platform_plugin.deployments import auto_rollback, service
+from airflow_platform_plugin.deployments import auto_rollback, revisions
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.runs.run_events import dag_run_event
 
@@ -23,7 +23,7 @@ NAME = "customer-360-datakit"
 
 @pytest.fixture
 def run(session: Any) -> Callable[..., None]:
-    """Let a run of a DAG end, and the worker see it."""
+    """End a run of a DAG, and let the worker process its event."""
     count = iter(range(1, 1000))
 
     def end(dag_id: str, state: str = "failed", *, began: timedelta = timedelta(seconds=1)) -> None:
@@ -43,16 +43,16 @@ def run(session: Any) -> Callable[..., None]:
 
 @pytest.fixture
 def made(deploy: Callable[..., Any], call: Callable[..., Any], manifest: dict[str, Any]) -> Any:
-    """A deployment of 1.2.0, and then of 1.3.0, which may fail but once."""
+    """Deploy 1.2.0 and then 1.3.0, which is rolled back after its first failure."""
     deploy()
     call("POST", URL, json=manifest | {"version": "1.3.0"})
     return deploy(auto_rollback={"after_failures": 2}).json
 
 
-def test_failed_runs_in_a_row_roll_back(
+def test_failed_runs_in_a_row_roll_a_deployment_back(
     made: Any, run: Callable[..., None], deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """The version is bad here from then on, and an event tells it, once."""
+    """The version is bad here from then on, and there is one event."""
     run(made["dag_id"])
     assert auto_rollback.roll_back() == 0
     run(made["dag_id"])
@@ -67,8 +67,8 @@ def test_failed_runs_in_a_row_roll_back(
     )
     assert (back["reason"], back["created_by"]) == ("2 failed runs in a row", "platform")
     assert back["bad_versions"] == ["1.3.0"]
-    told = session.scalars(select(Event).where(Event.type == "datakit.rolled_back")).one()
-    assert (told.data["automatic"], told.data["from_version"]) == (True, "1.3.0")
+    rollback = session.scalars(select(Event).where(Event.type == "datakit.rolled_back")).one()
+    assert (rollback.data["automatic"], rollback.data["from_version"]) == (True, "1.3.0")
 
     refused = deploy()
     assert (refused.status, refused.json["error"]["details"]["bad_versions"]) == (409, ["1.3.0"])
@@ -76,19 +76,19 @@ def test_failed_runs_in_a_row_roll_back(
     assert (forced.status, forced.json["bad_versions"]) == (200, [])
 
 
-def test_a_success_in_between_begins_anew(made: Any, run: Callable[..., None]) -> None:
+def test_a_success_resets_the_count_of_failures(made: Any, run: Callable[..., None]) -> None:
     for state in ("failed", "success", "failed"):
         run(made["dag_id"], state)
     assert auto_rollback.roll_back() == 0
 
 
-def test_runs_that_began_before_the_deploy_do_not_count(made: Any, run: Callable[..., None]) -> None:
+def test_runs_that_started_before_the_deploy_do_not_count(made: Any, run: Callable[..., None]) -> None:
     for _ in range(3):
         run(made["dag_id"], began=timedelta(hours=-1))
     assert auto_rollback.roll_back() == 0
 
 
-def test_without_being_asked_for_nothing_goes_back(
+def test_without_auto_rollback_a_deployment_is_not_rolled_back(
     deploy: Callable[..., Any], run: Callable[..., None]
 ) -> None:
     deploy()
@@ -98,7 +98,7 @@ def test_without_being_asked_for_nothing_goes_back(
     assert auto_rollback.roll_back() == 0
 
 
-def test_a_change_of_configuration_goes_back_without_a_bad_version(
+def test_a_rollback_of_a_configuration_marks_no_version_as_bad(
     deploy: Callable[..., Any], run: Callable[..., None], call: Callable[..., Any]
 ) -> None:
     deploy()
@@ -112,7 +112,7 @@ def test_a_change_of_configuration_goes_back_without_a_bad_version(
 def test_rollbacks_come_to_an_end(
     deploy: Callable[..., Any], run: Callable[..., None], call: Callable[..., Any]
 ) -> None:
-    """Each goes further back than the one before; with nothing left it stays as it is."""
+    """Each goes further back than the one before; without an earlier revision nothing happens."""
     for size in (1, 2, 3):
         made = deploy(configuration={"batch_size": size}, auto_rollback={"after_failures": 1}).json
     sizes = []
@@ -123,7 +123,7 @@ def test_rollbacks_come_to_an_end(
     assert sizes == [2, 1, 1, 1]
 
 
-def test_a_withdrawn_version_is_passed_over(
+def test_a_rollback_skips_withdrawn_versions(
     made: Any, run: Callable[..., None], call: Callable[..., Any]
 ) -> None:
     call("PATCH", f"{URL}/{NAME}@1.2.0", json={"withdrawn": True})
@@ -133,7 +133,7 @@ def test_a_withdrawn_version_is_passed_over(
     assert call("GET", f"{URL}/deployments/{made['id']}").json["revision"] == 2
 
 
-def test_who_deploys_meanwhile_is_not_overruled(
+def test_a_deploy_in_the_meantime_is_not_rolled_back(
     made: Any, run: Callable[..., None], deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     run(made["dag_id"])
@@ -148,7 +148,7 @@ def test_who_deploys_meanwhile_is_not_overruled(
     [(KeyError("manifest"), False), (ValueError("old"), False), (TimeoutError(), False), (SATimeout(), True)],
     ids=["key", "value", "os", "database"],
 )
-def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR0913 - fixtures
+def test_an_error_does_not_stop_the_rollbacks_of_other_deployments(  # noqa: PLR0913 - fixtures
     made: Any,
     deploy: Callable[..., Any],
     session: Any,
@@ -157,20 +157,20 @@ def test_one_that_cannot_be_rolled_back_does_not_stop_the_others(  # noqa: PLR09
     *,
     stays: bool,
 ) -> None:
-    """Whatever it is; what may be well the next time is tried again, and nothing else is for ever."""
+    """Temporary errors are retried, and all other errors end the attempt."""
     other = deploy(environment="staging").json
     for row in session.scalars(select(Deployment)):
         row.rollback_from = row.revision
     session.flush()
-    whole, seen = service.redeploy_revision, []
+    whole, seen = revisions.redeploy, []
 
-    def repeat(own: Any, deployment: Any, *args: Any) -> Any:
+    def redeploy(own: Any, deployment: Any, *args: Any) -> Any:
         seen.append(deployment.id)
         if deployment.id == made["id"]:
             raise error
         return whole(own, deployment, *args)
 
-    monkeypatch.setattr(service, "redeploy_revision", repeat)
+    monkeypatch.setattr(revisions, "redeploy", redeploy)
     deploy(environment="staging", reason="so that there is one to go back to")
     session.get(Deployment, other["id"]).rollback_from = 2
     session.flush()

@@ -1,4 +1,4 @@
-"""One deployment never keeps the others' DAGs from being stored, whatever is in it."""
+"""One deployment never prevents the DAGs of others from being stored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from airflow_platform_plugin.deployments.models import Deployment, DeploymentRev
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 URL = "/api/v1/datakits"
-# 2.4 KB that Airflow describes in more than a thousand characters, and 350 KB that take it seconds to read.
+# Airflow describes 2.4 KB in more than a thousand characters, and needs seconds to parse 350 KB.
 LONG = ",".join(str(minute) for minute in [*range(60)] * 15) + " * * * *"
 HUGE = ",".join(["0", *["1-59/1"] * 50_000]) + " * * * *"
 
@@ -28,7 +28,7 @@ def pointers(answer: Any) -> list[str]:
 
 
 def stored(session: Any) -> set[str]:
-    """Store the loader's DAGs as the DAG processor does, all at once; returns the ids in Airflow's table."""
+    """Store the loader's DAGs as the DAG processor does, all at once; return the ids in Airflow's table."""
     DagBag._sync_to_db(loader.load("f"), session=session)
     session.flush()
     return set(session.scalars(select(DagModel.dag_id)))
@@ -49,10 +49,10 @@ def stored(session: Any) -> set[str]:
         {"schedule": "0 0 31 2 mon#5"},
     ],
 )
-def test_what_airflow_cannot_keep_is_refused_by_field(
+def test_values_that_airflow_cannot_store_are_refused_with_their_field(
     deploy: Callable[..., Any], change: dict[str, Any]
 ) -> None:
-    """And quickly: nothing long is evaluated."""
+    """The check is fast, because nothing long is evaluated."""
     field = f"/{next(iter(change))}"
     assert pointers(deploy(**change)) == [field]
     assert pointers(deploy(**change, dry_run=True)) == [field]
@@ -67,11 +67,11 @@ def test_what_airflow_cannot_keep_is_refused_by_field(
         ({"outputs": [{"name": "漢" * 256, "schema": "漢" * 256, "type": "table"}]}, "/outputs"),
     ],
 )
-def test_what_of_a_manifest_airflow_cannot_keep_is_refused_at_the_deploy(
+def test_a_manifest_that_airflow_cannot_store_is_refused_at_the_deploy(
     deploy: Callable[..., Any], session: Any, change: dict[str, Any], pointer: str | None
 ) -> None:
-    """The columns of Airflow's tables count, as Airflow itself declares them."""
-    # Written straight into the table: what may be registered is another limit.
+    """The limits are those of the columns that Airflow declares."""
+    # Written to the table directly, because a registration has its own limit.
     row = session.scalars(select(DataKit)).one()
     row.manifest = row.manifest | change
     session.flush()
@@ -83,7 +83,7 @@ def test_what_of_a_manifest_airflow_cannot_keep_is_refused_at_the_deploy(
 
 
 def poison(session: Any, deployment_id: str, **change: Any) -> None:
-    """Make a stored revision what it may be from before there were limits."""
+    """Change a stored revision to one from before the limits."""
     revision = session.get(DeploymentRevision, (deployment_id, 1))
     manifest = revision.spec["manifest"] | change.pop("manifest", {})
     revision.spec = revision.spec | {"manifest": manifest} | change
@@ -105,10 +105,10 @@ def poison(session: Any, deployment_id: str, **change: Any) -> None:
     ],
     ids=["long", "huge", "wrong", "date", "delay", "tag", "description", "dataset", "nul"],
 )
-def test_a_stored_one_that_cannot_be_kept_harms_no_other(
+def test_a_stored_deployment_that_airflow_cannot_store_does_not_affect_others(
     call: Callable[..., Any], deploy: Callable[..., Any], session: Any, change: dict[str, Any]
 ) -> None:
-    """It is left out and says why; the others are built, and stored by Airflow's own code."""
+    """It is left out with its reason; the others are built, and Airflow's own code stores them."""
     victim, poisoned = deploy().json, deploy(environment="staging").json
     poison(session, poisoned["id"], **change)
     assert stored(session) == {victim["dag_id"]}
@@ -118,8 +118,10 @@ def test_a_stored_one_that_cannot_be_kept_harms_no_other(
     assert call("GET", f"{URL}/deployments/{victim['id']}/status").json["status"] != "import_error"
 
 
-def test_tags_that_the_database_holds_for_one_are_one(deploy: Callable[..., Any], session: Any) -> None:
-    """To MySQL "Gold" and "gold" are one, and so are many others: what is stored is what it holds apart."""
+def test_tags_that_the_database_cannot_distinguish_are_stored_once(
+    deploy: Callable[..., Any], session: Any
+) -> None:
+    """MySQL does not distinguish "Gold" from "gold": only one of them is stored."""
     made = deploy().json
     tags = [
         "Gold",
@@ -154,8 +156,8 @@ def test_tags_that_the_database_holds_for_one_are_one(deploy: Callable[..., Any]
         " tenant:b",
     ],
 )
-def test_no_kit_brings_what_may_pass_for_a_tenants_tag(tag: str) -> None:
-    """By that tag a DAG is a tenant's, and MySQL compares tags without case, accents and the invisible."""
+def test_tags_that_look_like_a_tenants_tag_are_dropped(tag: str) -> None:
+    """The tag assigns a DAG to a tenant, and MySQL ignores case, accents and invisible characters."""
     assert looks_like_tenant_tag(tag)
     spec = DeploymentSpec.model_validate(
         {
@@ -184,8 +186,8 @@ def test_no_kit_brings_what_may_pass_for_a_tenants_tag(tag: str) -> None:
         ("0 2 * * *", "2038-02-01T00:00:00Z", "start_date"),
     ],
 )
-def test_mysql_keeps_only_times_up_to_2038(schedule: str | None, start: str, field: str | None) -> None:
-    """Nor may a schedule's next run, or the one after it, be later: the scheduler itself writes it down."""
+def test_mysql_stores_only_times_up_to_2038(schedule: str | None, start: str, field: str | None) -> None:
+    """The scheduler stores the next run and the one after it, so neither may be later."""
     spec = DeploymentSpec.model_validate(
         {
             "dag_id": "d",
@@ -197,18 +199,18 @@ def test_mysql_keeps_only_times_up_to_2038(schedule: str | None, start: str, fie
             "start_date": start,
         }
     )
-    found = [misfit.field for misfit in column_limits.misfits(build(spec), spec, "mysql")]
+    found = [misfit.field for misfit in column_limits.find_misfits(build(spec), spec, "mysql")]
     assert found == ([field] if field else [])
-    assert list(column_limits.misfits(build(spec), spec, "postgresql")) == []
+    assert list(column_limits.find_misfits(build(spec), spec, "postgresql")) == []
 
 
 def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
     deploy: Callable[..., Any], session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On SQLite that lock keeps everybody from writing, the scheduler too."""
+    """On SQLite, that lock blocks all writers, including the scheduler."""
     order: list[str] = []
     deploy(environment="staging")
-    whole = column_limits.misfits
+    whole = column_limits.find_misfits
 
     def evaluate(*args: Any) -> Any:
         order.append("evaluated")
@@ -218,19 +220,19 @@ def test_a_schedule_is_evaluated_before_the_tenant_is_locked(
         if statement.startswith(("UPDATE platform", "INSERT INTO platform_deployment", "UPDATE serialized")):
             order.append("locked")
 
-    monkeypatch.setattr(column_limits, "misfits", evaluate)
+    monkeypatch.setattr(column_limits, "find_misfits", evaluate)
     event.listen(session.connection(), "before_cursor_execute", executed)
     assert deploy().status == 201
     assert order[0] == "evaluated"
     assert "locked" in order
 
 
-def test_what_is_wrong_is_kept_by_every_database() -> None:
-    assert "\0" not in loader._sentence(ValueError("a\0b\ud800"))
-    loader._sentence(ValueError("a\ud800")).encode()
+def test_every_database_can_store_an_error() -> None:
+    assert "\0" not in loader._message(ValueError("a\0b\ud800"))
+    loader._message(ValueError("a\ud800")).encode()
 
 
-def test_a_deployment_that_is_deployed_again_well_comes_back(
+def test_a_valid_deploy_repairs_a_broken_deployment(
     call: Callable[..., Any], deploy: Callable[..., Any], session: Any
 ) -> None:
     made = deploy().json

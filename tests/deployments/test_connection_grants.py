@@ -1,4 +1,4 @@
-"""Connections that are handed to kits: to whom, by whom, and that they stay the ones that were meant."""
+"""Grants of connections to kits: who may grant, who gets them, and that a grant is of one row."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Call = Callable[..., Any]
 
 
 def connection(name: str, tenant_id: str | None, **change: str) -> dict[str, Any]:
-    """A request for a connection inside."""
+    """Return a request for a connection to an internal host."""
     fields = {
         "connection_type": "postgres",
         "host": "db.internal",
@@ -33,7 +33,7 @@ def connection(name: str, tenant_id: str | None, **change: str) -> dict[str, Any
 def deploy_as(
     deploy: Call, as_tenant: Callable[[str], Call], manifest: dict[str, Any], deployment: dict[str, Any]
 ) -> Callable[..., Any]:
-    """Deploy the reference's kit with connections: as a tenant's key, or as the platform's administrator."""
+    """Deploy the reference's kit with connections, with a tenant's key or as a platform admin."""
 
     def request(who: str | None, *names: str) -> Any:
         if who is None:
@@ -46,13 +46,15 @@ def deploy_as(
 
 
 def handed(session: Any, deployed: Any) -> dict[str, str]:
-    """What a run of the deployment gets now."""
+    """Return the connections that a run of the deployment gets."""
     revision = session.get(DeploymentRevision, (deployed.json["id"], deployed.json["revision"]))
-    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1]
+    return task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1]
 
 
-def test_a_tenants_kit_gets_the_tenants_own(call: Call, deploy_as: Callable[..., Any], session: Any) -> None:
-    """As JSON that Airflow itself reads, with its secrets: that is what it is handed over for."""
+def test_a_tenants_kit_gets_connections_of_the_tenant(
+    call: Call, deploy_as: Callable[..., Any], session: Any
+) -> None:
+    """The connection is JSON that Airflow can read, with its secrets."""
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
     made = deploy_as("analytics-team", "own")
     assert (made.status, made.json["connections"]) == (200, ["own"])
@@ -67,10 +69,10 @@ def test_a_tenants_kit_gets_the_tenants_own(call: Call, deploy_as: Callable[...,
     }
 
 
-def test_what_is_shared_is_handed_on_by_who_may_read_all(
+def test_only_a_caller_who_may_read_all_connections_grants_shared_ones(
     call: Call, deploy_as: Callable[..., Any], session: Any
 ) -> None:
-    """A tenant's key may use it in queries, but not give its secrets to a kit."""
+    """A tenant's key may use a shared connection in queries, but may not give its secrets to a kit."""
     call("POST", CONNECTIONS, json=connection("shared", None))
     refused = deploy_as("analytics-team", "shared")
     assert (refused.status, refused.json["error"]["details"]["scope"]) == (403, "connections:read")
@@ -80,22 +82,22 @@ def test_what_is_shared_is_handed_on_by_who_may_read_all(
 
 
 @pytest.mark.parametrize("who", ["analytics-team", None])
-def test_anothers_is_as_one_that_does_not_exist(
+def test_a_connection_of_another_tenant_looks_like_a_missing_one(
     call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], who: str | None
 ) -> None:
-    """Also for an administrator: a kit of one tenant is not the place for another's secrets."""
+    """Also for an admin: a kit of one tenant must not get the secrets of another."""
     as_tenant("other")
     call("POST", CONNECTIONS, json=connection("theirs", "other"))
     answers = [deploy_as(who, name).json["error"] for name in ("theirs", "nowhere")]
-    told = [error["details"]["errors"][0] for error in answers]
-    assert [error["pointer"] for error in told] == ["/connections/0"] * 2
-    assert told[0]["message"].replace("theirs", "nowhere") == told[1]["message"]
+    errors = [error["details"]["errors"][0] for error in answers]
+    assert [error["pointer"] for error in errors] == ["/connections/0"] * 2
+    assert errors[0]["message"].replace("theirs", "nowhere") == errors[1]["message"]
 
 
-def test_another_connection_of_the_same_name_is_not_handed_over(
+def test_a_later_connection_of_the_same_name_is_not_granted(
     call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], session: Any
 ) -> None:
-    """Whose name was freed and taken by somebody else: neither a run nor a rollback gets the new one."""
+    """If a name is deleted and used by another owner, runs and rollbacks do not get the new connection."""
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
     made = deploy_as("analytics-team", "own")
     deploy_as("analytics-team")
@@ -113,7 +115,7 @@ def test_another_connection_of_the_same_name_is_not_handed_over(
         call("DELETE", f"{CONNECTIONS}/own?force=true")
 
 
-def test_one_that_was_given_to_another_tenant_is_not_handed_over(
+def test_a_connection_that_moved_to_another_tenant_is_not_granted(
     call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], session: Any
 ) -> None:
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
@@ -124,10 +126,10 @@ def test_one_that_was_given_to_another_tenant_is_not_handed_over(
         handed(session, made)
 
 
-def test_grants_from_before_are_bound_to_the_rows_of_then(
+def test_the_migration_turns_granted_names_into_rows(
     call: Call, deploy_as: Callable[..., Any], as_tenant: Callable[[str], Call], session: Any
 ) -> None:
-    """They were names. What has the name at the upgrade is meant, if all share it; and back again."""
+    """A name becomes the shared row that has it at the upgrade; a downgrade restores the names."""
     from importlib import import_module
 
     from alembic.migration import MigrationContext
@@ -168,10 +170,10 @@ def test_grants_from_before_are_bound_to_the_rows_of_then(
         {"extra": '{"service": "operators"}'},
     ],
 )
-def test_what_a_tenant_could_not_have_written_is_not_handed_over(
+def test_a_connection_that_a_tenant_could_not_have_created_is_not_granted(
     call: Call, deploy_as: Callable[..., Any], session: Any, change: dict[str, str]
 ) -> None:
-    """A row may be older than a rule. A shared one that was granted is not held to it."""
+    """A row may be older than a rule. The rules do not apply to granted shared connections."""
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
     call("POST", CONNECTIONS, json=connection("everybodys", None))
     made = deploy_as(None, "own", "everybodys")

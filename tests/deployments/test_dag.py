@@ -27,8 +27,8 @@ def spec(**change: Any) -> DeploymentSpec:
 
 @pytest.mark.parametrize("hours", [0, 2, -3.5])
 @pytest.mark.parametrize("schedule", ["0 2 * * *", "*/5 1 * * 1", "@daily", "@once", None])
-def test_a_schedule_is_what_airflow_makes_of_it(schedule: str | None, hours: float) -> None:
-    """In the zone that the DAG begins in, and the second time as the first: DAGs share it."""
+def test_a_schedule_has_the_timetable_that_airflow_would_create(schedule: str | None, hours: float) -> None:
+    """The timetable has the time zone of the start date, and DAGs share it."""
     start = datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=hours)))
     wanted = SerializedDAG.to_dict(DAG("d", schedule=schedule, start_date=start))["dag"]
     for _ in range(2):
@@ -40,8 +40,8 @@ def test_a_schedule_is_what_airflow_makes_of_it(schedule: str | None, hours: flo
             assert found.get(field) == wanted.get(field)
 
 
-def test_a_schedule_that_airflow_does_not_know_is_an_error_each_time() -> None:
-    """Airflow itself would find it later, and take it for the whole file's."""
+def test_an_invalid_schedule_is_an_error_each_time() -> None:
+    """Airflow would find it later, and report an error of the whole file."""
     for _ in range(2):
         with pytest.raises(AirflowTimetableInvalid):
             build(spec(schedule="61 * * * *"))

@@ -1,4 +1,4 @@
-"""Deployments: preflight, revisions, secrets, rollback, and their end."""
+"""Deployments: checks, revisions, secrets, rollbacks and retirement."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ OPTIONS = {
 def deploy_options(
     call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any]
 ) -> Callable[..., Any]:
-    """Deploy a kit with the options above."""
+    """Return a function that deploys a kit with the options above."""
     call("POST", URL, json=manifest | {"name": "kit", "configuration": OPTIONS})
     return lambda configuration, **change: deploy("kit", configuration=configuration, **change)
 
@@ -48,10 +48,13 @@ def errors(answer: Any) -> list[tuple[str, str]]:
         ({"mode": "full", "limit": 0}, ("/configuration/limit", "must be at least 1")),
         ({"mode": "full", "limit": 11}, ("/configuration/limit", "must be at most 10")),
         ({"mode": "full", "token": 1}, ("/configuration/token", "must be of type string")),
-        ({"mode": "full", "token": "***"}, ("/configuration/token", "there is no value yet that could stay")),
+        (
+            {"mode": "full", "token": "***"},
+            ("/configuration/token", "no stored value to keep; send the value"),
+        ),
     ],
 )
-def test_the_configuration_fits_its_options(
+def test_an_invalid_configuration_is_refused_with_its_option(
     deploy_options: Callable[..., Any], configuration: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert errors(deploy_options(configuration)) == [expected]
@@ -73,7 +76,7 @@ def test_the_configuration_fits_its_options(
         ({"schedule": "0 0 30 2 *"}, "/schedule"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_by_field(
+def test_invalid_fields_are_refused_by_name(
     call: Callable[..., Any],
     deploy: Callable[..., Any],
     manifest: dict[str, Any],
@@ -86,10 +89,10 @@ def test_options_that_do_not_fit_are_refused_by_field(
     assert call("GET", f"{URL}/deployments").json["total_entries"] == 0
 
 
-def test_a_kit_that_declares_no_options_gets_what_is_given(
+def test_a_kit_without_options_gets_any_configuration(
     call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """As the reference's example deploys such a kit; the names are still names."""
+    """The API reference deploys such a kit; names must still be identifiers."""
     call("POST", URL, json=manifest | {"name": "kit", "configuration": {}})
     given = {"batch_size": 1000, "nested": {"a": [1, None]}}
     assert deploy("kit", configuration=given).json["configuration"] == given
@@ -99,10 +102,10 @@ def test_a_kit_that_declares_no_options_gets_what_is_given(
 
 
 @pytest.mark.parametrize(("option", "longest"), [("mode", 97_000), ("token", 44_900)])
-def test_a_configuration_that_a_run_cannot_be_told_is_refused(
+def test_a_configuration_that_is_too_long_for_a_run_is_refused(
     call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any], option: str, longest: int
 ) -> None:
-    """Of one variable Linux takes so much, of encrypted secrets MySQL less; and none is in the answer."""
+    """Linux limits a variable and MySQL encrypted secrets; the response contains no value."""
     options = {"mode": {"type": "string"}, "token": {"type": "string", "secret": True}}
     call("POST", URL, json=manifest | {"name": "kit", "configuration": options})
     refused = deploy("kit", configuration={option: "x" * (longest + 2_000)})
@@ -134,8 +137,8 @@ def test_options_reach_the_dag(deploy: Callable[..., Any]) -> None:
     assert '"image": "registry.localhost/datakits/customer-360:1.2.0"' in dag.doc_md
 
 
-def test_the_next_five_runs_are_told(deploy: Callable[..., Any]) -> None:
-    """The first one is at the schedule's next time, as Airflow's own timetable has it."""
+def test_the_response_has_the_next_five_runs(deploy: Callable[..., Any]) -> None:
+    """The first run is at the schedule's next time, by Airflow's timetable."""
     runs = [datetime.fromisoformat(run.replace("Z", "+00:00")) for run in deploy().json["next_runs"]]
     assert len(runs) == 5
     assert {(run.hour, run.minute) for run in runs} == {(2, 0)}
@@ -144,10 +147,10 @@ def test_the_next_five_runs_are_told(deploy: Callable[..., Any]) -> None:
     assert deploy(schedule=None).json["next_runs"] == []
 
 
-def test_kits_chain_by_their_data(
+def test_kits_are_chained_by_their_data(
     call: Callable[..., Any], deploy: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
-    """What one writes starts the other: in the same namespace and environment, and nowhere else."""
+    """An output of one kit starts the other, only in the same namespace and environment."""
     reader = manifest | {"name": "reader", "inputs": manifest["outputs"], "outputs": [], "requirements": {}}
     call("POST", URL, json=reader)
     writer, near, far = (
@@ -166,7 +169,7 @@ def test_kits_chain_by_their_data(
     assert waited_for(far) == {"x-datakit://analytics/staging/gold/customer_360"}
 
 
-def test_a_dry_run_answers_all_and_writes_nothing(
+def test_a_dry_run_returns_the_same_and_writes_nothing(
     deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
     def rows() -> list[int]:
@@ -187,7 +190,7 @@ def test_a_dry_run_answers_all_and_writes_nothing(
     assert [where for where, _ in errors(deploy(dry_run=True, connections=["x"]))] == ["/connections/0"]
 
 
-def test_each_deploy_is_a_revision_with_who_when_why_and_what(
+def test_each_deploy_is_a_revision_with_user_time_reason_and_differences(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     made = deploy(reason="first").json
@@ -210,16 +213,16 @@ def test_each_deploy_is_a_revision_with_who_when_why_and_what(
 
 
 def secrets_of(session: Any, deployment_id: str, number: int) -> dict[str, Any]:
-    """What a run of that revision gets."""
+    """Return the secrets that a run of that revision gets."""
     revision = session.get(DeploymentRevision, (deployment_id, number))
-    secrets, _ = task_services.load_connections(DeploymentSpec.model_validate(revision.spec))
+    secrets, _ = task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))
     return secrets
 
 
-def test_a_secret_is_kept_and_never_shown(
+def test_a_secret_is_stored_and_never_shown(
     deploy_options: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """Not in an answer, a diff, an audit row or the DAG; a run reads it; *** keeps it."""
+    """Responses, differences, audit rows and DAGs do not have it; a run gets it, and *** keeps it."""
     made = deploy_options({"mode": "full", "token": "hunter2hunter2"})
     second = deploy_options({"mode": "full", "token": "swordfish1234"})
     third = deploy_options({"mode": "delta", "token": "***"})
@@ -251,10 +254,10 @@ def test_a_secret_is_kept_and_never_shown(
     assert secrets_of(session, id_, 4) == {"token": "hunter2hunter2"}
 
 
-def test_a_rollback_is_a_new_revision_with_all_that_the_old_one_had(
+def test_a_rollback_is_a_new_revision_with_the_content_of_the_old_one(
     deploy: Callable[..., Any], call: Callable[..., Any], manifest: dict[str, Any], session: Any
 ) -> None:
-    """Version, configuration, schedule and notifications; and an event tells it."""
+    """Version, configuration, schedule and notifications are the same, and there is an event."""
     first = deploy(reason="good").json
     call("POST", URL, json=manifest | {"version": "1.3.0"})
     deploy(schedule="@hourly", configuration=None, notifications=None, retries=2)
@@ -267,12 +270,12 @@ def test_a_rollback_is_a_new_revision_with_all_that_the_old_one_had(
         assert back[field] == first[field]
     assert (back["revision"], back["action"], back["source"], back["reason"]) == (3, "rollback", 1, "slow")
     event = session.scalars(select(Event).where(Event.type == "datakit.rolled_back")).one()
-    told = {name: event.data[name] for name in ("from_version", "version", "automatic", "reason")}
-    assert told == {"from_version": "1.3.0", "version": "1.2.0", "automatic": False, "reason": "slow"}
+    data = {name: event.data[name] for name in ("from_version", "version", "automatic", "reason")}
+    assert data == {"from_version": "1.3.0", "version": "1.2.0", "automatic": False, "reason": "slow"}
     assert event.tenant_id == first["tenant_id"] == "analytics-team"
 
 
-def test_without_a_target_a_rollback_goes_to_the_revision_before(
+def test_without_a_target_a_rollback_goes_to_the_previous_revision(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     id_ = deploy().json["id"]
@@ -280,7 +283,7 @@ def test_without_a_target_a_rollback_goes_to_the_revision_before(
     assert call("POST", f"{URL}/deployments/{id_}/rollback", json={}).json["schedule"] == "0 2 * * *"
 
 
-def test_a_rollback_to_what_was_not_there_is_refused(
+def test_a_rollback_to_an_unknown_revision_is_refused(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     id_ = deploy().json["id"]
@@ -297,7 +300,7 @@ def test_a_rollback_to_what_was_not_there_is_refused(
 def test_a_deployment_is_paused_and_resumed(
     deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """In Airflow if it knows the DAG, and else as it begins."""
+    """In Airflow if it has the DAG; otherwise the DAG starts paused."""
     made = deploy().json
     url = f"{URL}/deployments/{made['id']}"
     assert call("POST", f"{url}/pause").status == 200
@@ -310,10 +313,10 @@ def test_a_deployment_is_paused_and_resumed(
     assert loader.load("f")[made["dag_id"]].is_paused_upon_creation is False
 
 
-def test_a_retired_deployment_has_no_dag_and_comes_back(
+def test_a_retired_deployment_has_no_dag_and_can_be_reactivated(
     deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """Its revisions stay; it takes nothing of the tenant's limits; its kit may be deleted."""
+    """Its revisions stay, it does not count for the tenant's limits, and its kit can be deleted."""
     made = deploy().json
     url = f"{URL}/deployments/{made['id']}"
     session.add(DagModel(dag_id=made["dag_id"], is_active=True, is_paused=False))
@@ -339,10 +342,10 @@ def test_a_retired_deployment_has_no_dag_and_comes_back(
     assert call("POST", f"{url}/redeploy", json={}).status == 404
 
 
-def test_a_tenants_dags_end_with_it_at_once(
+def test_deleting_a_tenant_ends_its_dags_at_once(
     call: Callable[..., Any], deploy: Callable[..., Any], session: Any
 ) -> None:
-    """Airflow alone would start runs of them for two minutes more, which fail: their kits are gone."""
+    """Airflow alone would start failing runs of them for two more minutes."""
     made = deploy().json
     session.add(DagModel(dag_id=made["dag_id"], is_active=True, is_paused=False))
     session.flush()
@@ -350,7 +353,7 @@ def test_a_tenants_dags_end_with_it_at_once(
     assert session.scalar(select(DagModel.is_active).where(DagModel.dag_id == made["dag_id"])) is False
 
 
-def test_a_retired_deployment_does_not_keep_its_tenant(
+def test_a_tenant_with_retired_deployments_can_be_deleted(
     deploy: Callable[..., Any], call: Callable[..., Any]
 ) -> None:
     made = deploy().json
@@ -359,7 +362,7 @@ def test_a_retired_deployment_does_not_keep_its_tenant(
     assert call("GET", f"{URL}/deployments/{made['id']}").status == 404
 
 
-def test_a_strangers_deployment_is_not_found(
+def test_a_deployment_of_another_tenant_is_not_found(
     deploy: Callable[..., Any], as_tenant: Callable[..., Any]
 ) -> None:
     url = f"{URL}/deployments/{deploy().json['id']}"
@@ -372,21 +375,19 @@ def test_a_strangers_deployment_is_not_found(
         assert stranger("POST", f"{url}/{verb}", json={}).status == 404
 
 
-def test_the_digest_that_a_run_found_is_kept(
+def test_the_first_digest_of_an_image_is_stored(
     deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """The first one: a tag that moves later does not change what this revision was."""
+    """A tag that moves later does not change the revision."""
     made = deploy().json
     assert made["image_digest"] is None
     for digest in ("sha256:" + "a" * 64, "sha256:" + "b" * 64):
-        task_services.report_image_digest(made["id"], 1, digest)
+        task_services.store_image_digest(made["id"], 1, digest)
     session.expire_all()
     assert call("GET", f"{URL}/deployments/{made['id']}/status").json["image_digest"] == "sha256:" + "a" * 64
 
 
-def test_what_was_stored_before_there_were_these_options_still_runs(
-    deploy: Callable[..., Any], session: Any
-) -> None:
+def test_a_revision_from_before_an_option_still_runs(deploy: Callable[..., Any], session: Any) -> None:
     made = deploy().json
     revision = session.scalars(select(DeploymentRevision)).one()
     kept = ("dag_id", "manifest", "environment", "namespace", "configuration", "schedule", "start_date")
@@ -394,3 +395,20 @@ def test_what_was_stored_before_there_were_these_options_still_runs(
     session.flush()
     assert list(loader.load("f")) == [made["dag_id"]]
     assert deploy(schedule="@hourly").json["revision"] == 2
+
+
+def test_a_rollback_does_not_find_a_version_that_another_tenant_has_registered_since(
+    as_tenant: Callable[..., Any], manifest: dict[str, Any]
+) -> None:
+    """A name that became free and was taken by another tenant names another kit."""
+    blue, green = as_tenant("blue"), as_tenant("green")
+    kit = manifest | {"name": "kit", "requirements": {}}
+    place = {"environment": "production"}
+    assert blue("POST", URL, json=kit).status == 201
+    made = blue("POST", f"{URL}/kit/deploy", json=place).json
+    blue("POST", f"{URL}/deployments/{made['id']}/retire")
+    assert blue("DELETE", f"{URL}/kit").status == 204
+    assert green("POST", URL, json=kit).status == 201
+    refused = blue("POST", f"{URL}/deployments/{made['id']}/redeploy", json={})
+    assert (refused.status, refused.json["error"]["code"]) == (404, "RESOURCE_NOT_FOUND")
+    assert "green" not in refused.text

@@ -14,7 +14,9 @@ URL = "/api/v1/datakits"
 NAME = "customer-360-datakit"
 
 
-def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Callable[..., Any]) -> None:
+def test_the_deployment_of_the_api_reference_is_created(
+    deploy: Callable[..., Any], call: Callable[..., Any]
+) -> None:
     made = deploy()
     assert made.status == 201
     assert made.json["dag_id"] == f"analytics__production__{NAME}"
@@ -34,8 +36,8 @@ def test_the_reference_deployment_is_made(deploy: Callable[..., Any], call: Call
     assert call("GET", f"{URL}/deployments?environment=staging").json["total_entries"] == 0
 
 
-def test_deploying_again_is_the_next_revision(deploy: Callable[..., Any]) -> None:
-    """Same id and DAG, other content; null falls back to the manifest."""
+def test_deploying_again_creates_the_next_revision(deploy: Callable[..., Any]) -> None:
+    """Id and DAG stay the same; null resets a value to the manifest's default."""
     change = {"configuration": {"batch_size": 7, "parallel_tasks": None}, "schedule": None}
     first, second = deploy(), deploy(**change)
     assert (second.status, second.json["id"], second.json["revision"]) == (200, first.json["id"], 2)
@@ -58,10 +60,10 @@ def test_deploying_again_is_the_next_revision(deploy: Callable[..., Any]) -> Non
         ({"command": "sh"}, "/command"),
     ],
 )
-def test_a_deployment_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_deploy_is_refused_with_its_field(
     deploy: Callable[..., Any], call: Callable[..., Any], change: dict[str, Any], pointer: str
 ) -> None:
-    """Nothing is half-written."""
+    """Nothing is written."""
     refused = deploy(**change)
     assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
@@ -78,17 +80,15 @@ def test_an_unknown_kit_or_deployment_is_not_found(
     assert call("GET", f"{URL}/deployments/nothing/status").status == 404
 
 
-def test_a_deploy_has_the_loader_file_parsed_at_once(deploy: Callable[..., Any], session: Any) -> None:
-    """The DAG processor is asked for each loader file that it has parsed before."""
+def test_a_deploy_requests_parsing_of_the_loader_file(deploy: Callable[..., Any], session: Any) -> None:
+    """The request is for each loader file that the DAG processor has parsed."""
     session.add(LoaderFile(id=LoaderFile.key("/dags/datakits.py"), fileloc="/dags/datakits.py"))
     session.flush()
     deploy()
     assert session.query(DagPriorityParsingRequest.fileloc).all() == [("/dags/datakits.py",)]
 
 
-def test_the_loader_builds_the_deployments_and_remembers_its_file(
-    deploy: Callable[..., Any], session: Any
-) -> None:
+def test_the_loader_builds_dags_and_stores_its_path(deploy: Callable[..., Any], session: Any) -> None:
     dag_id = deploy().json["dag_id"]
     dag = loader.load("/dags/datakits.py")[dag_id]
     assert dag.schedule_interval == "0 2 * * *"
@@ -99,12 +99,12 @@ def test_the_loader_builds_the_deployments_and_remembers_its_file(
     assert session.query(LoaderFile.fileloc).all() == [("/dags/datakits.py",)]
 
 
-def test_a_task_process_loads_its_own_dag_alone(
+def test_a_task_process_loads_only_its_dag(
     deploy: Callable[..., Any], session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By one query, as the DAG processor reads them all."""
+    """It needs one query, as the DAG processor does for all DAGs."""
     wanted, other = deploy().json["dag_id"], deploy(environment="staging").json["dag_id"]
-    loader.load("f")  # which takes note of what is new
+    loader.load("f")  # stores the results of parsing
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
 
@@ -120,7 +120,7 @@ def test_a_task_process_loads_its_own_dag_alone(
     assert len(queries()) == 1
 
 
-def test_a_broken_deployment_harms_its_own_dag_alone(
+def test_a_broken_deployment_affects_only_its_dag(
     deploy: Callable[..., Any], session: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = deploy().json["dag_id"]

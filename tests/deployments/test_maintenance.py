@@ -1,4 +1,4 @@
-"""Deployments stay able to run, and nothing of those that are gone runs on for ever."""
+"""The worker keeps deployments able to run, and ends the runs of deleted ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,6 @@ from sqlalchemy import delete, select, update
 from airflow_platform_plugin import doctor, worker
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun, TaskInstance
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.deployments import maintenance, status
 from airflow_platform_plugin.deployments.execution import loader
 from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
@@ -23,7 +22,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def run(session: Any) -> Callable[..., DagRun]:
-    """Make a run of a deployment as the scheduler does, with its task in a state."""
+    """Create a run of a deployment as the scheduler does, with its task in a state."""
     count = iter(range(1, 100))
 
     def make(dag_id: str, run_state: str = "running", *, task_state: str | None = "scheduled") -> DagRun:
@@ -49,20 +48,24 @@ def pools(session: Any) -> dict[str, int]:
     return dict(session.execute(select(Pool.pool, Pool.slots).where(Pool.pool.like("tenant-%"))).all())
 
 
+def current(session: Any, made: dict[str, Any]) -> status.Status:
+    return status.compute(session, session.get(Deployment, made["id"]))
+
+
 def found(name: str) -> tuple[bool, str]:
     (one,) = (finding for finding in doctor.examine() if finding.name == name)
     return one.ok, one.message
 
 
 def activate(session: Any, made: dict[str, Any]) -> None:
-    """Let Airflow have read the deployment, as far as its status looks."""
+    """Store what Airflow stores when it has parsed the deployment."""
     dags = loader.load("f")
     from airflow.models.dagbag import DagBag
 
     DagBag._sync_to_db(dags, session=session)
     session.execute(update(Deployment).values(loaded_at=db.now().replace(year=2000)))
     session.expire_all()
-    assert status.find(session, made["id"], reach=EVERYWHERE).status == "active"
+    assert current(session, made).status == "active"
 
 
 DAMAGE = {
@@ -73,15 +76,15 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session: Any, damage: Any) -> None:
-    """By the next deploy, and by the worker; until then status and doctor say so."""
+def test_a_deleted_or_changed_pool_is_restored(deploy: Call, session: Any, damage: Any) -> None:
+    """The next deploy and the worker restore it; until then, status and doctor report it."""
     made = deploy().json
     activate(session, made)
-    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+    assert current(session, made).message is None
     assert found("tenant-pools")[0] is True
     for mend in (maintenance.maintain, lambda: deploy(dry_run=False)):
         session.execute(damage.execution_options(synchronize_session=False))
-        seen = status.find(session, made["id"], reach=EVERYWHERE)
+        seen = current(session, made)
         assert (seen.status, POOL in str(seen.message)) == ("active", True)
         ok, message = found("tenant-pools")
         assert (ok, "analytics-team" in message) == (False, True)
@@ -89,11 +92,11 @@ def test_a_tenants_pool_that_is_gone_or_changed_comes_back(deploy: Call, session
         session.expire_all()
         assert pools(session)[POOL] == 1000
         activate(session, made)
-        assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+        assert current(session, made).message is None
     assert maintenance.maintain() == 0
 
 
-def test_one_tenant_that_cannot_be_mended_does_not_keep_the_others_waiting(
+def test_an_error_for_one_tenant_does_not_affect_the_others(
     deploy: Call, call: Call, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy()
@@ -113,10 +116,10 @@ def test_one_tenant_that_cannot_be_mended_does_not_keep_the_others_waiting(
     assert set(pools(session)) == {POOL}
 
 
-def test_waiting_tasks_follow_the_tenants_limits(
+def test_waiting_tasks_follow_the_limits_of_the_tenant(
     deploy: Call, call: Call, session: Any, run: Callable[..., DagRun]
 ) -> None:
-    """Airflow keeps a task's slots from when it was made: lowered and raised again, it waited for ever."""
+    """Airflow stores the slots of a task at its creation, so it would wait forever after a change."""
     made = deploy().json
     activate(session, made)
     for state in ("scheduled", None, "up_for_retry", "running", "success"):
@@ -125,20 +128,20 @@ def test_waiting_tasks_follow_the_tenants_limits(
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "1"}}).status == 200
     assert slots(session) == [2000, 2000, 2000, 500, 500], "what runs or has run is as it was"
-    seen = status.find(session, made["id"], reach=EVERYWHERE)
+    seen = current(session, made)
     assert "more than the tenant's limits" in str(seen.message)
     assert found("tenant-pools")[0] is False
     assert maintenance.maintain() == 0, "it needs more than there is, and that is no fault of the row's"
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "8"}}).status == 200
     assert slots(session) == [250, 250, 250, 500, 500]
-    assert status.find(session, made["id"], reach=EVERYWHERE).message is None
+    assert current(session, made).message is None
 
 
-def test_the_worker_mends_what_was_made_between_a_change_and_the_next_parsing(
+def test_the_worker_repairs_tasks_created_between_a_change_and_the_next_parsing(
     deploy: Call, session: Any, run: Callable[..., DagRun]
 ) -> None:
-    """The scheduler makes task instances of the DAG that it has, which may be of the limits before."""
+    """The scheduler creates task instances from the DAG that it has, which may have the old limits."""
     made = deploy().json
     run(made["dag_id"])
     session.execute(update(TaskInstance).values(pool_slots=2000).execution_options(synchronize_session=False))
@@ -147,7 +150,7 @@ def test_the_worker_mends_what_was_made_between_a_change_and_the_next_parsing(
     assert maintenance.maintain() == 0
 
 
-def test_a_deploy_with_other_needs_counts_for_what_waits(
+def test_a_deploy_with_other_requirements_applies_to_waiting_tasks(
     deploy: Call, call: Call, session: Any, manifest: dict[str, Any], run: Callable[..., DagRun]
 ) -> None:
     made = deploy().json
@@ -167,10 +170,10 @@ def states(session: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("how", ["retire", "delete"])
-def test_what_is_taken_away_leaves_no_run_behind(
+def test_a_retired_or_deleted_deployment_leaves_no_unfinished_run(
     deploy: Call, call: Call, session: Any, run: Callable[..., DagRun], how: str
 ) -> None:
-    """No scheduler looks at a DAG that is gone: its runs would be running for ever."""
+    """No scheduler ends the runs of a DAG that does not exist."""
     made, other = deploy().json, deploy(environment="staging").json
     activate(session, made)
     for run_state, task_state in (
@@ -215,10 +218,10 @@ def test_what_is_taken_away_leaves_no_run_behind(
 
 
 @pytest.mark.parametrize("how", ["retire", "delete"])
-def test_a_run_that_was_made_meanwhile_is_ended_by_the_worker(
+def test_the_worker_ends_a_run_that_was_created_meanwhile(
     deploy: Call, call: Call, session: Any, run: Callable[..., DagRun], how: str
 ) -> None:
-    """And no other DAG's: only of those that the loader's file has had."""
+    """Only runs of DAGs of the loader file are ended."""
     made = deploy().json
     activate(session, made)
     session.add(LoaderFile(id="f", fileloc="f"))
@@ -243,7 +246,7 @@ def test_a_run_that_was_made_meanwhile_is_ended_by_the_worker(
     assert maintenance.maintain() == 0
 
 
-def test_doctor_names_deployments_that_no_dag_can_be_made_of(deploy: Call, session: Any) -> None:
+def test_doctor_names_deployments_without_a_dag(deploy: Call, session: Any) -> None:
     made = deploy().json
     assert found("deployments")[0] is True
     session.execute(update(Deployment).values(import_error="ValueError: schedule"))
@@ -251,5 +254,5 @@ def test_doctor_names_deployments_that_no_dag_can_be_made_of(deploy: Call, sessi
     assert (ok, made["dag_id"] in message, "schedule" in message) == (False, True, True)
 
 
-def test_the_worker_does_it() -> None:
+def test_the_worker_runs_the_maintenance() -> None:
     assert worker.STEPS["keep-deployments"] is maintenance.maintain

@@ -1,4 +1,4 @@
-"""Mails of runs, to a real SMTP server."""
+"""Mails about runs, with a real SMTP server."""
 
 import email
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
 
 class Mailbox:
-    """Keeps what it is sent, or refuses it."""
+    """A handler that stores mails or refuses them."""
 
     def __init__(self) -> None:
         self.received: list[Any] = []
@@ -35,7 +35,7 @@ class Mailbox:
 
 
 class AnyPort(Controller):
-    """A server on a port that is free."""
+    """A server on a free port."""
 
     def _trigger_server(self) -> None:
         assert self.server is not None
@@ -45,7 +45,7 @@ class AnyPort(Controller):
 
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    """The server that Airflow's configuration names."""
+    """Start the server that Airflow's configuration names."""
     box = Mailbox()
     server = AnyPort(box, hostname="127.0.0.1", port=0)
     server.start()
@@ -59,7 +59,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def end(deploy: Callable[..., Any], session: Any) -> Callable[..., None]:
-    """Let a run of the reference's deployment end."""
+    """End a run of the reference's deployment."""
     dag_id = deploy().json["dag_id"]
 
     def happen(word: str = "success", run: str = "r<1>") -> None:
@@ -78,7 +78,7 @@ def body(message: Any) -> str:
     return str(message.get_payload()[0].get_payload(decode=True).decode())
 
 
-def test_a_run_s_end_is_told_once(end: Callable[..., None], mailbox: Mailbox) -> None:
+def test_the_end_of_a_run_sends_one_mail(end: Callable[..., None], mailbox: Mailbox) -> None:
     end()
     end()  # the sweep sees it too
     assert (notifications.send(), notifications.send()) == (1, 0)
@@ -91,8 +91,10 @@ def test_a_run_s_end_is_told_once(end: Callable[..., None], mailbox: Mailbox) ->
     assert "/dags/analytics__production__customer-360-datakit/grid?dag_run_id=r%3C1%3E" in text
 
 
-def test_a_failure_tells_what_is_known(end: Callable[..., None], mailbox: Mailbox, session: Any) -> None:
-    """The error is what the runner has left as an XCom."""
+def test_a_mail_about_a_failure_has_its_details(
+    end: Callable[..., None], mailbox: Mailbox, session: Any
+) -> None:
+    """The error is the XCom that the operator stored."""
     dag_id = "analytics__production__customer-360-datakit"
     session.add(DagRun(dag_id=dag_id, run_id="r", run_type="manual", execution_date=MOMENT))
     session.flush()
@@ -111,7 +113,7 @@ def test_a_failure_tells_what_is_known(end: Callable[..., None], mailbox: Mailbo
     assert "<th align='left'>Tries</th><td>3</td>" in body(message)
 
 
-def test_nobody_is_told_who_did_not_ask(
+def test_without_recipients_no_mail_is_sent(
     deploy: Callable[..., Any], end: Callable[..., None], session: Any
 ) -> None:
     deploy(notifications=None)
@@ -127,7 +129,7 @@ def due(session: Any) -> list[Any]:
     ]
 
 
-def test_a_refusal_is_tried_again_later_and_then_given_up(
+def test_a_refused_mail_is_retried_and_then_given_up(
     end: Callable[..., None], mailbox: Mailbox, session: Any
 ) -> None:
     end()
@@ -143,10 +145,10 @@ def test_a_refusal_is_tried_again_later_and_then_given_up(
     assert due(session) == []
 
 
-def test_while_the_server_is_away_all_mails_wait(
+def test_all_mails_wait_while_the_server_is_unreachable(
     end: Callable[..., None], mailbox: Mailbox, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of them finds out; the others have not used up an attempt. Then all arrive."""
+    """One mail uses an attempt, the others do not. Later all arrive."""
     end(run="a")
     end(run="b")
     posted = []
@@ -166,7 +168,7 @@ def test_while_the_server_is_away_all_mails_wait(
     assert len(mailbox.received) == 2
 
 
-def test_a_server_that_is_not_there_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_HOST", "127.0.0.1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_PORT", "1")
     monkeypatch.setenv("AIRFLOW__SMTP__SMTP_MAIL_FROM", "airflow@example.com")
@@ -174,30 +176,30 @@ def test_a_server_that_is_not_there_is_an_outcome(monkeypatch: pytest.MonkeyPatc
     assert isinstance(notifications.post(letter), OSError)
 
 
-def test_a_mail_that_cannot_be_written_stops_no_other(
+def test_a_mail_that_cannot_be_rendered_does_not_stop_others(
     end: Callable[..., None], mailbox: Mailbox, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as one whose XCom cannot be read: it is tried again later."""
+    """An example is a mail with an unreadable XCom; it is retried later."""
     end(run="bad")
     end(run="good")
-    real = notifications._letter
+    real = notifications._render
 
     def letter(own: Any, row: Any, event: Any, deployment: Any) -> notifications.Mail:
         if event.data["dag_run_id"] == "bad":
             raise ImportError("that package is not installed here")
         return real(own, row, event, deployment)
 
-    monkeypatch.setattr(notifications, "_letter", letter)
+    monkeypatch.setattr(notifications, "_render", letter)
     assert notifications.send() == 1
     assert "good" in body(mailbox.received[0][1])
     ((attempts, moment),) = due(session)
     assert (attempts, moment > db.now()) == (1, True)
 
 
-def test_a_worker_that_was_killed_leaves_its_mail_to_the_next_soon(
+def test_another_worker_sends_the_mail_of_a_killed_worker(
     end: Callable[..., None], mailbox: Mailbox, session: Any
 ) -> None:
-    """It had claimed one, and no others; once Airflow must have sent it, another worker tries."""
+    """The killed worker has claimed one mail, which another worker claims after the lease."""
     end(run="a")
     end(run="b")
     assert len(notifications.claim(session)) == 1
@@ -210,7 +212,7 @@ def test_a_worker_that_was_killed_leaves_its_mail_to_the_next_soon(
     assert due(session) == []
 
 
-def test_a_mail_that_no_worker_survives_is_given_up(
+def test_a_mail_that_kills_every_worker_is_given_up(
     end: Callable[..., None], mailbox: Mailbox, session: Any
 ) -> None:
     end()

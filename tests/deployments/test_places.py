@@ -1,4 +1,4 @@
-"""Where a kit may run, and what it reaches there."""
+"""Where a kit may run, and what it can reach there."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def chosen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Choose settings."""
+    """Return a function that changes settings."""
 
     def choose(**options: Any) -> None:
         set_options(monkeypatch, **options)
@@ -25,10 +25,10 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return choose
 
 
-def test_a_deploy_warns_of_a_kit_that_is_not_installed(
+def test_a_deploy_warns_if_the_kit_is_not_installed(
     call: Call, deploy: Call, manifest: dict[str, Any]
 ) -> None:
-    """It may be installed where the tasks run; the answer says what there is to know, also of a dry run."""
+    """It may be installed where the tasks run. A dry run warns, too."""
     assert deploy().json["warnings"] == []
     call("POST", URL, json=manifest | {"name": "etl", "image": "x/customer-etl:1.0.0"})
     for answer in (deploy("etl", dry_run=True), deploy("etl")):
@@ -36,7 +36,7 @@ def test_a_deploy_warns_of_a_kit_that_is_not_installed(
         assert warning.startswith("No kit 'customer-etl' is installed here")
 
 
-def test_the_operator_may_refuse_a_kit_that_is_not_installed(
+def test_a_setting_refuses_kits_that_are_not_installed(
     call: Call, deploy: Call, manifest: dict[str, Any], chosen: Callable[..., None]
 ) -> None:
     deploy()
@@ -60,10 +60,10 @@ def test_the_operator_may_refuse_a_kit_that_is_not_installed(
         ("kit:1", 403),
     ],
 )
-def test_a_tenants_kit_has_the_tenants_images_alone(  # noqa: PLR0913, PLR0917 - fixtures and a row
+def test_a_tenants_kit_may_use_only_images_of_the_tenant(  # noqa: PLR0913, PLR0917 - fixtures and a row
     call: Call, deploy: Call, manifest: dict[str, Any], chosen: Callable[..., None], image: str, status: int
 ) -> None:
-    """What logs in to the registry may pull every tenant's; a kit that all have is the operator's."""
+    """The login of the registry can pull all images. Kits of the platform are not limited."""
     chosen(tenant_images="registry.localhost/{tenant_id}/")
     assert deploy(dry_run=True).status == 200
     for name, owner, wanted in (("own", "analytics-team", status), ("all", None, 201)):
@@ -73,7 +73,7 @@ def test_a_tenants_kit_has_the_tenants_images_alone(  # noqa: PLR0913, PLR0917 -
         assert call("POST", f"{URL}/{name}/deploy", json=body).status == wanted
 
 
-def test_a_rollback_is_held_against_the_images_of_now(
+def test_a_rollback_checks_the_current_rule_for_images(
     call: Call, tenant: dict[str, Any], manifest: dict[str, Any], chosen: Callable[..., None]
 ) -> None:
     call("POST", "/api/v1/platform/tenants", json=tenant)
@@ -84,10 +84,10 @@ def test_a_rollback_is_held_against_the_images_of_now(
     assert call("POST", f"{URL}/deployments/{made['id']}/redeploy", json={}).status == 403
 
 
-def test_a_tenant_has_so_many_deployments_and_no_more(
+def test_the_number_of_a_tenants_deployments_is_limited(
     call: Call, deploy: Call, chosen: Callable[..., None], manifest: dict[str, Any]
 ) -> None:
-    """All are in one file: with enough of them nobody's DAGs would be parsed in time."""
+    """All deployments are in one file, which Airflow must parse in time."""
     chosen(tenant_max_deployments=2)
     call("POST", URL, json=manifest | {"name": "light", "requirements": {}})
     made = [deploy("light", environment=name) for name in ("one", "two", "three")]
@@ -101,8 +101,8 @@ def test_a_tenant_has_so_many_deployments_and_no_more(
     assert deploy("light", environment="one").status == 409
 
 
-def test_a_deployments_document_has_a_limit(deploy: Call, session: Any) -> None:
-    """Each parsing reads all documents; what may be registered is another limit."""
+def test_the_document_of_a_deployment_is_limited(deploy: Call, session: Any) -> None:
+    """Each parsing reads all documents. A registration has its own limit."""
     from sqlalchemy import select
 
     from airflow_platform_plugin.datakits.models import DataKit
@@ -117,7 +117,7 @@ def test_a_deployments_document_has_a_limit(deploy: Call, session: Any) -> None:
     assert "bytes of JSON" in refused.json["error"]["message"]
 
 
-def test_the_prefix_ends_where_a_name_does() -> None:
+def test_the_prefix_of_images_ends_with_a_slash() -> None:
     with pytest.raises(ValidationError):
         DataKitSettings(tenant_images="registry.localhost/{tenant_id}")
 
@@ -131,10 +131,10 @@ def test_the_prefix_ends_where_a_name_does() -> None:
         ("default", "none", "none"),
     ],
 )
-def test_a_tenants_container_has_a_network_where_the_operator_gives_one(
+def test_a_tenants_container_has_no_network_by_default(
     chosen: Callable[..., None], namespace: str, option: str | None, network: str | None
 ) -> None:
-    """The engine's own reaches Airflow's database, and the metadata service with the host's credentials."""
+    """The engine's default network reaches Airflow's database and the metadata service of the host."""
     from airflow_platform_plugin.datakits.manifest import Requirements
     from airflow_platform_plugin.deployments.execution.runners import docker
 
@@ -146,8 +146,8 @@ def test_a_tenants_container_has_a_network_where_the_operator_gives_one(
 
 
 @pytest.mark.parametrize("fields", [{"tenant_id": "default"}, {"tenant_id": "t", "namespace": "default"}])
-def test_no_tenant_has_the_platforms_own_namespace(call: Call, fields: dict[str, str]) -> None:
-    """It would own the place of the platform's own deployments."""
+def test_no_tenant_can_have_the_platforms_namespace(call: Call, fields: dict[str, str]) -> None:
+    """It would own the deployments of the platform."""
     refused = call("POST", "/api/v1/platform/tenants", json=fields)
     (error,) = refused.json["error"]["details"]["errors"]
     assert (refused.status, error["pointer"]) == (400, f"/{list(fields)[-1]}")
@@ -156,8 +156,8 @@ def test_no_tenant_has_the_platforms_own_namespace(call: Call, fields: dict[str,
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_the_demo_kit_reaches_nothing_but_the_quickstarts_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is installed with the plugin: a tenant that may run it does not get the operator's connection."""
+def test_the_demo_kit_reaches_only_the_quickstarts_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is installed with the plugin, so any tenant can run it."""
     monkeypatch.delenv("AIRFLOW_PLATFORM_DEMO_WAREHOUSE", raising=False)
     with pytest.raises(SystemExit) as ended:
         customer_360._warehouse()

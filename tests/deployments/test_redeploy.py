@@ -1,4 +1,4 @@
-"""A deploy keeps what it is not given, null resets, and ``replace`` sets everything."""
+"""A deploy keeps absent fields, null resets a field, and ``replace`` resets all absent fields."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +47,7 @@ SHOWN = FULL | {"configuration": FULL["configuration"] | {"token": "***"}}  # ty
 
 @pytest.fixture
 def register(call: Call, tenant: dict[str, Any], manifest: dict[str, Any]) -> Call:
-    """Register a version of the kit."""
+    """Return a function that registers a version of the kit."""
     call("POST", "/api/v1/platform/tenants", json=tenant)
     own = {"connection_id": "own", "connection_type": "postgres", "host": "db.internal"}
     call("POST", CONNECTIONS, json=own | {"tenant_id": "analytics-team", "password": "sesame"})
@@ -62,7 +62,7 @@ def register(call: Call, tenant: dict[str, Any], manifest: dict[str, Any]) -> Ca
 
 @pytest.fixture
 def deploy(call: Call, register: Call) -> Call:
-    """Deploy the kit with what is given and nothing else."""
+    """Return a function that deploys the kit with exactly the given fields."""
 
     def request(version: str = "1.0.0", **body: Any) -> Any:
         place = {"environment": "production", "namespace": "analytics"}
@@ -79,15 +79,15 @@ def of(answer: Any) -> dict[str, Any]:
 
 def secrets(session: Any, answer: Any) -> dict[str, Any]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[0]
+    return task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[0]
 
 
 def changed(answer: Any) -> list[str]:
     return [part["field"] for part in answer.json["diff"]]
 
 
-def test_what_is_not_given_stays(deploy: Call, session: Any) -> None:
-    """Secrets and connections too: to change a schedule is not to erase everything else."""
+def test_absent_fields_stay(deploy: Call, session: Any) -> None:
+    """Also secrets and connections: a change of the schedule changes nothing else."""
     answer = deploy(schedule="0 4 * * *")
     assert of(answer) == SHOWN | {"schedule": "0 4 * * *"}
     assert answer.json["diff"] == [{"field": "schedule", "before": "0 3 * * *", "after": "0 4 * * *"}]
@@ -114,8 +114,8 @@ def test_objects_are_merged_key_by_key(deploy: Call, session: Any) -> None:
     assert secrets(session, answer) == {}
 
 
-def test_replace_sets_everything(deploy: Call, session: Any) -> None:
-    """What is not given is the default; *** still is what it was."""
+def test_replace_resets_absent_fields(deploy: Call, session: Any) -> None:
+    """Absent fields get their default; *** still keeps a secret."""
     first = deploy(replace=True, configuration={"token": "***"})
     assert of(first) == DEFAULTS | {"configuration": {"rows": 100, "mode": None, "token": "***"}}
     assert secrets(session, first) == {"token": "hunter2hunter2"}
@@ -123,23 +123,23 @@ def test_replace_sets_everything(deploy: Call, session: Any) -> None:
     assert first.json["start_date"] == deploy(replace=True).json["start_date"]
 
 
-def test_the_start_stays_whatever_is_given(deploy: Call) -> None:
-    """Airflow would skip or repeat intervals; only another time moves it."""
+def test_the_start_date_stays_unless_it_is_given(deploy: Call) -> None:
+    """Airflow would skip or repeat intervals."""
     start = deploy().json["start_date"]
     assert deploy(start_date=None).json["start_date"] == start
     assert deploy(start_date="2026-01-01T00:00:00Z").json["start_date"] == "2026-01-01T00:00:00Z"
     assert deploy(replace=True).json["start_date"] == "2026-01-01T00:00:00Z"
 
 
-def test_a_new_version_brings_its_own_defaults(deploy: Call, register: Call) -> None:
-    """What was given stays, though it may be the old default; what was not follows the manifest."""
+def test_a_new_version_has_its_own_defaults(deploy: Call, register: Call) -> None:
+    """Values that were set stay, even if they equal the old default; others follow the manifest."""
     register("1.1.0", configuration=OPTIONS | {"rows": {"type": "integer", "default": 7}})
     assert deploy("1.1.0", configuration={"rows": None}).json["configuration"]["rows"] == 7
     assert deploy("1.0.0", configuration={"rows": 100}).json["configuration"]["rows"] == 100
     assert deploy("1.1.0").json["configuration"]["rows"] == 100
 
 
-def test_what_was_stored_before_choices_were_keeps_what_is_no_default(
+def test_a_revision_without_chosen_options_keeps_values_that_are_not_defaults(
     deploy: Call, register: Call, session: Any
 ) -> None:
     answer = deploy()
@@ -152,7 +152,9 @@ def test_what_was_stored_before_choices_were_keeps_what_is_no_default(
     assert secrets(session, answer) == {"token": "hunter2hunter2"}
 
 
-def test_what_a_new_version_does_not_have_is_dropped_and_told(deploy: Call, register: Call) -> None:
+def test_values_that_a_new_version_does_not_have_are_dropped_with_a_warning(
+    deploy: Call, register: Call
+) -> None:
     register("2.0.0", configuration={"rows": OPTIONS["rows"]})
     answer = deploy("2.0.0")
     assert answer.json["configuration"] == {"rows": 250}
@@ -176,15 +178,15 @@ def test_a_secret_is_not_kept_for_a_version_that_would_show_it(
     assert any("token is dropped: it was secret" in warning for warning in answer.json["warnings"])
     url = f"{URL}/deployments/{answer.json['id']}"
     assert "hunter2" not in answer.text + call("GET", f"{url}/revisions").text
-    deploy()  # 1.0.0 has no token any more
+    deploy()  # 1.0.0 no longer has a token
     deploy(configuration={"token": "swordfish1234"})
     refused = deploy("2.0.0", configuration={"token": "***"})
     assert refused.status == 400
-    assert "is no secret in this version" in refused.text
+    assert "is not a secret in this version" in refused.text
 
 
-def test_what_is_kept_and_does_not_fit_any_more_is_an_error(deploy: Call, register: Call) -> None:
-    """It is for a person to say what it is now; and the secret's value is not told."""
+def test_a_stored_value_that_is_no_longer_valid_is_an_error(deploy: Call, register: Call) -> None:
+    """A user must decide on the new value; the message does not contain the secret."""
     narrow = {"rows": {"type": "integer", "maximum": 200}, "token": {"type": "integer", "secret": True}}
     register("2.0.0", configuration=narrow)
     refused = deploy("2.0.0")
@@ -201,7 +203,7 @@ def test_a_required_option_may_be_kept(deploy: Call, register: Call) -> None:
     assert deploy("2.0.0", configuration={"mode": None}).status == 400
 
 
-def test_a_retired_deployment_comes_back_with_what_it_had(deploy: Call, call: Call) -> None:
+def test_a_reactivated_deployment_has_its_stored_values(deploy: Call, call: Call) -> None:
     made = deploy()
     call("POST", f"{URL}/deployments/{made.json['id']}/retire")
     assert of(deploy()) == SHOWN
@@ -224,19 +226,19 @@ def test_a_dry_run_shows_the_same(deploy: Call) -> None:
         ({"connections": "own"}, "/connections"),
     ],
 )
-def test_what_does_not_fit_changes_nothing(deploy: Call, body: dict[str, Any], pointer: str) -> None:
+def test_an_invalid_deploy_changes_nothing(deploy: Call, body: dict[str, Any], pointer: str) -> None:
     refused = deploy(**body)
     assert refused.status == 400
     assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
     assert deploy(dry_run=True).json["revision"] == 2
 
 
-# --- connections that stay ---
+# --- grants of connections ---
 
 
 @pytest.fixture
 def as_member(call: Call, app: Any, session: Any, user_id: Callable[[str], int]) -> Call:
-    """Deploy with a key of the tenant, which may not read what all share."""
+    """Return a function that deploys with a key of the tenant, which may not read shared connections."""
     from calls import client
 
     from airflow_platform_plugin.auth import service
@@ -253,7 +255,7 @@ def as_member(call: Call, app: Any, session: Any, user_id: Callable[[str], int])
 
 @pytest.fixture
 def granted(call: Call, deploy: Call) -> Any:
-    """A deployment that an administrator has given what all share."""
+    """Deploy with a shared connection, which an admin has granted."""
     shared = {"connection_id": "shared", "connection_type": "postgres", "host": "db.internal"}
     assert call("POST", CONNECTIONS, json=shared | {"password": "operators"}).status == 201
     return deploy(connections=["shared"])
@@ -261,25 +263,23 @@ def granted(call: Call, deploy: Call) -> Any:
 
 def handed(session: Any, answer: Any) -> set[str]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
-    return set(task_services.load_connections(DeploymentSpec.model_validate(revision.spec))[1])
+    return set(task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1])
 
 
-def test_a_grant_stays_where_nothing_changes_that_could_read_it(
-    granted: Any, as_member: Call, session: Any
-) -> None:
+def test_a_grant_stays_if_code_and_configuration_stay(granted: Any, as_member: Call, session: Any) -> None:
     assert granted.json["connections"] == ["shared"]
     answer = as_member(schedule="@daily", retries=0)
     assert (answer.status, handed(session, answer)) == (200, {"shared"})
 
 
 @pytest.mark.parametrize("change", [{"version": "9.0.0"}, {"configuration": {"mode": "show me"}}])
-def test_a_grant_does_not_go_to_other_code(
+def test_a_grant_does_not_extend_to_other_code(
     granted: Any,
     as_member: Call,
     register: Call,
     change: dict[str, Any],
 ) -> None:
-    """A member could read the operator's password by a version, or a configuration, of their own."""
+    """A member could read the operator's password with another version or configuration."""
     register("9.0.0")
     refused = as_member(**change)
     assert (refused.status, refused.json["error"]["details"]["scope"]) == (403, "connections:read")
@@ -287,13 +287,13 @@ def test_a_grant_does_not_go_to_other_code(
     assert as_member(connections=["shared"]).status == 403
 
 
-def test_a_grant_is_of_the_row_and_not_of_the_name(
+def test_a_grant_is_for_a_row_and_not_for_a_name(
     granted: Any, call: Call, deploy: Call, as_member: Call, session: Any
 ) -> None:
-    """Another connection that all share, and that has the name since, was not granted."""
+    """A later shared connection of the same name was not granted."""
     from airflow_platform_plugin.airflow_compat.models import Connection
 
-    # On SQLite a freed id is given out again: another one takes it.
+    # SQLite uses a deleted id again: another connection takes it.
     call("DELETE", f"{CONNECTIONS}/shared?force=true")
     session.add(Connection(conn_id="takes_the_id", conn_type="http"))
     session.flush()
@@ -308,3 +308,12 @@ def test_a_grant_is_of_the_row_and_not_of_the_name(
             "/connections/0"
         ]
     assert handed(session, deploy(connections=["shared"])) == {"shared"}
+
+
+def test_a_grant_stays_for_a_kit_with_a_secret_that_is_not_set(
+    granted: Any, deploy: Call, as_member: Call, session: Any
+) -> None:
+    """A secret without a value is the same configuration as before."""
+    assert deploy(configuration={"token": None}).json["connections"] == ["shared"]
+    answer = as_member(schedule="@daily")
+    assert (answer.status, handed(session, answer)) == (200, {"shared"})

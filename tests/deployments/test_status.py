@@ -1,4 +1,4 @@
-"""What is said of a deployment as Airflow takes it up."""
+"""The status of a deployment while Airflow parses it."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FILE = "/dags/datakits.py"
 
 @pytest.fixture
 def ask(deploy: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
-    """The status of a new deployment; ``made`` is its answer."""
+    """Return a function that gets the status of a new deployment; ``made`` is its response."""
     made = deploy().json
 
     def ask(query: str = "") -> Any:
@@ -33,7 +33,7 @@ def ask(deploy: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., A
 
 
 def sync(session: Any, dag: Any) -> None:
-    """What the DAG processor writes of a DAG."""
+    """Write what the DAG processor writes about a DAG."""
     session.merge(
         DagModel(
             dag_id=dag.dag_id,
@@ -48,7 +48,7 @@ def sync(session: Any, dag: Any) -> None:
 
 
 def test_pending_parsed_active_paused(ask: Any, deploy: Callable[..., Any], session: Any) -> None:
-    """Parsed is what the DAG processor has read; active, what the scheduler has too."""
+    """Parsed means that the DAG processor has the DAG; active, that the scheduler has it, too."""
     first = ask()
     assert first["status"] == "pending"
     assert "dags/datakits.py" in first["message"]
@@ -69,15 +69,15 @@ def test_pending_parsed_active_paused(ask: Any, deploy: Callable[..., Any], sess
     assert ask()["status"] == "pending"
     dag = loader.load(FILE)[ask.made["dag_id"]]
     sync(session, dag)
-    # Airflow writes a DAG to the scheduler's table twice a minute at most.
+    # Airflow writes a DAG to the scheduler's table at most twice a minute.
     assert (ask()["status"], ask()["revision"]) == ("parsed", 2)
     session.merge(SerializedDagModel(dag))
     session.flush()
     assert ask()["status"] == "active"
 
 
-def test_a_parsing_that_began_before_the_deploy_does_not_count(ask: Any, session: Any) -> None:
-    """It has read the revision before, however late it ends."""
+def test_a_parsing_that_started_before_the_deploy_does_not_count(ask: Any, session: Any) -> None:
+    """It has read the revision before, even if it ends later."""
     session.add(
         DagModel(
             dag_id=ask.made["dag_id"],
@@ -91,10 +91,10 @@ def test_a_parsing_that_began_before_the_deploy_does_not_count(ask: Any, session
     assert ask()["status"] == "pending"
 
 
-def test_a_deployment_that_cannot_be_built_says_so_itself(
+def test_the_status_of_a_broken_deployment_has_its_error(
     ask: Any, deploy: Callable[..., Any], call: Callable[..., Any], session: Any
 ) -> None:
-    """The others are not harmed; the next deploy mends it."""
+    """Others are not affected, and the next deploy repairs it."""
     other = deploy(environment="staging").json
     broken = session.get(Deployment, ask.made["id"])
     spec = dict(broken.current.spec)
@@ -113,14 +113,14 @@ def test_a_deployment_that_cannot_be_built_says_so_itself(
     assert ask()["status"] == "pending"
 
 
-def test_a_loader_file_that_cannot_be_imported_is_told(ask: Any, session: Any) -> None:
+def test_the_status_reports_a_loader_file_that_cannot_be_imported(ask: Any, session: Any) -> None:
     session.add(ParseImportError(filename=FILE, stacktrace="Traceback\nValueError: no\n", timestamp=db.now()))
     session.flush()
     loader.load(FILE)
     assert (ask()["status"], ask()["message"]) == ("import_error", "ValueError: no")
 
 
-def test_the_last_runs_are_told_newest_first(ask: Any, session: Any) -> None:
+def test_the_last_runs_are_listed_newest_first(ask: Any, session: Any) -> None:
     for day in range(7):
         moment = db.now() - timedelta(days=day)
         session.add(
@@ -136,7 +136,7 @@ def test_the_last_runs_are_told_newest_first(ask: Any, session: Any) -> None:
 def test_a_wait_ends_when_the_deployment_is_parsed(
     ask: Any, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not after the time that was allowed."""
+    """It does not take the full time."""
     naps = []
 
     def nap(seconds: float) -> None:
@@ -155,12 +155,12 @@ def test_a_wait_ends_after_its_time(ask: Any) -> None:
     assert time.monotonic() - before >= 1
 
 
-def test_no_more_than_a_minute_is_waited(ask: Any) -> None:
+def test_a_wait_is_at_most_a_minute(ask: Any) -> None:
     assert ask("?wait=61")["error"]["code"] == "VALIDATION_ERROR"
 
 
-def test_beyond_two_waiters_one_is_answered_at_once(ask: Any) -> None:
-    """Synchronous web workers serve nobody else meanwhile."""
+def test_a_third_waiting_request_gets_a_response_at_once(ask: Any) -> None:
+    """A synchronous web worker serves no other request while it waits."""
     with (
         wait_slots.wait_slot(wait_slots.DEPLOYMENTS) as first,
         wait_slots.wait_slot(wait_slots.DEPLOYMENTS) as second,

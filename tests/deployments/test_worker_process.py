@@ -1,4 +1,4 @@
-"""A worker's own process holds deployments against the tenant's limits, as the webserver does."""
+"""The worker's process checks the limits of a tenant, as the webserver does."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ with db.transaction() as session:
                 name=name, version=f"{number}.0.0", tenant_id="team", type="transformation",
                 description="", manifest=manifest, created_by="seed",
             ))
-        # Each has failed with its second revision; the first of "large" fits no more beside "small".
+        # Each has failed with its second revision; the first of "large" no longer fits next to "small".
         deployment = Deployment(
             id=f"dep_{name}", datakit=name, environment="production", namespace="team", tenant_id="team",
             dag_id=f"team__production__{name}", revision=2, rollback_from=2 if name == "large" else None,
@@ -68,8 +68,8 @@ with db.transaction() as session:
 
 
 @pytest.mark.end_to_end
-def test_the_worker_holds_a_rollback_against_the_tenants_limits(tmp_path: Path) -> None:
-    """Only the worker's own modules are loaded there: what tenants own is known without the webserver."""
+def test_the_worker_checks_a_rollback_against_the_limits_of_the_tenant(tmp_path: Path) -> None:
+    """Only the worker's modules are loaded: what tenants own is known without the webserver."""
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",

@@ -16,7 +16,7 @@ SCRIPT = """
 echo "the configuration is $DATAKIT_CONFIGURATION"
 echo '{"outputs": {"gold.customer_360": {"rows": 7}}}' >"$DATAKIT_RESULT_FILE"
 """
-# What the API does, without a webserver.
+# The same as the API does, without a webserver.
 DEPLOY = """
 from types import SimpleNamespace
 from airflow_platform_plugin.core import db
@@ -25,10 +25,11 @@ from airflow_platform_plugin.deployments import service
 from airflow_platform_plugin.deployments.schemas import DeployInput
 from airflow_platform_plugin.datakits.manifest import Registration
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.reach import EVERYWHERE
 db.upgrade()
 class Everybody(Principal):
     def reach(self, scope):
-        return None
+        return EVERYWHERE
 by = Everybody("admin", SimpleNamespace(id=1))
 with db.transaction() as session:
     datakits.register(session, Registration.model_validate({
@@ -43,7 +44,7 @@ with db.transaction() as session:
 
 @pytest.mark.end_to_end
 def test_a_container_runs_as_a_dag(tmp_path: Path) -> None:
-    """XCom and the dataset event have the kit's report; no log, row or rendered field has its secret."""
+    """XCom and dataset event have the kit's report; no log, row or rendered field has its secret."""
     try:
         engine = docker_engine.engine()
     except docker_engine.NoEngine as reason:

@@ -30,7 +30,10 @@ Call = Callable[..., Any]
     ],
 )
 def test_a_task_takes_its_dominant_share(limits: dict[str, str], needs: dict[str, int], slots: int) -> None:
-    """Rounded up, so that what runs together never passes a limit; more slots than there are never run."""
+    """Slots are rounded up, so that running tasks never exceed a limit.
+
+    A task that cannot fit gets more slots than exist.
+    """
     assert quota.count_slots(limits, {name: Decimal(need) for name, need in needs.items()}) == slots
 
 
@@ -38,7 +41,7 @@ def test_a_task_takes_its_dominant_share(limits: dict[str, str], needs: dict[str
 def deploy(call: Call, manifest: dict[str, Any]) -> Callable[..., Any]:
     """Deploy a kit that needs 2 CPUs and 4Gi for a tenant that has 5 and 8Gi."""
     limits = {"cpu": "5", "memory": "8Gi"}
-    features = {"custom_operators": True}  # in tests kits run as processes beside Airflow
+    features = {"custom_operators": True}  # in tests, kits run as processes next to Airflow
     tenant = {"tenant_id": "team", "namespace": "analytics", "resource_limits": limits, "features": features}
     assert call("POST", f"{API}/platform/tenants", json=tenant).status == 201
 
@@ -51,8 +54,8 @@ def deploy(call: Call, manifest: dict[str, Any]) -> Callable[..., Any]:
     return send
 
 
-def test_what_does_not_fit_beside_the_others_is_refused(call: Call, deploy: Callable[..., Any]) -> None:
-    """With what is used, asked and left; and nothing is written."""
+def test_a_deploy_that_exceeds_a_limit_is_refused(call: Call, deploy: Callable[..., Any]) -> None:
+    """The error has what is used, asked and left; nothing is written."""
     assert [deploy("one").status, deploy("two").status] == [201, 201]
     refused = deploy("three", cpu="1500m")
     assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
@@ -66,7 +69,8 @@ def test_what_does_not_fit_beside_the_others_is_refused(call: Call, deploy: Call
     assert usage["owned"]["deployments"] == 2
 
 
-def test_a_deploy_gives_back_what_the_one_before_it_needed(deploy: Callable[..., Any]) -> None:
+def test_a_deploy_releases_what_its_previous_revision_needed(deploy: Callable[..., Any]) -> None:
+    """Deploying the same kit again fits."""
     assert [deploy("one").status, deploy("two").status] == [201, 201]
     assert deploy("two").status == 200
 
@@ -80,13 +84,14 @@ def test_a_deploy_gives_back_what_the_one_before_it_needed(deploy: Callable[...,
         ("custom_operators", {"custom_operators": None}, {}),
     ],
 )
-def test_a_feature_that_is_missing_is_named(
+def test_a_missing_feature_is_named(
     call: Call,
     deploy: Callable[..., Any],
     feature: str,
     features: dict[str, bool | None],
     needs: dict[str, Any],
 ) -> None:
+    """The deploy succeeds once the tenant has the feature."""
     call("PATCH", f"{API}/platform/tenants/team", json={"features": features})
     refused = deploy("one", **needs)
     assert (refused.status, refused.json["error"]["code"]) == (403, "PERMISSION_DENIED")
@@ -95,38 +100,39 @@ def test_a_feature_that_is_missing_is_named(
     assert deploy("one", **needs).status == 201
 
 
-def test_kits_in_containers_need_no_custom_operators(
+def test_kits_in_containers_do_not_need_custom_operators(
     call: Call, deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The feature is for kits that run inside Airflow's own environment, as the settings have it."""
+    """The feature is only for kits that run inside Airflow's own environment."""
     set_options(monkeypatch, datakit_runners="staging=docker, *=process")
     call("PATCH", f"{API}/platform/tenants/team", json={"features": {"custom_operators": False}})
     assert deploy("one", environment="staging").status == 201
     assert deploy("one", environment="production").status == 403
 
 
-def test_a_container_says_what_it_needs_of_what_is_limited(
+def test_a_container_must_declare_requirements_for_limited_resources(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or it would be held to nothing, and the limit with it."""
+    """Without them, nothing would limit the container."""
     set_options(monkeypatch, datakit_runners="docker")
     refused = deploy("one", memory=None)
     assert (refused.status, refused.json["error"]["details"]) == (409, {"missing": ["memory"]})
     assert deploy("two").status == 201
 
 
-def test_a_setting_that_names_no_runner_is_the_operators_to_mend(
+def test_an_unknown_runner_in_the_setting_is_an_operators_error(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The response is a 503 that names the setting."""
     set_options(monkeypatch, datakit_runners="podman")
     refused = deploy("one")
     assert (refused.status, "datakit_runners" in refused.json["error"]["message"]) == (503, True)
 
 
-def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
+def test_a_dag_runs_in_the_tenants_pool_with_current_limits(
     call: Call, deploy: Callable[..., Any], session: Any
 ) -> None:
-    """A lowered limit counts without a deploy: the loader file is asked for at once, and shares grow."""
+    """A lower limit takes effect without a deploy: the platform requests parsing, and shares grow."""
     from airflow.models.pool import Pool
 
     dag_id = deploy("one").json["dag_id"]
@@ -143,16 +149,18 @@ def test_the_dag_runs_in_the_tenants_pool_by_the_limits_of_now(
     assert loader.load("/dags/datakits.py")[dag_id].get_task("run").pool_slots == 800
 
 
-def test_the_dag_is_for_the_tenants_roles(deploy: Callable[..., Any]) -> None:
+def test_a_dag_grants_access_to_the_tenants_roles(deploy: Callable[..., Any]) -> None:
+    """It also has the tenant's tag."""
     dag_id = deploy("one").json["dag_id"]
     dag = loader.load("/dags/datakits.py")[dag_id]
     assert set(dag.access_control) == {"Tenant team Admin", "Tenant team Member"}
     assert "tenant:team" in dag.tags
 
 
-def test_a_kits_own_tags_make_it_no_tenants(
+def test_a_kit_cannot_claim_another_tenant_by_a_tag(
     call: Call, deploy: Callable[..., Any], manifest: dict[str, Any]
 ) -> None:
+    """Tags of that form are left out of the DAG."""
     kit = manifest | {"name": "sly", "tags": ["tenant:other"]}
     call("POST", f"{API}/datakits", json=kit)
     place = {"environment": "production", "namespace": "analytics"}
@@ -160,7 +168,8 @@ def test_a_kits_own_tags_make_it_no_tenants(
     assert "tenant:other" not in loader.load("/dags/datakits.py")[dag_id].tags
 
 
-def test_the_pool_goes_with_the_tenant(call: Call, deploy: Callable[..., Any], session: Any) -> None:
+def test_the_pool_is_deleted_with_the_tenant(call: Call, deploy: Callable[..., Any], session: Any) -> None:
+    """Airflow keeps no pool of a deleted tenant."""
     from airflow.models.pool import Pool
 
     deploy("one")

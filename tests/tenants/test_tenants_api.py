@@ -11,7 +11,7 @@ URL = "/api/v1/platform/tenants"
 def test_the_reference_tenant_is_created_and_read_back(
     call: Callable[..., Any], tenant: dict[str, Any]
 ) -> None:
-    """What the API reference sends is stored whole and answered the same by POST, GET and the list."""
+    """POST, GET and the list answer with all fields of the API reference's example."""
     created = call("POST", URL, json=tenant)
     assert created.status == 201
     assert {key: created.json[key] for key in tenant} == tenant
@@ -20,6 +20,7 @@ def test_the_reference_tenant_is_created_and_read_back(
 
 
 def test_name_and_namespace_default_to_the_id(call: Callable[..., Any]) -> None:
+    """A tenant needs only an id."""
     created = call("POST", URL, json={"tenant_id": "small"}).json
     assert (created["display_name"], created["namespace"]) == ("small", "small")
 
@@ -28,7 +29,7 @@ def test_name_and_namespace_default_to_the_id(call: Callable[..., Any]) -> None:
 def test_a_taken_id_or_namespace_is_a_conflict(
     call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, str]
 ) -> None:
-    """Nothing is written by the second request."""
+    """The second request writes nothing."""
     call("POST", URL, json=tenant)
     refused = call("POST", URL, json=tenant | change)
     assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
@@ -50,9 +51,10 @@ def test_a_taken_id_or_namespace_is_a_conflict(
         ({"colour": "red"}, "/colour"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
+def test_an_invalid_field_is_named_and_nothing_is_written(
     call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, Any], pointer: str
 ) -> None:
+    """The error has a pointer to the field."""
     refused = call("POST", URL, json=tenant | change)
     assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
     assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
@@ -60,11 +62,13 @@ def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
 
 
 def test_an_unknown_tenant_is_not_found(call: Callable[..., Any]) -> None:
+    """The error has the id."""
     answer = call("GET", f"{URL}/nobody")
     assert (answer.status, answer.json["error"]["details"]) == (404, {"tenant_id": "nobody"})
 
 
 def test_pages_are_stable_and_count_everything(call: Callable[..., Any]) -> None:
+    """Tenants are ordered by id."""
     for name in ("c", "a", "b"):
         call("POST", URL, json={"tenant_id": name})
     page = call("GET", f"{URL}?limit=2&offset=1").json
@@ -72,7 +76,7 @@ def test_pages_are_stable_and_count_everything(call: Callable[..., Any]) -> None
 
 
 def test_the_reference_change_is_merged_key_by_key(call: Callable[..., Any], tenant: dict[str, Any]) -> None:
-    """What the change names is set, what it does not name stays, and null removes."""
+    """Given keys are set, others stay, and null removes a key."""
     call("POST", URL, json=tenant)
     change = {"resource_limits": {"cpu": "8000m", "memory": "32Gi"}, "features": {"gpu_support": True}}
     changed = call("PATCH", f"{URL}/analytics-team", json=change).json
@@ -89,9 +93,10 @@ def test_the_reference_change_is_merged_key_by_key(call: Callable[..., Any], ten
 @pytest.mark.parametrize(
     "change", [{"tenant_id": "x"}, {"features": {"teleport": True}}, {"metadata": {"a": 1}}]
 )
-def test_a_change_that_does_not_fit_changes_nothing(
+def test_an_invalid_change_changes_nothing(
     call: Callable[..., Any], tenant: dict[str, Any], change: dict[str, Any]
 ) -> None:
+    """Valid fields of the same request are not set either."""
     before = call("POST", URL, json=tenant).json
     assert call("PATCH", f"{URL}/analytics-team", json=change | {"display_name": "x"}).status == 400
     assert call("GET", f"{URL}/analytics-team").json == before

@@ -1,6 +1,6 @@
-"""What a kit sees when it runs, and what its end means: docs/datakit-contract.md. Pure.
+"""The contract between the platform and a running kit: docs/datakit-contract.md. Pure.
 
-A run is told all in environment variables, and leaves a small JSON document in a file.
+A kit gets everything in environment variables, and may write a small JSON document to a file.
 """
 
 import json
@@ -10,29 +10,30 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from airflow_platform_plugin.airflow_compat.types import TaskContext
 from airflow_platform_plugin.datakits.manifest import Dataset
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
 # The variable that names the file for the result.
 RESULT_FILE = "DATAKIT_RESULT_FILE"
-# Kubernetes keeps no more of what a container leaves at its end (its termination message).
+# The longest termination message that Kubernetes stores.
 LONGEST_RESULT = 4096  # bytes
-# Of one variable Linux takes 128 KiB (MAX_ARG_STRLEN), and the whole document is one.
+# The longest variable that Linux accepts (MAX_ARG_STRLEN); the run's document is one variable.
 _LONGEST_VARIABLE = 128 * 1024  # bytes
-LONGEST_DOCUMENT = 96 * 1024  # bytes of it that a deployment may have
+LONGEST_DOCUMENT = 96 * 1024  # bytes of that document that a deployment may use
 
-# Between SIGTERM and SIGKILL, as Docker has it.
-GRACE = 10  # seconds
+# Seconds between SIGTERM and SIGKILL; Docker's default.
+GRACE = 10
 
-# Of sysexits.h: wrong usage, wrong data, wrong configuration. To try again would not mend them.
+# sysexits.h: usage, data and configuration errors. A retry would fail again.
 _NOT_RETRIED = {64, 65, 78}
-# What Airflow's own operators take for a skip.
+# The exit status that Airflow's own operators treat as skipped.
 _SKIPPED = 99
 _LONGEST_ERROR = 500
 
 
 class Outcome(Enum):
-    """What the end of a kit means for its task."""
+    """What the exit of a kit means for its task."""
 
     SUCCESS = "success"
     SKIPPED = "skipped"
@@ -41,15 +42,15 @@ class Outcome(Enum):
 
 
 class OutputReport(BaseModel):
-    """What a kit tells of one output; more than the rows is its own."""
+    """What a kit reports about one output. Fields apart from ``rows`` are up to the kit."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     rows: Annotated[int | None, Field(ge=0)] = None
 
 
-class Result(BaseModel):
-    """What a kit may leave: of its outputs, by name, and of what went wrong."""
+class KitResult(BaseModel):
+    """The result file of a kit: reports about outputs by name, and an error message."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -62,8 +63,9 @@ class Job:
     """One try of a deployment's run, as a runner starts it.
 
     Attributes:
-        environment: variables that anybody may see.
-        private: variables with secrets in them, for the kit alone.
+        spec: the deployment.
+        environment: variables without secrets.
+        private: variables with secrets, which only the kit may see.
     """
 
     spec: DeploymentSpec
@@ -73,13 +75,13 @@ class Job:
 
 @dataclass(frozen=True)
 class KitExit:
-    """How a kit has ended.
+    """The exit of a kit.
 
     Attributes:
-        status: its exit status.
-        result: what is in the result file, as it is; empty where there is nothing.
-        note: what else is known of its end, in a sentence, such as the last that it has printed.
-        image_digest: what the image's tag stood for, ``sha256:…``, where the runner knows it.
+        status: the exit status.
+        result: the content of the result file; empty if there is no file.
+        note: a sentence about the exit, such as the last line that the kit printed.
+        image_digest: the digest of the image, ``sha256:…``, if the runner knows it.
     """
 
     status: int
@@ -88,8 +90,8 @@ class KitExit:
     image_digest: str | None = None
 
     @property
-    def meaning(self) -> Outcome:
-        """What the exit status says."""
+    def outcome(self) -> Outcome:
+        """Return what the exit status means for the task."""
         if self.status == 0:
             return Outcome.SUCCESS
         if self.status == _SKIPPED:
@@ -99,20 +101,20 @@ class KitExit:
 
 def build_job(
     spec: DeploymentSpec,
-    context: Any,  # noqa: ANN401 - Airflow's Context
+    context: TaskContext,
     secrets: dict[str, Any],
     connections: dict[str, str],
 ) -> Job:
-    """The variables of a try.
+    """Build the variables of a try.
 
     Args:
         spec: the deployment.
-        context: Airflow's, of the task.
-        secrets: values of secret options.
-        connections: Airflow's connections as JSON, by id.
+        context: Airflow's context of the task.
+        secrets: the values of secret options by name.
+        connections: Airflow connections as JSON, by id.
 
     Raises:
-        ValueError: the run's ``conf`` has an option's name with a value that does not fit it, or is too long.
+        ValueError: the run's ``conf`` has an invalid value for an option, or is too long.
     """
     run = context["dag_run"]
     conf = dict(run.conf or {})
@@ -137,7 +139,7 @@ def build_job(
     run_document = json.dumps(facts | documents | {"conf": conf})
     if len(run_document) + len("DATAKIT_RUN=") >= _LONGEST_VARIABLE:
         raise ValueError(
-            f"The run's conf is too long: with it the run's document has {len(run_document)} bytes."
+            f"The run's conf is too long: with it, the run's document has {len(run_document)} bytes."
         )
     plain = {name: str(value) for name, value in facts.items()}
     private = {
@@ -157,62 +159,63 @@ def _variables(values: dict[str, str]) -> dict[str, str]:
 
 
 def _overrides(spec: DeploymentSpec, conf: dict[str, Any]) -> dict[str, Any]:
-    """What a run was triggered with in place of the deployment's configuration; secrets stay as they are."""
+    """Return the values of options that the run's conf overrides. It cannot override secrets."""
     options = spec.manifest.configuration
     given = {name: value for name, value in conf.items() if name in options and not options[name].secret}
     for name, value in given.items():
         if violation := options[name].violation(value):
-            raise ValueError(f"The run's conf does not fit: {name} {violation}.")
+            raise ValueError(f"The run's conf is not valid: {name} {violation}.")
     return given
 
 
-def size(spec: DeploymentSpec, secrets: dict[str, Any]) -> int:
-    """The bytes that a run's document has of the deployment itself; ``LONGEST_DOCUMENT`` is the limit."""
+def document_size(spec: DeploymentSpec, secrets: dict[str, Any]) -> int:
+    """Return how many bytes of a run's document the deployment uses; ``LONGEST_DOCUMENT`` is the limit."""
     datasets = [item.model_dump() for item in [*spec.manifest.inputs, *spec.manifest.outputs]]
     return sum(len(json.dumps(part)) for part in (spec.configuration, secrets, *datasets))
 
 
-def parse_result(text: str, outputs: list[Dataset]) -> Result:
-    """What the kit has left.
+def parse_result(text: str, outputs: list[Dataset]) -> KitResult:
+    """Parse the result file of a kit.
+
+    Args:
+        text: the content of the file; empty if there is no file.
+        outputs: the outputs that the manifest declares.
 
     Raises:
-        ValueError: it is too long, no such document, or about an output that the manifest does not have.
+        ValueError: it is too long or not valid, or it reports an output that the manifest does not declare.
     """
     if not text.strip():
-        return Result()
+        return KitResult()
     length, too_long = len(text.encode()), f"the result is longer than {LONGEST_RESULT} bytes"
     if length > LONGEST_RESULT:
         raise ValueError(too_long)
     try:
-        result = Result.model_validate_json(text)
+        result = KitResult.model_validate_json(text)
     except ValidationError as error:
-        if length == LONGEST_RESULT:  # Kubernetes cuts it there, so it was a longer one
+        if length == LONGEST_RESULT:  # Kubernetes cuts it there, so the result was longer
             raise ValueError(too_long) from None
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ValueError(f"the result does not fit: {where}: {first['msg']}") from None
-    unknown = sorted(set(result.outputs) - {name for item in outputs for name in names(item)})
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise ValueError(f"the result is not valid: {where}: {first['msg']}") from None
+    unknown = sorted(set(result.outputs) - {name for item in outputs for name in output_names(item)})
     if unknown:
         raise ValueError(
-            f"the result tells of {', '.join(unknown)}, which the manifest has not among its outputs"
+            f"the result reports outputs that the manifest does not declare: {', '.join(unknown)}"
         )
     return result
 
 
-def names(output: Dataset) -> tuple[str, ...]:
-    """The names by which a result may tell of an output: with its schema, if there is one, or without."""
+def output_names(output: Dataset) -> tuple[str, ...]:
+    """Return the names that a result may use for an output: with its schema, if it has one, and without."""
     return (output.name,) if output.schema_ is None else (f"{output.schema_}.{output.name}", output.name)
 
 
-def failure(spec: DeploymentSpec, ended: KitExit, told: str | None) -> str:
-    """What went wrong, in a sentence: what the kit tells of it, or else how it has ended."""
-    if told:
-        return told[:_LONGEST_ERROR]
-    return f"{spec.manifest.name} ended with exit status {ended.status}. {ended.note}".strip()[
-        :_LONGEST_ERROR
-    ]
+def failure_message(spec: DeploymentSpec, kit_exit: KitExit, error: str | None) -> str:
+    """Return the error that the kit reported, or else a sentence about its exit."""
+    message = error or f"{spec.manifest.name} ended with exit status {kit_exit.status}. {kit_exit.note}"
+    return message.strip()[:_LONGEST_ERROR]
 
 
 def last_line(text: str) -> str:
-    """A note of the last that a kit has printed."""
+    """Return a note about the last line that a kit printed."""
     return f"Its last line: {text}" if text else ""

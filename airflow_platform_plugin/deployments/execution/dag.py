@@ -1,4 +1,4 @@
-"""``build(spec)``: the Airflow DAG of a deployment. Pure: the same spec makes the same DAG."""
+"""``build(spec)``: the Airflow DAG of a deployment. Pure: the same spec gives the same DAG."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, Dataset
+from airflow_platform_plugin.airflow_compat.types import Timetable
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
@@ -17,28 +18,34 @@ TASK_ID = "run"
 
 @dataclass(frozen=True)
 class Owner:
-    """The tenant of a deployment, as its DAG needs it; its limits are those of now, not of the deploy."""
+    """The tenant of a deployment, with its current limits rather than those at the time of the deploy."""
 
     tenant_id: str
     resource_limits: dict[str, str]
 
 
 def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = False) -> DAG:
-    """The DAG that runs the kit on the deployment's schedule; an owner's, for its roles and in its pool."""
+    """Build the DAG that runs the kit on the deployment's schedule.
+
+    Args:
+        spec: the deployment.
+        owner: the tenant that owns it, whose roles and pool the DAG gets; None for the platform.
+        paused: whether a new DAG starts paused.
+    """
     manifest = spec.manifest
     inputs, outputs = (
         [Dataset(dataset_uri(item, spec.namespace, spec.environment)) for item in items]
         for items in (manifest.inputs, manifest.outputs)
     )
-    given = {"catchup": spec.catchup, "max_active_runs": spec.max_active_runs}
+    limits = {"catchup": spec.catchup, "max_active_runs": spec.max_active_runs}
     dag = DAG(
         dag_id=spec.dag_id,
         description=manifest.description,
         schedule=inputs if spec.schedule == ON_INPUTS else _timetable(spec),
         start_date=spec.start_date,
-        # Whoever deploys wants it to run; Airflow's default is to wait for a person to unpause it.
+        # A deployed kit is to run. Airflow's default would wait until a user unpauses the DAG.
         is_paused_upon_creation=paused,
-        # A tag makes a DAG a tenant's, so no kit brings such a tag of its own.
+        # A tag assigns a DAG to a tenant, so tags of that form from a manifest are dropped.
         tags=[
             "datakit",
             spec.environment,
@@ -47,47 +54,47 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
         ],
         default_args={
             "owner": spec.namespace,
-            **_tries(spec),
-            **(_share(owner, manifest) if owner else {}),
+            **_retry_options(spec),
+            **(_pool(owner, manifest) if owner else {}),
         },
-        access_control=None if owner is None else _access(owner.tenant_id),
+        access_control=None if owner is None else _access_control(owner.tenant_id),
         doc_md=f"{revision_marker(spec)}\n\n```json\n{manifest.model_dump_json(indent=2)}\n```",
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in limits.items() if value is not None},
     )
     if spec.schedule not in (None, ON_INPUTS):
-        dag.schedule_interval = spec.schedule  # a timetable knows no @daily
+        dag.schedule_interval = spec.schedule  # Airflow's pages show it; a timetable does not know @daily
     DataKitOperator(
         task_id=TASK_ID, spec=spec.model_dump(mode="json"), inlets=inputs, outlets=outputs, dag=dag
     )
     return dag
 
 
-def _timetable(spec: DeploymentSpec) -> Any:  # noqa: ANN401 - a Timetable, or None
+def _timetable(spec: DeploymentSpec) -> Timetable | None:
     if spec.schedule is None:
         return None
     return airflow_compat.timetables.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
 
 
 def revision_marker(spec: DeploymentSpec) -> str:
-    """The first line of the DAG's documentation, by which one tells which revision Airflow has."""
+    """Return the first line of the DAG's documentation, which identifies the revision that Airflow has."""
     return f"DataKit **{spec.manifest.name} {spec.manifest.version}**, revision {spec.revision}"
 
 
-def _tries(spec: DeploymentSpec) -> dict[str, Any]:
-    given = {
+def _retry_options(spec: DeploymentSpec) -> dict[str, Any]:
+    options = {
         "retries": spec.retries,
         "retry_delay": None if spec.retry_delay is None else timedelta(seconds=spec.retry_delay),
         "execution_timeout": None if spec.timeout is None else timedelta(seconds=spec.timeout),
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _share(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
+def _pool(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
     slots = quota.count_slots(owner.resource_limits, manifest.requirements.amounts)
     return {"pool": quota.pool_name(owner.tenant_id), "pool_slots": slots}
 
 
-def _access(tenant_id: str) -> dict[str, dict[str, set[str]]]:
-    """What the tenant's roles may do with the DAG: see it, pause it, run it."""
+def _access_control(tenant_id: str) -> dict[str, dict[str, set[str]]]:
+    """Return the permissions of the tenant's roles for the DAG: to see, pause and run it."""
     granted = {"DAGs": {"can_read", "can_edit"}}
     return {roles.admin_role_name(tenant_id): granted, roles.member_role_name(tenant_id): granted}

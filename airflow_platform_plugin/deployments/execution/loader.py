@@ -1,4 +1,4 @@
-"""Deployments as DAGs: what the loader file in the DAGs folder calls, and how we find that file again."""
+"""Build the DAGs of deployments for the loader file in the DAGs folder, and remember that file."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, get_parsing_context
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.deployments import column_limits
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class DeploymentRow(NamedTuple):
-    """A deployment as it is read: its DAG's id and spec, and its tenant with the limits of now."""
+    """The columns of a deployment that the loader reads, with its tenant's current limits."""
 
     dag_id: str
     spec: dict[str, Any]
@@ -32,7 +33,7 @@ class DeploymentRow(NamedTuple):
 
 
 class Built(NamedTuple):
-    """The DAGs by id, and of those that could not be built the reason."""
+    """The DAGs by id, and the reasons by DAG id why others could not be built."""
 
     dags: dict[str, DAG]
     errors: dict[str, str]
@@ -42,10 +43,10 @@ _LONGEST_ERROR = 4000
 
 
 def load(fileloc: str) -> dict[str, DAG]:
-    """The DAGs of all deployments by id, or in a task process the one that is about to run.
+    """Return the DAGs of all deployments by id; in a task process, only the DAG that is about to run.
 
     Args:
-        fileloc: the loader file, which is parsed at once after each deploy.
+        fileloc: the path of the loader file, which Airflow parses at once after each deploy.
     """
     only = get_parsing_context().dag_id
     with db.transaction() as session:
@@ -60,24 +61,24 @@ def load(fileloc: str) -> dict[str, DAG]:
             with db.transaction() as session:
                 _record_parse_results(session, fileloc, rows, built.errors)
         except Exception:
-            log.exception("What became of the deployments could not be written down; the next parsing will")
+            log.exception("The results of parsing cannot be stored; the next parsing stores them")
     return built.dags
 
 
 def build_all(rows: Sequence[DeploymentRow], dialect: str = "") -> Built:
-    """The DAGs of the rows. One that cannot be built or stored is left out; the others are not harmed.
+    """Build the DAGs of the rows. A DAG that cannot be built or stored is left out, and the others are built.
 
     Args:
         rows: the deployments.
-        dialect: the name of Airflow's database, as SQLAlchemy has it.
+        dialect: SQLAlchemy's name of Airflow's database.
     """
     dags, errors = {}, {}
     for row in rows:
         try:
             dags[row.dag_id] = _build(row, dialect)
         except Exception as error:
-            log.exception("The deployment behind the DAG %s cannot be built", row.dag_id)
-            errors[row.dag_id] = _sentence(error)
+            log.exception("The DAG %s of a deployment cannot be built", row.dag_id)
+            errors[row.dag_id] = _message(error)
     return Built(dags, errors)
 
 
@@ -85,11 +86,11 @@ def _build(row: DeploymentRow, dialect: str) -> DAG:
     from airflow_platform_plugin.deployments.execution.dag import Owner, build
 
     spec = DeploymentSpec.model_validate(row.spec)
-    _require_fit(column_limits.early(spec))
+    _require_fit(column_limits.find_long_inputs(spec))
     owner = None if row.tenant_id is None else Owner(row.tenant_id, row.resource_limits or {})
     dag = build(spec, owner, paused=row.paused)
-    _require_fit(column_limits.misfits(dag, spec, dialect))
-    if row.loaded_revision != row.revision:  # once, for it takes about as long as all else
+    _require_fit(column_limits.find_misfits(dag, spec, dialect))
+    if row.loaded_revision != row.revision:  # once for each revision: it takes about as long as the rest
         column_limits.require_storable(dag)
     return dag
 
@@ -99,44 +100,44 @@ def _require_fit(misfits: Iterator[column_limits.Misfit]) -> None:
         raise ValueError(f"{misfit.field}: {misfit.message}")
 
 
-def _sentence(error: Exception) -> str:
-    """What is wrong, as every database can keep it."""
+def _message(error: Exception) -> str:
+    """Return the error as text that every database can store."""
     text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _rows(session: Session, dag_id: str | None) -> list[DeploymentRow]:
-    # Tables, not mapped classes: the first use of those costs each task process fifty milliseconds.
-    made, revision, tenant = Deployment.__table__.c, DeploymentRevision.__table__.c, Tenant.__table__.c
+    # Tables, not mapped classes: the first use of a mapped class costs each task process fifty milliseconds.
+    deployment, revision, tenant = Deployment.__table__.c, DeploymentRevision.__table__.c, Tenant.__table__.c
     in_force = (
         select(
-            made.dag_id,
+            deployment.dag_id,
             revision.spec,
             tenant.tenant_id,
             tenant.resource_limits,
-            made.paused,
-            made.id,
-            made.revision,
-            made.loaded_revision,
-            made.import_error,
+            deployment.paused,
+            deployment.id,
+            deployment.revision,
+            deployment.loaded_revision,
+            deployment.import_error,
         )
         .select_from(
             Deployment.__table__.join(DeploymentRevision.__table__, is_in_force()).outerjoin(
-                Tenant.__table__, tenant.tenant_id == made.tenant_id
+                Tenant.__table__, tenant.tenant_id == deployment.tenant_id
             )
         )
-        .where(made.retired_at.is_(None))
-        .order_by(made.dag_id)
+        .where(deployment.retired_at.is_(None))
+        .order_by(deployment.dag_id)
     )
     if dag_id is not None:
-        in_force = in_force.where(made.dag_id == dag_id)
+        in_force = in_force.where(deployment.dag_id == dag_id)
     return [DeploymentRow(*row) for row in session.connection().execute(in_force)]
 
 
 def _record_parse_results(
     session: Session, fileloc: str, rows: Sequence[DeploymentRow], errors: dict[str, str]
 ) -> None:
-    """Remember the file, and which revisions were read and what was wrong with them; only what is new."""
+    """Store the file, the revisions that were read, and their errors, as far as they are new."""
     if session.get(LoaderFile, LoaderFile.key(fileloc)) is None:
         session.add(LoaderFile(id=LoaderFile.key(fileloc), fileloc=fileloc))
     for row in rows:
@@ -151,5 +152,12 @@ def _record_parse_results(
 
 
 def registered_loaders(session: Session) -> list[str]:
-    """The loader files that have been parsed so far."""
+    """Return the paths of the loader files that Airflow has parsed."""
     return list(session.scalars(select(LoaderFile.fileloc)))
+
+
+def request_parsing(session: Session) -> None:
+    """Ask Airflow to parse the loader files at once."""
+    for fileloc in registered_loaders(session):
+        table, row = airflow_compat.dags.parsing_request(fileloc)
+        db.insert_absent(session.connection(), table, [row])

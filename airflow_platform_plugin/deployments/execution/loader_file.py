@@ -1,4 +1,4 @@
-"""The file in Airflow's DAGs folder that makes DAGs of deployments. It is the same for everybody."""
+"""The file in Airflow's DAGs folder that makes DAGs of deployments. It is the same in all installations."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ globals().update(load(__file__))
 
 
 class LoaderFileDiffers(Exception):
-    """Another file has the name."""
+    """A file of that name has other content."""
 
 
 def install(folder: Path, *, force: bool = False) -> Path:
-    """Write the file into ``folder``, which is made if need be; does nothing where it is there already.
+    """Write the file into ``folder``, which is created if needed. An identical file is left as it is.
 
     Args:
         folder: Airflow's DAGs folder.
-        force: replace a file of that name with other content.
+        force: replace a file of that name that has other content.
 
     Returns:
         The file's path.
@@ -35,7 +35,7 @@ def install(folder: Path, *, force: bool = False) -> Path:
             return file
         raise LoaderFileDiffers(f"{file} exists with other content; --force replaces it.")
     folder.mkdir(parents=True, exist_ok=True)
-    # A scheduler may parse the folder at any moment, and must not see half a file.
+    # A scheduler may parse the folder at any moment, so the file appears complete.
     new = file.with_suffix(".new")
     new.write_text(TEXT, encoding="utf-8")
     new.replace(file)

@@ -1,8 +1,8 @@
-"""The task of a deployment's DAG: runs the kit with the environment's runner and takes what it leaves."""
+"""The task of a deployment's DAG: run the kit with the environment's runner, and process its result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import (
@@ -12,115 +12,126 @@ from airflow_platform_plugin.airflow_compat.exceptions import (
     AirflowTaskTimeout,
 )
 from airflow_platform_plugin.airflow_compat.models import BaseOperator, Dataset
+from airflow_platform_plugin.airflow_compat.types import TaskContext
 from airflow_platform_plugin.core.errors import PlatformError
+from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.deployments.spec import DeploymentSpec, dataset_uri
+
+if TYPE_CHECKING:
+    from airflow_platform_plugin.deployments.execution.contract import Job, KitExit, KitResult
+    from airflow_platform_plugin.deployments.execution.runners.base import Runner
+
+# What a kit has reported of its outputs, by name: the task's XCom.
+Reports = dict[str, Any]
 
 
 class DataKitOperator(BaseOperator):
-    """Runs one DataKit. What it prints is the task's log; what it tells of its outputs is the XCom.
+    """Runs one DataKit. Its output is the task's log, and its reports about outputs are the XCom.
 
-    It has no template fields: nothing of a deployment is rendered, and so no secret is shown as rendered.
+    The operator has no template fields: Airflow renders nothing of a deployment, and so shows no secret.
+    Runners and all that they need are imported when a kit runs, not when a DAG is parsed.
     """
 
     ui_color = "#d6eaf8"
 
-    def __init__(self, *, spec: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - BaseOperator's own
+    def __init__(self, *, spec: dict[str, Any], **kwargs: Option) -> None:
         super().__init__(**kwargs)
         self.spec = spec
-        self._runner: Any = None
+        self._runner: Runner | None = None
 
-    def execute(self, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - Airflow's Context
-        """Run the kit to its end; returns what it tells of its outputs."""
+    def execute(self, context: TaskContext) -> Reports | None:
+        """Run the kit to its end; return its reports about outputs."""
         spec = DeploymentSpec.model_validate(self.spec)
-        with self._telling(spec, context):
-            job = self._prepare(spec, context)
-            ended = self._runner.run(job, context)
-        return self._conclude(spec, ended, context)
+        with self._storing_errors(spec, context):
+            runner, job = self._prepare(spec, context)
+            kit_exit = runner.run(job, context)
+        return self._conclude(spec, kit_exit, context)
 
-    def _prepare(self, spec: DeploymentSpec, context: Any) -> Any:  # noqa: ANN401 - the same; a Job
-        # Here, not above: whoever parses DAGs has no use for what runs a kit.
+    def _prepare(self, spec: DeploymentSpec, context: TaskContext) -> "tuple[Runner, Job]":
         from airflow_platform_plugin.deployments.execution import contract, task_services
         from airflow_platform_plugin.deployments.execution.runners import base
 
         try:
-            self._runner = base.load(base.runner_for(spec.environment))
-            return contract.build_job(spec, context, *task_services.load_connections(spec))
-        except (ImportError, ValueError, PlatformError) as error:  # a further try would find the same
+            runner = self._runner = base.load(base.runner_for(spec.environment))
+            return runner, contract.build_job(spec, context, *task_services.load_secrets(spec))
+        except (ImportError, ValueError, PlatformError) as error:  # a retry would fail again
             raise AirflowFailException(str(error)) from error
 
-    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> dict[str, Any] | None:  # noqa: ANN401 - the same
-        """Go on with a kit that the triggerer has watched; the name is KubernetesPodOperator's."""
+    def trigger_reentry(self, context: TaskContext, event: dict[str, Any]) -> Reports | None:
+        """Continue with a kit that the triggerer has watched. The name is that of KubernetesPodOperator."""
         from airflow_platform_plugin.deployments.execution import task_services
         from airflow_platform_plugin.deployments.execution.runners import base
 
-        # It ends as it began, though the DAG may be another revision's by now.
-        spec = task_services.revision(DeploymentSpec.model_validate(self.spec), event.get("revision"))
-        self._runner = base.load("kubernetes")
-        with self._telling(spec, context):
-            ended = self._runner.resume(spec, context, event)
-        return self._conclude(spec, ended, context)
+        # The revision with which the kit started, even if the DAG has a newer one by now.
+        spec = task_services.load_spec(DeploymentSpec.model_validate(self.spec), event.get("revision"))
+        runner = self._runner = base.load("kubernetes")
+        with self._storing_errors(spec, context):
+            kit_exit = runner.resume(spec, context, event)
+        return self._conclude(spec, kit_exit, context)
 
     def on_kill(self) -> None:
-        """End the kit and whatever it has started."""
+        """End the kit and all processes that it started."""
         if self._runner is not None:
             self._runner.kill()
         elif (context := airflow_compat.tasks.current_context()) and context["ti"].next_method:
-            # Airflow ends a deferred task whose time is up before it can go on.
+            # Airflow ends a deferred task that has timed out before the task can continue.
             from airflow_platform_plugin.deployments.execution.runners import base
 
             spec = DeploymentSpec.model_validate(self.spec)
             base.load("kubernetes").kill_deferred(spec, context)
-            self._tell(context, _too_long(spec))
+            self._store_error(context, _timeout_message(spec))
 
     @contextmanager
-    def _telling(self, spec: DeploymentSpec, context: Any) -> Iterator[None]:  # noqa: ANN401 - the same
-        """Leave for mails why the kit could not run to its end."""
+    def _storing_errors(self, spec: DeploymentSpec, context: TaskContext) -> Iterator[None]:
+        """Store why the kit could not run to its end, for mails."""
         try:
             yield
         except AirflowTaskTimeout:
-            self._tell(context, _too_long(spec))
+            self._store_error(context, _timeout_message(spec))
             raise
         except Exception as error:
-            self._tell(context, str(error) or type(error).__name__)
+            self._store_error(context, str(error) or type(error).__name__)
             raise
 
-    def _conclude(self, spec: DeploymentSpec, ended: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - the same
+    def _conclude(self, spec: DeploymentSpec, kit_exit: "KitExit", context: TaskContext) -> Reports | None:
+        """Return the kit's reports, or raise what its exit means for the task."""
         from airflow_platform_plugin.deployments.execution import contract, task_services
         from airflow_platform_plugin.deployments.execution.contract import Outcome
 
-        if ended.image_digest:
-            task_services.report_image_digest(spec.deployment_id, spec.revision, ended.image_digest)
-        complaint, told = None, contract.Result()
+        if kit_exit.image_digest:
+            task_services.store_image_digest(spec.deployment_id, spec.revision, kit_exit.image_digest)
+        invalid, result = None, contract.KitResult()
         try:
-            told = contract.parse_result(ended.result, spec.manifest.outputs)
+            result = contract.parse_result(kit_exit.result, spec.manifest.outputs)
         except ValueError as error:
-            complaint = str(error)
-        match ended.meaning:
+            invalid = str(error)
+        match kit_exit.outcome:
             case Outcome.SKIPPED:
                 raise AirflowSkipException(f"{spec.manifest.name} has nothing to do.")
-            case Outcome.SUCCESS if complaint is None:
-                return self._report(spec, told, context)
-        sentence = contract.failure(spec, ended, complaint or told.error)
-        self._tell(context, sentence)
-        raise (AirflowFailException if ended.meaning is Outcome.FAILED else AirflowException)(sentence)
+            case Outcome.SUCCESS if invalid is None:
+                return self._report(spec, result, context)
+        message = contract.failure_message(spec, kit_exit, invalid or result.error)
+        self._store_error(context, message)
+        raise (AirflowFailException if kit_exit.outcome is Outcome.FAILED else AirflowException)(message)
 
-    def _report(self, spec: DeploymentSpec, told: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - the same
-        from airflow_platform_plugin.deployments.execution.contract import names
+    def _report(self, spec: DeploymentSpec, result: "KitResult", context: TaskContext) -> Reports | None:
+        """Attach the reports to the events of Airflow Datasets, and return them."""
+        from airflow_platform_plugin.deployments.execution.contract import output_names
 
-        reports = {name: report.model_dump(exclude_none=True) for name, report in told.outputs.items()}
+        reports = {name: report.model_dump(exclude_none=True) for name, report in result.outputs.items()}
         for output in spec.manifest.outputs:
             uri = dataset_uri(output, spec.namespace, spec.environment)
-            extra = next((reports[name] for name in names(output) if name in reports), None)
+            extra = next((reports[name] for name in output_names(output) if name in reports), None)
             if extra is not None:
                 context["outlet_events"][Dataset(uri)].extra = extra
         return reports or None
 
-    def _tell(self, context: Any, sentence: str) -> None:  # noqa: ANN401 - the same
-        """Leave what went wrong where mails find it, without what is known to be secret."""
+    def _store_error(self, context: TaskContext, message: str) -> None:
+        """Store an error message where mails find it, with known secrets masked."""
         from airflow_platform_plugin.deployments.execution.task_services import ERROR_XCOM
 
-        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.masking.redact(sentence))
+        context["ti"].xcom_push(ERROR_XCOM, airflow_compat.masking.redact(message))
 
 
-def _too_long(spec: DeploymentSpec) -> str:
+def _timeout_message(spec: DeploymentSpec) -> str:
     return f"{spec.manifest.name} was ended: it took longer than {spec.timeout} seconds."

@@ -1,74 +1,90 @@
-"""What a run asks and tells the platform, in the task's process: a runner calls these.
+"""Access to the platform's tables from a task's process.
 
-Light to import, and each call is one short transaction.
+The module is light to import, and each call is one short transaction.
 """
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections.records import copy_detached
+from airflow_platform_plugin.connections.records import DetachedConnection
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.deployments import connection_grants
 from airflow_platform_plugin.deployments.configuration import decrypt_secrets
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
-# The XCom of the task under which a runner leaves what went wrong, in a sentence: mails tell it.
+# The key of the task's XCom that has the error message for mails.
 ERROR_XCOM = "datakit_error"
 
 
-def _row(deployment_id: str, number: int | None) -> Any:  # noqa: ANN401 - an SQL expression
-    return (DeploymentRevision.deployment_id == deployment_id) & (DeploymentRevision.number == number)
+class TaskSecrets(NamedTuple):
+    """The secrets of a run.
+
+    Attributes:
+        options: the values of secret options by name.
+        connections: Airflow connections as JSON, by id.
+    """
+
+    options: dict[str, Any]
+    connections: dict[str, str]
 
 
-def revision(spec: DeploymentSpec, number: int | None) -> DeploymentSpec:
-    """The same deployment at the revision of that number; None for the one that is given."""
+def _is_revision(deployment_id: str, number: int | None) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = (DeploymentRevision.deployment_id == deployment_id) & (
+        DeploymentRevision.number == number
+    )
+    return condition
+
+
+def load_spec(spec: DeploymentSpec, number: int | None) -> DeploymentSpec:
+    """Return the spec of the same deployment at another revision; ``spec`` itself if ``number`` is None."""
     if number in (None, spec.revision):
         return spec
     with db.transaction() as session:
-        found = session.scalar(select(DeploymentRevision.spec).where(_row(spec.deployment_id, number)))
+        found = session.scalar(
+            select(DeploymentRevision.spec).where(_is_revision(spec.deployment_id, number))
+        )
     return spec if found is None else DeploymentSpec.model_validate(found)
 
 
-def load_connections(spec: DeploymentSpec) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a run gets of secrets: the values of secret options, and its connections as JSON, by id.
-
-    From then on Airflow's masker knows them, so that the task's log does not show them.
+def load_secrets(spec: DeploymentSpec) -> TaskSecrets:
+    """Load the secrets of a run, and mask them in the task's log.
 
     Raises:
-        ValidationFailed: a connection is not one any more that the deployment may have, or leads where its
-            tenant must not go.
-        PermissionDenied: a connection's type is not for tenants.
+        ValidationFailed: the deployment may no longer use a connection, or its tenant may not reach its host.
+        PermissionDenied: tenants may not use connections of that type.
     """
     from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 
     with db.transaction() as session:
-        sealed = session.scalar(
-            select(DeploymentRevision.encrypted_secrets).where(_row(spec.deployment_id, spec.revision))
+        encrypted = session.scalar(
+            select(DeploymentRevision.encrypted_secrets).where(
+                _is_revision(spec.deployment_id, spec.revision)
+            )
         )
-        tenant_id, rows = _connections(session, spec)
-    shared = spec.shared_connections.values()
-    for row in rows.values():
-        # A row may be older than a rule, or changed since in Airflow's pages. A kit asks a DNS of its own.
-        require_reachable(row, None if row.id in shared else tenant_id, look_up=False)
-    connections = {name: row.as_json() for name, row in rows.items()}
-    secrets = decrypt_secrets(sealed)
+        checked = _connections(session, spec)
+    for one in checked.values():
+        # A row may be older than a rule, or was changed in Airflow's pages. A kit resolves names by itself.
+        require_reachable(one, look_up=False)
+    connections = {name: one.connection.as_json() for name, one in checked.items()}
+    secrets = decrypt_secrets(encrypted)
     _mask(secrets, connections)
-    return secrets, connections
+    return TaskSecrets(secrets, connections)
 
 
-def mask(spec: DeploymentSpec, private: dict[str, str]) -> None:
-    """Let the masker of this process know what a kit was told that another process has started.
+def mask_variables(spec: DeploymentSpec, private: dict[str, str]) -> None:
+    """Mask the secrets of a kit that another process has started.
 
     Args:
         spec: the deployment.
-        private: the kit's variables with secrets in them.
+        private: the kit's variables with secrets.
     """
     configuration = json.loads(private.get("DATAKIT_CONFIGURATION", "{}"))
     options = spec.manifest.configuration
@@ -80,23 +96,23 @@ def mask(spec: DeploymentSpec, private: dict[str, str]) -> None:
 
 def _mask(secrets: dict[str, Any], connections: dict[str, str]) -> None:
     documents = [json.loads(text) for text in connections.values()]
-    for form in ((secrets, documents), (_printed(secrets), _printed(documents))):
+    for form in ((secrets, documents), (_escaped(secrets), _escaped(documents))):
         airflow_compat.masking.mask_secrets([*_texts(form[0]), *form[1]])
 
 
-def _printed(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """The same with each text as it stands in JSON, in which a kit is told it and may print it."""
+def _escaped(value: Json) -> Json:
+    """Return the value with each text escaped as in JSON: a kit gets JSON, and may print it."""
     match value:
         case str():
             return json.dumps(value)[1:-1]
         case dict():
-            return {name: _printed(item) for name, item in value.items()}
+            return {name: _escaped(item) for name, item in value.items()}
         case list():
-            return [_printed(item) for item in value]
+            return [_escaped(item) for item in value]
     return value
 
 
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
+def _texts(value: Json) -> Iterator[str]:
     match value:
         case str():
             yield value
@@ -107,21 +123,21 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
                 yield from _texts(item)
 
 
-def _connections(session: Session, spec: DeploymentSpec) -> tuple[str | None, dict[str, Connection]]:
-    """Whose the deployment is, and copies of its connections."""
+def _connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedConnection]:
+    """Return copies of the deployment's connections by name."""
     if not spec.connections:
-        return None, {}
+        return {}
     tenant_id = session.scalar(select(Deployment.tenant_id).where(Deployment.id == spec.deployment_id))
-    rows = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
-    return tenant_id, {name: copy_detached(row) for name, row in rows.items()}
+    records = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
+    return {name: record.detach() for name, record in records.items()}
 
 
-def report_image_digest(deployment_id: str, number: int, digest: str) -> None:
-    """Keep what a revision's image was when a run pulled it: ``sha256:…``."""
+def store_image_digest(deployment_id: str, number: int, digest: str) -> None:
+    """Store the digest, ``sha256:…``, of a revision's image, unless an earlier run has stored one."""
     with db.transaction() as session:
         session.execute(
             update(DeploymentRevision)
-            .where(_row(deployment_id, number), DeploymentRevision.image_digest.is_(None))
+            .where(_is_revision(deployment_id, number), DeploymentRevision.image_digest.is_(None))
             .values(image_digest=digest)
             .execution_options(synchronize_session=False)
         )

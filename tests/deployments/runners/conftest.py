@@ -1,4 +1,4 @@
-"""One kit, run by each of the runners: as a real process, a real container and a pod."""
+"""One kit, which each runner runs: as a real process, in a real container and in a pod."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from places import IMAGE, SCRIPT, Cluster, Place
 URL = "/api/v1/datakits"
 MOMENT = datetime(2024, 1, 15, tzinfo=timezone.utc)
 
-# The kit's process: its entry point stands in the metadata of a distribution, as an installed kit's does.
+# The kit's process: its entry point is in the metadata of a distribution, as for an installed kit.
 _MODULE = """
 import os
 def main():
@@ -28,7 +28,7 @@ def main():
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker_engine.Engine]:
-    """A Docker engine that has the kit's image."""
+    """Return a Docker engine that has the kit's image."""
     try:
         running = docker_engine.engine()
     except docker_engine.NoEngine as reason:
@@ -40,7 +40,7 @@ def engine() -> Iterator[docker_engine.Engine]:
 
 @pytest.fixture
 def process_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The kit, installed beside Airflow."""
+    """Install the kit next to Airflow."""
     import psutil
 
     folder = tmp_path / "site"
@@ -62,7 +62,7 @@ def process_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 @pytest.fixture
 def docker_place(engine: docker_engine.Engine) -> Place:
-    """The kit in an engine's image."""
+    """Return the engine with the kit's image."""
     import docker
 
     client = docker.APIClient(engine.url)
@@ -71,7 +71,7 @@ def docker_place(engine: docker_engine.Engine) -> Place:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The real one of scripts/test-kubernetes, or an emulated one."""
+    """Return the real cluster of scripts/test-kubernetes, or an emulated one."""
     if "PLATFORM_TEST_KUBECONFIG" in os.environ:
         docker_engine.busybox_image(os.environ["PLATFORM_TEST_DOCKER"], IMAGE, SCRIPT)
         yield Cluster(Path(os.environ["PLATFORM_TEST_KUBECONFIG"]), real=True)
@@ -85,7 +85,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    """The kit in a cluster; a real one's pods have no network but their node's."""
+    """Return the cluster with the kit's image; pods of the real one have the network of their node."""
     connection = {"conn_type": "kubernetes", "extra": {"kube_config_path": str(cluster.kubeconfig)}}
     monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps(connection))
     template = tmp_path / "template.yaml"
@@ -98,7 +98,7 @@ def kubernetes_place(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.fixture(params=["process", "docker", "kubernetes"])
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Each runner in turn."""
+    """Return the place of each runner in turn."""
     found: Place = request.getfixturevalue(f"{request.param}_place")
     set_options(monkeypatch, datakit_runners=found.name, **found.options)
     return found
@@ -106,11 +106,11 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 @pytest.fixture
 def printed() -> Iterator[list[str]]:
-    """What goes to the task's log, as it is before Airflow masks it."""
+    """Return the lines of the task's log, before Airflow masks them."""
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.extend(record.getMessage().splitlines())  # type: ignore[method-assign]
-    # In a task's process Airflow gives its handlers to the root; here, each has one of its own.
+    # In a task's process, Airflow attaches its handlers to the root logger; here each logger has its own.
     loggers = [logging.getLogger(name) for name in ("airflow.task", "airflow")]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -125,7 +125,7 @@ def printed() -> Iterator[list[str]]:
 
 
 class Run:
-    """A task that runs the kit: what it is told, and what it has left."""
+    """A task that runs the kit, with its context and its XComs."""
 
     def __init__(self, task: Any) -> None:
         from airflow.utils.context import OutletEventAccessors
@@ -159,13 +159,13 @@ class Run:
         }
 
     def __call__(self) -> Any:
-        """Run it."""
+        """Run the task."""
         return self.task.execute(self.context)
 
 
 @pytest.fixture
 def kit(call: Callable[..., Any], place: Place, manifest: dict[str, Any]) -> Callable[..., Run]:
-    """Deploy the kit, with changes to its manifest, and take the task that runs it: ``kit("report")``."""
+    """Deploy the kit, with changes to its manifest, and return the task that runs it: ``kit("report")``."""
     from airflow_platform_plugin.deployments.execution import loader
 
     def make(mode: str, /, token: str | None = None, **change: Any) -> Run:

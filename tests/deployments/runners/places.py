@@ -1,4 +1,4 @@
-"""Where the suite's kit is run, and the kit."""
+"""The kit of these tests, and the places where it runs."""
 
 import time
 from collections.abc import Callable
@@ -16,19 +16,19 @@ _DELETION_TIMEOUT = 60.0  # seconds
 
 
 class Place:
-    """Where kits are run."""
+    """A place where kits run."""
 
     def __init__(
         self, name: str, left: Callable[[], list[Any]], *, limits: bool = True, **options: str
     ) -> None:
         self.name = name
-        self.limits = limits  # whether a kit gets no more than it requires
-        self.left = left  # what still runs, or lies about, of kits
+        self.limits = limits  # whether a kit is limited to its requirements
+        self.left = left  # returns what is left of kits
         self.options = options  # [platform]
 
 
 class Cluster:
-    """A Kubernetes cluster that has the kit's image, as a client sees it."""
+    """A Kubernetes cluster that has the kit's image."""
 
     def __init__(self, kubeconfig: Path, *, real: bool) -> None:
         self.kubeconfig = kubeconfig
@@ -36,24 +36,24 @@ class Cluster:
         self.api = CoreV1Api(new_client_from_config(str(kubeconfig)))
 
     def pods(self) -> list[Any]:
-        """Those of kits."""
+        """Return the pods of kits."""
         found: list[Any] = self.api.list_namespaced_pod("default", label_selector=_MANAGED).items
         return found
 
     def secrets(self) -> list[Any]:
-        """The same."""
+        """Return the Secrets of kits."""
         found: list[Any] = self.api.list_namespaced_secret("default", label_selector=_MANAGED).items
         return found
 
     def left(self) -> list[Any]:
-        """Both, once what is being deleted is gone."""
+        """Return pods and Secrets, after waiting for deletions."""
         deadline = time.monotonic() + _DELETION_TIMEOUT
         while (found := [*self.pods(), *self.secrets()]) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
     def clear(self) -> None:
-        """Leave nothing of a test that has failed to the next."""
+        """Delete what a failed test has left."""
         for item in self.pods():
             with suppress(ApiException):
                 self.api.delete_namespaced_pod(item.metadata.name, "default", grace_period_seconds=0)

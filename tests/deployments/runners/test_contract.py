@@ -1,4 +1,4 @@
-"""The run contract's pure parts."""
+"""The pure parts of the run contract."""
 
 import json
 from datetime import datetime, timezone
@@ -18,7 +18,7 @@ MOMENT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 @pytest.fixture
 def spec(manifest: dict[str, Any]) -> DeploymentSpec:
-    """A deployment of the reference's kit, with a secret."""
+    """Return a deployment of the reference's kit with a secret."""
     secret = {"token": {"type": "string", "secret": True}}
     return DeploymentSpec(
         dag_id="d",
@@ -42,20 +42,24 @@ def job(spec: DeploymentSpec, conf: dict[str, Any]) -> contract.Job:
     return contract.build_job(spec, context, {"token": "t"}, {})
 
 
-def test_a_runs_conf_overrides_options_that_are_no_secrets(spec: DeploymentSpec) -> None:
-    told = job(spec, {"batch_size": 7, "token": "mine", "other": 1}).private
-    assert json.loads(told["DATAKIT_CONFIGURATION"]) == {"batch_size": 7, "parallel_tasks": 4, "token": "t"}
-    assert json.loads(told["DATAKIT_RUN"])["conf"] == {"batch_size": 7, "token": "mine", "other": 1}
+def test_a_runs_conf_overrides_options_that_are_not_secret(spec: DeploymentSpec) -> None:
+    private = job(spec, {"batch_size": 7, "token": "mine", "other": 1}).private
+    assert json.loads(private["DATAKIT_CONFIGURATION"]) == {
+        "batch_size": 7,
+        "parallel_tasks": 4,
+        "token": "t",
+    }
+    assert json.loads(private["DATAKIT_RUN"])["conf"] == {"batch_size": 7, "token": "mine", "other": 1}
 
 
-def test_a_conf_that_does_not_fit_is_refused(spec: DeploymentSpec) -> None:
+def test_an_invalid_conf_is_refused(spec: DeploymentSpec) -> None:
     with pytest.raises(ValueError, match="batch_size must be of type integer"):
         job(spec, {"batch_size": "many"})
     with pytest.raises(ValueError, match="too long"):
         job(spec, {"note": "x" * 140_000})
 
 
-def test_nothing_private_is_among_what_anybody_may_see(spec: DeploymentSpec) -> None:
+def test_public_variables_contain_no_secret(spec: DeploymentSpec) -> None:
     assert not {"DATAKIT_CONFIGURATION", "DATAKIT_RUN"} & job(spec, {}).environment.keys()
 
 
@@ -73,8 +77,8 @@ def test_nothing_private_is_among_what_anybody_may_see(spec: DeploymentSpec) -> 
         ('{"outputs": {"t": {}}, "error": "why"}', {"t": {}}, "why"),
     ],
 )
-def test_results_that_fit(text: str, outputs: dict[str, Any], error: str | None) -> None:
-    """Of outputs with their schema's name or without; a kit need not leave any."""
+def test_valid_results_are_parsed(text: str, outputs: dict[str, Any], error: str | None) -> None:
+    """Outputs are named with or without their schema, and a kit may write no result."""
     named = [Dataset(name="t", schema="gold"), Dataset(name="u")]
     result = contract.parse_result(text, named)
     assert {name: report.model_dump(exclude_none=True) for name, report in result.outputs.items()} == outputs
@@ -82,20 +86,20 @@ def test_results_that_fit(text: str, outputs: dict[str, Any], error: str | None)
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
-        ("rows: 5", "it: Invalid JSON"),
-        ("[]", "it: Input should be an object"),
+        ("rows: 5", "the document: Invalid JSON"),
+        ("[]", "the document: Input should be an object"),
         ('{"rows": 5}', "rows: Extra inputs"),
         ('{"outputs": {"t": {"rows": "5"}}}', r"outputs\.t\.rows: Input should be a valid integer"),
         ('{"outputs": {"t": {"rows": -1}}}', r"outputs\.t\.rows"),
-        ('{"outputs": {"nothing": {}}}', "nothing, which the manifest has not"),
+        ('{"outputs": {"nothing": {}}}', "does not declare: nothing"),
         ('{"error": ""}', "error: "),
         ("é" * 2049, "longer than 4096 bytes"),
     ],
 )
-def test_results_that_do_not_fit_are_refused_by_field(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_invalid_result_is_refused_by_field(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         contract.parse_result(text, [Dataset(name="t")])
 
 
@@ -116,7 +120,7 @@ def test_runners_are_chosen_by_environment(text: str, table: dict[str, str]) -> 
     "text",
     ["", "podman", "process,docker", "production=docker", "a=docker,a=docker,*=process", "*=", "=process"],
 )
-def test_what_chooses_no_runner_is_refused(text: str) -> None:
+def test_an_invalid_choice_of_runners_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="datakit_runners must be one of process, docker, kubernetes"):
         base.parse_setting(text)
 
@@ -130,12 +134,12 @@ def test_what_chooses_no_runner_is_refused(text: str) -> None:
         "customer-360:1.0@sha256:abc",
     ],
 )
-def test_the_image_name_is_its_last_part_alone(image: str) -> None:
+def test_the_name_of_an_image_is_its_last_part(image: str) -> None:
     assert image_name(image) == "customer-360"
 
 
-def test_only_what_is_installed_is_found() -> None:
-    """The demo kit is; a module's path or a shell's command is not, whatever an image is called."""
+def test_only_installed_kits_are_found() -> None:
+    """The demo kit is found; an image name cannot name a module or a shell command."""
     found = process.find("registry.localhost/datakits/customer-360:1.2.0")
     assert found is not None
     assert found.value == "airflow_platform_plugin.demo.customer_360:main"

@@ -1,4 +1,4 @@
-"""The runner ``docker`` alone: images, what a killed task leaves, engines that are away."""
+"""The runner ``docker``: images, containers of killed tasks, and unreachable engines."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,20 +20,20 @@ Kit = Callable[..., Any]
 
 @pytest.fixture
 def place(docker_place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Containers, wherever a kit is deployed."""
+    """Run all kits in containers."""
     set_options(monkeypatch, datakit_runners="docker", **docker_place.options)
     return docker_place
 
 
 @pytest.fixture
 def client(engine: docker_engine.Engine) -> docker.APIClient:
-    """The engine, as the runner asks it."""
+    """Return a client of the engine."""
     return docker.APIClient(engine.url)
 
 
 @pytest.fixture
 def pushed(engine: docker_engine.Engine, client: docker.APIClient) -> Iterator[str]:
-    """The kit's image in a registry, and no longer in the engine."""
+    """Push the kit's image to a registry, and remove it from the engine."""
     registry = servers.registry()
     image = f"{registry.url.removeprefix('http://')}/datakits/kit:1.0.0"
     docker_engine.busybox_image(engine.url, image, SCRIPT)
@@ -44,10 +44,10 @@ def pushed(engine: docker_engine.Engine, client: docker.APIClient) -> Iterator[s
     registry.stop()
 
 
-def test_an_image_is_pulled_and_its_digest_kept(
+def test_an_image_is_pulled_and_its_digest_is_stored(
     kit: Kit, pushed: str, client: docker.APIClient, session: Any
 ) -> None:
-    """What the tag stood for, as the registry has it."""
+    """The digest is that of the registry."""
     run = kit("report", image=pushed)
     assert run() == {"gold.customer_360": {"rows": 7, "checksum": "abc"}}
     (known,) = client.inspect_image(pushed)["RepoDigests"]
@@ -56,7 +56,7 @@ def test_an_image_is_pulled_and_its_digest_kept(
     assert kept.startswith("sha256:")
 
 
-def test_an_image_that_is_not_to_be_had_fails_the_task(kit: Kit, place: Place) -> None:
+def test_an_image_that_cannot_be_pulled_fails_the_task(kit: Kit, place: Place) -> None:
     registry = servers.registry()
     try:
         with pytest.raises(APIError, match=r"not found|manifest unknown"):
@@ -66,10 +66,10 @@ def test_an_image_that_is_not_to_be_had_fails_the_task(kit: Kit, place: Place) -
     assert place.left() == []
 
 
-def test_an_image_may_run_as_anybody(
+def test_an_image_may_run_as_any_user(
     kit: Kit, engine: docker_engine.Engine, client: docker.APIClient
 ) -> None:
-    """And still leave its result."""
+    """It can still write its result."""
     docker_engine.busybox_image(engine.url, "base:1", SCRIPT)
     image = client.create_container("base:1", user="1234")
     client.commit(image, "careful", tag="1.0.0", changes="USER 1234")
@@ -77,10 +77,10 @@ def test_an_image_may_run_as_anybody(
     assert kit("report", image="careful:1.0.0")() == {"gold.customer_360": {"rows": 7, "checksum": "abc"}}
 
 
-def test_what_a_killed_task_has_left_its_next_try_removes(
+def test_a_try_removes_the_container_of_a_killed_task(
     kit: Kit, place: Place, client: docker.APIClient
 ) -> None:
-    """And nothing of another run's."""
+    """Containers of other runs stay."""
     run = kit("report")
     labels = {"datakit.deployment": run.task.spec["deployment_id"], "datakit.run_id": run.context["run_id"]}
     left = [client.create_container(IMAGE, labels=labels)["Id"]]
@@ -92,11 +92,11 @@ def test_what_a_killed_task_has_left_its_next_try_removes(
 
 
 @pytest.mark.parametrize("mode", ["result-link", "result-folder", "result-gone"])
-def test_a_result_that_is_no_file_is_none(kit: Kit, mode: str) -> None:
+def test_a_result_that_is_not_a_file_is_ignored(kit: Kit, mode: str) -> None:
     assert kit(mode)() is None
 
 
-def test_an_engine_that_is_away_fails_the_task(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_engine_fails_the_task(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     run = kit("report")
     set_options(monkeypatch, datakit_runners="docker", docker_url="unix:///nowhere/socket")
     with pytest.raises(AirflowException, match="Docker host"):

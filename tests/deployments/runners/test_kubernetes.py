@@ -1,4 +1,4 @@
-"""What the runner ``kubernetes`` does beyond what every runner keeps."""
+"""The runner ``kubernetes``, apart from the run contract."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.parametrize("place", ["kubernetes"], indirect=True)
 
 @pytest.fixture
 def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
-    """Run a task where a triggerer runs: the trigger that it leaves its pod to."""
+    """Run a task next to a triggerer; return the trigger that watches its pod."""
     monkeypatch.setattr(airflow_compat.tasks, "triggerer_is_running", lambda _: True)
 
     def start(run: Any) -> Any:
@@ -45,7 +45,7 @@ def deferred(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
 
 
 def watched(trigger: Any) -> dict[str, Any]:
-    """What the triggerer sees: it makes the trigger anew from what is stored of it."""
+    """Return the event of the trigger, created again from its stored form as the triggerer does."""
     name, parameters = trigger.serialize()
 
     async def first() -> dict[str, Any]:
@@ -56,7 +56,7 @@ def watched(trigger: Any) -> dict[str, Any]:
 
 
 def another_process(run: Any) -> Any:
-    """The same task where it goes on: nothing but the DAG is known there."""
+    """Return the same task as another process continues it, which knows only the DAG."""
     again = type(run)(loader.load("/dags/datakits.py")[run.task.dag_id].get_task("run"))
     again.context["ti"].next_method = "trigger_reentry"
     return again
@@ -67,7 +67,7 @@ def go_on(run: Any, event: dict[str, Any]) -> Any:
 
 
 def test_a_triggerer_watches_the_pod(kit: Kit, place: Any, deferred: Kit, printed: list[str]) -> None:
-    """And the task goes on with its log, its report, and nothing left."""
+    """The task continues with the pod's log and report, and nothing is left."""
     run = kit("report")
     event = watched(deferred(run))
     again = another_process(run)
@@ -77,10 +77,10 @@ def test_a_triggerer_watches_the_pod(kit: Kit, place: Any, deferred: Kit, printe
     assert place.left() == []
 
 
-def test_what_has_begun_before_a_deploy_ends_as_it_began(
+def test_a_deferred_task_keeps_the_revision_with_which_it_started(
     kit: Kit, call: Kit, place: Any, deferred: Kit, manifest: dict[str, Any]
 ) -> None:
-    """Though the task that goes on is the next revision's, whose kit has other outputs."""
+    """The continuing task has the DAG of the next revision, whose kit has other outputs."""
     run = kit("report")
     event = watched(deferred(run))
     other = {"name": "kit", "version": "2.0.0", "outputs": [{"name": "other"}]}
@@ -101,7 +101,7 @@ def test_what_has_begun_before_a_deploy_ends_as_it_began(
         ("complain", AirflowException, "No customers came"),
     ],
 )
-def test_after_a_triggerer_an_end_means_the_same(
+def test_exit_statuses_mean_the_same_after_a_triggerer(
     kit: Kit, place: Any, deferred: Kit, end: tuple[str, type[Exception], str]
 ) -> None:
     mode, failure, sentence = end
@@ -113,10 +113,10 @@ def test_after_a_triggerer_an_end_means_the_same(
     assert place.left() == []
 
 
-def test_the_process_that_goes_on_masks_secrets(
+def test_the_continuing_process_masks_secrets(
     kit: Kit, place: Any, deferred: Kit, printed: list[str]
 ) -> None:
-    """Those that the pod was told, which may have changed since."""
+    """It masks the secrets of the pod, which may have changed since."""
     from airflow.utils.log.secrets_masker import _secrets_masker
 
     run = kit("secret", token="swordfish-1234")
@@ -130,7 +130,7 @@ def test_the_process_that_goes_on_masks_secrets(
     assert "swordfish" not in airflow_compat.masking.redact(line)
 
 
-def test_a_log_whose_secrets_are_not_known_is_not_shown(
+def test_a_log_with_unknown_secrets_is_not_shown(
     kit: Kit, place: Any, cluster: Any, deferred: Kit, printed: list[str]
 ) -> None:
     run = kit("secret", token="swordfish-1234")
@@ -139,28 +139,26 @@ def test_a_log_whose_secrets_are_not_known_is_not_shown(
     cluster.api.delete_namespaced_secret(trigger.pod_name, "default")
     go_on(another_process(run), event)
     assert not any("swordfish" in line for line in printed)
-    assert any("log is not shown" in line for line in printed)
+    assert any("is not shown, because its secrets are unknown" in line for line in printed)
     assert place.left() == []
 
 
-def test_nothing_is_left_of_a_pod_that_is_not_made_to_its_end(
+def test_an_interrupted_creation_leaves_no_pod_and_no_secret(
     kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the task's time is up just then."""
+    """The task may time out at that moment."""
     from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def too_late(*_: Any) -> None:
         raise AirflowTaskTimeout
 
-    monkeypatch.setattr(kubernetes._Pod, "_own_secret", too_late)
+    monkeypatch.setattr(kubernetes._Pod, "_assign_secret", too_late)
     with pytest.raises(AirflowTaskTimeout):
         kit("sleep")()
     assert place.left() == []
 
 
-def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
-    kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_deferral_leaves_no_pod(kit: Kit, place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_platform_plugin.deployments.execution.runners import kubernetes
 
     def fail(*_: Any, **__: Any) -> None:
@@ -173,9 +171,7 @@ def test_nothing_is_left_of_a_pod_that_no_triggerer_could_be_asked_to_watch(
     assert place.left() == []
 
 
-def test_a_pod_is_ended_when_its_time_is_up_while_a_triggerer_watches(
-    kit: Kit, place: Any, deferred: Kit
-) -> None:
+def test_a_pod_that_a_triggerer_watches_is_ended_at_the_timeout(kit: Kit, place: Any, deferred: Kit) -> None:
     run = kit("sleep", timeout=600)
     run.context["ti"].start_date -= timedelta(seconds=597)
     event = watched(deferred(run))
@@ -186,10 +182,10 @@ def test_a_pod_is_ended_when_its_time_is_up_while_a_triggerer_watches(
     assert "it took longer than" in again.xcoms[ERROR_XCOM]
 
 
-def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
+def test_a_pod_is_ended_if_airflow_times_out_its_deferred_task(
     kit: Kit, place: Any, cluster: Any, deferred: Kit
 ) -> None:
-    """As it does after a deferral when the time is up: it asks to end what an earlier process has begun."""
+    """Airflow then calls ``on_kill`` in a process that has not started the pod."""
     from airflow.models.taskinstance import set_current_context
 
     run = kit("sleep", timeout=600)
@@ -203,10 +199,8 @@ def test_a_pod_is_ended_if_airflow_does_not_let_the_task_go_on(
     assert "it took longer than" in again.xcoms[ERROR_XCOM]
 
 
-def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(
-    kit: Kit, place: Any, cluster: Any, deferred: Kit
-) -> None:
-    """And a kit that leaves politely then has not succeeded."""
+def test_the_cluster_ends_a_pod_at_its_deadline(kit: Kit, place: Any, cluster: Any, deferred: Kit) -> None:
+    """A kit that then exits with 0 has not succeeded."""
     run = kit("sleep", timeout=2)
     trigger = deferred(run)
     while cluster.api.read_namespaced_pod(trigger.pod_name, "default").status.phase != "Failed":
@@ -217,10 +211,10 @@ def test_the_cluster_ends_a_pod_that_airflow_has_forgotten(
     assert place.left() == []
 
 
-def test_what_a_pod_is(
+def test_a_pod_has_labels_resources_and_a_secret_and_no_rights(
     kit: Kit, place: Any, cluster: Any, deferred: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the deployment, with what it requires and no right on the cluster; secrets are in its Secret."""
+    """Labels name the deployment, the manifest has the resources, and a Secret has the secrets."""
     set_options(monkeypatch, datakit_runners="kubernetes")
     run = kit(
         "sleep",
@@ -258,10 +252,10 @@ def test_what_a_pod_is(
     assert place.left() == []
 
 
-def test_a_pod_is_made_from_the_operators_template(
+def test_a_pod_is_built_from_the_operators_template(
     kit: Kit, cluster: Any, deferred: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which may give it an account on the cluster."""
+    """The template may name a service account."""
     spec = {
         "nodeSelector": {"disk": "fast"},
         "serviceAccountName": "default",
@@ -289,7 +283,7 @@ def test_an_image_that_cannot_be_pulled_fails_the_task_at_once(kit: Kit, place: 
     assert place.left() == []
 
 
-def test_what_the_cluster_refuses_is_told_in_a_sentence(kit: Kit, place: Any) -> None:
+def test_an_error_of_the_cluster_is_reported_in_one_sentence(kit: Kit, place: Any) -> None:
     run = kit("quiet")
     run.task.spec = run.task.spec | {"namespace": "nowhere"}
     with pytest.raises(AirflowException, match='Kubernetes answered: namespaces "nowhere" not found'):
@@ -297,9 +291,7 @@ def test_what_the_cluster_refuses_is_told_in_a_sentence(kit: Kit, place: Any) ->
     assert "HTTP" not in run.xcoms[ERROR_XCOM]
 
 
-def test_a_pod_that_somebody_deletes_fails_the_task(
-    kit: Kit, place: Any, cluster: Any, printed: list[str]
-) -> None:
+def test_a_deleted_pod_fails_the_task(kit: Kit, place: Any, cluster: Any, printed: list[str]) -> None:
     def delete_once_it_runs() -> None:
         while not any("is ready" in line for line in list(printed)):
             time.sleep(0.05)
@@ -308,14 +300,14 @@ def test_a_pod_that_somebody_deletes_fails_the_task(
 
     deleter = threading.Thread(target=delete_once_it_runs)
     deleter.start()
-    with pytest.raises(AirflowException, match=r"exit status 137|not found|is gone"):
+    with pytest.raises(AirflowException, match=r"exit status 137|not found|has disappeared"):
         kit("stubborn")()
     deleter.join()
     assert place.left() == []
 
 
-def test_a_pod_of_a_killed_process_is_taken_over(kit: Kit, place: Any, cluster: Any, deferred: Kit) -> None:
-    """It is not doubled, and has its Secret alone."""
+def test_the_pod_of_a_killed_process_is_adopted(kit: Kit, place: Any, cluster: Any, deferred: Kit) -> None:
+    """There is one pod with one Secret."""
     run = kit("sleep")
     first = deferred(run)
     assert deferred(another_process(run)).pod_name == first.pod_name
@@ -325,10 +317,8 @@ def test_a_pod_of_a_killed_process_is_taken_over(kit: Kit, place: Any, cluster: 
     assert place.left() == []
 
 
-def test_a_pod_that_is_about_to_end_is_not_taken_over(
-    kit: Kit, place: Any, cluster: Any, deferred: Kit
-) -> None:
-    """A task that is cleared is killed and runs anew at once."""
+def test_a_pod_that_is_about_to_end_is_not_adopted(kit: Kit, place: Any, cluster: Any, deferred: Kit) -> None:
+    """A cleared task is killed and runs again at once."""
     run = kit("slow-to-end")
     first = deferred(run)
     run.task.on_kill()
@@ -338,7 +328,7 @@ def test_a_pod_that_is_about_to_end_is_not_taken_over(
     assert place.left() == []
 
 
-def test_the_images_digest_is_kept(kit: Kit, place: Any, cluster: Any, call: Kit) -> None:
+def test_the_digest_of_the_image_is_stored(kit: Kit, place: Any, cluster: Any, call: Kit) -> None:
     if cluster.real:
         pytest.skip("The image comes from no registry, so it has no digest.")
     run = kit("quiet")

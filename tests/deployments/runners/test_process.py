@@ -1,4 +1,4 @@
-"""The runner ``process`` alone: what is left of a task that was killed, and how much it reads."""
+"""The runner ``process``: processes of killed tasks, and the limits of output."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ process.GRACE = 1
 spec = SimpleNamespace(manifest=SimpleNamespace(image="registry.localhost/kit:1.0.0"))
 process.ProcessRunner().run(Job(spec, {}, {}), None)
 """
-# Each writes the ids of its processes before it waits for ever.
+# Each writes the ids of its processes before it waits forever.
 WAIT = """
     def note(name):
         path = os.path.join(os.environ["KIT_NOTES"], name)
@@ -65,7 +65,7 @@ linux = pytest.mark.skipif(
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Install a kit of that code beside Airflow; returns the folder of its notes."""
+    """Install a kit with that code next to Airflow; return the folder of its notes."""
 
     def make(code: str) -> Path:
         folder, notes = tmp_path / "site", tmp_path / "notes"
@@ -99,10 +99,10 @@ def processes(notes: Path, names: list[str]) -> list[psutil.Process]:
 @linux
 @pytest.mark.parametrize("kind", KITS)
 @pytest.mark.parametrize("how", ["killed", "ended"])
-def test_a_kit_ends_with_its_task_and_with_all_that_it_has_started(
+def test_a_kit_and_its_processes_end_with_their_task(
     install: Callable[[str], Path], kind: str, how: str
 ) -> None:
-    """Also one that does not listen, and what has left its session; also if nobody is left to end it."""
+    """Also if they ignore SIGTERM or leave the session, and if the task's process was killed."""
     notes = install(KITS[kind])
     if how == "ended":
         code = RUN.rpartition("process.ProcessRunner()")[0] + textwrap.dedent("""
@@ -125,7 +125,7 @@ def test_a_kit_ends_with_its_task_and_with_all_that_it_has_started(
 
 @linux
 def test_a_kit_ends_with_the_process_that_watches_it(install: Callable[[str], Path]) -> None:
-    """As where the machine is out of memory: then it is Linux itself that ends the kit."""
+    """If that process is killed, for example out of memory, Linux ends the kit."""
     notes = install(KITS["deaf"])
     task = subprocess.Popen([sys.executable, "-W", "ignore", "-c", RUN], stdout=subprocess.DEVNULL)
     (kit,) = processes(notes, ["kit"])
@@ -143,8 +143,8 @@ def run() -> Any:
 
 
 @linux
-def test_what_a_kit_leaves_running_ends_with_it(install: Callable[[str], Path]) -> None:
-    """As in a container: its end is the end of all, and the task does not wait for the rest."""
+def test_processes_that_a_kit_leaves_end_with_it(install: Callable[[str], Path]) -> None:
+    """As in a container, all processes end with the first, and the task does not wait for them."""
     notes = install("""
         if os.fork() == 0:
             os.setsid()
@@ -169,13 +169,13 @@ def test_what_a_kit_leaves_running_ends_with_it(install: Callable[[str], Path]) 
         ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", 143),
     ],
 )
-def test_a_kits_end_is_told_as_a_shell_has_it(install: Callable[[str], Path], code: str, status: int) -> None:
+def test_the_exit_status_is_that_of_a_shell(install: Callable[[str], Path], code: str, status: int) -> None:
     install(f"    {code}")
     assert run().status == status
 
 
-def test_one_line_is_not_kept_whole(install: Callable[[str], Path], printed: list[str]) -> None:
-    """A kit may print a file; the log has the beginning, without half a secret at its end."""
+def test_a_long_line_is_cut_in_the_log(install: Callable[[str], Path], printed: list[str]) -> None:
+    """The log has the beginning of the line, without half a secret at its end."""
     from airflow_platform_plugin import airflow_compat
 
     secret = "hunter2" * 10

@@ -1,4 +1,4 @@
-"""The run contract (docs/datakit-contract.md), held by every runner."""
+"""The run contract (docs/datakit-contract.md), for every runner."""
 
 import json
 import signal
@@ -22,27 +22,27 @@ Kit = Callable[..., Any]
 
 
 def variables(lines: list[str]) -> dict[str, str]:
-    """The environment that the kit has printed."""
+    """Return the environment that the kit has printed."""
     parts = (line.rpartition("] ")[2].partition("=") for line in lines)
     return {name: value for name, equals, value in parts if equals}
 
 
-def test_what_it_prints_is_the_tasks_log(kit: Kit, printed: list[str]) -> None:
-    """Of both streams."""
+def test_the_output_of_a_kit_is_the_log_of_the_task(kit: Kit, printed: list[str]) -> None:
+    """Both streams are logged."""
     assert kit("quiet")() is None
     for line in ("a line of output", "a line of errors"):
-        assert any(told.endswith(line) for told in printed), printed
+        assert any(text.endswith(line) for text in printed), printed
 
 
-def test_a_kit_is_told_all_in_its_environment(kit: Kit, call: Kit, printed: list[str]) -> None:
-    """With secrets and connections, of which the DAG has nothing."""
+def test_a_kit_gets_everything_in_its_environment(kit: Kit, call: Kit, printed: list[str]) -> None:
+    """Secrets and connections are there, and not in the DAG."""
     connection = {"connection_id": "lake_1", "connection_type": "http", "host": "lake.internal"}
     assert call("POST", "/api/v1/platform/connections", json=connection | {"password": "pw"}).status == 201
     run = kit("environment", token="swordfish-1234", connections=["lake_1"])
     run.context["dag_run"].conf = {"why": "again"}
     run()
-    told = variables(printed)
-    plain = {name: value for name, value in told.items() if name.startswith("DATAKIT_")}
+    received = variables(printed)
+    plain = {name: value for name, value in received.items() if name.startswith("DATAKIT_")}
     document = json.loads(plain.pop("DATAKIT_RUN"))
     assert json.loads(plain.pop("DATAKIT_CONFIGURATION")) == {
         "mode": "environment",
@@ -65,23 +65,23 @@ def test_a_kit_is_told_all_in_its_environment(kit: Kit, call: Kit, printed: list
     }
     assert document["conf"] == {"why": "again"}
     assert document["configuration"]["token"] == "swordfish-1234"
-    assert json.loads(told["AIRFLOW_CONN_LAKE_1"]) == {
+    assert json.loads(received["AIRFLOW_CONN_LAKE_1"]) == {
         "conn_type": "http",
         "host": "lake.internal",
         "password": "pw",
     }
 
 
-def test_a_kit_is_told_it_word_for_word(kit: Kit, printed: list[str]) -> None:
-    """Also what Kubernetes would take for a reference to another variable."""
+def test_values_reach_a_kit_unchanged(kit: Kit, printed: list[str]) -> None:
+    """Also values that Kubernetes could take for a reference to another variable."""
     name = "sales in $$, $(DATAKIT_NAME) ${DATAKIT_NAME} {{ ds }}"
     kit("environment", inputs=[{"name": name}])()
-    (told,) = json.loads(variables(printed)["DATAKIT_INPUTS"])
-    assert told["name"] == name
+    (received,) = json.loads(variables(printed)["DATAKIT_INPUTS"])
+    assert received["name"] == name
 
 
-def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[str]) -> None:
-    """So a kit that prints its secrets does not show them in the log."""
+def test_the_secrets_of_a_kit_are_masked(kit: Kit, printed: list[str]) -> None:
+    """A kit that prints its secrets does not show them in the log."""
     from airflow_platform_plugin.airflow_compat.masking import redact
 
     kit("secret", token='sword"fish-1234')()
@@ -91,7 +91,7 @@ def test_the_masker_knows_what_a_kit_is_told_in_secret(kit: Kit, printed: list[s
     assert "fish" not in redact('as it is: sword"fish-1234')
 
 
-def test_what_a_kit_reports_is_the_xcom_and_the_datasets_extra(kit: Kit) -> None:
+def test_the_report_of_a_kit_is_the_xcom_and_the_extra_of_the_dataset(kit: Kit) -> None:
     run = kit("report")
     report = {"rows": 7, "checksum": "abc"}
     assert run() == {"gold.customer_360": report}
@@ -106,14 +106,14 @@ def test_what_a_kit_reports_is_the_xcom_and_the_datasets_extra(kit: Kit) -> None
         ("report-too-much", "longer than 4096 bytes"),
     ],
 )
-def test_a_report_that_does_not_fit_fails_the_task(kit: Kit, mode: str, reason: str) -> None:
+def test_an_invalid_report_fails_the_task(kit: Kit, mode: str, reason: str) -> None:
     with pytest.raises(AirflowException, match=reason):
         kit(mode)()
 
 
 @pytest.mark.parametrize("status", [1, 2, 70, 75, 137])
-def test_a_kit_that_fails_is_tried_again(kit: Kit, place: Any, status: int) -> None:
-    """With a sentence for mails; nothing of it is left."""
+def test_a_failed_kit_is_retried(kit: Kit, place: Any, status: int) -> None:
+    """Mails get a sentence, and nothing of the kit is left."""
     run = kit(f"exit-{status}")
     with pytest.raises(AirflowException, match=f"exit status {status}") as raised:
         run()
@@ -128,12 +128,12 @@ def test_some_failures_are_final(kit: Kit, status: int) -> None:
         kit(f"exit-{status}")()
 
 
-def test_a_kit_may_have_nothing_to_do(kit: Kit) -> None:
+def test_a_kit_may_skip_its_task(kit: Kit) -> None:
     with pytest.raises(AirflowSkipException):
         kit("exit-99")()
 
 
-def test_a_kit_says_itself_what_went_wrong(kit: Kit) -> None:
+def test_the_error_of_a_kit_is_that_of_the_task(kit: Kit) -> None:
     run = kit("complain")
     with pytest.raises(AirflowException, match="No customers came"):
         run()
@@ -142,7 +142,7 @@ def test_a_kit_says_itself_what_went_wrong(kit: Kit) -> None:
 
 @contextmanager
 def once_ready(printed: list[str], act: Callable[[], None]) -> Iterator[None]:
-    """Do that in another thread as soon as the kit has printed that it is ready, or never if it does not."""
+    """Call something in another thread as soon as the kit has printed that it is ready."""
     over = threading.Event()
 
     def wait() -> None:
@@ -160,8 +160,8 @@ def once_ready(printed: list[str], act: Callable[[], None]) -> Iterator[None]:
         waiting.join()
 
 
-def test_a_kit_that_takes_too_long_is_ended(kit: Kit, place: Any, printed: list[str]) -> None:
-    """As Airflow does it: a signal raises the timeout in the task, which is then told to end its work."""
+def test_a_kit_is_ended_at_its_timeout(kit: Kit, place: Any, printed: list[str]) -> None:
+    """As in Airflow, a signal raises the timeout in the task, and ``on_kill`` is called then."""
 
     def time_is_up(*_: object) -> None:
         raise AirflowTaskTimeout
@@ -184,7 +184,7 @@ def test_a_kit_that_takes_too_long_is_ended(kit: Kit, place: Any, printed: list[
 
 @pytest.mark.parametrize("mode", ["sleep", "stubborn"])
 def test_a_kit_is_killed_with_its_task(kit: Kit, place: Any, printed: list[str], mode: str) -> None:
-    """Also one that does not heed SIGTERM; and whatever it has started."""
+    """Also a kit that ignores SIGTERM, and the processes that it started."""
     run = kit(mode)
     try:
         with once_ready(printed, run.task.on_kill):
@@ -194,9 +194,9 @@ def test_a_kit_is_killed_with_its_task(kit: Kit, place: Any, printed: list[str],
     assert place.left() == []
 
 
-# A process has what its host gives it.
+# A process has the resources of its host.
 @pytest.mark.parametrize("place", ["docker", "kubernetes"], indirect=True)
-def test_a_kit_has_what_it_requires_and_no_more(kit: Kit, place: Any, printed: list[str]) -> None:
+def test_a_kit_is_limited_to_its_requirements(kit: Kit, place: Any, printed: list[str]) -> None:
     if not place.limits:
         pytest.skip("An emulated pod is a process; test_kubernetes.py sees what it asks for.")
     kit("resources", requirements={"cpu": "500m", "memory": "64Mi"})()
@@ -205,10 +205,10 @@ def test_a_kit_has_what_it_requires_and_no_more(kit: Kit, place: Any, printed: l
     assert 50_000 in numbers  # of the 100,000 microseconds of a period
 
 
-# A process has its host's network, and a pod its cluster's.
+# A process has the network of its host, and a pod that of its cluster.
 @pytest.mark.parametrize("place", ["docker"], indirect=True)
 @pytest.mark.usefixtures("place")
-def test_a_kit_has_the_network_that_the_settings_give_it(kit: Kit, printed: list[str]) -> None:
+def test_a_kit_has_the_network_of_the_settings(kit: Kit, printed: list[str]) -> None:
     kit("network")()
     devices = {line.split(":")[0].strip() for line in printed if ":" in line and "bytes" not in line}
     assert "lo" in devices

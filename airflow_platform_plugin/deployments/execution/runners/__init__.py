@@ -1,7 +1,7 @@
-"""Ways to run a DataKit, one module each. All of them keep the contract of ``contract.py``.
+"""Runners of DataKits, one module each. All follow the contract of ``contract.py``.
 
-This module itself is light: a kit's own process loads it too.
+This module is light, because the process of a kit loads it, too.
 """
 
-# Installed kits announce themselves under this group of entry points.
+# The group of entry points under which installed kits are registered.
 GROUP = "airflow_platform.datakits"

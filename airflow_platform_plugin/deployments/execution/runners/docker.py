@@ -1,10 +1,10 @@
-"""The runner ``docker``: a container on an engine with Docker's API, by Airflow's DockerOperator."""
+"""The runner ``docker``: a container on an engine with the Docker API, by Airflow's DockerOperator."""
 
 import io
 import tarfile
 from contextlib import suppress
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
@@ -13,8 +13,10 @@ from docker.types import DeviceRequest
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import AirflowException
+from airflow_platform_plugin.airflow_compat.types import TaskContext
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
+from airflow_platform_plugin.core.types import Option, Resolved
 from airflow_platform_plugin.deployments.execution.contract import (
     GRACE,
     LONGEST_RESULT,
@@ -28,25 +30,30 @@ from airflow_platform_plugin.deployments.settings import DeploymentSettings
 
 _FOLDER, _FILE = "datakit", "result.json"
 _RESULT = f"/{_FOLDER}/{_FILE}"
-_ENOUGH = LONGEST_RESULT + tarfile.RECORDSIZE  # bytes of the archive that has the result
+_LONGEST_ARCHIVE = LONGEST_RESULT + tarfile.RECORDSIZE  # bytes of the archive with the result
 _NANO = 10**9
+
+_Api: TypeAlias = Any  # docker.APIClient, which has no types
+_HostConfig: TypeAlias = Any  # docker.types.HostConfig
 
 
 class DockerRunner(Runner):
-    """Runs a kit in a container, which is removed when it has ended."""
+    """Runs a kit in a container, which is removed after its end."""
 
     def __init__(self) -> None:
         self._container: _Container | None = None
 
-    def run(self, job: Job, context: Any) -> KitExit:  # noqa: ANN401 - the runners' interface
+    def run(self, job: Job, context: TaskContext) -> KitExit:
         """Run the container to its end.
 
         Raises:
             AirflowException: the engine cannot be reached.
-            docker.errors.APIError: the image is not to be had, or the engine cannot start it.
+            docker.errors.APIError: the engine cannot pull the image, or cannot start it.
         """
         container = self._container = _container(job)
-        _remove(container, {"label": [f"{name}={value}" for name, value in _whose(job).items()]})
+        _remove_containers(
+            container, {"label": [f"{name}={value}" for name, value in _identity_labels(job).items()]}
+        )
         printed = ""
         try:
             printed = airflow_compat.tasks.execute_nested(container, context) or ""
@@ -56,23 +63,25 @@ class DockerRunner(Runner):
             if container.container is not None:
                 container_id = container.container["Id"]
                 try:
-                    container.cli.stop(container_id)  # politely, where a timeout has brought us here
-                    ended = _look(container, container_id, last_line(printed))
+                    container.cli.stop(
+                        container_id
+                    )  # with a grace period, if a timeout of the task ended the wait
+                    kit_exit = _read_exit(container, container_id, last_line(printed))
                 finally:
                     container.cli.remove_container(container_id, v=True, force=True)
-        return ended
+        return kit_exit
 
     def kill(self) -> None:
-        """Stop the container: SIGTERM, and SIGKILL ten seconds later."""
+        """Stop the container: SIGTERM, and SIGKILL after the grace period."""
         if self._container is not None:
             with suppress(AirflowException, APIError):
                 self._container.on_kill()
 
 
 class _Container(DockerOperator):
-    """DockerOperator, which asks the engine for a little more than it has parameters for."""
+    """DockerOperator, with requests to the engine for which it has no parameters."""
 
-    def __init__(self, *, nano_cpus: int | None, **kwargs: Any) -> None:  # noqa: ANN401 - DockerOperator's own
+    def __init__(self, *, nano_cpus: int | None, **kwargs: Option) -> None:
         super().__init__(**kwargs)
         self.nano_cpus = nano_cpus
 
@@ -82,20 +91,20 @@ class _Container(DockerOperator):
 
 
 class _Client:
-    """The engine's API, with a limit of CPU for each container and a file in it for the result.
+    """The engine's API, with a CPU limit, a file for the result and a grace period for each container.
 
-    A file of the container's own, and no mount: the engine may be on another host. And with a time between
-    SIGTERM and SIGKILL, for engines differ in what they take if none is given.
+    The file is in the container and not a mount, because the engine may be on another host. The grace period
+    is explicit, because the defaults of engines differ.
     """
 
-    def __init__(self, api: Any, nano_cpus: int | None) -> None:  # noqa: ANN401 - docker.APIClient, untyped
+    def __init__(self, api: _Api, nano_cpus: int | None) -> None:
         self._api = api
         self._nano_cpus = nano_cpus
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the API has
+    def __getattr__(self, name: str) -> Resolved:
         return getattr(self._api, name)
 
-    def create_host_config(self, **parameters: Any) -> Any:  # noqa: ANN401 - the same
+    def create_host_config(self, **parameters: Option) -> _HostConfig:
         return self._api.create_host_config(nano_cpus=self._nano_cpus, **parameters)
 
     def stop(self, container: str) -> None:
@@ -117,30 +126,30 @@ def _container(job: Job) -> _Container:
         network_mode=chosen.docker_network or _network(job),
         environment=job.environment | {RESULT_FILE: _RESULT},
         private_environment=job.private,
-        labels=_whose(job) | {"datakit.try_number": job.environment["DATAKIT_TRY_NUMBER"]},
+        labels=_identity_labels(job) | {"datakit.try_number": job.environment["DATAKIT_TRY_NUMBER"]},
         nano_cpus=int(needs["cpu"] * _NANO) if "cpu" in needs else None,
         mem_limit=int(needs["memory"]) if "memory" in needs else None,
         device_requests=[DeviceRequest(count=int(needs["gpu"]), capabilities=[["gpu"]])]
         if "gpu" in needs
         else None,
         mount_tmp_dir=False,
-        auto_remove="never",  # not before the result is read
+        auto_remove="never",  # the runner removes it after it has read the result
     )
 
 
 def _network(job: Job) -> str | None:
-    """The network where the operator names none.
+    """Return the network if the setting ``docker_network`` is not set.
 
-    From the engine's own a tenant's image would reach what the engine's host does: Airflow's database, and a
-    cloud's metadata with the host's credentials.
+    From the engine's default network, a tenant's image would reach everything that the engine's host reaches:
+    Airflow's database, and a cloud's metadata service with the credentials of the host.
     """
     return None if job.spec.namespace == DEFAULT_NAMESPACE else "none"
 
 
-def _whose(job: Job) -> dict[str, str]:
-    """Labels by which an earlier try's container is found, if its task was killed and could not remove it.
+def _identity_labels(job: Job) -> dict[str, str]:
+    """Return the labels that identify the container of an earlier try whose task was killed.
 
-    The deployment's id and not its DAG's: several Airflows may share an engine.
+    They have the deployment's id and not the DAG's, because several Airflows may share an engine.
     """
     return {
         "datakit.deployment": job.spec.deployment_id,
@@ -148,24 +157,24 @@ def _whose(job: Job) -> dict[str, str]:
     }
 
 
-def _remove(container: _Container, filters: dict[str, Any]) -> None:
+def _remove_containers(container: _Container, filters: dict[str, Any]) -> None:
     for left in container.cli.containers(all=True, quiet=True, filters=filters):
         container.cli.remove_container(left["Id"], v=True, force=True)
 
 
-def _look(container: _Container, container_id: str, note: str) -> KitExit:
-    """How the container has ended, and what it has left."""
-    found = container.cli.inspect_container(container_id)
+def _read_exit(container: _Container, container_id: str, note: str) -> KitExit:
+    """Return the exit of the container, with its result file."""
+    state = container.cli.inspect_container(container_id)
     return KitExit(
-        status=int(found["State"]["ExitCode"]),
+        status=int(state["State"]["ExitCode"]),
         result=_result(container, container_id),
         note=note,
-        image_digest=_digest(container, found["Image"]),
+        image_digest=_digest(container, state["Image"]),
     )
 
 
 def _empty_result() -> bytes:
-    """The folder and the file as an archive; whoever the image runs as may write there."""
+    """Return the folder and the empty file as an archive; any user of the image may write to them."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         folder, file = tarfile.TarInfo(_FOLDER), tarfile.TarInfo(f"{_FOLDER}/{_FILE}")
@@ -178,12 +187,12 @@ def _empty_result() -> bytes:
 
 def _result(container: _Container, container_id: str) -> str:
     content = b""
-    # The kit may have deleted it, or made it something else than a file, or as long as a disk.
+    # The kit may have deleted the file, replaced it by something else, or filled it without end.
     with suppress(APIError, KeyError, tarfile.TarError):
         chunks, _ = container.cli.get_archive(container_id, _RESULT)
         for chunk in chunks:
             content += chunk
-            if len(content) > _ENOUGH:
+            if len(content) > _LONGEST_ARCHIVE:
                 break
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             file = archive.extractfile(_FILE)
@@ -192,9 +201,9 @@ def _result(container: _Container, container_id: str) -> str:
 
 
 def _digest(container: _Container, image_id: str) -> str | None:
-    """What the registry calls the image; None for one that was never in a registry."""
-    known = container.cli.inspect_image(image_id).get("RepoDigests") or []
-    return known[0].partition("@")[2] if known else None
+    """Return the digest of the image in its registry; None for an image that was never in a registry."""
+    digests = container.cli.inspect_image(image_id).get("RepoDigests") or []
+    return digests[0].partition("@")[2] if digests else None
 
 
 RUNNER = DockerRunner

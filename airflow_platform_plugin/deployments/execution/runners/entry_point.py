@@ -1,12 +1,12 @@
-"""``python -m … NAME TASK GRACE``: run an installed kit, and end it with all that it has started.
+"""``python -m … NAME TASK GRACE``: run an installed kit, and end it with everything that it started.
 
-There are two processes. This one, which the runner has started, watches; the kit is its child, loaded and
-called there. This one gets SIGTERM from the runner, or from Linux when the task's process is gone, which then
-could not do it itself. Then the kit has so many seconds to end, and what is left after that, or after the
-kit's own end, is killed. A process that loses its parent becomes a child of this one, so nothing escapes by
-a group or a session of its own. If this process itself is killed, Linux kills the kit.
+There are two processes: this one, which the runner has started, watches its child, which loads and calls
+the kit. The watching process gets SIGTERM from the runner, or from Linux when the task's process has ended.
+Then the kit has GRACE seconds to end. Whatever is left after that, or after the kit's own end, is killed. A
+process that loses its parent becomes a child of the watching process, so no process escapes by its own group
+or session. If the watching process is killed, Linux kills the kit.
 
-Elsewhere than on Linux there is the kit alone.
+On other systems than Linux, this process is the kit.
 """
 
 import ctypes
@@ -21,33 +21,33 @@ from typing import NoReturn
 
 from airflow_platform_plugin.deployments.execution.runners import GROUP
 
-# Of Linux's prctl.h.
+# From Linux's prctl.h.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 _WATCHED = {signal.SIGTERM, signal.SIGCHLD}
-_KILLING = 10.0  # seconds in which what was killed is gone, unless the kernel itself holds it
+_KILLING = 10.0  # seconds in which killed processes end, unless the kernel holds them
 
 
 def run(name: str) -> NoReturn:
-    """Be the kit; what it returns is the exit status."""
+    """Call the kit in this process, and exit with the status that it returns."""
     (kit,) = entry_points(group=GROUP, name=name)
     sys.exit(kit.load()())
 
 
 def watch(name: str, task: int, grace: float) -> NoReturn:
-    """Run the kit in a child and end with its exit status, and with everything that it has started.
+    """Run the kit in a child process; end everything that it started, and exit with its status.
 
     Args:
-        name: the kit's.
-        task: the process with which all ends.
+        name: the name of the kit.
+        task: the id of the task's process; the kit ends with it.
         grace: seconds between SIGTERM and SIGKILL.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != task:
-        sys.exit(128 + signal.SIGTERM)  # it was faster
+        sys.exit(128 + signal.SIGTERM)  # the task's process has already ended
     own = os.getpid()
     kit = os.fork()
     if kit == 0:
@@ -63,7 +63,7 @@ def watch(name: str, task: int, grace: float) -> NoReturn:
 
 
 def _wait(kit: int, grace: float) -> int | None:
-    """How the kit has ended; None where it has not, though it was asked to so long ago."""
+    """Return the kit's wait status; None if it still runs after the grace period."""
     asked: float | None = None
     while True:
         left = 3600.0 if asked is None else asked + grace - time.monotonic()
@@ -74,13 +74,11 @@ def _wait(kit: int, grace: float) -> int | None:
             return status
         if got is not None and got.si_signo == signal.SIGTERM and asked is None:
             asked = time.monotonic()
-            os.killpg(
-                0, signal.SIGTERM
-            )  # the group is the kit's, and this process waits for signals only here
+            os.killpg(0, signal.SIGTERM)  # the kit is in this group; this process handles signals only here
 
 
 def _reap(kit: int) -> int | None:
-    """Take leave of all children that have ended; the kit's status, if it is one of them."""
+    """Reap all children that have ended; return the kit's wait status if it is one of them."""
     found = None
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -90,7 +88,7 @@ def _reap(kit: int) -> int | None:
 
 
 def _kill_all(kit: int) -> int | None:
-    """Kill whatever is left, generation by generation; the kit's status, if it was one of these."""
+    """Kill all remaining descendants, by generation; return the kit's wait status if it was among them."""
     status, deadline = None, time.monotonic() + _KILLING
     while (children := _children()) and time.monotonic() < deadline:
         for child in children:
@@ -105,7 +103,7 @@ def _children() -> list[int]:
     own, found = os.getpid(), []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            # pid (name) state parent …; the name may hold anything.
+            # pid (name) state parent …; the name may contain any character.
             parent = stat.read_bytes().rpartition(b")")[2].split()[1]
             if int(parent) == own:
                 found.append(int(stat.parent.name))
@@ -113,7 +111,7 @@ def _children() -> list[int]:
 
 
 def _exit_status(status: int) -> int:
-    """As a shell has it: a signal's number above 128."""
+    """Return the exit status as a shell does: 128 + signal."""
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 

@@ -1,8 +1,8 @@
-"""The runner ``process``: a kit that is installed beside Airflow, run in a process of its own.
+"""The runner ``process``: runs a kit that is installed next to Airflow in its own process.
 
-An image's name is looked up among the installed entry points of the group ``airflow_platform.datakits``.
-So what can run is what the operator has installed: no command and no path comes from an API caller. The
-process has the task's environment and rights, and the resources that the host gives it.
+The name of the image is looked up among the installed entry points of the group
+``airflow_platform.datakits``. So only kits that the operator has installed can run: no command and no path
+comes from an API caller. The process has the task's environment and rights, and the resources of the host.
 """
 
 import logging
@@ -14,10 +14,11 @@ import tempfile
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import AirflowFailException
+from airflow_platform_plugin.airflow_compat.types import TaskContext
 from airflow_platform_plugin.datakits.image_reference import image_name
 from airflow_platform_plugin.deployments.execution.contract import (
     GRACE,
@@ -34,24 +35,24 @@ from airflow_platform_plugin.deployments.execution.runners.base import Runner
 log = logging.getLogger("airflow.task.datakit")
 
 _LONGEST_LINE = 64 * 1024  # characters that the log shows of one line
-# Bytes that are read of one line: a secret that begins in what is shown has ended by then.
+# Bytes that are read of one line: a secret that begins in the shown part ends within them.
 _LONGEST_READ = 2 * _LONGEST_LINE
-_KILLING = 15  # seconds for the process that watches the kit to kill all and end
+_KILLING = 15  # seconds in which the process that watches the kit kills everything and ends
 
 
 def find(image: str) -> EntryPoint | None:
-    """The installed kit that an image's name stands for."""
+    """Return the installed kit with the name of an image."""
     found = entry_points(group=GROUP, name=image_name(image))
     return next(iter(found), None)
 
 
 class ProcessRunner(Runner):
-    """Runs a kit below a child of the task's process, which ends all that the kit starts."""
+    """Runs a kit below a child of the task's process. The child ends everything that the kit starts."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, job: Job, context: Any) -> KitExit:  # noqa: ANN401, ARG002 - the runners' interface
+    def run(self, job: Job, context: TaskContext) -> KitExit:  # noqa: ARG002 - the runners' interface
         """Run the kit to its end.
 
         Raises:
@@ -60,7 +61,7 @@ class ProcessRunner(Runner):
         image = job.spec.manifest.image
         kit = find(image)
         if kit is None:
-            raise AirflowFailException(missing(image))
+            raise AirflowFailException(not_installed(image))
         program = "airflow_platform_plugin.deployments.execution.runners.entry_point"
         command = [sys.executable, "-m", program, kit.name, str(os.getpid()), str(GRACE)]
         with tempfile.TemporaryDirectory(prefix="datakit") as folder:
@@ -80,13 +81,13 @@ class ProcessRunner(Runner):
                 last = _log(process.stdout)
                 process.wait()
             finally:
-                self.kill()  # where a timeout has brought us here
-            # A signal's number below zero, as a shell and the other runners have it.
+                self.kill()  # if a timeout of the task ended the wait
+            # A signal is a negative number here; a shell and the other runners report 128 + signal.
             status = process.returncode if process.returncode >= 0 else 128 - process.returncode
             return KitExit(status, result=_read(file), note=last_line(last))
 
     def kill(self) -> None:
-        """End the kit and whatever it has started: the process that watches it does so."""
+        """End the kit and everything that it started, by the process that watches it."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -98,13 +99,13 @@ class ProcessRunner(Runner):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def missing(image: str) -> str:
-    """What there is to say of a kit that is not installed."""
+def not_installed(image: str) -> str:
+    """Return the message for a kit that is not installed."""
     return f"No kit '{image_name(image)}' is installed here (no such entry point in the group {GROUP})."
 
 
 def _log(stream: IO[bytes] | None) -> str:
-    """Log each line as it comes, a long one cut; returns the last."""
+    """Log each line as it comes, cut if it is long; return the last line."""
     line = ""
     while stream is not None and (raw := stream.readline(_LONGEST_READ)):
         line = raw.decode(errors="backslashreplace").rstrip()
@@ -112,7 +113,7 @@ def _log(stream: IO[bytes] | None) -> str:
             while (rest := stream.readline(_LONGEST_READ)) and not rest.endswith(b"\n"):
                 pass
         if len(line) > _LONGEST_LINE:
-            # What is secret is made unreadable first: the masker does not know half of it.
+            # Mask secrets before cutting: the masker does not recognize half a secret.
             line = f"{airflow_compat.masking.redact(line)[:_LONGEST_LINE]} … (the line is longer)"
         log.info("%s", line)
     return line

@@ -1,4 +1,4 @@
-"""Users whom tenants name: what they get when they are new, and what is left of a name when they are gone."""
+"""Users that tenants name: their roles at login, and what remains of a deleted user."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -17,8 +17,8 @@ from airflow_platform_plugin.tenants.models import Tenant
 
 
 @pytest.fixture
-def welcomed(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of those who are looked up among the tenants."""
+def assigned(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of users whose roles are looked up at login."""
     found: list[str] = []
     receivers = [
         receiver
@@ -34,20 +34,20 @@ def welcomed(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("count", "looks"), [(None, False), (0, False), (1, True), (3, True), (4, False), (1000, False)]
 )
-def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
+def test_only_the_first_logins_look_up_roles(
     app: Any,
-    welcomed: list[str],
+    assigned: list[str],
     count: int | None,
     looks: bool,  # noqa: FBT001 - a row of a table
 ) -> None:
-    """Not one query: with some setups there is a login in each request."""
+    """All others send no query: in some setups each request is a login."""
     from airflow import settings
 
     user = airflow_compat.users.user_model()(username="u", email="u@example.com", login_count=count)
     statements: list[str] = []
 
-    def note(*told: Any) -> None:
-        statements.append(told[2])
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
 
     event.listen(settings.engine, "before_cursor_execute", note)
     try:
@@ -55,11 +55,11 @@ def test_a_login_costs_nothing_unless_it_is_one_of_the_first(
             user_logged_in.send(app, user=user)
     finally:
         event.remove(settings.engine, "before_cursor_execute", note)
-    assert (welcomed, statements) == ((["u"] if looks else []), [])
+    assert (assigned, statements) == ((["u"] if looks else []), [])
 
 
-def test_a_login_that_takes_roles_gives_the_tenants_back(app: Any, welcomed: list[str]) -> None:
-    """As LDAP's and OAuth's do where roles are synchronised; in that request alone."""
+def test_a_login_that_replaces_roles_restores_the_tenants_roles(app: Any, assigned: list[str]) -> None:
+    """LDAP and OAuth replace roles if they are synchronized; only that request looks roles up."""
     model = airflow_compat.users.user_model()
     role = model.roles.property.mapper.class_
     user = model(username="u", email="u@example.com", login_count=50)
@@ -70,7 +70,7 @@ def test_a_login_that_takes_roles_gives_the_tenants_back(app: Any, welcomed: lis
         user_logged_in.send(app, user=user)
     with app.test_request_context():
         user_logged_in.send(app, user=user)
-    assert welcomed == ["u"]
+    assert assigned == ["u"]
 
 
 @pytest.fixture
@@ -84,10 +84,8 @@ def _clean(app: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_clean")
-def test_whoever_gets_the_name_of_a_deleted_user_gets_no_tenant_with_it(
-    app: Any, tenant: dict[str, Any]
-) -> None:
-    """The name and the address leave the tenants' lists with the user; the others stay."""
+def test_a_new_user_with_a_deleted_users_name_gets_no_tenant(app: Any, tenant: dict[str, Any]) -> None:
+    """Name and mail address leave the tenants' lists with the deleted user; others stay."""
     manager = app.appbuilder.sm
 
     def add() -> Any:
@@ -119,17 +117,17 @@ def test_whoever_gets_the_name_of_a_deleted_user_gets_no_tenant_with_it(
         manager.get_session.commit()
 
 
-def test_who_is_new_gets_the_role_at_the_first_login(
-    app: Any, welcomed: list[str], call_anonymously: Callable[..., Any]
+def test_a_login_by_airflows_form_assigns_roles(
+    app: Any, assigned: list[str], call_anonymously: Callable[..., Any]
 ) -> None:
-    """By Airflow's own form; the second is not looked at once the first few are over."""
+    """The first logins of a new user look roles up."""
     from forms import log_in
 
     manager = app.appbuilder.sm
     with app.app_context():
         manager.add_user("new", "N", "W", "new@example.com", manager.find_role("Viewer"), "new")
     log_in(app, "new")
-    assert welcomed == ["new"]
+    assert assigned == ["new"]
     with app.app_context():
         user = manager.find_user("new")
         user.roles = []

@@ -1,4 +1,4 @@
-"""What names a connection."""
+"""What refers to a connection."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,7 +30,10 @@ def dag(dag_id: str, build: Callable[[], Any], **arguments: Any) -> DAG:
 
 @pytest.fixture(params=[False, True], ids=["plain", "compressed"])
 def dags(app: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """DAGs that name connections in each of the ways there are; committed, for Airflow reads them itself."""
+    """Create DAGs that refer to connections in each possible way.
+
+    They are committed, because Airflow reads them itself.
+    """
     monkeypatch.setattr(serialized_dag, "COMPRESS_SERIALIZED_DAGS", request.param)
 
     def sql(conn_id: str) -> None:
@@ -57,8 +60,8 @@ def dags(app: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         session.execute(delete(DagModel))
 
 
-def test_dags_that_name_it_are_found(dags: None, call: Callable[..., Any]) -> None:
-    """In fields and templates of tasks and in default arguments; not what merely has the word in it."""
+def test_dags_that_refer_to_a_connection_are_found(dags: None, call: Callable[..., Any]) -> None:
+    """Fields and templates of tasks and default arguments count; the mere word in a text does not."""
     call("POST", URL, json=SHARED)
     answer = call("GET", f"{URL}/warehouse/usage")
     assert answer.json == {
@@ -75,10 +78,10 @@ def test_dags_that_name_it_are_found(dags: None, call: Callable[..., Any]) -> No
     }
 
 
-def test_only_what_the_caller_may_read_is_told(
+def test_references_show_only_what_the_caller_may_read(
     dags: None, app: Any, session: Any, user_id: Callable[[str], int], call: Callable[..., Any]
 ) -> None:
-    """Neither named nor counted, nor in the way of a deletion."""
+    """Other DAGs are not named or counted."""
     call("POST", URL, json=SHARED)
     limits = {"allowed_dags": {"dag_ids": ["by_field"], "tags": []}, "scopes": ["connections:write"]}
     _, key = keys.issue(session, name="t", user_id=user_id("admin"), **limits)
@@ -87,7 +90,8 @@ def test_only_what_the_caller_may_read_is_told(
     assert used_by == {"dags": [{"dag_id": "by_field", "task_ids": ["query"]}], "deployments": []}
 
 
-def test_what_is_in_use_is_deleted_by_force_alone(dags: None, call: Callable[..., Any]) -> None:
+def test_a_connection_in_use_is_deleted_only_by_force(dags: None, call: Callable[..., Any]) -> None:
+    """The error names what refers to it."""
     call("POST", URL, json=SHARED)
     call("POST", URL, json=SHARED | {"connection_id": "unused"})
     refused = call("DELETE", f"{URL}/warehouse")

@@ -1,4 +1,4 @@
-"""Who sees, uses and changes whose connections."""
+"""Who sees and changes which connections."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,8 @@ URL = "/api/v1/platform/connections"
 INSIDE = {"connection_id": "c", "connection_type": "postgres", "host": "db.internal"}
 
 
-def test_a_tenants_caller_makes_connections_of_that_tenant(tenant_caller: Any) -> None:
+def test_a_tenants_caller_creates_connections_of_that_tenant(tenant_caller: Any) -> None:
+    """Another tenant's id is refused."""
     mine = tenant_caller("a")
     assert mine("POST", URL, json=INSIDE).json["tenant_id"] == "a"
     refused = mine("POST", URL, json=INSIDE | {"connection_id": "d", "tenant_id": "b"})
@@ -24,8 +25,8 @@ def test_a_tenants_caller_makes_connections_of_that_tenant(tenant_caller: Any) -
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/tenant_id"
 
 
-def test_another_tenants_connection_is_nowhere_to_be_seen(tenant_caller: Any, call: Any) -> None:
-    """404 from every path, not in lists, counts, exports or usage; a request about it changes nothing."""
+def test_another_tenants_connection_is_invisible(tenant_caller: Any, call: Any) -> None:
+    """Every path answers 404; lists, counts, exports and usage do not show it, and nothing changes."""
     mine, others = tenant_caller("a"), tenant_caller("b")
     mine("POST", URL, json=INSIDE)
     before = call("GET", f"{URL}/c").json
@@ -45,7 +46,8 @@ def test_another_tenants_connection_is_nowhere_to_be_seen(tenant_caller: Any, ca
     assert call("GET", f"{URL}/c").json == before
 
 
-def test_a_name_that_another_tenant_has_is_taken_without_saying_whose(tenant_caller: Any) -> None:
+def test_a_name_of_another_tenant_is_taken_without_naming_the_owner(tenant_caller: Any) -> None:
+    """The error says only that the name is taken."""
     tenant_caller("a")("POST", URL, json=INSIDE | {"description": "ours"})
     refused = tenant_caller("b")("POST", URL, json=INSIDE)
     assert refused.status == 409
@@ -53,7 +55,8 @@ def test_a_name_that_another_tenant_has_is_taken_without_saying_whose(tenant_cal
     assert refused.json["error"]["details"] == {"connection_id": "c"}
 
 
-def test_what_is_shared_is_read_by_tenants_and_changed_by_none(tenant_caller: Any, call: Any) -> None:
+def test_tenants_read_shared_connections_and_cannot_change_them(tenant_caller: Any, call: Any) -> None:
+    """A change or a deletion needs the scope for all tenants."""
     call("POST", URL, json=INSIDE)
     mine = tenant_caller("a")
     assert mine("GET", f"{URL}/c").json["tenant_id"] is None
@@ -64,8 +67,8 @@ def test_what_is_shared_is_read_by_tenants_and_changed_by_none(tenant_caller: An
     assert call("GET", f"{URL}/c").json["port"] is None
 
 
-def test_a_tenant_cannot_share_its_connection_with_all(tenant_caller: Any, call: Any) -> None:
-    """Nor give it to another; who may change all can do both."""
+def test_a_tenant_cannot_share_or_give_away_its_connection(tenant_caller: Any, call: Any) -> None:
+    """A platform admin can do both."""
     mine = tenant_caller("a")
     tenant_caller("b")
     mine("POST", URL, json=INSIDE)
@@ -84,8 +87,10 @@ def test_a_tenant_cannot_share_its_connection_with_all(tenant_caller: Any, call:
         (["webhooks:write"], set()),
     ],
 )
-def test_scopes_of_a_key_count(tenant_caller: Any, scopes: list[str], allowed: set[str]) -> None:
-    """Whoever may write may read; the right to export secrets implies neither and is implied by neither."""
+def test_scopes_of_a_key_limit_what_it_may_do(
+    tenant_caller: Any, scopes: list[str], allowed: set[str]
+) -> None:
+    """The scope to write includes reading; the scope to export secrets is separate from both."""
     tenant_caller("a")("POST", URL, json=INSIDE)
     narrowed = tenant_caller("a", scopes=scopes)
     answers = {
@@ -98,8 +103,8 @@ def test_scopes_of_a_key_count(tenant_caller: Any, scopes: list[str], allowed: s
     assert export.status == (200 if scopes == ["connections:export"] else 403)
 
 
-def test_a_host_outside_needs_the_feature(tenant_caller: Any, call: Any) -> None:
-    """Each field that is at fault is named; what is shared by all is not held to it."""
+def test_an_external_host_needs_the_feature(tenant_caller: Any, call: Any) -> None:
+    """Each field at fault is named; shared connections may have any host."""
     mine = tenant_caller("a")
     outside = INSIDE | {"host": "db.example.com", "extra": {"sslmode": "require"}}
     beyond = outside | {"extra": {"hostaddr": "203.0.113.1"}}
@@ -123,7 +128,8 @@ def test_a_host_outside_needs_the_feature(tenant_caller: Any, call: Any) -> None
     assert call("PATCH", f"{URL}/e", json={"tenant_id": "a"}).status == 400
 
 
-def test_a_tenant_that_lost_the_feature_can_still_change_the_password(tenant_caller: Any, call: Any) -> None:
+def test_a_tenant_without_the_feature_can_still_change_the_password(tenant_caller: Any, call: Any) -> None:
+    """A change of the target is checked again."""
     mine = tenant_caller("a", external_connections=True)
     mine("POST", URL, json=INSIDE | {"host": "db.example.com"})
     call("PATCH", "/api/v1/platform/tenants/a", json={"features": {"external_connections": False}})
@@ -132,8 +138,10 @@ def test_a_tenant_that_lost_the_feature_can_still_change_the_password(tenant_cal
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "fs", "sqlite+pysqlite", "SQLite"])
-def test_files_of_the_server_are_for_who_may_change_all(tenant_caller: Any, call: Any, kind: str) -> None:
-    """A tenant could read Airflow's own database that way, where that is SQLite."""
+def test_only_admins_create_connections_to_files_of_the_server(
+    tenant_caller: Any, call: Any, kind: str
+) -> None:
+    """A tenant could read Airflow's own database if that is an SQLite file."""
     mine = tenant_caller("a", external_connections=True)
     file = {"connection_id": "f", "connection_type": kind, "host": "/srv/a.db"}
     refused = mine("POST", URL, json=file)
@@ -146,15 +154,15 @@ def test_files_of_the_server_are_for_who_may_change_all(tenant_caller: Any, call
 def test_a_key_limited_to_dags_needs_the_scope_by_name(
     app: Any, session: Any, user_id: Callable[[str], int]
 ) -> None:
+    """A key without scopes cannot use the endpoints of connections."""
     limits = {"allowed_dags": {"dag_ids": ["x"], "tags": []}}
     for scopes, status in ((None, 403), (["connections:read"], 200)):
         _, key = keys.issue(session, name="t", user_id=user_id("admin"), scopes=scopes, **limits)
         assert client(app, {"X-API-Key": key})("GET", URL).status == status
 
 
-def test_a_tenants_end_takes_its_connections_and_no_others(
-    tenant_caller: Any, call: Any, session: Any
-) -> None:
+def test_deleting_a_tenant_deletes_its_connections_only(tenant_caller: Any, call: Any, session: Any) -> None:
+    """Without cascade, the error names the connections."""
     mine = tenant_caller("a", scopes=["connections:write"])
     mine("POST", URL, json=INSIDE)
     call("POST", URL, json=INSIDE | {"connection_id": "shared"})
@@ -170,13 +178,13 @@ def test_a_tenants_end_takes_its_connections_and_no_others(
     assert session.query(PlatformConnection).count() == 2
 
 
-def test_who_gets_a_freed_id_does_not_get_its_tenant(
+def test_a_connection_that_reuses_an_id_does_not_get_its_tenant(
     tenant_caller: Any, call: Any, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow's command line deletes where nobody tells us, and SQLite gives a freed id out again.
+    """Airflow's command line deletes a row without our hooks, and SQLite reuses its id.
 
-    The connection that the operator makes then is nobody's yet: no tenant queries, changes or exports it, and
-    the platform can go on with it, or with another of that id.
+    No tenant queries, changes or exports the next connection with that id, and the platform can manage
+    it.
     """
     mine = tenant_caller("a")
     mine("POST", URL, json=INSIDE | {"password": "mine"})

@@ -1,4 +1,4 @@
-"""Names of connections that somebody else has already, or gets later."""
+"""Names of connections that are taken or shadowed."""
 
 import json
 from collections.abc import Callable
@@ -22,10 +22,10 @@ def results(answer: Any) -> dict[str, tuple[str, str | None]]:
 @pytest.mark.parametrize(
     "value", ["postgres://ops:secret@db.internal/ops", "{not even JSON", '{"conn_type": "x"}']
 )
-def test_a_name_that_the_environment_has_is_taken(
+def test_a_name_in_the_environment_is_taken(
     tenant_caller: Any, call: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """In whatever case, and whatever it is there. A tenant gets the error of another tenant's name."""
+    """Case and value do not matter. A tenant gets the same error as for another tenant's name."""
     monkeypatch.setenv("AIRFLOW_CONN_OPS_DB", value)
     mine = tenant_caller("a")
     tenant_caller("b")("POST", URL, json=BODY | {"connection_id": "theirs"})
@@ -44,10 +44,10 @@ def test_a_name_that_the_environment_has_is_taken(
     assert call("GET", f"{URL}/{name}").status == 404
 
 
-def test_a_name_that_a_secrets_backend_has_is_taken(
+def test_a_name_in_a_secrets_backend_is_taken(
     tenant_caller: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Asked as Airflow asks it. One that does not answer makes nothing free."""
+    """If a backend does not answer, the name is not free."""
     from airflow.secrets.environment_variables import EnvironmentVariablesBackend
     from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
@@ -69,15 +69,16 @@ def test_a_name_that_a_secrets_backend_has_is_taken(
     assert mine("GET", f"{URL}/third").status == 404
 
 
-def test_the_metadata_database_does_not_claim_its_own_names(app: Any, session: Any) -> None:
+def test_the_metadata_database_does_not_shadow_its_own_names(app: Any, session: Any) -> None:
+    """Airflow lists it as one more secrets backend."""
     session.add(Connection(conn_id="in_database", conn_type="http"))
     session.flush()
     assert not airflow_compat.connections.is_shadowed("in_database")
 
 
 @pytest.mark.parametrize("name", ["warehouse", "WAREHOUSE", "WareHouse"])
-def test_names_that_differ_in_case_alone_are_one(tenant_caller: Any, call: Any, name: str) -> None:
-    """A kit gets its connections in variables of its environment, whose names are in upper case."""
+def test_names_that_differ_only_in_case_are_the_same(tenant_caller: Any, call: Any, name: str) -> None:
+    """A kit gets its connections in environment variables with names in upper case."""
     call("POST", URL, json=BODY | {"connection_id": "Warehouse"})
     mine, others = tenant_caller("a"), tenant_caller("b")
     for caller in (mine, others, call):
@@ -99,10 +100,10 @@ def test_names_that_differ_in_case_alone_are_one(tenant_caller: Any, call: Any, 
 BODY_OF_FILE = {"conn_type": "http", "host": "x.internal"}
 
 
-def test_a_test_is_of_the_row_though_the_environment_gets_the_name_later(
+def test_a_test_uses_the_stored_row_even_if_the_environment_shadows_it(
     call: Callable[..., Any], tenant_caller: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And what extra names is the row too, where the caller is not held to less."""
+    """The checked object is tested, and its name is not resolved again."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     file = tmp_path / "a.db"
     file.touch()
@@ -111,12 +112,12 @@ def test_a_test_is_of_the_row_though_the_environment_gets_the_name_later(
     assert call("POST", f"{URL}/mine/test").json["status"] == "success"
 
 
-def test_an_export_is_imported_where_it_was_made(
+def test_an_export_can_be_imported_where_it_was_created(
     tenant_caller: Any, call: Any, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One after the other, as the reference has them: nothing fails, nothing changes, and each is named.
+    """All connections are skipped and named.
 
-    Also of names and types that Airflow's pages take and we do not, or that the environment has got.
+    Some have names or types that only Airflow's pages accept, or are shadowed by the environment.
     """
     mine = tenant_caller("a")
     mine("POST", URL, json=BODY | {"connection_id": "ours", "password": "kept"})
@@ -135,5 +136,5 @@ def test_an_export_is_imported_where_it_was_made(
         assert answer.status == 200
         assert set(results(answer)) == {"ours", "shared", "a/b", "test", "dotted"}
         assert {result for result, _ in results(answer).values()} == {"skipped"}
-        assert all("is there already" in str(said) for _, said in results(answer).values())
+        assert all("already exists" in str(said) for _, said in results(answer).values())
     assert call("GET", f"{URL}/ours").json["secrets_set"] == ["password"]

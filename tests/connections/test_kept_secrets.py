@@ -1,4 +1,4 @@
-"""Secrets stay where they are: whoever may write connections does not learn them by leading one elsewhere."""
+"""Stored secrets stay secret: a caller cannot redirect a connection to read them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ ALL = {"/password", "/host", "/extra/token", "/extra/headers/X-API-Key"}
 
 @pytest.fixture
 def writer(tenant_caller: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-    """A caller with the right to write connections, and not to export their secrets."""
+    """Return a caller that may write connections, and may not export their secrets."""
     caller: Callable[..., Any] = tenant_caller("a", scopes=["connections:write"])
     assert call("POST", URL, json=STORED | {"tenant_id": "a"}).status == 201
     return caller
@@ -65,7 +65,7 @@ def row(session: Any) -> Connection:
 def test_a_new_target_needs_the_secrets_again(
     writer: Any, call: Any, session: Any, change: dict[str, Any], missing: set[str] | None
 ) -> None:
-    """Each that would be kept is named, and nothing changes; an administrator's key is held to it too."""
+    """The error names each stored secret, and nothing changes; that holds for an admin's key too."""
     for caller in (writer, call):
         refused = caller("PATCH", f"{URL}/svc", json=change)
         assert refused.status == 400
@@ -97,13 +97,13 @@ def test_a_new_target_needs_the_secrets_again(
         {"port": 8443, "host": "https://api.internal", "password": None, "extra": None},
     ],
 )
-def test_what_leads_nowhere_else_keeps_them(writer: Any, change: dict[str, Any]) -> None:
-    """A new password, a longer timeout, what was read and is sent back, and a new target with its secrets."""
+def test_changes_that_keep_the_target_keep_the_secrets(writer: Any, change: dict[str, Any]) -> None:
+    """Such as a new password, a longer timeout, a response sent back, a new target with all secrets."""
     assert writer("PATCH", f"{URL}/svc", json=change).status == 200
 
 
-def test_an_import_needs_them_again_too(writer: Any, call: Any, session: Any) -> None:
-    """What an export shows of a connection, with another host, would take the stored secrets along."""
+def test_an_import_with_a_new_target_needs_the_secrets_again(writer: Any, call: Any, session: Any) -> None:
+    """An export with another host could otherwise redirect the stored secrets."""
     document = call("GET", f"{URL}/export").json
     request = {"connections": document, "on_conflict": "overwrite"}
     assert writer("POST", f"{URL}/import", json=request).json["connections"][0]["result"] == "overwritten"
@@ -122,18 +122,20 @@ def test_an_import_needs_them_again_too(writer: Any, call: Any, session: Any) ->
     assert (row(session).port, row(session).password, row(session).extra_dejson) == (1, "mine", {})
 
 
-def test_a_body_to_be_tested_takes_no_stored_secret(writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not by the name of a stored connection, nor by a mask."""
+def test_a_test_of_an_unsaved_connection_uses_no_stored_secret(
+    writer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a stored connection or a mask does not help."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     body = STORED | {"host": "http://evil.internal", "password": "***", "extra": {}}
     refused = writer("POST", f"{URL}/test", json=body)
     assert (refused.status, pointers(refused)) == (400, {"/password"})
 
 
-def test_a_connection_is_not_given_with_its_secrets_to_who_could_export_them(
+def test_moving_a_connection_to_another_tenant_needs_the_secrets_again(
     writer: Any, call: Any, app: Any, session: Any, user_id: Callable[[str], int]
 ) -> None:
-    """A right to write everywhere, without that to export, carries no secrets from tenant to tenant."""
+    """Its administrators could export them. A caller with the right to export need not send them."""
     from calls import client
 
     from airflow_platform_plugin.auth import service
@@ -148,7 +150,8 @@ def test_a_connection_is_not_given_with_its_secrets_to_who_could_export_them(
     assert call("PATCH", f"{URL}/svc", json={"tenant_id": "b"}).status == 200
 
 
-def test_extra_that_cannot_be_shown_is_a_secret_too(tenant_caller: Any, session: Any) -> None:
+def test_an_extra_that_cannot_be_shown_counts_as_a_secret(tenant_caller: Any, session: Any) -> None:
+    """A new target needs it again as a whole."""
     mine = tenant_caller("a", scopes=["connections:write"])
     mine("POST", URL, json={"connection_id": "svc", "connection_type": "http", "host": "a.internal"})
     row(session)._extra = "plain hunter2"

@@ -1,4 +1,4 @@
-"""A test over HTTP goes to the connection's host and to nowhere else."""
+"""HTTP requests of a test go only to the connection's host."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ URL = "/api/v1/platform/connections"
 
 
 class Site:
-    """A web server that remembers what it was asked, and answers as it is told."""
+    """A web server that records its requests, and redirects them if ``location`` is set."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -45,7 +45,7 @@ class Site:
         self._thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.server.shutdown()
         self._thread.join()
         self.server.server_close()
@@ -62,14 +62,14 @@ def served() -> Iterator[Site]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """The host of the connection."""
+    """Run the connection's host."""
     with served() as running:
         yield running
 
 
 @pytest.fixture
 def sites(site: Site) -> Iterator[tuple[Site, Site]]:
-    """The host of the connection, and a server that it does not name."""
+    """Run the connection's host, and a server that the connection does not name."""
     with served() as elsewhere:
         yield site, elsewhere
 
@@ -78,7 +78,7 @@ def sites(site: Site) -> Iterator[tuple[Site, Site]]:
 def test_of(
     call: Callable[..., Any], tenant_caller: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
-    """Test a connection of a tenant that may reach this machine, by the name ``site.internal`` too."""
+    """Test a connection of a tenant that may reach this machine, also by the name ``site.internal``."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     set_options(monkeypatch, internal_hosts="127.0.0.0/8, site.internal")
     monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))  # DNS knows no such name here
@@ -100,7 +100,7 @@ def test_of(
 def test_no_redirect_is_followed(
     test_of: Any, sites: tuple[Site, Site], call: Any, extra: dict[str, Any], *, administrator: bool
 ) -> None:
-    """Not even where the connection asks for it: it could lead to what a tenant may not name."""
+    """A redirect could lead to a host that a tenant may not name, even if the connection allows redirects."""
     site, elsewhere = sites
     site.location = f"http://127.0.0.1:{elsewhere.port}/metadata"
     by = {"by": call} if administrator else {}
@@ -110,10 +110,10 @@ def test_no_redirect_is_followed(
     assert elsewhere.requests == []
 
 
-def test_nothing_of_the_servers_environment_takes_part(
+def test_the_servers_proxies_and_netrc_are_not_used(
     test_of: Any, sites: tuple[Site, Site], call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No proxy and no login: a ``.netrc`` is the server's."""
+    """They hold the operator's credentials and routes."""
     site, elsewhere = sites
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login operator password secret\n")
@@ -126,8 +126,8 @@ def test_nothing_of_the_servers_environment_takes_part(
     assert all("Authorization" not in headers for _, headers in site.requests)
 
 
-def test_the_request_goes_to_the_address_that_was_allowed(test_of: Any, site: Site) -> None:
-    """The server is asked under the name; the name is not looked up again: nobody here knows it."""
+def test_the_request_goes_to_the_checked_address(test_of: Any, site: Site) -> None:
+    """The request has the host's name, and the name is not looked up again."""
     outcome = test_of(host=f"http://site.internal:{site.port}/a/b?c=d", login="me", password="pw")
     assert outcome["status"] == "success"
     ((path, headers),) = site.requests
@@ -136,16 +136,17 @@ def test_the_request_goes_to_the_address_that_was_allowed(test_of: Any, site: Si
     assert headers["Authorization"].startswith("Basic ")
 
 
-def test_a_name_that_is_not_known_is_the_outcome(test_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name_is_a_failed_test(test_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says so."""
     monkeypatch.setattr(addresses, "look_up", lambda _: ())
     outcome = test_of(host="site.internal", port=80)
-    assert (outcome["status"], outcome["message"]) == ("failed", "The host's name is not known.")
+    assert (outcome["status"], outcome["message"]) == ("failed", "The host's name is unknown.")
 
 
 def test_a_name_that_leads_to_the_server_itself_is_refused(
     call: Any, tenant_caller: Any, monkeypatch: pytest.MonkeyPatch, site: Site
 ) -> None:
-    """By the test's own thread, which is the one that looks it up; nothing is asked."""
+    """The test's thread looks the name up and refuses it; no request is sent."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))
     mine = tenant_caller("a")
@@ -159,7 +160,8 @@ def test_a_name_that_leads_to_the_server_itself_is_refused(
     assert not [thread for thread in threading.enumerate() if thread.name == runner.THREAD]
 
 
-def test_hooks_that_are_made_of_https_are_kept_to_their_host_too() -> None:
+def test_subclasses_of_the_http_hook_are_pinned_too() -> None:
+    """Providers derive hooks from the HTTP hook."""
     from airflow.providers.http.hooks.http import HttpHook
     from airflow.providers.redis.hooks.redis import RedisHook
 
@@ -170,8 +172,8 @@ def test_hooks_that_are_made_of_https_are_kept_to_their_host_too() -> None:
     assert not airflow_compat.connections.is_http_hook(RedisHook)
 
 
-def test_a_certificate_is_still_held_to_the_name() -> None:
-    """The address stands in the URL; whom the certificate must name is told to the connection."""
+def test_certificates_must_match_the_name_and_not_the_address() -> None:
+    """The URL has the address, and the certificate is checked against the name."""
     adapter = pinned_http.PinnedAdapter(("127.0.0.1",))
     request = requests.Request("GET", "https://name.internal:1/x").prepare()
     with pytest.raises(requests.ConnectionError):
@@ -181,7 +183,7 @@ def test_a_certificate_is_still_held_to_the_name() -> None:
     assert request.url == "https://127.0.0.1:1/x"
 
 
-def test_the_first_address_that_takes_a_connection_is_used(site: Site) -> None:
-    """As drivers do it with the addresses of a name."""
+def test_the_first_address_that_accepts_a_connection_is_used(site: Site) -> None:
+    """Drivers do the same with the addresses of a name."""
     assert addresses.find_open_address(("::1", "127.0.0.1"), site.port, (1, 1)) == "127.0.0.1"
     assert addresses.find_open_address(("127.0.0.2", "::1"), 1, 1) == "127.0.0.2"

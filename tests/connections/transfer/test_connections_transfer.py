@@ -1,4 +1,4 @@
-"""Connections out of one Airflow and into another."""
+"""Import and export of connections."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +12,7 @@ from airflow.secrets.local_filesystem import load_connections_dict
 from sqlalchemy import select
 
 from airflow_platform_plugin.airflow_compat.models import Connection, Log
-from airflow_platform_plugin.connections.transfer import encryption, formats
-from airflow_platform_plugin.core.errors import ValidationFailed
+from airflow_platform_plugin.connections.transfer import encryption
 
 URL = "/api/v1/platform/connections"
 PASSPHRASE = "correct horse battery staple"
@@ -55,10 +54,10 @@ AIRFLOWS = [
         (".env", "json", "env"),
     ],
 )
-def test_what_airflows_own_export_writes_is_imported_whole(
+def test_every_format_of_airflows_export_is_imported(
     call: Callable[..., Any], session: Any, suffix: str, serialization: str, form: str
 ) -> None:
-    """By Airflow's own code that writes it: each field comes out as it went in, the secrets too."""
+    """Airflow's own code writes the file; each field is imported, secrets too."""
     content = _format_connections(AIRFLOWS, suffix, serialization)
     answer = call("POST", f"{URL}/import", json={"content": content, "format": form})
     assert results(answer) == {"pg": "created", "web": "created", "bare": "created"}
@@ -75,6 +74,7 @@ def test_what_airflows_own_export_writes_is_imported_whole(
 def test_airflows_own_import_reads_our_export(
     call: Callable[..., Any], connection: dict[str, Any], tmp_path: Path, form: str
 ) -> None:
+    """The file has masks for secrets."""
     connection["extra"]["api_key"] = "hunter2"
     call("POST", URL, json=connection)
     answer = call("GET", f"{URL}/export?format={form}")
@@ -93,10 +93,10 @@ def test_airflows_own_import_reads_our_export(
     assert read.extra_dejson == {"sslmode": "require", "connect_timeout": 10, "api_key": "***"}
 
 
-def test_an_export_with_secrets_goes_into_another_airflow(
+def test_an_export_with_secrets_is_imported_with_its_passphrase(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
-    """Sealed under a passphrase, in YAML or JSON; nothing of it can be read without."""
+    """The file reveals nothing without the passphrase, and may be JSON or YAML."""
     call("POST", "/api/v1/platform/tenants", json={"tenant_id": "a"})
     call("POST", URL, json=connection)
     inner = {"connection_id": "t", "connection_type": "redis", "host": "r.internal", "tenant_id": "a"}
@@ -116,9 +116,10 @@ def test_an_export_with_secrets_goes_into_another_airflow(
     assert call("GET", f"{URL}/t").json["tenant_id"] == "a"
 
 
-def test_an_export_with_secrets_is_audited_and_its_passphrase_is_not(
+def test_an_export_with_secrets_is_audited_without_its_passphrase(
     call: Callable[..., Any], connection: dict[str, Any], session: Any
 ) -> None:
+    """The audit log names the exported connections."""
     call("POST", URL, json=connection)
     call("POST", f"{URL}/export", json={"passphrase": PASSPHRASE})
     row = session.scalars(select(Log).where(Log.event == "platform.export_connections_with_secrets")).one()
@@ -127,10 +128,10 @@ def test_an_export_with_secrets_is_audited_and_its_passphrase_is_not(
     assert PASSPHRASE not in row.extra
 
 
-def test_secrets_are_exported_only_of_what_the_right_is_for(
+def test_a_tenant_exports_secrets_of_its_own_connections_only(
     tenant_caller: Any, call: Callable[..., Any]
 ) -> None:
-    """A tenant's caller gets those of its tenant, not of others, nor of what is shared with it."""
+    """Secrets of other tenants and of shared connections are not in the file."""
     body = {"connection_type": "redis", "host": "r.internal", "password": "hunter2"}
     call("POST", URL, json=body | {"connection_id": "shared"})
     mine, others = tenant_caller("a"), tenant_caller("b")
@@ -152,9 +153,10 @@ def test_secrets_are_exported_only_of_what_the_right_is_for(
         ("POST", "", {}),
     ],
 )
-def test_secrets_leave_only_under_a_passphrase_in_the_body(
+def test_secrets_are_exported_only_with_a_passphrase_in_the_body(
     call: Callable[..., Any], method: str, query: str, body: Any
 ) -> None:
+    """Every other way to ask for them is refused."""
     assert call(method, f"{URL}/export{query}", json=body).status == 400
 
 
@@ -166,7 +168,7 @@ DOCUMENT = {
 
 @pytest.fixture
 def old(call: Callable[..., Any]) -> None:
-    """A connection that is there already."""
+    """Create a connection that exists before the import."""
     body = {
         "connection_id": "old",
         "connection_type": "http",
@@ -179,26 +181,30 @@ def old(call: Callable[..., Any]) -> None:
 
 
 def test_a_conflict_can_fail_the_whole_import(call: Callable[..., Any], old: None, session: Any) -> None:
+    """With on_conflict=fail, nothing of the document is written."""
     refused = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "fail"})
     assert (refused.status, refused.json["error"]["code"]) == (409, "CONFLICT")
-    told = refused.json["error"]["details"]["connections"]
-    assert told == [{"connection_id": "old", "message": "Connection 'old' already exists"}]
+    listed = refused.json["error"]["details"]["connections"]
+    assert listed == [{"connection_id": "old", "message": "Connection 'old' already exists"}]
     assert stored(session, "new") is None
 
 
-def test_what_is_there_is_skipped_and_named(call: Callable[..., Any], old: None, session: Any) -> None:
+def test_existing_connections_are_skipped_by_default(
+    call: Callable[..., Any], old: None, session: Any
+) -> None:
+    """The response names them, and they do not change."""
     answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT})
     assert results(answer) == {"new": "created", "old": "skipped"}
     messages = {row["connection_id"]: row["message"] for row in answer.json["connections"]}
     assert messages["new"] is None
-    assert "is there already" in messages["old"]
+    assert "already exists" in messages["old"]
     row = stored(session, "old")
     assert row is not None
     assert (row.host, row.password) == ("old-host", "kept")
 
 
-def test_what_is_there_can_be_overwritten(call: Callable[..., Any], old: None, session: Any) -> None:
-    """All of it: what the document does not have is gone."""
+def test_existing_connections_can_be_overwritten(call: Callable[..., Any], old: None, session: Any) -> None:
+    """Fields that the document does not have are removed."""
     answer = call("POST", f"{URL}/import", json={"connections": DOCUMENT, "on_conflict": "overwrite"})
     assert results(answer) == {"new": "created", "old": "overwritten"}
     row = stored(session, "old")
@@ -210,6 +216,7 @@ def test_what_is_there_can_be_overwritten(call: Callable[..., Any], old: None, s
 def test_an_export_without_secrets_does_not_overwrite_them(
     call: Callable[..., Any], old: None, session: Any
 ) -> None:
+    """Masks of the document keep the stored secrets."""
     document = call("GET", f"{URL}/export").json
     assert document["old"]["password"] == "***"
     document["old"]["description"] = "changed"
@@ -223,9 +230,10 @@ def test_an_export_without_secrets_does_not_overwrite_them(
     assert (row.description, row.password, row.extra_dejson["token"]) == ("changed", "kept", "kept")
 
 
-def test_secrets_that_an_export_does_not_tell_are_named(
+def test_missing_secrets_of_a_new_connection_are_named(
     call: Callable[..., Any], old: None, session: Any
 ) -> None:
+    """A masked secret of a connection that does not exist yet is not stored."""
     document = {"copy": call("GET", f"{URL}/export").json["old"]}
     answer = call("POST", f"{URL}/import", json={"connections": document})
     assert answer.json["connections"] == [
@@ -241,7 +249,10 @@ def test_secrets_that_an_export_does_not_tell_are_named(
     assert (row.password, row.extra_dejson) == (None, {"gone": 1})
 
 
-def test_a_dry_run_tells_all_and_writes_nothing(call: Callable[..., Any], old: None, session: Any) -> None:
+def test_a_dry_run_reports_everything_and_writes_nothing(
+    call: Callable[..., Any], old: None, session: Any
+) -> None:
+    """The response has the result of each connection, errors too."""
     before = session.query(Log).count()
     document = DOCUMENT | {"bad": {"conn_type": "http", "port": "x"}}
     request = {"connections": document, "dry_run": True, "on_conflict": "fail"}
@@ -270,9 +281,10 @@ def test_a_dry_run_tells_all_and_writes_nothing(call: Callable[..., Any], old: N
         (5, "/connections/c~1d"),
     ],
 )
-def test_what_does_not_fit_is_named_and_fails_everything(
+def test_an_invalid_connection_is_named_and_fails_the_import(
     call: Callable[..., Any], session: Any, value: Any, pointer: str
 ) -> None:
+    """The error has a pointer, and repeats no secret of the document."""
     document = {"good": {"conn_type": "http"}, "c/d": value}
     refused = call("POST", f"{URL}/import", json={"connections": document})
     assert (refused.status, refused.json["error"]["code"]) == (400, "VALIDATION_ERROR")
@@ -302,13 +314,14 @@ def test_what_does_not_fit_is_named_and_fails_everything(
         {"connections": {}, "on_conflict": "merge"},
     ],
 )
-def test_a_document_that_cannot_be_read_is_refused(call: Callable[..., Any], body: dict[str, Any]) -> None:
+def test_an_unreadable_document_is_refused(call: Callable[..., Any], body: dict[str, Any]) -> None:
+    """Nothing is written."""
     assert call("POST", f"{URL}/import", json=body).status == 400
     assert call("GET", URL).json["total_entries"] == 0
 
 
-def test_a_tenants_import_is_held_against_its_rights(tenant_caller: Any, call: Callable[..., Any]) -> None:
-    """What is shared or another's cannot be overwritten, nor skipped as if it were there for the caller."""
+def test_an_import_is_limited_to_the_tenants_rights(tenant_caller: Any, call: Callable[..., Any]) -> None:
+    """Shared and other tenants' connections are not overwritten. Other tenants' are not skipped either."""
     body = {"connection_type": "redis", "host": "r.internal"}
     call("POST", URL, json=body | {"connection_id": "shared"})
     tenant_caller("b")("POST", URL, json=body | {"connection_id": "theirs"})
@@ -332,78 +345,21 @@ def test_a_tenants_import_is_held_against_its_rights(tenant_caller: Any, call: C
         }
         refused = mine("POST", f"{URL}/import", json=request)
         assert refused.status == 400
-        told = {
+        messages = {
             row["connection_id"]: row["message"] for row in refused.json["error"]["details"]["connections"]
         }
-        assert told["theirs"] == "This connection_id is taken"
+        assert messages["theirs"] == "This connection_id is taken"
     assert call("GET", URL).json["total_entries"] == 2
     answer = mine("POST", f"{URL}/import", json={"connections": {"new": document["new"]}})
     assert results(answer) == {"new": "created"}
     assert call("GET", f"{URL}/new").json["tenant_id"] == "a"
 
 
-def test_a_sealed_document_opens_with_its_passphrase_alone() -> None:
-    """What has been changed, in the text or about it, does not open either; a costlier key is not tried."""
-    document = {"c": {"password": "hunter2"}}
-    envelope = encryption.encrypt(document, PASSPHRASE)
-    assert encryption.is_encrypted(envelope)
-    assert not encryption.is_encrypted(document)
-    assert encryption.decrypt(json.loads(json.dumps(envelope)), PASSPHRASE) == document
-    assert encryption.encrypt(document, PASSPHRASE)["ciphertext"] != envelope["ciphertext"]
-    flipped = "B" if envelope["ciphertext"][0] == "A" else "A"
-    for changed in (
-        envelope | {"ciphertext": flipped + envelope["ciphertext"][1:]},
-        envelope | {"ciphertext": "not base64"},
-        envelope | {"format": "airflow-platform-connections/2"},
-        envelope | {"kdf": envelope["kdf"] | {"n": 2**30}},
-        envelope | {"kdf": {}},
-        envelope | {"more": 1},
-        {"format": "x", "ciphertext": "y"},
-    ):
-        with pytest.raises(ValueError, match=r"format of this version|was changed"):
-            encryption.decrypt(changed, PASSPHRASE)
-    with pytest.raises(ValueError, match="another passphrase"):
-        encryption.decrypt(envelope, PASSPHRASE + "!")
-
-
-def test_a_sealed_document_can_be_opened_without_the_platform() -> None:
-    """With what its header says and the standard's functions, as docs/connections.md tells."""
-    import base64
-    import hashlib
-
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    envelope = encryption.encrypt({"c": {}}, PASSPHRASE)
-    kdf = envelope["kdf"]
-    key = hashlib.scrypt(
-        PASSPHRASE.encode(),
-        salt=base64.b64decode(kdf["salt"]),
-        n=kdf["n"],
-        r=kdf["r"],
-        p=kdf["p"],
-        maxmem=2**27,
-        dklen=32,
-    )
-    header = {name: envelope[name] for name in ("format", "kdf", "cipher")}
-    opened = AESGCM(key).decrypt(
-        base64.b64decode(envelope["cipher"]["nonce"]),
-        base64.b64decode(envelope["ciphertext"]),
-        json.dumps(header, sort_keys=True, separators=(",", ":")).encode(),
-    )
-    assert json.loads(opened) == {"c": {}}
-
-
-def test_a_wrong_passphrase_is_told_as_such(call: Callable[..., Any]) -> None:
+def test_a_missing_or_wrong_passphrase_is_reported(call: Callable[..., Any]) -> None:
+    """The error points to the passphrase."""
     envelope = call("POST", f"{URL}/export", json={"passphrase": PASSPHRASE}).json
     body = {"content": json.dumps(envelope)}
     for passphrase in ({}, {"passphrase": "another long passphrase"}):
         refused = call("POST", f"{URL}/import", json=body | passphrase)
         assert refused.status == 400
         assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/passphrase"
-
-
-def test_yaml_dates_become_texts() -> None:
-    parsed = formats.parse("c: {conn_type: http, extra: {since: 2024-01-15}}", "yaml")
-    assert parsed == {"c": {"conn_type": "http", "extra": {"since": "2024-01-15"}}}
-    with pytest.raises(ValidationFailed):
-        formats.parse("c: \ud800", "yaml")

@@ -1,4 +1,4 @@
-"""Who reaches what of a tenant: every endpoint, as its people, another's, a stranger, an administrator."""
+"""Tenant isolation: the answer of every endpoint to each kind of caller."""
 
 import json
 import re
@@ -22,7 +22,7 @@ Call = Callable[..., Any]
 
 
 class Own(NamedTuple):
-    """What one tenant has: the values of paths' parameters."""
+    """The ids of what one tenant owns, by the names of path parameters."""
 
     tenant_id: str
     deployment_id: str
@@ -45,22 +45,22 @@ UNKNOWN = Own(
     backfill_id="bf_0000000000000000",
 )
 
-# Parameters whose values are no tenant's: nothing to hide behind them here.
+# Path parameters of objects that belong to no tenant.
 NOT_TENANTS = {"client_id"}
 
 DAYS = {"start_date": "2024-01-01", "end_date": "2024-01-03"}
 OTHER_DAYS = {"start_date": "2024-02-01", "end_date": "2024-02-03"}
 
-# Every endpoint about one thing of a tenant's, and what it answers to an administrator of that tenant, to one
-# of another, to somebody of none, and to an administrator of the platform.
+# Every endpoint about one object of a tenant, with its statuses for an admin of that tenant, an admin of
+# another tenant, an outsider, and a platform admin.
 REACH = {
     "GET /platform/tenants/{tenant_id}": (200, 404, 403, 200),
     "GET /platform/tenants/{tenant_id}/usage": (200, 404, 403, 200),
-    # The tenant's limits and features are not its own to set.
+    # A tenant does not set its own limits and features.
     "PATCH /platform/tenants/{tenant_id}": (403, 403, 403, 200),
     "DELETE /platform/tenants/{tenant_id}": (403, 403, 403, 409),
     "GET /platform/api-keys/{key_id}": (200, 404, 404, 200),
-    # Whose key it is alone changes it, or who may with all; the tenant revokes it.
+    # Only the key's user or a platform admin changes it; the tenant may revoke it.
     "PATCH /platform/api-keys/{key_id}": (403, 404, 404, 200),
     "POST /platform/api-keys/{key_id}/rotate": (403, 404, 404, 200),
     "DELETE /platform/api-keys/{key_id}": (204, 404, 404, 204),
@@ -86,7 +86,7 @@ REACH = {
     "POST /datakits/deployments/{deployment_id}/redeploy": (200, 404, 403, 200),
     # There is no revision before the first.
     "POST /datakits/deployments/{deployment_id}/rollback": (400, 404, 403, 400),
-    # Rights to DAGs are Airflow's own, and none is needed to ask.
+    # Airflow's own permissions on DAGs decide; the scope alone reaches nothing.
     "GET /platform/dags/{dag_id}/backfills": (200, 404, 404, 200),
     "POST /platform/dags/{dag_id}/backfills": (201, 404, 404, 201),
     "GET /platform/backfills/{backfill_id}": (200, 404, 404, 200),
@@ -94,7 +94,7 @@ REACH = {
     "POST /platform/backfills/{backfill_id}/resume": (409, 404, 404, 409),  # it is running
     "POST /platform/backfills/{backfill_id}/cancel": (200, 404, 404, 200),
 }
-# What a request must say to be about the thing at all, where that is more than an empty object.
+# Bodies of requests, unless it is an empty object.
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH /platform/connections/{connection_id}": {"host": "10.0.0.2"},
     "PATCH /datakits/{datakit_id}": {"withdrawn": True},
@@ -102,7 +102,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /platform/dags/{dag_id}/backfills": OTHER_DAYS,
 }
 
-# Endpoints that are about no one thing, and bodies in which a thing of a tenant's is named.
+# Endpoints without an object in the path, with bodies that name an object of a tenant.
 NAMING: dict[str, dict[str, Any]] = {
     "POST /platform/connections": {
         "connection_id": "new",
@@ -130,13 +130,13 @@ NAMING: dict[str, dict[str, Any]] = {
     "POST /platform/dags/trigger": {"runs": [{"dag_id": "{dag_id}"}]},
     "POST /platform/tasks/clear": {"tasks": [{"dag_id": "{dag_id}", "dag_run_id": "r"}]},
 }
-# Those whose bodies name nothing of a tenant's that is there already.
+# Endpoints whose bodies name no existing object of a tenant.
 NOT_NAMING = {"POST /platform/tenants", "POST /platform/connections/export", "POST /platform/oauth-clients"}
 
 
 @pytest.fixture
 def people(session: Any, app: Any) -> dict[str, int]:
-    """Users of Airflow by name: an administrator of each tenant, and one without any; gone with the test."""
+    """Create Airflow users for the test: an administrator of each tenant, and an outsider."""
     from airflow.providers.fab.auth_manager.models import User
 
     made = {}
@@ -157,7 +157,7 @@ def people(session: Any, app: Any) -> dict[str, int]:
 
 @pytest.fixture
 def tenants(session: Any, call: Call, people: dict[str, int], manifest: dict[str, Any]) -> dict[str, Own]:
-    """Two tenants, each with one thing of every kind."""
+    """Create two tenants, each with one thing of every kind."""
     call("POST", f"{API}/datakits", json=manifest)
     return {
         name: own_things(session, call, manifest, name, admin)
@@ -172,7 +172,7 @@ def own_things(session: Any, call: Call, manifest: dict[str, Any], name: str, ad
         return answer.json
 
     owner = {"tenant_id": f"team-{name}"}
-    features = {"custom_operators": True}  # in tests kits run as processes beside Airflow
+    features = {"custom_operators": True}  # in tests, kits run as processes next to Airflow
     made("platform/tenants", owner | {"namespace": name, "admin_users": [admin], "features": features})
     kit = made("datakits", manifest | owner | {"name": f"kit-{name}"})
     place = {"environment": "production", "namespace": name}
@@ -192,7 +192,7 @@ def own_things(session: Any, call: Call, manifest: dict[str, Any], name: str, ad
 
 
 def make_dag(session: Any, name: str) -> str:
-    """A DAG as Airflow stores it, with the rights that it gives to its tenant's administrators."""
+    """Store a DAG as Airflow does, with permissions for its tenant's administrators."""
     from airflow import DAG
     from airflow.models.dag import DagModel
     from airflow.models.serialized_dag import SerializedDagModel
@@ -217,7 +217,7 @@ def make_dag(session: Any, name: str) -> str:
 def as_person(
     app: Any, session: Any, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Call]:
-    """Make requests as a user of the test's transaction, which Airflow's own sessions do not see."""
+    """Return callers for users of the test's transaction, which Airflow's own sessions do not see."""
     from airflow.providers.fab.auth_manager.models import Permission, Role, User
 
     from airflow_platform_plugin import airflow_compat
@@ -254,7 +254,7 @@ def as_person(
 
 
 def endpoints(app: Any) -> dict[str, tuple[set[str], Endpoint]]:
-    """Every endpoint by its name in the tables: the parameters of its path, and its declaration."""
+    """Return every endpoint by its name in the tables: its path parameters and its declaration."""
     found = {}
     for rule in app.url_map.iter_rules():
         declared = getattr(app.view_functions[rule.endpoint], "endpoint", None)
@@ -265,7 +265,7 @@ def endpoints(app: Any) -> dict[str, tuple[set[str], Endpoint]]:
 
 
 def test_every_endpoint_is_in_a_table(app: Any) -> None:
-    """Whoever adds one decides here who reaches it; lists are found by their test."""
+    """A new endpoint needs a row that says who reaches it; lists have their own test."""
     named = {row: names for row, (names, _) in endpoints(app).items()}
     assert set().union(*named.values()) <= NOT_TENANTS | set(Own._fields)
     assert {row for row, names in named.items() if names - NOT_TENANTS} == set(REACH)
@@ -275,7 +275,7 @@ def test_every_endpoint_is_in_a_table(app: Any) -> None:
 
 @pytest.fixture
 def ask(app: Any, session: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Make the request of a row of the table about somebody's things, and undo what it has done."""
+    """Send the request of a row about one tenant's things, and undo its changes."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     monkeypatch.setattr(
         "airflow_platform_plugin.connections.testing.runner.run",
@@ -295,41 +295,42 @@ def ask(app: Any, session: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     return ask
 
 
-def test_the_table(
+def test_each_endpoint_answers_each_caller_as_the_table_says(
     tenants: dict[str, Own], as_person: Callable[[str], Call], call: Call, ask: Callable[..., Any]
 ) -> None:
-    """Each endpoint for its tenant's administrator, for another's, for a stranger, for the platform's."""
+    """The callers are the tenant's admin, another tenant's admin, an outsider and a platform admin."""
     ann, stranger = as_person("ann-of-a"), as_person("stranger")
-    told = {
+    answers = {
         row: tuple(
             ask(request, row, tenants[whose]).status
             for request, whose in ((ann, "a"), (ann, "b"), (stranger, "a"), (call, "a"))
         )
         for row in REACH
     }
-    assert told == REACH
+    assert answers == REACH
 
 
-def test_anothers_thing_is_as_one_that_does_not_exist(
+def test_another_tenants_objects_look_as_if_they_did_not_exist(
     tenants: dict[str, Own], as_person: Callable[[str], Call], ask: Callable[..., Any]
 ) -> None:
-    """For each endpoint: the same status, and the same words but for the id that was asked for."""
+    """Each endpoint answers with the same status and message as for an unknown id."""
     for person in ("ann-of-a", "stranger"):
         request = as_person(person)
         for row in REACH:
             other, nothing = (ask(request, row, own) for own in (tenants["b"], UNKNOWN))
             assert other.status == nothing.status, row
             errors = [answer.json["error"] for answer in (other, nothing)]
-            told = [json.dumps([error["message"], error["details"]]) for error in errors]
+            answers = [json.dumps([error["message"], error["details"]]) for error in errors]
             for theirs, none in zip(tenants["b"], UNKNOWN, strict=True):
-                told[0] = told[0].replace(theirs, none)
-            assert told[0] == told[1], row
+                answers[0] = answers[0].replace(theirs, none)
+            assert answers[0] == answers[1], row
 
 
 @pytest.mark.parametrize("person", ["stranger", "ann-of-a"])
-def test_lists_and_their_counts_show_nothing_of_another(
+def test_lists_and_counts_show_nothing_of_another_tenant(
     app: Any, tenants: dict[str, Own], as_person: Callable[[str], Call], person: str
 ) -> None:
+    """No list has another tenant's names, and no count includes them."""
     request = as_person(person)
     theirs = [*tenants["b"], "hook-b", "key-b"]
     lists = 0
@@ -348,17 +349,17 @@ def test_lists_and_their_counts_show_nothing_of_another(
 
 @pytest.mark.parametrize("person", ["stranger", "ann-of-a"])
 @pytest.mark.parametrize("row", NAMING)
-def test_what_is_anothers_is_named_in_vain(
+def test_naming_another_tenants_object_in_a_body_is_like_naming_an_unknown_one(
     tenants: dict[str, Own],
     as_person: Callable[[str], Call],
     monkeypatch: pytest.MonkeyPatch,
     row: str,
     person: str,
 ) -> None:
-    """The answer is that for a name that nothing has."""
+    """Status and message are the same."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     method, path = row.split(" ")
-    request, told = as_person(person), []
+    request, answers = as_person(person), []
     for own in (tenants["b"], UNKNOWN):
         body = json.dumps(NAMING[row])
         for name, value in own._asdict().items():
@@ -368,20 +369,23 @@ def test_what_is_anothers_is_named_in_vain(
         text = answer.text.replace(answer.headers["X-Request-Id"], "")
         for theirs, none in zip(own, UNKNOWN, strict=True):
             text = text.replace(theirs, none)
-        told.append((answer.status, re.sub(r'"timestamp": "[^"]*"', "", text)))
-    assert told[0] == told[1]
+        answers.append((answer.status, re.sub(r'"timestamp": "[^"]*"', "", text)))
+    assert answers[0] == answers[1]
 
 
-def test_a_list_has_ones_own(tenants: dict[str, Own], as_person: Callable[[str], Call]) -> None:
+def test_a_tenants_admin_lists_only_its_own_tenant(
+    tenants: dict[str, Own], as_person: Callable[[str], Call]
+) -> None:
+    """The count is 1."""
     listed = as_person("ann-of-a")("GET", f"{API}/platform/tenants").json
     assert [tenant["tenant_id"] for tenant in listed["tenants"]] == ["team-a"]
     assert listed["total_entries"] == 1
 
 
-def test_new_things_are_of_ones_own_tenant(
+def test_new_objects_belong_to_the_callers_only_tenant(
     session: Any, tenants: dict[str, Own], as_person: Callable[[str], Call]
 ) -> None:
-    """Where none is named the only one is meant; another's is as one that does not exist."""
+    """The caller need not name it; another tenant's id is refused like an unknown one."""
     request = as_person("ann-of-a")
     hook = {"name": "mine", "url": "https://example.com", "events": ["dag.success"]}
     assert request("POST", f"{API}/platform/webhooks", json=hook).json["tenant_id"] == "team-a"
@@ -395,17 +399,17 @@ def test_new_things_are_of_ones_own_tenant(
     assert (other.status, none.status) == (400, 400)
     assert other.json["error"]["message"].replace("'b'", "'x'") == none.json["error"]["message"]
     assert request("POST", deploy, json={**place, "namespace": "a"}).status == 201
-    # Whoever reaches one tenant alone need not say which.
+    # A caller that reaches only one tenant need not name it.
     assert request("POST", deploy, json={"environment": "staging"}).json["namespace"] == "a"
     assert len(session.scalars(select(Deployment).where(Deployment.tenant_id == "team-b")).all()) == 1
     assert session.scalars(select(PlatformConnection)).all()
 
 
 @pytest.mark.parametrize("person", ["stranger", "ann-of-a"])
-def test_a_key_for_anothers_tenant_is_as_for_none(
+def test_a_key_for_another_tenant_is_refused_like_one_for_an_unknown_tenant(
     tenants: dict[str, Own], as_person: Callable[[str], Call], call: Call, person: str
 ) -> None:
-    """It would tell that there is such a tenant, and be in the way of its end."""
+    """It would reveal that the tenant exists, and block its deletion."""
     request = as_person(person)
     url, mine = f"{API}/platform/api-keys", {"name": "mine"}
     own = request("POST", url, json=mine).json["id"]
@@ -418,9 +422,10 @@ def test_a_key_for_anothers_tenant_is_as_for_none(
     assert call("GET", f"{API}/platform/tenants/team-b/usage").json["owned"]["api_keys"] == 1
 
 
-def test_a_key_for_ones_own_tenant_is_made_whatever_its_maker_is_for(
+def test_a_key_of_a_tenant_can_create_another_key_of_the_tenant(
     app: Any, tenants: dict[str, Own], as_person: Callable[[str], Call]
 ) -> None:
+    """The scope api_keys:write suffices."""
     body = {"name": "k", "tenant_id": "team-a", "scopes": ["api_keys:write"]}
     made = as_person("ann-of-a")("POST", f"{API}/platform/api-keys", json=body)
     assert made.status == 201
@@ -428,8 +433,8 @@ def test_a_key_for_ones_own_tenant_is_made_whatever_its_maker_is_for(
     assert again("POST", f"{API}/platform/api-keys", json=body).status == 201
 
 
-def test_administrators_are_in_the_tenants_role(session: Any, call: Call, people: dict[str, int]) -> None:
-    """By name or address, at once; whoever is taken from the list loses it."""
+def test_admin_users_have_the_tenants_admin_role(session: Any, call: Call, people: dict[str, int]) -> None:
+    """User names and mail addresses work at once; a removed user loses the role."""
     from airflow.providers.fab.auth_manager.models import Role
 
     def members() -> set[str]:
@@ -444,7 +449,10 @@ def test_administrators_are_in_the_tenants_role(session: Any, call: Call, people
     assert members() == {"stranger"}
 
 
-def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: dict[str, int]) -> None:
+def test_a_later_user_gets_the_role_at_the_first_login(
+    session: Any, call: Call, people: dict[str, int]
+) -> None:
+    """The tenant named the mail address before the user existed."""
     from airflow.providers.fab.auth_manager.models import Role, User
 
     call("POST", f"{API}/platform/tenants", json={"tenant_id": "t", "admin_users": ["late@example.com"]})
@@ -457,8 +465,8 @@ def test_who_logs_in_later_gets_the_role_then(session: Any, call: Call, people: 
     assert [member.username for member in role.user] == ["late"]
 
 
-def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> None:
-    """What else was taken from a role stays taken."""
+def test_roles_of_tenants_from_older_versions_get_the_menu(session: Any, call: Call) -> None:
+    """Other permissions that were removed from a role stay removed."""
     from airflow.providers.fab.auth_manager.models import Role
 
     from airflow_platform_plugin import airflow_compat
@@ -476,8 +484,10 @@ def test_tenants_of_an_older_version_get_the_menu(session: Any, call: Call) -> N
         assert names <= airflow_compat.roles.roles_with(session, permission)
 
 
-def test_a_tenant_that_owns_something_is_not_deleted(call: Call, tenants: dict[str, Own]) -> None:
-    """The answer names what; with cascade it goes, all at once, and another tenant's stays."""
+def test_a_tenant_that_owns_something_is_deleted_only_with_cascade(
+    call: Call, tenants: dict[str, Own]
+) -> None:
+    """The error names what it owns; with cascade all of it is deleted, and other tenants keep theirs."""
     path = f"{API}/platform/tenants/team-a"
     refused = call("DELETE", path)
     own = tenants["a"]

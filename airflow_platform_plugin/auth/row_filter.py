@@ -1,0 +1,204 @@
+"""A filter on the queries of Airflow's own views, so that they find only rows of the caller's DAGs.
+
+Some stock code does not ask the auth manager about DAGs, or reads an empty list of permitted DAGs as no
+condition. The filter applies to every caller who may not read all DAGs, with a key, a token, a password or a
+session.
+"""
+
+import json
+from collections.abc import Collection
+from functools import cache
+from typing import cast
+
+from flask import Response, current_app, has_request_context, redirect, request, url_for
+from sqlalchemy import bindparam, event, func, or_, select, text
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.sql import ColumnElement
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import Model, User
+from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limits
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.principal import in_any_tenant
+from airflow_platform_plugin.core.types import Option, TableColumn
+from airflow_platform_plugin.http import request_state, responses
+
+# By model, the condition on the rows that a caller may see.
+Conditions = dict[Model, ColumnElement[bool]]
+
+
+class RowFilter:
+    """The filter of one request.
+
+    Attributes:
+        suspended: whether the auth manager is being asked; its own queries see all rows.
+    """
+
+    def __init__(self) -> None:
+        self.suspended = False
+        self._user: User = None  # basic authentication recognizes the caller during the request
+        self._reads_all_dags = False
+        self._limited = False  # the credential has a limit, or the user belongs to a tenant
+        self._conditions: Conditions = {}
+        self._options: dict[Model, Option] = {}
+
+    def apply(self, state: ORMExecuteState) -> None:
+        """Limit a query to the rows that the current caller may see."""
+        self.suspended = True
+        try:
+            if self._reads_all_dags and airflow_compat.users.current_user() is self._user:
+                return
+            models = airflow_compat.authorization.models_of(state.statement, _filtered_models())
+            if models:
+                self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
+            if models and not self._reads_all_dags:
+                state.statement = state.statement.options(*self._options_for(models, state))
+        finally:
+            self.suspended = False
+
+    def _set_user(self, user: User) -> None:
+        if user is self._user:
+            return
+        manager = airflow_compat.users.auth_manager()
+        self._reads_all_dags = any(
+            manager.is_authorized_dag(method=method, user=user) for method in ("GET", "PUT")
+        )
+        self._limited = bool(current_limits()) or in_any_tenant(user)
+        self._conditions, self._options = {}, {}
+        self._user = user
+
+    def _options_for(self, models: set[Model], state: ORMExecuteState) -> list[Option]:
+        if not self._limited:
+            # For other users, Airflow's permission to read datasets decides about datasets and their rows.
+            models = (
+                set()
+                if state.is_relationship_load
+                else models - {*airflow_compat.authorization.models_of_datasets()}
+            )
+        if models and not self._conditions:
+            permitted = airflow_compat.users.auth_manager().get_permitted_dag_ids(user=self._user)
+            with db.transaction() as session:
+                dag_ids = airflow_compat.authorization.with_subdags(session, permitted)
+            self._conditions = _build_conditions(dag_ids, limited=self._limited)
+        for model in models - set(self._options):
+            if model in self._conditions:
+                self._options[model] = with_loader_criteria(
+                    model, self._conditions[model], include_aliases=True
+                )
+        return [self._options[model] for model in models if model in self._options]
+
+
+def install() -> None:
+    """Listen to the queries of all sessions."""
+    if not event.contains(Session, "do_orm_execute", _filter_query):
+        event.listen(Session, "do_orm_execute", _filter_query)
+
+
+def begin_request() -> Response | None:
+    """Turn the filter on for a request to a stock view; a hook before each request."""
+    state = request_state.current()
+    state.remove(RowFilter)
+    state.remove(PermittedDags)
+    if request.blueprint in _filtered_blueprints():
+        state.put(RowFilter())
+        state.put(PermittedDags())
+        if request.endpoint == "Airflow.graph":
+            return _redirect_from_graph(str((request.view_args or {}).get("dag_id")))
+    return None
+
+
+def _redirect_from_graph(dag_id: str) -> Response | None:
+    """Redirect from Airflow's old graph page, which shows without a check which DAGs exist."""
+    if airflow_compat.authorization.is_authorized_dag(airflow_compat.users.current_user(), "GET", dag_id):
+        return None
+    return cast("Response", redirect(url_for("Airflow.grid", dag_id=dag_id, tab="graph")))
+
+
+def _filtered_blueprints() -> frozenset[str]:
+    """Return the names of Airflow's own blueprints except for pools, whose numbers count all tasks."""
+    known: frozenset[str] | None = current_app.extensions.get("platform_filtered_blueprints")
+    if known is None:
+        known = frozenset(
+            {*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()} - {"PoolModelView"}
+        )
+        current_app.extensions["platform_filtered_blueprints"] = known
+    return known
+
+
+def _filter_query(state: ORMExecuteState) -> None:
+    if state.is_select and not state.is_column_load and has_request_context():
+        row_filter = request_state.current().find(RowFilter)
+        if row_filter is not None and not row_filter.suspended:
+            row_filter.apply(state)
+
+
+@cache
+def _filtered_models() -> dict[Model, tuple[Model, ...]]:
+    """Return the models to filter by their table; a query of one dataset table filters all of them."""
+    datasets = airflow_compat.authorization.models_of_datasets()
+    single = [
+        *airflow_compat.authorization.models_of_dags(),
+        airflow_compat.models.DagCode,
+        airflow_compat.models.Log,
+    ]
+    return {model.__table__: (model,) for model in single} | {model.__table__: datasets for model in datasets}
+
+
+def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
+    """Return the conditions for a caller who may read those DAGs."""
+    conditions = _dag_conditions(dag_ids)
+    if limited or dag_ids:
+        # A user who may read the audit log and no DAG at all is an auditor, and sees all of it.
+        conditions[airflow_compat.models.Log] = _is_one_of(airflow_compat.models.Log.dag_id, dag_ids)
+    if limited and request.method in responses.SAFE_METHODS:
+        conditions |= _dataset_conditions(dag_ids)
+    return conditions
+
+
+def _is_one_of(column: TableColumn, dag_ids: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the DAGs, of any number."""
+    if airflow_compat.database.dialect() == "sqlite":  # it limits the number of values in a statement
+        values = func.json_each(bindparam("platform_dag_ids", json.dumps(sorted(dag_ids))))
+        return cast("ColumnElement[bool]", column.in_(select(text("value")).select_from(values)))
+    return cast(
+        "ColumnElement[bool]", column.in_(bindparam("platform_dag_ids", sorted(dag_ids), expanding=True))
+    )
+
+
+def _dag_conditions(dag_ids: Collection[str]) -> Conditions:
+    """Return the conditions on rows that belong to a DAG.
+
+    ``DagModel`` is not filtered: stock code reads all DAGs of a file, and shows it only to users who may read
+    each of them. Serialized DAGs are not filtered either, since the webserver caches them for all callers.
+    """
+    conditions: Conditions = {
+        model: _is_one_of(model.dag_id, dag_ids) for model in airflow_compat.authorization.models_of_dags()
+    }
+    dag = airflow_compat.models.DagModel.__table__.c
+    code = airflow_compat.models.DagCode
+    conditions[code] = code.fileloc.in_(select(dag.fileloc).where(_is_one_of(dag.dag_id, dag_ids)))
+    return conditions
+
+
+def _dataset_conditions(dag_ids: Collection[str]) -> Conditions:
+    """Return the conditions on rows about datasets: one of the DAGs must read or write the dataset."""
+    dataset, dataset_event = airflow_compat.models.DatasetModel, airflow_compat.models.DatasetEvent
+    consumer = airflow_compat.models.DagScheduleDatasetReference
+    producer = airflow_compat.models.TaskOutletDatasetReference
+
+    def is_visible(dataset_id: TableColumn) -> ColumnElement[bool]:
+        tables = (consumer.__table__.c, producer.__table__.c)
+        return or_(
+            *(dataset_id.in_(select(t.dataset_id).where(_is_one_of(t.dag_id, dag_ids))) for t in tables)
+        )
+
+    # An event that came by the REST API has no source DAG.
+    has_visible_source = or_(
+        _is_one_of(dataset_event.source_dag_id, dag_ids), dataset_event.source_dag_id.is_(None)
+    )
+    return {
+        consumer: _is_one_of(consumer.dag_id, dag_ids),
+        producer: _is_one_of(producer.dag_id, dag_ids),
+        dataset: is_visible(dataset.id),
+        dataset_event: has_visible_source & is_visible(dataset_event.dataset_id),
+    }
