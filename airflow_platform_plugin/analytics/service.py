@@ -166,6 +166,6 @@ def _no_connection(database: str) -> NotFound:
 def _audit(database: str, entry: dict[str, Any], by: Principal) -> None:
     """Record who has queried which connection; its SQL as tables and a hash, since it may hold secrets."""
     with db.transaction() as session:
-        trail = audit.Trail(session)
+        trail = audit.AuditTrail(session)
         audit.record_change(session, "connection", database, before=None, after={"queried": entry})
         trail.write(by, "execute_query")

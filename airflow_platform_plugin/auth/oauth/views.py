@@ -18,7 +18,7 @@ from airflow_platform_plugin.auth import rejections
 from airflow_platform_plugin.auth.oauth import server
 from airflow_platform_plugin.auth.oauth.server import Server
 from airflow_platform_plugin.core import db, scopes
-from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.error_mapping import to_public_error
 
 # What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
 _WRONG = ("invalid_client", "invalid_grant")
@@ -45,7 +45,7 @@ def _page(view: View) -> View:
         except OAuth2Error as error:
             return _refusal(error)
         except Exception as error:  # noqa: BLE001 - every failure has an answer
-            public = public_error(error)
+            public = to_public_error(error)
             return _error_page(public.message, public.status)
 
     return page
@@ -121,7 +121,7 @@ def _program(view: View) -> View:
             status, body, headers = error()
             return _json(body, status, dict(headers))
         except Exception as error:  # noqa: BLE001 - every failure has an answer
-            public = public_error(error)
+            public = to_public_error(error)
             name = "server_error" if public.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
             if public.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 name = "temporarily_unavailable"

@@ -169,7 +169,7 @@ def _store_result(session: Session, row: Connection, result: TestResult) -> None
 def _audit(
     session: Session, connection: Connection, result: TestResult, by: Principal, operation: str
 ) -> None:
-    trail = audit.Trail(session)
+    trail = audit.AuditTrail(session)
     tested = {COLUMNS["connection_type"]: connection.conn_type, "status": result.status}
     audit.record_change(session, "connection", connection.conn_id, before=None, after={"tested": tested})
     trail.write(by, operation)
