@@ -51,6 +51,7 @@ MODULES = {
     "settings": {"settings"},
     "service_urls": {"settings"},
     "tenant_resources": {"tenant_resources"},
+    "datakit_references": {"datakit_references"},
     "commands": {"commands"},
 }
 

@@ -1,1 +1,1 @@
-"""DataKits: versioned pipelines, and deployments that run as DAGs."""
+"""DataKits: a registry of versioned pipelines."""

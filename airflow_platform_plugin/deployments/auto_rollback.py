@@ -102,7 +102,7 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
     reason = f"{bad.auto_rollback_after} failed runs in a row"
     bad_version, versions = bad.version, list(deployment.bad_versions)
     cause = revisions.ChangeCause("auto_rollback", BY, reason, target.number)
-    revisions.repeat(session, deployment, target, cause)
+    revisions.redeploy(session, deployment, target, cause)
     if bad_version not in (target.version, *versions):
         deployment.bad_versions = [*versions, bad_version]
     return True

@@ -17,7 +17,7 @@ def _find(session: Session, connection_id: str, by: Principal) -> list[dict[str,
         .join(DeploymentRevision, is_in_force())
         .where(
             Deployment.retired_at.is_(None),
-            # Somewhere in the document; below, the connections alone are compared.
+            # Finds the name anywhere in the document; the connections are compared below.
             cast(DeploymentRevision.spec, Text).contains(json.dumps(connection_id), autoescape=True),
             by.reach("datakits:read").where(Deployment.tenant_id),
         )

@@ -14,7 +14,7 @@ from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments import configuration, connection_grants
 from airflow_platform_plugin.deployments.configuration import StoredValues
-from airflow_platform_plugin.deployments.desired_state import OPTIONS, DesiredState
+from airflow_platform_plugin.deployments.desired_state import RUN_OPTIONS, DesiredState, RunOptions
 from airflow_platform_plugin.deployments.inputs import DeployRequest
 from airflow_platform_plugin.deployments.target import Target
 
@@ -52,16 +52,21 @@ def to_desired_state(session: Session, request: DeployRequest, target: Target, *
         chosen=sorted(merged.values),
         schedule=_value(request, "schedule", None if kept is None else kept.schedule, None),
         start_date=request.get("start_date") or (None if current is None else current.start_date),
-        options={
-            name: _value(request, name, None if kept is None else kept.options[name], default)
-            for name, default in OPTIONS.items()
-        },
+        options=_options(request, kept),
         notifications=_notifications(request, kept),
         auto_rollback_after=_auto_rollback_after(request, kept),
         shared_connections={},
     )
     grants = _grants(session, state, None if "connections" in request else kept, target.tenant_id, by)
     return Requested(replace(state, shared_connections=grants), merged.warnings)
+
+
+def _options(request: DeployRequest, kept: DesiredState | None) -> RunOptions:
+    stored = RunOptions() if kept is None else kept.options
+    values = {
+        name: _value(request, name, getattr(stored, name), default) for name, default in RUN_OPTIONS.items()
+    }
+    return RunOptions(**values)
 
 
 def _value(request: DeployRequest, name: str, kept: Json, default: Json) -> Json:
@@ -100,10 +105,10 @@ def _grants(
         by: the caller.
     """
     if kept is None:
-        return connection_grants.grant(session, state.connections, tenant_id, by)
+        return connection_grants.grant(session, state.options.connections, tenant_id, by)
     if not state.runs_like(kept):
         return connection_grants.grant(
-            session, state.connections, tenant_id, by, granted=kept.shared_connections
+            session, state.options.connections, tenant_id, by, granted=kept.shared_connections
         )
-    connection_grants.find(session, state.connections, tenant_id, granted=kept.shared_connections)
+    connection_grants.find(session, state.options.connections, tenant_id, granted=kept.shared_connections)
     return kept.shared_connections

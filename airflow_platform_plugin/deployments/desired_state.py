@@ -1,8 +1,7 @@
 """``DesiredState``: which kit a deployment runs, and how."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
 
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.datakits.manifest import Manifest
@@ -16,15 +15,29 @@ from airflow_platform_plugin.deployments.configuration import (
 from airflow_platform_plugin.deployments.models import DeploymentRevision
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 
-# Fields of a spec that a request sets apart from configuration and schedule, with their defaults.
-OPTIONS: dict[str, Any] = {
-    "catchup": False,
-    "retries": None,
-    "retry_delay": None,
-    "timeout": None,
-    "max_active_runs": None,
-    "connections": [],
-}
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How the runs of a deployment are created and tried; the fields of a spec with these names.
+
+    Attributes:
+        catchup: whether missed intervals are run.
+        retries: how often a failed try is repeated; None for Airflow's default.
+        retry_delay: seconds between tries; None for Airflow's default.
+        timeout: seconds for each try; None for no limit.
+        max_active_runs: how many runs may be active at a time; None for Airflow's default.
+        connections: the ids of Airflow connections that the kit gets.
+    """
+
+    catchup: bool = False
+    retries: int | None = None
+    retry_delay: float | None = None
+    timeout: float | None = None
+    max_active_runs: int | None = None
+    connections: list[str] = field(default_factory=list)
+
+
+RUN_OPTIONS: dict[str, Json] = asdict(RunOptions())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +51,7 @@ class DesiredState:
         chosen: the names of options that were set; the others follow the manifest's defaults.
         schedule: a cron expression, a preset, ``@inputs``, or None for runs by hand only.
         start_date: the start of the first interval; None for a new deployment to start now.
-        options: the fields of a spec that ``OPTIONS`` names.
+        options: how runs are created and tried.
         notifications: mail addresses by ``on_success`` and ``on_failure``.
         auto_rollback_after: the number of consecutive failed runs that triggers a rollback.
         shared_connections: the connections in ``options`` that belong to no tenant and were granted: the ids
@@ -51,7 +64,7 @@ class DesiredState:
     chosen: list[str]
     schedule: str | None
     start_date: datetime | None
-    options: dict[str, Any]
+    options: RunOptions
     notifications: dict[str, list[str]]
     auto_rollback_after: int | None
     shared_connections: dict[str, int]
@@ -67,17 +80,11 @@ class DesiredState:
             chosen=_chosen(spec),
             schedule=spec.schedule,
             start_date=spec.start_date,
-            options={name: getattr(spec, name) for name in OPTIONS},
+            options=RunOptions(**{name: getattr(spec, name) for name in RUN_OPTIONS}),
             notifications=revision.notifications,
             auto_rollback_after=revision.auto_rollback_after,
             shared_connections=spec.shared_connections,
         )
-
-    @property
-    def connections(self) -> list[str]:
-        """Return the ids of Airflow connections that the kit gets."""
-        names: list[str] = self.options["connections"]
-        return names
 
     @property
     def stored_values(self) -> StoredValues:
@@ -133,7 +140,7 @@ def _fields(state: DesiredState) -> dict[str, Json]:
         "auto_rollback.after_failures": state.auto_rollback_after,
         **{f"configuration.{name}": value for name, value in configuration.items()},
         **{f"notifications.{name}": value for name, value in state.notifications.items()},
-        **state.options,
+        **asdict(state.options),
     }
 
 

@@ -19,7 +19,7 @@ class Notifications(TypedDict, total=False):
     on_failure: list[str] | None
 
 
-class AutoRollback(TypedDict):
+class AutoRollbackPolicy(TypedDict):
     """When the worker rolls a deployment back.
 
     Attributes:
@@ -56,7 +56,7 @@ class DeploymentChanges(TypedDict, total=False):
     timeout: float | None
     max_active_runs: int | None
     connections: list[str] | None
-    auto_rollback: AutoRollback | None
+    auto_rollback: AutoRollbackPolicy | None
 
 
 class DeployRequest(DeploymentChanges):

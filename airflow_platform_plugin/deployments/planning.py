@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
 from croniter import CroniterBadDateError, croniter
@@ -123,7 +123,7 @@ def _spec(desired: DesiredState, target: Target) -> DeploymentSpec:
         revision=1 if deployment is None else deployment.revision + 1,
         shared_connections=desired.shared_connections,
         chosen=sorted(desired.chosen),
-        **desired.options,
+        **asdict(desired.options),
     )
 
 

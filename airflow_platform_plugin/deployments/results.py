@@ -6,8 +6,8 @@ from typing import Any
 
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.deployments.configuration import MASK
-from airflow_platform_plugin.deployments.desired_state import OPTIONS
-from airflow_platform_plugin.deployments.inputs import AutoRollback
+from airflow_platform_plugin.deployments.desired_state import RUN_OPTIONS
+from airflow_platform_plugin.deployments.inputs import AutoRollbackPolicy
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
 
 
@@ -44,7 +44,7 @@ class DeploymentView:
     max_active_runs: int | None
     connections: list[str]
     notifications: dict[str, list[str]]
-    auto_rollback: AutoRollback | None
+    auto_rollback: AutoRollbackPolicy | None
     image_digest: str | None
     action: str
     source: int | None
@@ -98,5 +98,5 @@ def view(deployment: Deployment, revision: DeploymentRevision | None = None) -> 
         diff=shown.diff,
         created_at=shown.created_at,
         created_by=shown.created_by,
-        **{name: spec.get(name, default) for name, default in OPTIONS.items()},
+        **{name: spec.get(name, default) for name, default in RUN_OPTIONS.items()},
     )

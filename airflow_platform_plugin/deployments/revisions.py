@@ -1,4 +1,4 @@
-"""Write revisions: of a plan, or of an earlier revision again."""
+"""Write revisions: from a plan, or from an earlier revision."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -91,7 +91,7 @@ def apply(session: Session, planned: Plan, cause: ChangeCause) -> Deployment:
     return deployment
 
 
-def repeat(
+def redeploy(
     session: Session, deployment: Deployment, revision: DeploymentRevision, cause: ChangeCause
 ) -> Deployment:
     """Deploy the content of a revision again, as a new revision. A rollback is recorded as an event.
@@ -104,7 +104,7 @@ def repeat(
     """
     target = targets.of_deployment(session, deployment, str(revision.version))
     desired = DesiredState.from_revision(revision)
-    connection_grants.find(session, desired.connections, target.tenant_id, desired.shared_connections)
+    connection_grants.find(session, desired.options.connections, target.tenant_id, desired.shared_connections)
     if target.current is not None:
         desired = replace(desired, start_date=target.current.start_date)
     planned = plan(session, desired, target, force=True)

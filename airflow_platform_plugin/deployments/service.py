@@ -111,10 +111,10 @@ def rollback(session: Session, deployment: Deployment, data: Rollback, *, by: Pr
     """Deploy an earlier revision again.
 
     Raises:
-        ValidationFailed: there is no such earlier revision; and as for ``revisions.repeat``.
-        NotFound: as for ``revisions.repeat``.
-        PermissionDenied: as for ``revisions.repeat``.
-        Conflict: as for ``revisions.repeat``.
+        ValidationFailed: there is no such earlier revision; and as for ``revisions.redeploy``.
+        NotFound: as for ``revisions.redeploy``.
+        PermissionDenied: as for ``revisions.redeploy``.
+        Conflict: as for ``revisions.redeploy``.
     """
     earlier = (
         select(DeploymentRevision)
@@ -133,20 +133,20 @@ def rollback(session: Session, deployment: Deployment, data: Rollback, *, by: Pr
         field = "version" if data.version is not None else "revision"
         raise ValidationFailed.of(field, message="there is no such revision before the current one")
     cause = ChangeCause("rollback", by.username, data.reason, revision.number)
-    return revisions.repeat(session, deployment, revision, cause)
+    return revisions.redeploy(session, deployment, revision, cause)
 
 
 def redeploy(session: Session, deployment: Deployment, *, reason: str | None, by: Principal) -> Deployment:
     """Deploy the current revision again, which reactivates a retired deployment.
 
     Raises:
-        NotFound: as for ``revisions.repeat``.
-        ValidationFailed: as for ``revisions.repeat``.
-        PermissionDenied: as for ``revisions.repeat``.
-        Conflict: as for ``revisions.repeat``.
+        NotFound: as for ``revisions.redeploy``.
+        ValidationFailed: as for ``revisions.redeploy``.
+        PermissionDenied: as for ``revisions.redeploy``.
+        Conflict: as for ``revisions.redeploy``.
     """
     cause = ChangeCause("redeploy", by.username, reason)
-    return revisions.repeat(session, deployment, deployment.current, cause)
+    return revisions.redeploy(session, deployment, deployment.current, cause)
 
 
 def pause(session: Session, deployment: Deployment, *, paused: bool) -> Deployment:

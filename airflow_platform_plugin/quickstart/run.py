@@ -21,26 +21,12 @@ import yaml
 from airflow_platform import PlatformClient
 from airflow_platform.exceptions import ConflictError, ResourceNotFoundError
 
-import airflow_platform_plugin
 from airflow_platform_plugin.demo import warehouse
 from airflow_platform_plugin.deployments.execution import loader_file
+from airflow_platform_plugin.quickstart.example import MANIFEST, QUERY, TENANT
 from airflow_platform_plugin.quickstart.processes import Processes, StepFailed, environment, free_port
 from airflow_platform_plugin.quickstart.receiver import Receiver
 
-TENANT: dict[str, Any] = {
-    "tenant_id": "analytics-team",
-    "display_name": "Analytics Team",
-    "namespace": "analytics",
-    "resource_limits": {"cpu": "4000m", "memory": "16Gi", "storage": "100Gi"},
-    "features": {"datakits": True, "custom_operators": True, "external_connections": True},
-    "admin_users": ["alice@example.com", "bob@example.com"],
-    "metadata": {"cost_center": "CC-123", "department": "Analytics", "environment": "production"},
-}
-QUERY = (
-    "SELECT customer_segment, COUNT(*) as customer_count, AVG(lifetime_value) as avg_ltv "
-    "FROM gold.dim_customer WHERE is_active = true GROUP BY customer_segment ORDER BY avg_ltv DESC"
-)
-MANIFEST = Path(airflow_platform_plugin.__file__).parent / "demo" / "datakit.yaml"
 WEBHOOK_NAME = "quickstart"
 START_TIMEOUT = 120.0  # seconds for Airflow to start, and for the run to end
 POLL = 0.3

@@ -162,15 +162,15 @@ def test_an_error_does_not_stop_the_rollbacks_of_other_deployments(  # noqa: PLR
     for row in session.scalars(select(Deployment)):
         row.rollback_from = row.revision
     session.flush()
-    whole, seen = revisions.repeat, []
+    whole, seen = revisions.redeploy, []
 
-    def repeat(own: Any, deployment: Any, *args: Any) -> Any:
+    def redeploy(own: Any, deployment: Any, *args: Any) -> Any:
         seen.append(deployment.id)
         if deployment.id == made["id"]:
             raise error
         return whole(own, deployment, *args)
 
-    monkeypatch.setattr(revisions, "repeat", repeat)
+    monkeypatch.setattr(revisions, "redeploy", redeploy)
     deploy(environment="staging", reason="so that there is one to go back to")
     session.get(Deployment, other["id"]).rollback_from = 2
     session.flush()

@@ -182,14 +182,14 @@ def test_a_mail_that_cannot_be_rendered_does_not_stop_others(
     """An example is a mail with an unreadable XCom; it is retried later."""
     end(run="bad")
     end(run="good")
-    real = notifications._letter
+    real = notifications._render
 
     def letter(own: Any, row: Any, event: Any, deployment: Any) -> notifications.Mail:
         if event.data["dag_run_id"] == "bad":
             raise ImportError("that package is not installed here")
         return real(own, row, event, deployment)
 
-    monkeypatch.setattr(notifications, "_letter", letter)
+    monkeypatch.setattr(notifications, "_render", letter)
     assert notifications.send() == 1
     assert "good" in body(mailbox.received[0][1])
     ((attempts, moment),) = due(session)
