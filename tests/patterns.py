@@ -48,7 +48,7 @@ _SUSPICIOUS = 0.005  # seconds at such a length, where a linear pattern needs a 
 _LONG = 5_000  # characters
 _NOTHING = 0.02  # seconds for four times as many, of which nobody need know how they grow
 _HOPELESS = 0.1  # seconds for the long text itself
-_MOST_GROWTH = 8  # four times as many take four times as long, or sixteen times where the time is quadratic
+_MOST_GROWTH = 10  # four times as many take four times as long, or sixteen times where the time is quadratic
 _ENDS = ("!", "\n")
 _ALWAYS = "a1 .-_/:@,=\n"
 _MOST_LETTERS, _MOST_WORDS, _MOST_STARTS = 18, 60, 3
