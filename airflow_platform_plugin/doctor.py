@@ -1,4 +1,4 @@
-"""``airflow-platform doctor``: what an operator looks at first. Features declare their own checks."""
+"""``airflow-platform doctor``: the health checks. Features declare their own ones."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,17 +11,17 @@ from airflow_platform_plugin.core.events import FailedConsumption
 from airflow_platform_plugin.core.feature import WorkerStep, features, load_models, resolve
 from airflow_platform_plugin.core.heartbeat import Step
 
-# Returns whether all is well, and a sentence.
+# Returns whether all is well, and a sentence for the operator.
 Check = Callable[[], tuple[bool, str]]
 
 
 class Finding(NamedTuple):
-    """What one check has found.
+    """The result of one check.
 
     Attributes:
-        name: the check's, in one word for machines.
-        ok: whether all is as it should be.
-        message: what is, or what to do.
+        name: the check's name, for programs.
+        ok: whether all is well.
+        message: what was found, and what to do.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Make every check; one that cannot be made has failed."""
+    """Run every check; one that raises an exception has failed."""
     findings = []
     for name, check in checks().items():
         try:
             ok, message = check()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the operator is told
+        except Exception as error:  # noqa: BLE001 - any error is the check's result
             ok, message = False, f"{type(error).__name__}: {error}"
         findings.append(Finding(name, ok, message))
     return findings
@@ -48,7 +48,7 @@ def _tables() -> tuple[bool, str]:
 
 
 def _worker() -> tuple[bool, str]:
-    """Each step is judged by itself: one that hangs says nothing, while others go on."""
+    """Judge each step by itself: one may hang while the others go on."""
     from airflow_platform_plugin import worker
 
     with db.transaction() as session:
@@ -60,8 +60,8 @@ def _worker() -> tuple[bool, str]:
         found = (_trouble(step, steps.get(step.name), moment) for step in declared)
         troubles = [trouble for trouble in found if trouble]
     if len(troubles) == len(declared):
-        return False, f"No worker has finished a round: {troubles[0]} The other steps neither."
-    return not troubles, " ".join(troubles) or "A worker runs, and all its steps advance."
+        return False, f"No worker has finished a round: {troubles[0]} Neither have the other steps."
+    return not troubles, " ".join(troubles) or "A worker runs, and all its steps finish."
 
 
 def _trouble(declared: WorkerStep, step: Step | None, moment: datetime) -> str | None:
@@ -69,10 +69,10 @@ def _trouble(declared: WorkerStep, step: Step | None, moment: datetime) -> str |
     if step is not None and step.error is not None:
         return f"The step {name} fails ({step.error}); the worker's log says why."
     if step is None or step.finished_at is None:
-        return f"The step {name} has never come to its end."
+        return f"The step {name} has never finished."
     silent = moment - step.finished_at
     if silent > declared.silent_after:
-        return f"The step {name} has not come to its end for {int(silent.total_seconds()) // 60} minutes."
+        return f"The step {name} has not finished for {int(silent.total_seconds()) // 60} minutes."
     return None
 
 
@@ -83,8 +83,8 @@ def _consumers() -> tuple[bool, str]:
         rows = session.execute(failed.group_by(FailedConsumption.consumer, FailedConsumption.error)).all()
     if not rows:
         return True, "Every event has reached webhooks, mails and rollbacks."
-    told = ", ".join(f"{consumer}: {amount} ({error})" for consumer, error, amount, _ in sorted(rows))
-    return False, f"Events that a consumer could not process, retried for about a day: {told}."
+    failures = ", ".join(f"{consumer}: {amount} ({error})" for consumer, error, amount, _ in sorted(rows))
+    return False, f"Events that a consumer could not process, retried for about a day: {failures}."
 
 
 def _secrets() -> tuple[bool, str]:

@@ -1,18 +1,19 @@
-"""The worker as a child process of the scheduler: started, restarted when it dies, stopped with it."""
+"""Supervisor: runs the worker as a child process of the scheduler, restarts it, and stops it at the end."""
 
 import logging
 import os
 import subprocess
 import sys
 import threading
-from typing import Any
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import Component
 from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.types import Option, Row, SqlValue
 
 log = logging.getLogger(__name__)
 
-RESTART_DELAY = 5.0  # seconds; a worker that cannot start must not keep the machine busy
+RESTART_DELAY = 5.0  # seconds, so that a worker that cannot start does not keep the machine busy
 STOP_TIMEOUT = 10.0
 WRONG_DATABASE = 3  # the exit status of a worker whose database is not this process's
 
@@ -24,19 +25,19 @@ class Supervisor(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="airflow-platform-supervisor", daemon=True)
-        self.owner = os.getpid()  # executors fork: a child's copy of this object is not the supervisor
+        self.owner = os.getpid()  # executors fork: a child's copy of this object supervises nothing
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [
             sys.executable, "-m", "airflow_platform_plugin", "worker",
             "--parent", str(self.owner), "--database", db.fingerprint(),
         ]  # fmt: skip
-        # Given to the child by value. The C library's own copy, which a child gets otherwise, may be
-        # overwritten at that moment: executors call setproctitle.
+        # A copy for the child. Otherwise it gets the C library's environment, which another thread may be
+        # overwriting: executors call setproctitle.
         self._environment = dict(os.environ)
 
     def run(self) -> None:
-        """Start the worker again each time that it ends."""
+        """Start the worker, again each time that it ends."""
         while not self._stopping.is_set():
             try:
                 self._process = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 - our own module
@@ -63,17 +64,17 @@ def _report(code: int) -> None:
     if code == WRONG_DATABASE:
         log.error(
             "The platform's worker has refused to work on a database that is not this scheduler's, and is "
-            "started again; its own message is above"
+            "started again; its message is above"
         )
     else:
         log.warning("The platform's worker ended with status %s and is started again", code)
 
 
-def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
-    """When this is the scheduler, bring the tables up to date and start the worker.
+def on_starting(component: Component) -> None:
+    """Upgrade the tables and start the worker if the component is the scheduler.
 
-    Airflow announces a Job before saying which: the runner sets ``job_type`` right afterwards. That is
-    the moment to wait for; every other Job, such as a task's, costs no more than this.
+    Airflow calls this hook before a Job has its type: the runner sets ``job_type`` right afterwards. So this
+    waits for that; every other Job, such as a task's, costs no more than this.
     """
     try:
         if not isinstance(component, airflow_compat.models.Job):
@@ -82,10 +83,10 @@ def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airf
 
         event.listen(airflow_compat.models.Job.job_type, "set", _job_type_set)
     except Exception:
-        log.exception("The platform could not look at the starting component")
+        log.exception("The platform could not examine the component that starts")
 
 
-def _job_type_set(_job: Any, value: Any, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's signature
+def _job_type_set(_job: Row, value: SqlValue, *_: Option) -> None:
     if value == "SchedulerJob":
         _start()
 
@@ -102,12 +103,12 @@ def _start() -> None:
             _supervisor = Supervisor()
             _supervisor.start()
     except Exception:
-        log.exception("The platform's worker was not started; Airflow itself is unharmed")
+        log.exception("The platform's worker was not started; Airflow itself is not affected")
 
 
-def before_stopping(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
-    """When this is the scheduler that started the worker, stop it."""
-    global _supervisor  # noqa: PLW0603 - the same
+def before_stopping(component: Component) -> None:
+    """Stop the worker if the component is the scheduler that started it."""
+    global _supervisor  # noqa: PLW0603 - one per process
     try:
         if _supervisor is None or _supervisor.owner != os.getpid():
             return
@@ -115,4 +116,4 @@ def before_stopping(component: Any) -> None:  # noqa: ANN401 - any component of 
             _supervisor.stop()
             _supervisor = None
     except Exception:
-        log.exception("The platform's worker was not stopped; it ends by itself once its parent is gone")
+        log.exception("The platform's worker was not stopped; it stops when the scheduler has ended")

@@ -1,8 +1,8 @@
-"""The worker: lanes of steps, each step idempotent and in transactions of its own.
+"""The worker: lanes of steps, each step idempotent and in its own transactions.
 
-Any number of workers may run at once. What one step does depends on the tables alone, so a worker that
-dies leaves nothing behind that the next round, in whichever worker, does not finish. A lane is a thread: a
-step that hangs, because a mail server or a timetable does, holds up the steps of its own lane alone.
+Any number of workers may run at once. What a step does depends only on the tables, so the next round of any
+worker finishes what a worker that died has left. A lane is a thread: a step that hangs, because a mail server
+or a timetable does, holds up only the steps of its lane.
 """
 
 import logging
@@ -35,7 +35,7 @@ def steps() -> list[WorkerStep]:
     return sorted(declared, key=lambda step: _LANES.index(step.lane))
 
 
-# Each returns how much it did: a round that did something is followed by another at once.
+# Each returns how much it did. After a round that did something, the next one follows at once.
 STEPS: dict[str, Callable[[], int]] = {step.name: resolve(step.run) for step in steps()}
 LANES: dict[str, tuple[str, ...]] = {
     lane: tuple(step.name for step in steps() if step.lane == lane) for lane in _LANES
@@ -45,10 +45,10 @@ _LOOPS: dict[str, Callable[[threading.Event, float, Callable[[], None]], None]] 
     step.name: resolve(step.loop) for step in steps() if step.loop is not None
 }
 
-# Seconds between rounds that fail, at the most: enough to keep the log readable.
+# The longest pause, in seconds, between rounds that fail: long enough to keep the log readable.
 MAX_PAUSE = 10.0
 _HEARTBEAT = 60.0  # seconds
-_STOPPING = 8.0  # seconds in which lanes may finish what they are at
+_STOPPING = 8.0  # seconds in which lanes may finish their current step
 
 
 def run_once() -> dict[str, int | None]:
@@ -77,23 +77,23 @@ def _write_down(beats: Beats) -> None:
     try:
         beats.write_down()
     except Exception:
-        log.exception("What the worker's steps did could not be written down")
+        log.exception("The heartbeats of the worker's steps could not be stored")
 
 
 def pause(done: dict[str, int | None], failures: int, interval: float) -> float:
-    """Seconds until the next round: none where there may be more to do, more after each failure in a row."""
+    """Return the seconds until the next round: 0 if there may be more to do, longer after each failure."""
     if failures:
         return min(MAX_PAUSE, interval * (1 << min(failures, 8)))
     return 0 if any(done.values()) else interval
 
 
 def run(parent: int | None = None, database: str | None = None) -> int:
-    """Run until a signal, or until the scheduler that started this process is gone; returns the exit status.
+    """Run until a signal comes or the scheduler that started this process ends; return the exit status.
 
     Args:
         parent: the scheduler's process id.
-        database: what ``db.fingerprint`` says there. Where it differs here, nothing is done at all: a worker
-            that lost its environment would otherwise work on the events of another Airflow.
+        database: what ``db.fingerprint`` returns in the scheduler. If it differs here, the worker does
+            nothing: without the scheduler's environment it would work on the events of another Airflow.
     """
     if parent is not None and database != db.fingerprint():
         log.error(

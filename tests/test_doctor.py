@@ -70,14 +70,14 @@ def test_a_worker_that_never_ran_or_fell_silent_is_noticed(session: Any) -> None
     session.add_all([Step(name=name, finished_at=moment) for name in worker.STEPS])
     session.flush()
     assert message("worker").startswith(
-        "No worker has finished a round: The step sweep has not come to its end for 2"
+        "No worker has finished a round: The step sweep has not finished for 2"
     )
 
 
 def test_a_step_that_hangs_is_noticed_while_the_others_go_on(session: Any, steps: None) -> None:
     session.get(Step, "deliver").finished_at = db.now() - timedelta(minutes=5, seconds=1)
     session.flush()
-    assert message("worker") == "The step deliver has not come to its end for 5 minutes."
+    assert message("worker") == "The step deliver has not finished for 5 minutes."
 
 
 def test_a_step_that_fails_is_noticed_until_it_succeeds(session: Any, steps: None) -> None:

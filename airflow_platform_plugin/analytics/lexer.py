@@ -97,7 +97,7 @@ def lex(sql: str, dialect: str | None) -> list[Token]:
         )
     tokens = list(_tokens(sql, token_pattern(dialect), dialect))
     _check_other_reading(sql, tokens, dialect)
-    _check_neighbours(sql, tokens)
+    _check_neighbors(sql, tokens)
     _check_depth(sql, tokens)
     return tokens
 
@@ -150,7 +150,7 @@ def _explain(sql: str, position: int, dialect: str | None) -> str:
     return f"{shown!r} cannot be read as {dialect or 'generic'} SQL"
 
 
-def _check_neighbours(sql: str, tokens: list[Token]) -> None:
+def _check_neighbors(sql: str, tokens: list[Token]) -> None:
     """Refuse tokens that some engine reads differently because of the token before them."""
     before: Token | None = None  # the last one that is not blank
     for last, token in pairwise(tokens):

@@ -13,8 +13,12 @@ from airflow_platform_plugin.analytics.execution import Result
 from airflow_platform_plugin.analytics.inputs import NewQuery
 from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.connections import authorization
-from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import ConnectionRecord, copy_detached, find, find_metadata
+from airflow_platform_plugin.connections.records import (
+    ConnectionRecord,
+    DetachedConnection,
+    find,
+    find_metadata,
+)
 from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
@@ -109,39 +113,33 @@ def _authorize(database: str, by: Principal) -> Source:
         ValidationFailed: a tenant's connection leads to a host that tenants may not reach.
     """
     for_all = by.reach(SCOPE).everywhere
-    connection, known = _any(database) if for_all else _of_tenants(database, by)
+    checked = _find_any(database) if for_all else _find_of_tenants(database, by)
     airflow_compat.web.end_request_transaction()  # it has read the caller's permissions
-    tenant_id = known.tenant_id if known else None
-    destination = reachability.require_reachable(connection, tenant_id, look_up=False)
-    trusted = tenant_id is None or bool(known and known.approved)
-    return Source(connection, trusted, for_all, destination.hosts)
+    destination = reachability.require_reachable(checked, look_up=False)
+    trusted = checked.tenant_id is None or checked.approved
+    return Source(checked.connection, trusted, for_all, destination.hosts)
 
 
-def _any(database: str) -> tuple[Connection, PlatformConnection | None]:
+def _find_any(database: str) -> DetachedConnection:
     """Return the connection that Airflow itself would use: of secrets backends, environment, or database."""
     try:
         connection = Connection.get_connection_from_secrets(database)
     except AirflowNotFoundException as error:
         raise _no_connection(database) from error
     if connection.id is None:
-        return connection, None
+        return DetachedConnection(connection)
     with db.transaction() as session:
-        known = find_metadata(session, connection)
-        if known is not None:
-            session.expunge(known)
-        return connection, known
+        return ConnectionRecord(connection, find_metadata(session, connection)).detach()
 
 
-def _of_tenants(database: str, by: Principal) -> tuple[Connection, PlatformConnection | None]:
+def _find_of_tenants(database: str, by: Principal) -> DetachedConnection:
     """Return the connection of that name if it is shared, or belongs to one of the caller's tenants."""
     with db.transaction() as session:
         found = find(session, database)
         if found is None or not authorization.is_visible(found, by, SCOPE):
             raise _no_connection(database)
         _require_shared(found, by)
-        if found.metadata is not None:
-            session.expunge(found.metadata)
-        return copy_detached(found.row), found.metadata
+        return found.detach()
 
 
 def _require_shared(found: ConnectionRecord, by: Principal) -> None:
@@ -168,6 +166,6 @@ def _no_connection(database: str) -> NotFound:
 def _audit(database: str, entry: dict[str, Any], by: Principal) -> None:
     """Record who has queried which connection; its SQL as tables and a hash, since it may hold secrets."""
     with db.transaction() as session:
-        trail = audit.Trail(session)
+        trail = audit.AuditTrail(session)
         audit.record_change(session, "connection", database, before=None, after={"queried": entry})
         trail.write(by, "execute_query")

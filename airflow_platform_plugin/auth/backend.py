@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
 
@@ -25,9 +24,10 @@ from airflow_platform_plugin.auth import (
 )
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Option, ViewResult
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.endpoint import declared
-from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.error_mapping import to_public_error
 from airflow_platform_plugin.http.request_state import current_principal
 
 HEADER = "X-API-Key"
@@ -49,11 +49,11 @@ def init_app(_app: Flask) -> None:
     """Do nothing; part of the interface of Airflow's backends."""
 
 
-def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
+def requires_authentication(function: Callable[..., ViewResult]) -> Callable[..., ViewResult]:
     """Let only requests with a valid key or token pass; part of the interface of Airflow's backends."""
 
     @wraps(function)
-    def decorated(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
+    def decorated(*args: Option, **kwargs: Option) -> ViewResult:
         if current_principal() is None:
             return Response("Unauthorized", 401)
         return function(*args, **kwargs)
@@ -77,7 +77,7 @@ def _authenticate() -> Response | None:
     except Exception as error:  # noqa: BLE001 - every failure refuses the request
         if isinstance(error, AuthenticationFailed):
             rejections.log_key(text)
-        response = responses.error_response(public_error(error))
+        response = responses.error_response(to_public_error(error))
         if response.status_code == HTTPStatus.UNAUTHORIZED and HEADER not in request.headers:
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
         return response

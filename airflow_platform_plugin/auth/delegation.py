@@ -129,7 +129,7 @@ def require_tenant(session: Session, tenant_id: str | None, by: Principal) -> No
     tenant = tenant_table()
     row = session.execute(select(tenant.c.tenant_id).where(tenant.c.tenant_id == tenant_id)).first()
     if row is None or not by.knows(tenant_id):
-        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} that you may use")
 
 
 def require_rate_limits_unchanged(

@@ -12,5 +12,5 @@ class AuthSettings(Settings):
 
     api_keys_per_user: Annotated[int, Field(ge=1)] = Field(
         default=50,
-        description="The most API keys that one user may have which are neither revoked nor expired.",
+        description="Maximum number of active API keys of one user. Revoked and expired keys do not count.",
     )

@@ -35,9 +35,8 @@ def require_changeable(record: ConnectionRecord, by: Principal) -> None:
         PermissionDenied: the caller may write connections of some tenants only.
     """
     if record.tenant_id is None:
-        _require_all_tenants(
-            by, f"Connection '{record.connection_id}' is shared by all tenants; to change it"
-        )
+        name = record.connection_id
+        _require_all_tenants(by, f"Connection '{name}' is shared by all tenants, so changing it")
 
 
 def resolve_new_owner(session: Session, tenant_id: str | None, by: Principal) -> str | None:
@@ -48,11 +47,11 @@ def resolve_new_owner(session: Session, tenant_id: str | None, by: Principal) ->
         PermissionDenied: it would be shared, and the caller may write connections of some tenants only.
     """
     if tenant_id is None:
-        _require_all_tenants(by, "To share a connection with all tenants")
+        _require_all_tenants(by, "Sharing a connection with all tenants")
         return None
     return tenants.resolve_owner(session, tenant_id, by=by, scope=WRITE)
 
 
 def _require_all_tenants(by: Principal, what: str) -> None:
     if not by.reach(WRITE).everywhere:
-        raise PermissionDenied(f"{what} needs {WRITE} for all of them.", scope=WRITE)
+        raise PermissionDenied(f"{what} needs {WRITE} in all tenants.", scope=WRITE)

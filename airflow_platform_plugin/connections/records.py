@@ -35,6 +35,24 @@ class LastTest:
 
 
 @dataclass(frozen=True)
+class DetachedConnection:
+    """A copy of a connection that a caller may use, for another thread or after the transaction.
+
+    Use this object and never its name again: the environment or a secrets backend may have another connection
+    of that name by then.
+
+    Attributes:
+        connection: the connection, which belongs to no session.
+        tenant_id: the owning tenant; None if it belongs to no tenant.
+        approved: whether a platform admin has approved its type and its extra.
+    """
+
+    connection: Connection
+    tenant_id: str | None = None
+    approved: bool = False
+
+
+@dataclass(frozen=True)
 class ConnectionRecord:
     """Airflow's row and the platform's row of a connection.
 
@@ -144,6 +162,10 @@ class ConnectionRecord:
         """All fields as they are stored; no password if it cannot be decrypted."""
         password = self.row.password if is_decryptable(self.row) else None
         return replace(read_fields(self.row), password=password)
+
+    def detach(self) -> DetachedConnection:
+        """Return a copy for use after the transaction."""
+        return DetachedConnection(copy_detached(self.row), self.tenant_id, approved=self.is_approved)
 
 
 def is_decryptable(row: Connection) -> bool:

@@ -1,10 +1,10 @@
 """Connections: create, find, change and delete them."""
 
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
 
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import authorization, kept_secrets, name_conflicts, storage
@@ -27,6 +27,7 @@ from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.tenants import service as tenants
 
 READ, WRITE, EXPORT = authorization.READ, authorization.WRITE, authorization.EXPORT
@@ -136,7 +137,7 @@ def delete(session: Session, record: ConnectionRecord, *, force: bool, by: Princ
     used_by = {} if force else find_references(session, record, by=by)
     if any(used_by.values()):
         raise Conflict(
-            f"Connection '{record.connection_id}' is in use; ?force=true deletes it nevertheless.",
+            f"Connection '{record.connection_id}' is in use; ?force=true deletes it anyway.",
             used_by=used_by,
         )
     storage.delete(session, record)
@@ -144,11 +145,11 @@ def delete(session: Session, record: ConnectionRecord, *, force: bool, by: Princ
 
 def apply_changes(fields: ConnectionFields, changes: ConnectionChanges) -> ConnectionFields:
     """Return the fields with the changes; extra is replaced, not merged."""
-    given: dict[str, Any] = {name: value for name, value in changes.items() if name != "tenant_id"}
+    given: dict[str, Json] = {name: value for name, value in changes.items() if name != "tenant_id"}
     return replace(fields, **given)
 
 
-def _select_visible(by: Principal, scope: str) -> Any:  # noqa: ANN401 - a Select
+def _select_visible(by: Principal, scope: str) -> Select:
     joined = select(Connection).outerjoin(PlatformConnection, metadata_join())
     return joined.where(authorization.where_visible(by, scope)).order_by(Connection.conn_id)
 

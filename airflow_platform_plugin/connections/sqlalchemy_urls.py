@@ -1,12 +1,12 @@
 """SQLAlchemy URLs of connections whose type is the name of a dialect, and has no hook."""
 
 import re
-from typing import Any
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.core.types import Option
 
 # Turns off what DuckDB's SQL could do otherwise: read and write files, load extensions from the network, and
 # read variables of this process.
@@ -46,7 +46,7 @@ def make_url(connection: Connection) -> URL:
     return URL.create(connection.conn_type, database=connection.host)
 
 
-def engine_options(connection: Connection) -> dict[str, Any]:
+def engine_options(connection: Connection) -> dict[str, Option]:
     """Return more arguments for an engine of the connection, with or without a hook."""
     is_duckdb = str(connection.conn_type).partition("+")[0] == "duckdb"
     return {"connect_args": _DUCKDB} if is_duckdb else {}

@@ -1,4 +1,4 @@
-"""Secrets: those that are shown again are encrypted with Airflow's key, those that are looked up hashed."""
+"""Secrets: encrypted with Airflow's key if they are needed again, hashed if they are only compared."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from sqlalchemy import Column, select, tuple_, update
 from airflow_platform_plugin.airflow_compat import encryption
 from airflow_platform_plugin.core import db
 
-# What ``encrypt`` may be given for a column of type Text: MySQL keeps 65,535 bytes, and encryption takes a
-# third more.
+# The longest text to encrypt for a column of type Text: MySQL stores 65,535 bytes, and encryption adds a
+# third.
 LONGEST = 45_000  # bytes
 
 
@@ -21,24 +21,24 @@ def encrypt(secret: str) -> str:
 
 
 def decrypt(token: str) -> str:
-    """Decrypt what ``encrypt`` made, also under an older one of Airflow's Fernet keys."""
+    """Decrypt what ``encrypt`` returned, also under an older one of Airflow's Fernet keys."""
     return encryption.decrypt(token)
 
 
 def digest(secret: str) -> str:
-    """SHA-256 in hexadecimal. Enough for secrets of 256 random bits, which no dictionary holds."""
+    """Return SHA-256 in hexadecimal: enough for secrets of 256 random bits, which nobody can guess."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 # --- all that is encrypted ---
 
-# A column of that name holds what ``encrypt`` made, or nothing.
+# A column whose name begins so holds what ``encrypt`` returned, or nothing.
 _PREFIX = "encrypted_"
 _BATCH = 200
 
 
 class Encrypted(NamedTuple):
-    """What became of the values of one column."""
+    """How many values of one column could be decrypted, and how many could not."""
 
     column: str
     read: int
@@ -46,7 +46,7 @@ class Encrypted(NamedTuple):
 
 
 def encrypted_columns() -> list[Any]:
-    """Every column of ours that is encrypted, of the tables whose models are imported."""
+    """Return our encrypted columns, of the tables whose models are imported."""
     return [
         column
         for table in db.metadata.sorted_tables
@@ -56,9 +56,9 @@ def encrypted_columns() -> list[Any]:
 
 
 def rotate() -> list[Encrypted]:
-    """Encrypt everything with the first of Airflow's Fernet keys; what no key of them opens stays as it is.
+    """Encrypt everything with the first of Airflow's Fernet keys; unreadable values stay as they are.
 
-    In small transactions: what changes meanwhile is left alone, for it is under the first key already.
+    It works in small transactions. A value that changes meanwhile is under the first key already.
 
     Raises:
         ValueError: Airflow has no Fernet key.
@@ -69,7 +69,7 @@ def rotate() -> list[Encrypted]:
 
 
 def examine() -> list[Encrypted]:
-    """Whether everything can be decrypted."""
+    """Count the values that can be decrypted, and those that cannot."""
     return [_walk(column, write=False) for column in encrypted_columns()]
 
 
@@ -88,7 +88,7 @@ def _walk(column: "Column[Any]", *, write: bool) -> Encrypted:
 
 
 def _values(column: "Column[Any]") -> Iterator[tuple[tuple[Any, ...], str]]:
-    """The primary key and value of each row that has one, a batch at a time."""
+    """Yield the primary key and value of each row that has a value, read in batches."""
     keys = list(column.table.primary_key)
     rows = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(_BATCH)
     last: tuple[Any, ...] | None = None

@@ -1,4 +1,4 @@
-"""How far steps have come, and moments that are written down once."""
+"""Cursors: how far steps have read, and moments that are stored by name."""
 
 from datetime import datetime, timezone
 
@@ -18,12 +18,12 @@ class Cursor(db.Base):
 
 
 def moment(session: Session, name: str) -> datetime | None:
-    """The moment that is written down under that name, if one is."""
+    """Return the moment stored under that name, if there is one."""
     cursor = session.get(Cursor, name)
     return None if cursor is None else datetime.fromtimestamp(int(cursor.position), tz=timezone.utc)
 
 
 def write_down(session: Session, name: str, when: datetime) -> None:
-    """Write a moment down, in place of the one that is there."""
+    """Store a moment under that name; it replaces an earlier one."""
     session.merge(Cursor(name=name, position=int(when.timestamp())))
     session.flush()

@@ -66,9 +66,9 @@ SECRET = {"secret": True}
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """One unit of work: committed at the end, rolled back by any exception.
+    """Yield the session of one unit of work: committed at the end, rolled back by any exception.
 
-    The session is an own one: whoever else uses Airflow's thread-scoped session would commit ours.
+    It is a new session, because other users of Airflow's thread-scoped session would commit our changes.
     """
     with Session(engine(), future=True) as session, session.begin():
         yield session
@@ -76,30 +76,30 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def savepoint(session: Session) -> Iterator[None]:
-    """A part of a unit of work that can be undone by itself, by an exception; with the whole it always is."""
+    """Run a part of a unit of work that an exception undoes alone. It is undone with the whole, too."""
     begin(session.connection())
     with session.begin_nested():
         yield
 
 
 def fingerprint() -> str:
-    """What tells this process's database from others, without its password."""
+    """Return what identifies this process's database, without its password."""
     url = engine().url.render_as_string(hide_password=True)
     return hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
 def now() -> datetime:
-    """The time, aware and in UTC."""
+    """Return the current time, aware and in UTC."""
     return datetime.now(tz=timezone.utc)
 
 
 def new_id(prefix: str) -> str:
-    """A random identifier such as ``dk_5f0c9d1e2a3b4c5d``."""
+    """Return a random identifier such as ``dk_5f0c9d1e2a3b4c5d``."""
     return f"{prefix}_{secrets.token_hex(8)}"
 
 
 def insert_absent(connection: Connection, into: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert the rows whose primary or unique key is not there yet, without an error for the others."""
+    """Insert the rows whose primary or unique key does not exist yet, without an error for the others."""
     if not rows:
         return
     match connection.dialect.name:
@@ -108,7 +108,7 @@ def insert_absent(connection: Connection, into: Table, rows: list[dict[str, Any]
         case "sqlite":
             statement = sqlite.insert(into).on_conflict_do_nothing()
         case "mysql":
-            # Not INSERT IGNORE, which also turns values that do not fit into others that do.
+            # Not INSERT IGNORE, which also changes values that do not fit.
             unchanged = {column.name: column for column in into.primary_key}
             statement = mysql.insert(into).on_duplicate_key_update(unchanged)
         case other:
@@ -148,14 +148,14 @@ def _alembic(connection: Connection | None = None) -> "Config":
 
 
 def head() -> str:
-    """The newest revision this version of the plugin knows."""
+    """Return the newest revision that this version of the plugin knows."""
     from alembic.script import ScriptDirectory
 
     return str(ScriptDirectory.from_config(_alembic()).get_current_head())
 
 
 def current(connection: Connection) -> str | None:
-    """The revision the database is at, or None before the first migration."""
+    """Return the revision of the database, or None before the first migration."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     versions = select(text("version_num")).select_from(table(VERSION_TABLE))
@@ -164,14 +164,14 @@ def current(connection: Connection) -> str | None:
 
 
 def is_current() -> bool:
-    """Whether the tables are those of this version of the plugin."""
+    """Return whether the tables are those of this version of the plugin."""
     with engine().connect() as connection:
         return current(connection) == head()
 
 
 @contextmanager
 def _migrating() -> Iterator[Connection]:
-    """A connection for migrations that no other process migrates on at the same time."""
+    """Yield a connection for migrations; no other process migrates at the same time."""
     with (
         Session(engine()) as session,
         migration_lock(session, timeout=_LOCK_TIMEOUT),
@@ -179,7 +179,7 @@ def _migrating() -> Iterator[Connection]:
     ):
         if c.dialect.name == "sqlite":
             # Airflow has no lock for SQLite. BEGIN IMMEDIATE is one, and makes the whole migration atomic:
-            # whoever comes second waits, then finds nothing to do.
+            # the second process waits, then finds nothing to do.
             c.connection.isolation_level = None
             c.exec_driver_sql("PRAGMA busy_timeout = 120000")  # the driver would wait for five seconds
             c.exec_driver_sql("BEGIN IMMEDIATE")
@@ -198,18 +198,18 @@ def _migrating() -> Iterator[Connection]:
 
 
 def is_migrating() -> bool:
-    """Whether this process is in the midst of migrations, such as Airflow's; Alembic takes one at a time."""
+    """Return whether this process runs migrations now, such as Airflow's; Alembic runs one at a time."""
     from alembic import context
 
-    # What stands behind the module's functions; none after a migration's end, when they fail in another way
-    # than before the first.
+    # The object behind the module's functions. It is None after a migration, and does not exist before the
+    # first.
     return getattr(context, "_proxy", None) is not None
 
 
 def upgrade() -> None:
-    """Bring the tables to the newest revision; nothing happens where they are there already.
+    """Upgrade the tables to the newest revision, if they are not there already.
 
-    Nor does it within other migrations: the next start makes up for it.
+    Within other migrations nothing happens: the next start upgrades.
     """
     if is_migrating() or is_current():
         return
@@ -220,7 +220,7 @@ def upgrade() -> None:
 
 
 def downgrade(revision: str) -> None:
-    """Take the tables back to ``revision``; ``base`` removes them all."""
+    """Downgrade the tables to ``revision``; ``base`` removes them all."""
     from alembic import command
 
     with _migrating() as connection:

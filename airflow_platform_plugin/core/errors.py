@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from airflow_platform_plugin.core.types import Json
 
-# What an answer is called that no class below made, such as Flask's own 405 or a stock endpoint's 404.
+# Also for responses that no class below has made, such as Flask's own 405 or a stock endpoint's 404.
 CODES = {
     400: "VALIDATION_ERROR",
     401: "AUTHENTICATION_FAILED",
@@ -42,20 +42,20 @@ _MOST_ERRORS = 100
 
 
 class FieldError(NamedTuple):
-    """One field that does not fit: its path as a JSON pointer (RFC 6901) and why."""
+    """One invalid field: its path as a JSON pointer (RFC 6901), and why it is invalid."""
 
     pointer: str
     message: str
 
     @classmethod
     def at(cls, path: Iterable[str | int], message: str) -> "FieldError":
-        """The error of the field at ``path``, such as ``("inputs", 0, "name")``."""
+        """Return the error of the field at ``path``, such as ``("inputs", 0, "name")``."""
         steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
         return cls("".join(f"/{step}" for step in steps), message)
 
 
 class PlatformError(Exception):
-    """An answer other than success; ``details`` are for the caller and hold no secret."""
+    """A response other than success; ``details`` are for the caller and hold no secret."""
 
     status = 500
     retry_after: int | None = None  # seconds after which the same request may succeed
@@ -67,28 +67,28 @@ class PlatformError(Exception):
 
     @property
     def code(self) -> str:
-        """The word for machines, one for each status."""
+        """Return the code for programs, one for each status."""
         return CODES[self.status]
 
 
 class ValidationFailed(PlatformError):
-    """The request does not fit; ``details.errors`` names every field, or the first hundred."""
+    """The request is invalid; ``details.errors`` names every invalid field, or the first hundred."""
 
     status = 400
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        errors = errors[:_MOST_ERRORS]  # or else an answer would be many times as long as its request
+        errors = errors[:_MOST_ERRORS]  # or a response would be many times as long as its request
         message = "; ".join(f"{error.pointer or 'body'}: {error.message}" for error in errors)
         super().__init__(message, errors=[error._asdict() for error in errors])
 
     @classmethod
     def of(cls, *path: str | int, message: str) -> "ValidationFailed":
-        """The error of a single field."""
+        """Return the error of a single field."""
         return cls([FieldError.at(path, message)])
 
 
 class AuthenticationFailed(PlatformError):
-    """No credentials, or wrong ones; says no more than that."""
+    """No credentials, or wrong ones. The message does not say which."""
 
     status = 401
 
@@ -100,7 +100,7 @@ class PermissionDenied(PlatformError):
 
 
 class NotFound(PlatformError):
-    """Nothing of that name that the caller may see."""
+    """There is nothing with that name that the caller may see."""
 
     status = 404
 
@@ -112,7 +112,7 @@ class Conflict(PlatformError):
 
 
 class PreconditionFailed(PlatformError):
-    """What the caller wants to change is no longer what the caller has read."""
+    """The resource has changed since the caller read it."""
 
     status = 412
 
@@ -130,19 +130,19 @@ class UnsupportedMediaType(PlatformError):
 
 
 class RateLimitExceeded(PlatformError):
-    """The caller has made as many requests as it may for now; ``Retry-After`` says when to come again."""
+    """The caller has reached a limit of requests; ``Retry-After`` says when to try again."""
 
     status = 429
 
 
 class ServiceUnavailable(PlatformError):
-    """The platform cannot answer now, for a reason that an operator can mend."""
+    """The platform cannot answer now; an operator can fix the cause."""
 
     status = 503
     retry_after = 5
 
 
 class TimedOut(PlatformError):
-    """What the platform asked, such as a database, did not answer in the time that was allowed."""
+    """Something that the platform needs, such as a database, did not answer in time."""
 
     status = 504

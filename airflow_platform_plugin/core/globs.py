@@ -1,9 +1,9 @@
-"""Shell patterns, all of a list at once, in time that grows with text and patterns and no faster. Pure.
+"""Shell patterns: match a text with many at once, in time linear in the text and the patterns. Pure.
 
-``*``, ``?``, ``[seq]`` and ``[!seq]`` mean what they mean to ``fnmatch``. That makes a regular expression
-of each pattern, whose search tries ``*aaa…b`` again from each letter; and it keeps those of the last 32,768
-patterns alone. Here all patterns are one automaton (Baeza-Yates and Gonnet's Shift-And): a bit of a number
-says that the first so many parts of a pattern fit the text so far, and a letter moves all bits at once.
+``*``, ``?``, ``[seq]`` and ``[!seq]`` mean the same as in ``fnmatch``. ``fnmatch`` compiles each pattern to a
+regular expression, whose search tries ``*aaa…b`` again from each letter, and caches at most 32,768 of them.
+Here all patterns are one automaton (Shift-And, by Baeza-Yates and Gonnet): each bit of a number says that a
+pattern's first parts match the text so far, and a letter moves all bits at once.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from functools import lru_cache
 
 _STAR = "*"
 _MAGIC = frozenset("*?[")
-# Letters of which it is kept what they move, and names of which it is kept whether they fit.
+# Sizes of two caches: the moves of letters, and the results for names.
 _MOST_LETTERS = 128
 _MOST_NAMES = 2000
 
 
 class Globs:
-    """Some patterns; a text fits where it fits one of them."""
+    """Some patterns; a text matches if it matches one of them."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._literals: set[str] = set()
@@ -45,7 +45,7 @@ class Globs:
         self._first, self._last, self._stars = (self._bits(marked) for marked in (first, last, stars))
 
     def match(self, text: str) -> bool:
-        """Whether the whole text fits one of the patterns."""
+        """Return whether the whole text matches one of the patterns."""
         if text in self._literals or text.startswith(self._prefixes):
             return True
         if not self._first:
@@ -67,7 +67,7 @@ class Globs:
         return bool(state & self._last)
 
     def _add(self, pattern: str, stars: list[int]) -> None:
-        """Note at which states the parts of the pattern begin."""
+        """Add the states at which the parts of the pattern begin."""
         for part in _parts(pattern):
             if part == _STAR:
                 if not stars or stars[-1] != self._size:
@@ -82,7 +82,7 @@ class Globs:
             self._size += 1
 
     def _move(self, letter: str) -> int:
-        """The states that the letter moves on."""
+        """Return the states that the letter moves on, as bits."""
         found = self._moves.get(letter)
         if found is None:
             moved = [*self._any, *self._letters.get(letter, ())]
@@ -95,7 +95,7 @@ class Globs:
         return found
 
     def _bits(self, states: Iterable[int]) -> int:
-        # Set in bytes: a number as long as this would be copied for each bit.
+        # Bytes, because setting one bit of a long number copies the number.
         data = bytearray(self._size // 8 + 1)
         for state in states:
             data[state >> 3] |= 1 << (state & 7)
@@ -104,15 +104,15 @@ class Globs:
 
 @lru_cache(maxsize=128)
 def compiled(patterns: tuple[str, ...]) -> Globs:
-    """The patterns, made ready once in a process as long as they are in use."""
+    """Return the patterns, compiled once in a process while they are in use."""
     return Globs(patterns)
 
 
 def _parts(pattern: str) -> list[str]:
-    """Letters, ``?``, ``*`` and whole ``[…]``; a ``[`` that nothing closes is a letter, written ``[[]``."""
+    """Split a pattern into letters, ``?``, ``*`` and whole ``[…]``; an unclosed ``[`` is written ``[[]``."""
     parts: list[str] = []
     at = 0
-    closes = True  # once there is no "]" ahead, there is none any more
+    closes = True  # once no "]" follows, none follows later
     while at < len(pattern):
         letter = pattern[at]
         end = at
@@ -127,7 +127,7 @@ def _parts(pattern: str) -> list[str]:
 
 
 def _in_class(part: str, letter: str) -> bool:
-    """Whether the letter is one of ``[seq]``, or none of ``[!seq]``."""
+    """Return whether the letter matches ``[seq]`` or ``[!seq]``."""
     inner = part[1:-1]
     negated = inner.startswith("!")
     inner = inner[negated:]

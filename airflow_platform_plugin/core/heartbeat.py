@@ -1,7 +1,7 @@
-"""When each of the worker's steps has come to its end last, for ``doctor`` to judge.
+"""Heartbeats: when each of the worker's steps has last finished, for ``doctor``.
 
-A step that hangs says nothing, so nobody asks it: it leaves its beats in memory, and the worker's main thread
-writes them down once a minute. Of several workers the latest counts.
+Steps leave their beats in memory, and the worker's main thread stores them once a minute. So a step that
+hangs does not stop the beats of the others. Of several workers, the latest beat counts.
 """
 
 import threading
@@ -25,7 +25,7 @@ class Step(db.Base):
 
 
 class Beats:
-    """What has become of each step in this process."""
+    """The last outcome of each step in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,18 +33,18 @@ class Beats:
         self._failed: dict[str, tuple[datetime, str]] = {}
 
     def finished(self, name: str) -> None:
-        """A step has come to its end."""
+        """Note that a step has finished."""
         with self._lock:
             self._finished[name] = db.now()
             self._failed.pop(name, None)
 
     def failed(self, name: str, error: Exception) -> None:
-        """A step has failed. Of the error the kind alone is kept: messages may repeat secrets."""
+        """Note that a step has failed. Only the kind of error is kept: messages may repeat secrets."""
         with self._lock:
             self._failed[name] = (db.now(), type(error).__name__)
 
     def write_down(self) -> None:
-        """Store what is new since the last time."""
+        """Store the beats since the last call."""
         with self._lock:
             finished, failed = self._finished, self._failed
             self._finished, self._failed = {}, {}

@@ -6,19 +6,19 @@ The grammar is Kubernetes' own (apimachinery, ``pkg/api/resource/quantity.go``).
 import re
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
-LONGEST = 32  # characters of one that is sent
-# For schemas: what ``amount`` takes, as a pattern that ECMA-262 reads too.
+LONGEST = 32  # characters of a quantity in a request
+# For schemas: what ``amount`` accepts, as a pattern that is also valid in ECMA-262.
 PATTERN = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)$"
 
 _BINARY: dict[str, int] = {f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPE", start=1)}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _LARGEST, _FINEST = Decimal(2**63 - 1), Decimal("1e-9")
-# No digit fits in two places: else a long number would be tried at each of its digits.
+# No digit matches in two places, or a long number would be tried at each of its digits.
 _QUANTITY = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE]?)")
 
 
 def parse(quantity: str) -> Decimal:
-    """The number that ``quantity`` stands for: CPUs, bytes or pieces.
+    """Return the number of a quantity: CPUs, bytes or pieces.
 
     Raises:
         ValueError: it is not a quantity.
@@ -31,15 +31,15 @@ def parse(quantity: str) -> Decimal:
         number *= _BINARY[suffix]
     else:
         number = number.scaleb(_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:]))
-    # As there: no more than fits into 64 bits, and nothing finer than a billionth.
+    # As Kubernetes does: at most what fits into 64 bits, and nothing finer than a billionth.
     return max(-_LARGEST, min(number, _LARGEST)).quantize(_FINEST, ROUND_UP).normalize()
 
 
 def amount(quantity: str) -> Decimal:
-    """``parse`` for what can be had, needed or allowed.
+    """Return the number of a quantity that must not be negative.
 
     Raises:
-        ValueError: it is not a quantity, or below zero.
+        ValueError: it is not a quantity, or negative.
     """
     number = parse(quantity)
     if number < 0:
@@ -48,7 +48,7 @@ def amount(quantity: str) -> Decimal:
 
 
 def render(number: Decimal) -> str:
-    """The shortest quantity for a number: ``2500m``, ``16Gi``, ``100G``; below a million without a suffix."""
+    """Return the shortest quantity of a number: ``2500m``, ``16Gi``, ``100G``; no suffix below a million."""
     if number != number.to_integral_value():
         return f"{(number * 1000).to_integral_value(ROUND_HALF_UP)}m"
     whole = int(number)

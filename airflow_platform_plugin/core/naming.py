@@ -1,4 +1,4 @@
-"""What names look like."""
+"""Names: DNS labels, namespaces, and the tags by which DAGs belong to tenants."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 # RFC 1123's label, as Kubernetes uses it for names: safe in DAG ids, URLs and namespaces alike.
 DNS_LABEL_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
-# Where the platform's own deployments are: no tenant's.
+# The namespace of deployments that belong to no tenant.
 DEFAULT_NAMESPACE = "default"
 
 

@@ -1,6 +1,6 @@
-"""Writing on a connection whose transaction is Airflow's: at once or not at all.
+"""Writes in Airflow's own transaction that never wait for a lock.
 
-Imported in every task process when its task ends, so it imports next to nothing: no models, no Airflow.
+Every task process imports this module when its task ends, so it imports very little: no models, no Airflow.
 """
 
 import json
@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from airflow_platform_plugin.core.types import SqlValue
 
-# Milliseconds that a statement of ours may wait for a lock there. MySQL knows whole seconds only.
+# Milliseconds that our statement may wait for a lock. MySQL has whole seconds only.
 _PATIENCE = 100
 _SAVEPOINT = "platform_at_once"
-# What SQLAlchemy's own statements would take five round trips for is one with psycopg2. ``SET LOCAL`` holds
-# beyond the RELEASE of a savepoint, so what was there before is set again by hand; a ROLLBACK TO undoes it.
+# One round trip with psycopg2, instead of five with SQLAlchemy's own statements. ``SET LOCAL`` survives the
+# RELEASE of a savepoint, so the earlier value is set again by hand; a ROLLBACK TO undoes it.
 _POSTGRESQL_BEFORE = (
     f"SAVEPOINT {_SAVEPOINT}",
     "SELECT set_config('platform.lock_timeout', current_setting('lock_timeout'), true)",
@@ -27,7 +27,7 @@ _POSTGRESQL_AFTER = (
     "SELECT set_config('lock_timeout', current_setting('platform.lock_timeout'), true)",
     f"RELEASE SAVEPOINT {_SAVEPOINT}",
 )
-# How long MySQL waits for a table and for a row: settings of a session, which no SAVEPOINT sets back.
+# How long MySQL waits for a table and for a row: settings of the session, which no SAVEPOINT restores.
 _MYSQL_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 
 
@@ -44,34 +44,34 @@ class Expression(NamedTuple):
 
 
 class LostTransaction(Exception):
-    """MySQL has undone a whole transaction to resolve a deadlock: its owner must begin it again."""
+    """MySQL has undone the whole transaction to resolve a deadlock. Its owner must begin it again."""
 
 
 def begin(connection: Connection) -> None:
-    """Begin the transaction before a SAVEPOINT, where that has not happened yet.
+    """Begin the transaction before a SAVEPOINT, unless that has happened already.
 
-    SQLite's driver begins a transaction with the first write, and a SAVEPOINT before that would be one of its
-    own, committed at its end. And one that reads before it writes is refused at once while others write, and
-    goes on refusing whatever comes after it in the transaction. Begun here it waits for them.
+    SQLite's driver begins a transaction with the first write. A SAVEPOINT before that would be a transaction
+    itself, committed at its end. And a transaction that reads before it writes fails at once while others
+    write, with every later statement. ``BEGIN IMMEDIATE`` waits for them.
     """
     if connection.dialect.name == "sqlite" and not connection.connection.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def insert(connection: Connection, into: str, row: dict[str, Any], *, where_any: Sequence[str]) -> None:
-    """Insert a row that may be there already.
+    """Insert a row unless it exists already.
 
-    What goes wrong undoes itself alone and is raised: Airflow's transaction goes on as if nothing had been
-    tried. No lock is waited for longer than a moment.
+    An error undoes this insert alone and is raised; Airflow's transaction can go on. No lock is waited for
+    longer than a moment.
 
     Args:
         connection: Airflow's.
         into: the table's name.
         row: values by column, the primary key first; an ``Expression`` is computed by the database.
-        where_any: names of tables; where all are empty, nothing is inserted.
+        where_any: names of tables; if all are empty, nothing is inserted.
 
     Raises:
-        LostTransaction: the database has undone the whole transaction, which its owner must learn.
+        LostTransaction: the database has undone the whole transaction.
     """
     dialect = connection.dialect.name
     expressions = [
@@ -101,7 +101,7 @@ def _statement(
 
 
 def _bound(dialect: str, value: SqlValue) -> SqlValue:
-    """A value as the driver takes it, which is as SQLAlchemy's types would have made it."""
+    """Return a value as the driver takes it, the same that SQLAlchemy's types would give."""
     if isinstance(value, dict):
         return json.dumps(value)
     if isinstance(value, datetime):

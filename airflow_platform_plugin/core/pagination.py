@@ -10,7 +10,7 @@ from sqlalchemy.sql import ColumnElement, Select
 
 
 class Page(NamedTuple):
-    """One page and how many entries there are in all."""
+    """One page, and the number of entries on all pages."""
 
     items: list[Any]
     total_entries: int
@@ -21,7 +21,7 @@ class Query:
     """Which page of a list; a feature's list adds its filters in a subclass.
 
     Attributes:
-        limit: the most rows.
+        limit: the maximum number of rows.
         offset: how many rows to skip.
         order_by: a column, or ``-column`` for descending order; None for the list's usual order.
     """
@@ -49,15 +49,15 @@ def fetch(session: Session, statement: Select, query: Query) -> Page:
 
 
 def containing(text: str, *columns: ColumnElement) -> ColumnElement:
-    """Rows with ``text`` in one of the columns, whatever the case; ``%`` and ``_`` stand for themselves."""
+    """Return the condition that a column contains the text, ignoring case; ``%`` and ``_`` are literal."""
     pattern = func.lower("%" + re.sub(r"([\\%_])", r"\\\1", text) + "%")
     return or_(*(func.lower(column).like(pattern, escape="\\") for column in columns))
 
 
 def ordered(statement: Select, order_by: str | None) -> Select:
-    """The ``select`` in the order of a column, ``-column`` descending, or in its own; ties by primary key.
+    """Return the ``select``, ordered by a column, ``-column`` descending, or as it is; ties by primary key.
 
-    Rows without a value come last both ways: databases do not agree on where NULL stands.
+    Rows without a value come last in both directions, because databases sort NULL differently.
     """
     model = statement.column_descriptions[0]["entity"]
     if order_by is not None:

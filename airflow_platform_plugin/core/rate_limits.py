@@ -1,4 +1,4 @@
-"""Rates: the classes of requests that are limited together, and how a limit is written. Pure."""
+"""Rate limits: the classes of requests that are limited together, and the text form of a limit. Pure."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -12,14 +12,14 @@ _LONGEST_WINDOW = 366 * 86_400  # seconds
 
 
 class RequestClass(Enum):
-    """What a request counts as; the values are the words of settings, overrides and answers."""
+    """The classes of requests; the values are their names in settings, overrides and responses."""
 
     READ = "read"
     WRITE = "write"
     DELETE = "delete"
     QUERY = "query"
     BULK = "bulk"
-    FREE = "free"  # not counted where the caller is known
+    FREE = "free"  # not counted if the caller is known
 
 
 LIMITED = tuple(rate for rate in RequestClass if rate is not RequestClass.FREE)
@@ -27,12 +27,12 @@ LIMITED = tuple(rate for rate in RequestClass if rate is not RequestClass.FREE)
 
 @lru_cache(maxsize=1000)
 def parse(text: str) -> tuple[RateLimitItem, ...]:
-    """The limits that ``text`` stands for, the shortest window first: ``100/minute; 1000/hour``.
+    """Return the limits of a text such as ``100/minute; 1000/hour``, the shortest window first.
 
-    Of two limits for the same window the lower one counts.
+    Of two limits for the same window, the lower one counts.
 
     Raises:
-        ValueError: it is no such text, or beyond what can be counted.
+        ValueError: the text is invalid, or its limits are too high to count.
     """
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"longer than {LONGEST_TEXT} characters")
@@ -45,12 +45,12 @@ def parse(text: str) -> tuple[RateLimitItem, ...]:
 
 
 def merged(first: Mapping[str, str] | None, second: Mapping[str, str] | None) -> dict[str, str]:
-    """Two sets of limits by class in one; where both know a class, the first one counts."""
+    """Merge two sets of limits by class; the first one counts for a class that both have."""
     return {**(second or {}), **(first or {})}
 
 
 def within(inner: str, outer: str) -> bool:
-    """Whether the limit ``inner`` never lets through more than ``outer``; not where either is none."""
+    """Return whether ``inner`` never allows more than ``outer``; False if one of them is not a limit."""
     try:
         held, allowed = parse(inner), parse(outer)
     except ValueError:
@@ -59,12 +59,14 @@ def within(inner: str, outer: str) -> bool:
 
 
 def _holds(item: RateLimitItem, most: RateLimitItem) -> bool:
-    windows = -(-most.get_expiry() // item.get_expiry())  # of the one, in one of the other, rounded up
+    windows = -(
+        -most.get_expiry() // item.get_expiry()
+    )  # how many windows of the one fit into one of the other, rounded up
     return bool(item.amount * windows <= most.amount)
 
 
 def tightest(own: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """The own limits as far as they are within those above, and those above for the rest."""
+    """Return the own limits that are within those above, and those above for the rest."""
     return {name: text for name, text in own.items() if name not in above} | {
         name: own[name] if name in own and within(own[name], text) else text for name, text in above.items()
     }

@@ -9,3 +9,4 @@ Row: TypeAlias = Any  # an object of a mapped class, or a row of a result
 Option: TypeAlias = Any  # a keyword argument that is passed on to a library
 Loaded: TypeAlias = Any  # what a schema makes of a body
 Resolved: TypeAlias = Any  # what a reference such as ``tenants.api:blueprint`` names
+ViewResult: TypeAlias = Any  # what a Flask view returns

@@ -1,9 +1,9 @@
-"""Seats for requests that wait for something, so that a web worker is left for all others.
+"""Wait slots: a limit on requests that wait for something, so that a web worker is left for the others.
 
-Airflow's web workers are synchronous, and there are four by default. So a host has one seat less than it has
-workers (and one where there is one worker). Each kind of waiting takes one of a few of them, in an order and
-a number that leave no kind without a seat because of one other kind. More than four workers bring seats for
-queries.
+It is a bulkhead across the processes of a host. Airflow's web workers are synchronous, and there are four
+by default. A host has one slot less than workers, but at least one. Each kind of waiting may use only some of
+the slots, so that no kind can take all slots of another kind. With more than four workers, queries have
+more slots.
 """
 
 import fcntl
@@ -18,15 +18,15 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENTS = (0, 1)
 CONNECTIONS = (2, 1)
-_NAMED = 3  # seats that these two kinds take
+_NAMED = 3  # slots of these two kinds
 
 
 @contextmanager
 def wait_slot(numbers: Iterable[int]) -> Iterator[bool]:
-    """Whether this request may wait: one of those seats is free, and is taken for as long as this lasts.
+    """Yield whether this request may wait: one of those slots is free, and taken until the end of the block.
 
-    A seat is a lock on a file, which goes with its process, however that ends. Where no file can be written
-    nobody is counted, and everybody may.
+    A slot is a lock on a file, which ends with its process in any case. If no file can be written, requests
+    are not counted and all may wait.
     """
     with _one_of(f"waiting-{number % _count()}.lock" for number in numbers) as taken:
         yield taken
@@ -34,7 +34,7 @@ def wait_slot(numbers: Iterable[int]) -> Iterator[bool]:
 
 @contextmanager
 def query() -> Iterator[bool]:
-    """The same for an analytics query: any seat, but never the last one of the host."""
+    """Yield whether an analytics query may wait: any slot, but never the last one of the host."""
     most = max(1, _count() - 1)
     numbers = (1, 0, *range(_NAMED, _count()), 2)
     with _one_of(f"query-{number}.lock" for number in range(most)) as allowed, ExitStack() as stack:
@@ -47,7 +47,7 @@ def _count() -> int:
 
 @contextmanager
 def _one_of(names: Iterable[str]) -> Iterator[bool]:
-    """Whether one of those locks is free; it is held for as long as this lasts."""
+    """Yield whether one of those locks is free; it is held until the end of the block."""
     folder = config.airflow_home() / "platform"
     with ExitStack() as stack:
         for name in dict.fromkeys(names):
@@ -58,7 +58,7 @@ def _one_of(names: Iterable[str]) -> Iterator[bool]:
             except BlockingIOError:
                 continue
             except OSError:
-                log.exception("Who waits cannot be counted")
+                log.exception("Waiting requests cannot be counted")
             break
         else:
             yield False

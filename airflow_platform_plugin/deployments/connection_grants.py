@@ -6,7 +6,6 @@ belong to no tenant, it gets exactly the rows that were granted, and not a later
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import metadata_join
+from airflow_platform_plugin.connections.records import ConnectionRecord, metadata_join
 from airflow_platform_plugin.core import scopes
 from airflow_platform_plugin.core.errors import FieldError, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
@@ -57,12 +56,12 @@ def grant(
                 scope=_READ,
                 connection_id=name,
             )
-    return {name: row.connection.id for name, row in found.items() if row.tenant_id is None}
+    return {name: record.row.id for name, record in found.items() if record.tenant_id is None}
 
 
 def find(
     session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int]
-) -> dict[str, Connection]:
+) -> dict[str, ConnectionRecord]:
     """Return the current connections of a deployment by name.
 
     Args:
@@ -74,32 +73,29 @@ def find(
     Raises:
         ValidationFailed: a connection was deleted or replaced, or it has another owner.
     """
-    found = _found(session, names, tenant_id, granted)
-    return {name: row.connection for name, row in found.items()}
-
-
-class _Row(NamedTuple):
-    """A connection and the tenant that owns it."""
-
-    connection: Connection
-    tenant_id: str | None
+    return _found(session, names, tenant_id, granted)
 
 
 def _found(
     session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int] | None
-) -> dict[str, _Row]:
+) -> dict[str, ConnectionRecord]:
     """Return all connections with their owners, or raise; ``granted`` is None for any shared row."""
     if not names:
         return {}
     rows = (
-        select(Connection, PlatformConnection.tenant_id)
+        select(Connection, PlatformConnection)
         .outerjoin(PlatformConnection, metadata_join())
         .where(Connection.conn_id.in_(names))
     )
+    records = [ConnectionRecord(row, metadata) for row, metadata in session.execute(rows)]
     found = {
-        row.conn_id: _Row(row, owner)
-        for row, owner in session.execute(rows)
-        if owner == tenant_id or (owner is None and (granted is None or granted.get(row.conn_id) == row.id))
+        record.connection_id: record
+        for record in records
+        if record.tenant_id == tenant_id
+        or (
+            record.tenant_id is None
+            and (granted is None or granted.get(record.connection_id) == record.row.id)
+        )
     }
     errors = [
         FieldError.at(("connections", place), f"the kit may use no connection {name!r}")

@@ -1,1 +1,1 @@
-"""The HTTP edge: endpoints, bodies, answers, the audit log. It imports no feature."""
+"""The HTTP edge: endpoints, bodies, responses, the audit log. It imports no feature."""

@@ -1,8 +1,8 @@
-"""Every change through the API, in Airflow's own audit log: who, with which key, what, before and after.
+"""Record every change through the API in Airflow's audit log: who, with which key, what, before and after.
 
-The changes are read from the request's session when it flushes, so a service need not tell them, and
-a transaction that is undone leaves no row. What a service changes in Airflow's own tables, or lets out,
-it tells by ``note``; a model of ours that is told so sets ``audited = False``.
+The changes of the platform's tables are read from the request's session when it flushes; a rollback leaves no
+row. A service calls ``record_change`` for what it changes in Airflow's tables or exports. A model that is
+recorded in that way sets ``audited = False``.
 """
 
 import json
@@ -19,12 +19,12 @@ from airflow_platform_plugin.http import responses
 from airflow_platform_plugin.http.request_state import current_principal
 
 _LONGEST_EVENT = 60  # the column's length
-_LONGEST_EXTRA = 32_000  # MySQL keeps 65,535 bytes, which is fewer letters
+_LONGEST_EXTRA = 32_000  # MySQL stores 65,535 bytes, which may be fewer characters
 _TRAIL = "platform_trail"
 
 
-class Trail:
-    """What one session has changed in the platform's tables, in order."""
+class AuditTrail:
+    """The changes of one session, in order."""
 
     def __init__(self, session: Session) -> None:
         self.changes: list[dict[str, Any]] = []
@@ -33,7 +33,7 @@ class Trail:
         event.listen(session, "after_flush", self._collect)
 
     def write(self, principal: Principal, name: str) -> None:
-        """Add the row, if anything has changed; a change too long to keep is told without its values."""
+        """Add the row of the audit log if anything has changed; without values if it would be too long."""
         if not self.changes:
             return
         brief = [{**change, "before": None, "after": None, "too_long": True} for change in self.changes]
@@ -67,16 +67,16 @@ class Trail:
 def record_change(
     session: Session, kind: str, name: str, *, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
-    """Tell the session's trail, if it has one, what no model of ours shows. Nothing secret, please.
+    """Record a change outside the platform's tables, if the session has an audit trail.
 
     Args:
         session: the request's transaction.
-        kind: what sort of thing it is, as ``connection``.
-        name: which one.
-        before: what is worth telling of how it was; None where it is new.
-        after: the same of how it is; None where it is gone.
+        kind: the kind of object, such as ``connection``.
+        name: the object's id.
+        before: its values before the change, without secrets; None if it is new.
+        after: its values after the change, without secrets; None if it is deleted.
     """
-    trail: Trail | None = session.info.get(_TRAIL)
+    trail: AuditTrail | None = session.info.get(_TRAIL)
     if trail is not None:
         trail.changes.append({"object": kind, "id": name, "before": before, "after": after})
 
@@ -90,24 +90,33 @@ def record_run_change(
     run_id: str,
     **extra: Json,
 ) -> None:
-    """Add a row about something of Airflow's own that a request has changed in a run."""
-    told = airflow_compat.masking.redact(extra)
-    _add_row(session, principal, name, told, brief={"too_long": True}, dag_id=dag_id, run_id=run_id)
+    """Add a row about a change of a DAG run.
+
+    Args:
+        session: the request's transaction.
+        principal: the caller.
+        name: the name of the operation.
+        dag_id: the run's DAG.
+        run_id: the run.
+        extra: what has changed; secrets are masked.
+    """
+    details = airflow_compat.masking.redact(extra)
+    _add_row(session, principal, name, details, brief={"too_long": True}, dag_id=dag_id, run_id=run_id)
 
 
 def _add_row(  # noqa: PLR0913 - a row's columns
     session: Session,
     principal: Principal,
     name: str,
-    told: dict[str, Any],
+    details: dict[str, Any],
     *,
     brief: dict[str, Any],
     dag_id: str | None,
     run_id: str | None = None,
 ) -> None:
-    """Add a row that tells so, or where that is too long to keep, as much as ``brief``."""
+    """Add a row with the details, or with ``brief`` if they are too long."""
     request = {"request_id": responses.request_id()}
-    text = json.dumps({**told, **request}, default=str)
+    text = json.dumps({**details, **request}, default=str)
     if len(text) > _LONGEST_EXTRA:
         text = json.dumps({**brief, **request}, default=str)
     row = airflow_compat.models.Log(
@@ -119,7 +128,7 @@ def _add_row(  # noqa: PLR0913 - a row's columns
 
 
 def _values(row: Row, session: Session) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """A row before and after this flush; of a changed row only what has changed. Secrets are left out."""
+    """Return a row's values before and after this flush, without secrets; if it changed, the changed ones."""
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     state = inspect(row)
@@ -140,12 +149,12 @@ def _values(row: Row, session: Session) -> tuple[dict[str, Any] | None, dict[str
 
 
 def install() -> None:
-    """Let every row of the audit log that a key's request causes name the key, stock endpoints' too."""
-    if not event.contains(airflow_compat.models.Log, "before_insert", _name_credential):
-        event.listen(airflow_compat.models.Log, "before_insert", _name_credential)
+    """Add the credential to every row of the audit log that its requests cause, also on stock endpoints."""
+    if not event.contains(airflow_compat.models.Log, "before_insert", _add_credential):
+        event.listen(airflow_compat.models.Log, "before_insert", _add_credential)
 
 
-def _name_credential(_mapper: object, _connection: object, row: airflow_compat.models.Log) -> None:
+def _add_credential(_mapper: object, _connection: object, row: airflow_compat.models.Log) -> None:
     principal = current_principal()
     if principal is None or principal.credential is None:
         return

@@ -1,4 +1,4 @@
-"""The inputs of a request: its path, its query string and its JSON body, as a schema makes them."""
+"""Load the inputs of a request with a schema: its path, its query string and its JSON body."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def require_names(path: dict[str, str]) -> None:
     """Check the values in the path.
 
     Raises:
-        ValidationFailed: one is too long, or has characters that no database can store.
+        ValidationFailed: one is too long, or has characters that some database cannot store.
     """
     ijson.require_text(path.items())
     errors = [
@@ -43,9 +43,9 @@ def load_body(schema: Body) -> Loaded:
     """Load the JSON body.
 
     Raises:
-        UnsupportedMediaType: the body is not announced as JSON.
+        UnsupportedMediaType: the content type is not JSON.
         PayloadTooLarge: it is longer than the settings allow.
-        ValidationFailed: it does not fit the schema; every field that does not is named.
+        ValidationFailed: it does not match the schema; every wrong field is named.
     """
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent as Content-Type: application/json.")
@@ -58,7 +58,7 @@ def load_body(schema: Body) -> Loaded:
         except PydanticError as error:
             raise ValidationFailed(
                 [
-                    # pydantic marks what is wrong with a name, rather than with its value, by a last step.
+                    # pydantic adds a last step if the name is wrong, not its value.
                     FieldError.at(
                         [step for step in item["loc"] if step != "[key]"],
                         item["msg"].removeprefix("Value error, "),
@@ -71,8 +71,8 @@ def load_body(schema: Body) -> Loaded:
 
 def _read_body() -> bytes:
     longest = settings.get(settings.CoreSettings).max_body_bytes
-    # The announced length first, so that a longer body is not read. Where there is none the body comes in
-    # chunks, and werkzeug ends it at Airflow's own limit without a word.
+    # Check the announced length first, so that a longer body is not read. A body without one comes in chunks,
+    # and werkzeug truncates it silently at Airflow's own limit.
     announced = request.content_length
     if announced is None and request.max_content_length is not None:
         longest = min(longest, int(request.max_content_length) - 1)
@@ -85,10 +85,10 @@ def load_query(schema: type[Schema]) -> Loaded:
     """Load the query string.
 
     Raises:
-        ValidationFailed: it does not fit the schema; every parameter that does not is named.
+        ValidationFailed: it does not match the schema; every wrong parameter is named.
     """
     ijson.require_text(request.args.items(multi=True))
-    # A repeated parameter is a list; a schema's own field decides whether it wants one.
+    # A repeated parameter becomes a list; the schema's field decides whether it accepts one.
     given = {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
     return load(schema, given)
 
@@ -97,7 +97,7 @@ def load(schema: type[Schema], document: Json) -> Loaded:
     """Load a document with a schema.
 
     Raises:
-        ValidationFailed: it does not fit; every field that does not is named.
+        ValidationFailed: it does not match the schema; every wrong field is named.
     """
     try:
         return schema().load(document)
@@ -107,7 +107,7 @@ def load(schema: type[Schema], document: Json) -> Loaded:
 
 def _flatten(messages: _Messages, path: tuple[str | int, ...]) -> list[FieldError]:
     if isinstance(messages, dict):
-        # marshmallow names errors of the document itself "_schema", of a mapping's entry "key" and "value".
+        # marshmallow calls errors of the whole document "_schema", of a mapping's entry "key" and "value".
         return [
             error
             for key, inner in messages.items()

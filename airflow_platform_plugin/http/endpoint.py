@@ -29,7 +29,7 @@ from airflow_platform_plugin.core.scopes import DagPolicy
 from airflow_platform_plugin.core.types import Json, Option, Row
 from airflow_platform_plugin.http import audit, idempotency, responses
 from airflow_platform_plugin.http.body import Body, load_body, load_query, require_names
-from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.error_mapping import to_public_error
 from airflow_platform_plugin.http.fields import LONGEST_NAME
 from airflow_platform_plugin.http.request_state import current_principal
 from airflow_platform_plugin.http.schemas import Secret
@@ -104,7 +104,7 @@ class RequestContext:
             PreconditionFailed: the row was changed since the caller read it.
             ValidationFailed: the header is too long.
         """
-        if len(request.headers.get("If-Match", "")) > LONGEST_NAME:  # before it is taken apart
+        if len(request.headers.get("If-Match", "")) > LONGEST_NAME:  # before it is parsed
             raise ValidationFailed.of("If-Match", message=f"is longer than {LONGEST_NAME} characters")
         if request.if_match and not request.if_match.contains(str(row.row_version)):
             raise PreconditionFailed("The resource was changed since you read it; read it again.")
@@ -148,8 +148,8 @@ def _view(declaration: Endpoint, handler: Handler) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         try:
             return _handle(declaration, handler, path)
-        except Exception as error:  # noqa: BLE001 - every failure has an answer
-            return responses.error_response(public_error(error))
+        except Exception as error:  # noqa: BLE001 - every failure becomes a response
+            return responses.error_response(to_public_error(error))
 
     view.endpoint = declaration  # type: ignore[attr-defined]  # for ``declared``
     return view
@@ -177,26 +177,26 @@ def _handle(declaration: Endpoint, handler: Handler, path: dict[str, str]) -> Re
         if session is None:
             return _respond(*_call(declaration, handler, RequestContext(principal, body, query, path)))
         posted = declaration.method == "POST"
-        claim = idempotency.claim(session, principal, declaration.scope) if posted else None
-        if claim is not None and claim.kept is not None:
-            response = _respond(claim.kept.dumped, HTTPStatus(claim.kept.status), claim.kept.version)
+        claim = idempotency.claim_key(session, principal, declaration.scope) if posted else None
+        if claim is not None and claim.stored is not None:
+            response = _respond(claim.stored.dumped, HTTPStatus(claim.stored.status), claim.stored.version)
             response.headers[idempotency.REPLAYED_HEADER] = "true"
             return response
-        trail = audit.Trail(session)
+        trail = audit.AuditTrail(session)
         dumped, status, version = _call(
             declaration, handler, RequestContext(principal, body, query, path, session)
         )
         trail.write(principal, handler.__name__)
         if claim is not None:
             sent = request.get_json() if declaration.body else None
-            rights = idempotency.rights(principal, declaration.scope, path, sent, dumped)
-            answer = idempotency.Kept(int(status), dumped, version)
-            claim.keep(session, answer, rights=rights, secret=_has_secret(declaration, dumped))
+            rights = idempotency.collect_rights(principal, declaration.scope, path, sent, dumped)
+            answer = idempotency.StoredAnswer(int(status), dumped, version)
+            claim.store(session, answer, rights=rights, secret=_has_secret(declaration, dumped))
     return _respond(dumped, status, version)
 
 
 def _has_secret(declaration: Endpoint, dumped: Json) -> bool:
-    """Whether an answer has a secret in it that is shown this once."""
+    """Return whether a response has a secret that is shown once."""
     declared = declaration.response().fields if declaration.response else {}
     return any(isinstance(each, Secret) and dumped.get(name) for name, each in declared.items())
 
@@ -204,12 +204,12 @@ def _has_secret(declaration: Endpoint, dumped: Json) -> bool:
 def _call(
     declaration: Endpoint, handler: Handler, context: RequestContext
 ) -> tuple[Any, HTTPStatus, int | None]:
-    """What the handler returns, ready for JSON; the status; and the object's version, where it has one."""
+    """Return the handler's result, ready for JSON, the status, and the object's version if it has one."""
     result, status = handler(context), declaration.status
     if isinstance(result, Result):
         result, status = result.value, result.status
     if context.has_session:
-        context.session.flush()  # a violated constraint must fail here, before an answer is made
+        context.session.flush()  # a violated constraint must fail before the response is built
     # Inside the transaction: a row's columns may still have to be read.
     dumped = declaration.response().dump(result) if declaration.response else result
     return dumped, status, getattr(result, "row_version", None)
@@ -227,15 +227,15 @@ def _respond(dumped: Json, status: HTTPStatus, version: int | None = None) -> Re
 
 
 def _json(dumped: Json) -> Response:
-    """JSON with its names in the order that the handler gave them: a query's columns have one."""
+    """Return JSON with names in the handler's order, such as the order of a query's columns."""
     return Response(f"{current_app.json.dumps(dumped, sort_keys=False)}\n", mimetype="application/json")
 
 
 def authenticate() -> Principal:
-    """The caller, by an API key or by whatever ``[api] auth_backends`` lets in.
+    """Return the caller, authenticated by an API key or by one of ``[api] auth_backends``.
 
     Raises:
-        AuthenticationFailed: nobody is recognised. Airflow's public role counts as nobody.
+        AuthenticationFailed: there is no caller. Airflow's public role is not one.
     """
     if (principal := current_principal()) is not None:
         return principal

@@ -1,4 +1,4 @@
-"""Errors of all kinds as the platform's own."""
+"""Map errors of all kinds to the errors of the API."""
 
 import logging
 
@@ -13,7 +13,7 @@ from airflow_platform_plugin.http import responses
 log = logging.getLogger(__name__)
 
 
-def public_error(error: Exception) -> PlatformError:
+def to_public_error(error: Exception) -> PlatformError:
     """Return the error for the caller; the details of unexpected ones go to the log alone."""
     if isinstance(error, PlatformError):
         return error
@@ -22,7 +22,7 @@ def public_error(error: Exception) -> PlatformError:
         public.status = error.code
         return public
     if isinstance(error, (IntegrityError, StaleDataError)):
-        # The service checks before it writes, so another request came in between.
+        # Services check before they write, so another request came in between.
         return Conflict("The resource was changed by another request; read it and retry.")
     log.error("Request %s failed", responses.request_id(), exc_info=error)
     if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
@@ -38,4 +38,4 @@ def _tables_are_current() -> bool:
     try:
         return db.is_current()
     except DBAPIError:
-        return True  # the database is away: not a question of tables
+        return True  # the database does not answer, so nothing is known about the tables

@@ -1,12 +1,12 @@
 """``Idempotency-Key``: a POST that is sent twice does its work once.
 
-The key is claimed in the same transaction as the work. Of two requests at the same moment the second
-waits at the claim until the first one's transaction has ended; then it finds the first answer, or, where
-the first one failed and left nothing, does the work itself. Failures are not kept: they may be sent again.
+The key is claimed in the same transaction as the work. If two requests arrive at the same moment, the second
+one waits until the transaction of the first one ends. Then it finds the first answer; if the first request
+failed, it does the work itself. Failed requests leave nothing, so they can be sent again.
 
-A key is its caller's: the credential and the user together, for several users have one OAuth client. The
-answer is given again to whoever still has the rights of then. One with a secret in it is not, nor one that
-is too long to keep: that the first request succeeded is all that is known of it then.
+A key belongs to its caller: the credential and the user, since several users share an OAuth client. A caller
+who still has the rights of the first request gets the same answer again. An answer with a secret, or one that
+is too long, is not stored; a repeated request then learns only that the first one succeeded.
 (IETF draft-ietf-httpapi-idempotency-key-header.)
 """
 
@@ -35,43 +35,52 @@ from airflow_platform_plugin.core.types import Json, SqlValue
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotency-Replayed"
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _BATCH = 1000
-# Characters of one answer, as JSON, and of all that one caller has within KEPT.
+# Characters of one answer as JSON, and of all answers of one caller within RETENTION.
 LONGEST = 1_048_576
-MOST_KEPT = 16 * LONGEST
+MOST_STORED = 16 * LONGEST
 _SHOWN_ONCE = (
-    "Its answer had a secret, which is shown once: read what was made, and rotate the secret or make another."
+    "Its answer had a secret, which is shown once. Read what was created, and rotate the secret or create "
+    "another."
 )
-_LENGTH = "Its answer is too long to be kept, or too many others are: read what was made."
-_IDS = ("id", "client_id", "webhook_id", "connection_id", "deployment_id", "backfill_id", "tenant_id")
+_NOT_STORED = (
+    "Its answer is not stored, since it is too long or too many others are stored. Read what was created."
+)
+_ID_FIELDS = ("id", "client_id", "webhook_id", "connection_id", "deployment_id", "backfill_id", "tenant_id")
 _ON_DAGS = (("GET", None), ("POST", "RUN"), ("PUT", "RUN"), ("PUT", "TASK_INSTANCE"))
 
 
-class Claim(db.Base):
-    """A key of one caller for one path, and the answer that was given."""
+class IdempotencyKey(db.Base):
+    """A key of one caller for one path, and the answer to its request."""
 
     __tablename__ = "platform_idempotency_key"
 
     id = Column(String(64), primary_key=True)
     body_digest = Column(String(64), nullable=False)
-    # Which request does the work: databases do not agree on how to say whose INSERT went in.
+    # The request that does the work. Databases report in different ways which INSERT succeeded.
     request = Column(String(32), nullable=False)
     caller = Column(String(64))
     status = Column(Integer)
-    # Encrypted, for an answer may hold what not every reader of the table may know; never a secret.
+    # Encrypted, since not every reader of the table may read the answer. It never has a secret.
     encrypted_answer = Column(Text().with_variant(LONGTEXT(), "mysql"), info=db.SECRET)
-    # Of the answer, in characters; null where it is not kept.
+    # The answer's length in characters; null if it is not stored.
     size = Column(Integer)
     created_at = Column(UtcDateTime, nullable=False, default=db.now, index=True)
 
-    # What a caller keeps is added up from this alone.
+    # For the sum of a caller's stored answers.
     __table_args__ = (Index(None, caller, size),)
 
 
-class Kept(NamedTuple):
-    """The answer that was given the first time: the object's version is what its ``ETag`` says."""
+class StoredAnswer(NamedTuple):
+    """The answer to the first request.
+
+    Attributes:
+        status: the HTTP status.
+        dumped: the body, ready for JSON.
+        version: the object's version for the ``ETag``, if it has one.
+    """
 
     status: int
     dumped: Any
@@ -79,72 +88,78 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """This request's claim: ``kept`` is the earlier answer, None where the work is to be done."""
+class KeyClaim:
+    """A request's claim on its key.
+
+    Attributes:
+        id: the id of the key's row.
+        caller: a digest of the caller.
+        stored: the answer to an earlier request; None if there was no such request.
+    """
 
     id: str
     caller: str
-    kept: Kept | None = None
+    stored: StoredAnswer | None = None
 
-    def keep(self, session: Session, answer: Kept, *, rights: dict[str, Any], secret: bool) -> None:
-        """Keep the answer for whoever sends the same again.
+    def store(self, session: Session, answer: StoredAnswer, *, rights: dict[str, Any], secret: bool) -> None:
+        """Store the answer for a request that is sent again.
 
         Args:
             session: the request's transaction.
-            answer: what the caller is answered.
-            rights: those that it took, from ``rights``; whoever asks again needs them still.
-            secret: whether there is a secret in it.
+            answer: the answer.
+            rights: the caller's rights, from ``collect_rights``; a later caller must still have them.
+            secret: whether the answer has a secret.
         """
         text = json.dumps({"rights": rights, "version": answer.version, "answer": answer.dumped})
         size: int | None = len(text)
-        if secret or len(text) > LONGEST or len(text) > MOST_KEPT - self._kept(session):
-            why = _SHOWN_ONCE if secret else _LENGTH
-            text, size = json.dumps({"withheld": why, "id": _id(answer.dumped)}), None
+        if secret or len(text) > LONGEST or len(text) > MOST_STORED - self._stored_length(session):
+            why = _SHOWN_ONCE if secret else _NOT_STORED
+            text, size = json.dumps({"withheld": why, "id": _find_id(answer.dumped)}), None
         answered = {"status": int(answer.status), "encrypted_answer": crypto.encrypt(text), "size": size}
-        _update(session, Claim.id == self.id, **answered)
+        _update(session, IdempotencyKey.id == self.id, **answered)
 
-    def _kept(self, session: Session) -> int:
-        """Characters that the caller's other answers take."""
-        others = select(func.sum(Claim.size)).where(Claim.caller == self.caller)
+    def _stored_length(self, session: Session) -> int:
+        """Return the length of the caller's other answers, in characters."""
+        others = select(func.sum(IdempotencyKey.size)).where(IdempotencyKey.caller == self.caller)
         return int(session.scalar(others) or 0)
 
 
-def claim(session: Session, principal: Principal, scope: str | None = None) -> Claimed | None:
-    """Claim this request's key, if it has one. The transaction must not have read anything before.
+def claim_key(session: Session, principal: Principal, scope: str | None = None) -> KeyClaim | None:
+    """Claim this request's key, if it has one. Call this first in the transaction, before any query.
 
     Args:
         session: the request's transaction.
         principal: the caller.
-        scope: what the endpoint needs.
+        scope: the endpoint's scope.
 
     Raises:
         ValidationFailed: the key is not 1 to 255 visible ASCII characters.
-        Conflict: the key was used with another body, or with this one, and its answer is not given again.
-        PermissionDenied: the caller has no longer the rights that the first request took.
+        Conflict: the key was used with another body, or its answer is not stored.
+        PermissionDenied: the caller has lost rights since the first request.
     """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not _KEY.fullmatch(key):
         raise ValidationFailed.of(HEADER, message="must be 1 to 255 visible ASCII characters")
-    caller = crypto.digest(json.dumps(_caller(principal)))
+    caller = crypto.digest(json.dumps(_identify_caller(principal)))
     claim_id = crypto.digest(json.dumps([caller, request.method, request.path, key]))
     mine = {
-        # With the key, which is not stored: a body may hold a password, which its digest must not give away.
+        # With the key, which is not stored: a body may have a password, which a bare digest helps to guess.
         "body_digest": hashlib.sha256(key.encode() + b"\n" + request.get_data()).hexdigest(),
         "request": secrets.token_hex(16),
         "caller": caller,
         "created_at": db.now(),
     }
-    db.insert_absent(session.connection(), Claim.__table__, [{"id": claim_id, **mine}])
-    found = session.execute(select(Claim.__table__).where(Claim.id == claim_id)).one()
+    db.insert_absent(session.connection(), IdempotencyKey.__table__, [{"id": claim_id, **mine}])
+    found = session.execute(select(IdempotencyKey.__table__).where(IdempotencyKey.id == claim_id)).one()
     if found.request == mine["request"]:
-        return Claimed(claim_id, caller)
-    if found.created_at < db.now() - KEPT:
-        # Taken over only as it was found: of two at the same moment the second finds another request there.
-        as_found = and_(Claim.id == claim_id, Claim.request == found.request)
+        return KeyClaim(claim_id, caller)
+    if found.created_at < db.now() - RETENTION:
+        # Only if the row has not changed: another request may take it over at the same moment.
+        as_found = and_(IdempotencyKey.id == claim_id, IdempotencyKey.request == found.request)
         if _update(session, as_found, status=None, encrypted_answer=None, size=None, **mine):
-            return Claimed(claim_id, caller)
+            return KeyClaim(claim_id, caller)
         raise Conflict("Another request is using this Idempotency-Key.", idempotency_key=key)
     if found.body_digest != mine["body_digest"]:
         raise Conflict("This Idempotency-Key was used with another body.", idempotency_key=key)
@@ -156,40 +171,44 @@ def claim(session: Session, principal: Principal, scope: str | None = None) -> C
             status=found.status,
             id=document["id"],
         )
-    _require_still(principal, scope, document["rights"])
-    return Claimed(claim_id, caller, Kept(found.status, document["answer"], document["version"]))
+    _require_rights(principal, scope, document["rights"])
+    return KeyClaim(claim_id, caller, StoredAnswer(found.status, document["answer"], document["version"]))
 
 
-def rights(principal: Principal, scope: str | None, *documents: Json) -> dict[str, Any]:
-    """What the caller may now, so far as it bears upon a request.
+def collect_rights(principal: Principal, scope: str | None, *documents: Json) -> dict[str, Any]:
+    """Return the caller's present rights that matter for a request.
 
     Args:
         principal: the caller.
-        scope: what the endpoint needs.
-        documents: the request and its answer, for the DAGs that they name.
+        scope: the endpoint's scope.
+        documents: the request and its answer; they may name DAGs.
     """
     reach = EVERYWHERE if scope is None else principal.reach(scope)
     named = sorted({dag_id for document in documents for dag_id in _dag_ids(document)})
     return {
         "everywhere": reach.everywhere,
         "tenants": sorted(reach.tenant_ids),
-        "dags": {dag_id: _may(principal, dag_id) for dag_id in named},
+        "dags": {dag_id: _rights_on_dag(principal, dag_id) for dag_id in named},
     }
 
 
-def _require_still(principal: Principal, scope: str | None, then: dict[str, Any]) -> None:
-    """Refuse whoever has lost a right since."""
-    now = rights(principal, scope, *({"dag_id": dag_id} for dag_id in then["dags"]))
+def _require_rights(principal: Principal, scope: str | None, then: dict[str, Any]) -> None:
+    """Check that the caller has all rights of the first request.
+
+    Raises:
+        PermissionDenied: the caller has lost one.
+    """
+    now = collect_rights(principal, scope, *({"dag_id": dag_id} for dag_id in then["dags"]))
     everywhere = now["everywhere"] or (not then["everywhere"] and {*then["tenants"]} <= {*now["tenants"]})
     if not everywhere or any({*may} - {*now["dags"][dag_id]} for dag_id, may in then["dags"].items()):
         raise PermissionDenied(
             "The first request with this Idempotency-Key succeeded. You have lost rights since, so its "
-            "answer is not given again."
+            "answer is not shown again."
         )
 
 
-def _caller(principal: Principal) -> list[Any]:
-    """Who calls, and how: a session, a password, a key and a token of one user are four callers."""
+def _identify_caller(principal: Principal) -> list[Any]:
+    """Return the caller and its kind: a user's session, password, key and token are four callers."""
     account = principal.account
     shown = principal.credential
     how = [request.authorization.type if request.authorization else "session", None]
@@ -199,7 +218,7 @@ def _caller(principal: Principal) -> list[Any]:
 
 
 def _dag_ids(document: Json) -> Iterator[str]:
-    """Every ``dag_id`` in a document."""
+    """Yield every ``dag_id`` in a document."""
     if isinstance(document, list):
         for item in document:
             yield from _dag_ids(item)
@@ -211,7 +230,7 @@ def _dag_ids(document: Json) -> Iterator[str]:
                 yield from _dag_ids(value)
 
 
-def _may(principal: Principal, dag_id: str) -> list[str]:
+def _rights_on_dag(principal: Principal, dag_id: str) -> list[str]:
     return [
         f"{method} {part or 'DAG'}"
         for method, part in _ON_DAGS
@@ -219,21 +238,21 @@ def _may(principal: Principal, dag_id: str) -> list[str]:
     ]
 
 
-def _id(dumped: Json) -> str | None:
-    """The id of what was made, for whoever wants to look at it."""
+def _find_id(dumped: Json) -> str | None:
+    """Return the id of what was created, so that the caller can read it."""
     found = dumped if isinstance(dumped, dict) else {}
-    return next((str(found[name]) for name in _IDS if name in found), None)
+    return next((str(found[name]) for name in _ID_FIELDS if name in found), None)
 
 
 def _update(session: Session, where: ColumnElement[bool], **values: SqlValue) -> int:
-    return db.execute_bulk(session, update(Claim).where(where).values(**values))
+    return db.execute_bulk(session, update(IdempotencyKey).where(where).values(**values))
 
 
 def expire() -> int:
-    """Forget a batch of keys past their time; a step of the worker."""
+    """Delete a batch of old keys and return how many; a step of the worker."""
     with db.transaction() as session:
-        old = select(Claim.id).where(Claim.created_at < db.now() - KEPT).limit(_BATCH)
+        old = select(IdempotencyKey.id).where(IdempotencyKey.created_at < db.now() - RETENTION).limit(_BATCH)
         ids = list(session.scalars(old))
         if ids:
-            db.execute_bulk(session, delete(Claim).where(Claim.id.in_(ids)))
+            db.execute_bulk(session, delete(IdempotencyKey).where(IdempotencyKey.id.in_(ids)))
     return len(ids)

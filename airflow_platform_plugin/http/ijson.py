@@ -1,8 +1,7 @@
-"""Text and JSON from strangers, as I-JSON has it (RFC 7493): what every database stores as it was sent. Pure.
+"""Parse text and JSON from callers as I-JSON (RFC 7493), which every database stores as it was sent. Pure.
 
-Python's own parser lets through more than that, and what it lets through fails further in, on one
-database and not on another: NUL and lone surrogates, numbers without a value or beyond 64 bits,
-a name twice in one object, and nesting that ends the interpreter's stack.
+Python's own parser accepts more: NUL and lone surrogates, NaN and infinity, integers beyond 64 bits, a name
+twice in one object, and nesting that overflows the stack. Such values would fail later, on some databases.
 """
 
 import json
@@ -24,10 +23,10 @@ _NOT_TEXT = "must not contain NUL or a lone surrogate"
 
 
 def parse(data: bytes) -> Json:
-    """The JSON value in ``data``, which is UTF-8 (RFC 8259).
+    """Return the JSON value of ``data``, which must be UTF-8 (RFC 8259).
 
     Raises:
-        ValidationFailed: it is not valid JSON, or holds what I-JSON does not; each such place is named.
+        ValidationFailed: it is not valid JSON, or not I-JSON; each wrong place is named.
     """
     try:
         document = json.loads(data.decode(), object_pairs_hook=_unique)
@@ -42,7 +41,7 @@ def parse(data: bytes) -> Json:
 
 
 def is_within(value: Json) -> bool:
-    """Whether ``parse`` could have read a value: not nested too deeply, and nothing that no client reads."""
+    """Return whether ``parse`` accepts a value."""
     try:
         return next(_errors(value, ()), None) is None
     except ValidationFailed:
@@ -50,10 +49,10 @@ def is_within(value: Json) -> bool:
 
 
 def require_text(parameters: Iterable[tuple[str, str]]) -> None:
-    """Refuse parameters of a path or query string that hold what not every database stores.
+    """Check that every database can store the parameters of a path or query string.
 
     Raises:
-        ValidationFailed: some do; they are named.
+        ValidationFailed: some cannot be stored; they are named.
     """
     errors = [FieldError.at((name,), _NOT_TEXT) for name, value in parameters if not _is_text(value)]
     if errors:
@@ -61,10 +60,9 @@ def require_text(parameters: Iterable[tuple[str, str]]) -> None:
 
 
 def is_line(text: str) -> bool:
-    """Whether text is fit to be shown in a line, as a name is: without line breaks and other controls.
+    """Return whether a text is one line: without line breaks, control characters and direction marks.
 
-    They would forge lines of a log or a mail, and steer a terminal that shows them. So would the marks
-    that turn the direction of writing.
+    These could forge lines of a log or a mail, or control a terminal.
     """
     return not any(unicodedata.category(letter) in _CONTROLS or letter in _DIRECTIONS for letter in text)
 

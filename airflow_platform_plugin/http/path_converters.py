@@ -1,4 +1,4 @@
-"""Names in paths, beside words that mean something else there."""
+"""URL converters for names that share a path with reserved words."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,14 @@ from werkzeug.routing import BaseConverter
 
 
 def exclude_reserved(blueprint: Blueprint, kind: str, words: Collection[str]) -> None:
-    """Let ``<kind:name>`` in the blueprint's paths be any name but those words.
+    """Register the converter ``kind``, so that ``<kind:name>`` matches any name except those words.
 
-    Without it a path such as ``/datakits/schema`` would be that of a kit for other methods than its own.
+    Otherwise ``/datakits/schema`` would also be the path of a kit, for methods that the schema does not have.
     """
     reserved = frozenset(words)
 
     class Name(BaseConverter):
-        words = reserved  # for the document
+        words = reserved  # for the OpenAPI document
         regex = rf"(?!(?:{'|'.join(words)})$)[^/]+"
         part_isolating = True
 

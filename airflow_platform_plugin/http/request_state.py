@@ -1,4 +1,4 @@
-"""What the platform knows of the current request, in one object."""
+"""The platform's state of the current request, in one object."""
 
 import re
 import uuid
@@ -18,8 +18,8 @@ class RequestState:
     """The state of one request.
 
     Attributes:
-        principal: the caller, if a key or token was shown and recognised.
-        request_id: the caller's own id where it sent a plain one in ``X-Request-ID``, else a new one.
+        principal: the caller, if the request has a valid key or token.
+        request_id: the caller's own id from ``X-Request-ID`` if it is plain, else a new one.
     """
 
     def __init__(self) -> None:
@@ -29,20 +29,20 @@ class RequestState:
         self._parts: dict[type, object] = {}
 
     def find(self, kind: type[_Part]) -> _Part | None:
-        """Return the object of that class that a feature has put here, or None."""
+        """Return the object of that class that a feature stored here, or None."""
         return cast("_Part | None", self._parts.get(kind))
 
     def put(self, part: object) -> None:
-        """Keep an object of a feature for this request, in place of an earlier one of its class."""
+        """Store an object of a feature; it replaces an earlier one of its class."""
         self._parts[type(part)] = part
 
     def remove(self, kind: type) -> None:
-        """Forget the object of that class, if there is one."""
+        """Remove the object of that class, if there is one."""
         self._parts.pop(kind, None)
 
 
 def current() -> RequestState:
-    """Return the state of the current request; outside a request there is none to ask for."""
+    """Return the state of the current request. Call it only within a request."""
     state: RequestState | None = g.get(_NAME)
     if state is None:
         state = RequestState()
@@ -51,5 +51,5 @@ def current() -> RequestState:
 
 
 def current_principal() -> Principal | None:
-    """Return the principal that a key or token stands for; None without one, or outside a request."""
+    """Return the caller of a valid key or token; None without one, or outside a request."""
     return current().principal if has_request_context() else None

@@ -1,7 +1,7 @@
-"""Errors in one envelope, for the platform's and for Airflow's own API.
+"""Error responses of the platform's and of Airflow's API.
 
-Airflow's own endpoints keep their bodies (RFC 9457 problems); the platform's ``error`` object is added to
-those keys, so that clients of either kind find what they look for.
+Airflow's endpoints keep their bodies (RFC 9457 problems) and get the platform's ``error`` object as well, so
+that clients of both APIs can read them.
 """
 
 from datetime import datetime, timezone
@@ -22,7 +22,7 @@ PROBLEM = "application/problem+json"
 
 
 def is_api(path: str) -> bool:
-    """Return whether a path is of an API, ours or Airflow's, rather than of a page."""
+    """Return whether a path belongs to an API, the platform's or Airflow's, and not to a page."""
     return f"{path}/".startswith(PREFIXES)
 
 

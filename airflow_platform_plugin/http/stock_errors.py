@@ -1,7 +1,7 @@
-"""Hooks on the whole application: a request id in every API response, and one form for all errors.
+"""Hooks on the whole application: a request id in every API response, and one format for all errors.
 
-Pages of HTML and lines of text, which Werkzeug and Airflow answer for some errors, become RFC 9457 problems
-with the platform's ``error`` object.
+For some errors, Werkzeug and Airflow send HTML or plain text. These become RFC 9457 problems with the
+platform's ``error`` object.
 """
 
 import logging
@@ -36,24 +36,24 @@ _MOST_MATCHES = 10
 _LONGEST_SENTENCE = 500
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
 _MOST_COMPARED = 1000
-# Airflow's words where a list is asked for by a state that there is not.
+# Airflow's message if a list is filtered by an unknown state.
 _UNKNOWN_STATE = re.compile(r"'.{0,250}' is not a valid (?:TaskInstance|DagRun)State", re.DOTALL)
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
-    """Put the hooks onto the whole application."""
+    """Install the hooks."""
     longest = app.config.get("MAX_CONTENT_LENGTH")
     if isinstance(longest, float) and math.isfinite(longest):
-        app.config["MAX_CONTENT_LENGTH"] = int(longest)  # gunicorn reads no fractions of a byte
-    app.handle_exception = partial(_answer_fault, app, app.handle_exception)  # type: ignore[method-assign]
-    hooks.before_app_request(_take_no_body_for_none)
+        app.config["MAX_CONTENT_LENGTH"] = int(longest)  # gunicorn accepts no fraction of a byte
+    app.handle_exception = partial(_handle_exception, app, app.handle_exception)  # type: ignore[method-assign]
+    hooks.before_app_request(_ignore_json_header_without_body)
     hooks.after_app_request(_finish)
 
 
-def _take_no_body_for_none() -> None:
-    """Let ``Content-Type: application/json`` alone pass, which clients send with each request.
+def _ignore_json_header_without_body() -> None:
+    """Accept ``Content-Type: application/json`` without a body, which some clients always send.
 
-    Airflow would read JSON wherever it is announced.
+    Airflow would try to parse the missing body.
     """
     if request.method not in _WITHOUT_BODY or request.content_length or not is_api(request.path):
         return
@@ -61,24 +61,24 @@ def _take_no_body_for_none() -> None:
         request.environ["CONTENT_TYPE"] = ""
 
 
-def _answer_fault(app: Flask, otherwise: Callable[[Exception], Response], error: Exception) -> Response:
-    """Answer an exception that nobody has caught.
+def _handle_exception(app: Flask, otherwise: Callable[[Exception], Response], error: Exception) -> Response:
+    """Respond to an exception that no handler caught.
 
-    Airflow's own page for it asks who is logged in, of a session that is closed by then: the fault would
-    leave Flask, and with it all that makes an answer one of the API's.
+    Airflow's own error page reads the user from a session that is closed by then. That would fail too, and
+    the response would not have the API's format.
     """
     propagated = app.config["PROPAGATE_EXCEPTIONS"]
     if not is_api(request.path) or (propagated if propagated is not None else app.testing or app.debug):
         return otherwise(error)
     got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
-    public = _public(error)
+    public = _to_public_error(error)
     if public.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("Request %s failed", request_id(), exc_info=error)
     return app.finalize_request(error_response(public), from_error_handler=True)
 
 
-def _public(error: Exception) -> PlatformError:
-    """What the caller is told of a stock endpoint's fault; some are the caller's own."""
+def _to_public_error(error: Exception) -> PlatformError:
+    """Return the error for the caller of a stock endpoint; some exceptions are the caller's mistake."""
     if airflow_compat.web.is_refused_run_id(error) and str(request.endpoint).endswith("post_dag_run"):
         return ValidationFailed.of("dag_run_id", message=str(error))
     if isinstance(error, ValueError) and _UNKNOWN_STATE.fullmatch(str(error)):
@@ -87,15 +87,15 @@ def _public(error: Exception) -> PlatformError:
 
 
 def _finish(response: Response) -> Response:
-    """Give every API answer the request id, and every failure the ``error`` object."""
+    """Add the request id to every API response, and the ``error`` object to every error."""
     if not is_api(request.path):
         return response
-    if response.status_code == HTTPStatus.FORBIDDEN and _is_nobody():
-        # As Airflow answers where nobody may be public.
+    if response.status_code == HTTPStatus.FORBIDDEN and _is_unauthenticated():
+        # As Airflow responds if there is no public role.
         _set_problem(response, airflow_compat.web.unauthenticated_problem())
     response.headers[REQUEST_ID_HEADER] = request_id()
     if isinstance(request.routing_exception, MethodNotAllowed):
-        # RFC 9110 wants it with every 405; Airflow's own handler leaves it out.
+        # RFC 9110 requires it with every 405; Airflow's own handler omits it.
         response.headers["Allow"] = ", ".join(sorted(request.routing_exception.valid_methods or ()))
     if response.status_code == HTTPStatus.UNAUTHORIZED and "WWW-Authenticate" not in response.headers:
         response.headers["WWW-Authenticate"] = _challenge()
@@ -109,7 +109,7 @@ def _finish(response: Response) -> Response:
     if isinstance(body, dict) and "error" not in body and "status" in body:
         code = CODES.get(response.status_code, "INTERNAL_ERROR")
         message = body.get("detail") or body.get("title") or response.status
-        message, details = _of_missing_dag(response.status_code) or (message, {})
+        message, details = _describe_missing_dag(response.status_code) or (message, {})
         body["error"] = error_object(code, str(message), details)
         response.set_data(jsonify(body).get_data())
     return response
@@ -121,20 +121,20 @@ def _set_problem(response: Response, problem: dict[str, Any]) -> None:
 
 
 def _plain(text: str) -> str:
-    """A sentence, unless it is a page or longer than one."""
+    """Return the text if it is plain and short, else an empty string."""
     return text if len(text) <= _LONGEST_SENTENCE and "<" not in text else ""
 
 
 def _description(status: int) -> str:
-    """What a status means, in Python's words."""
+    """Return Python's description of a status."""
     known = {each.value: each.description or each.phrase for each in HTTPStatus}
     return known.get(status, "The request failed.")
 
 
-def _is_nobody() -> bool:
-    """Whether nobody was recognised who asks a stock endpoint, and the public has no rights to be lacking.
+def _is_unauthenticated() -> bool:
+    """Return whether a request to a stock endpoint has no caller, and the public role has no rights.
 
-    Airflow lets everybody pass as its public role, which has no rights unless the operator gives it some.
+    Airflow treats such a caller as its public role, which has no rights unless the operator grants some.
     """
     if request.blueprint not in STOCK_BLUEPRINTS or current_principal() is not None:
         return False
@@ -146,31 +146,31 @@ def _is_nobody() -> bool:
 
 
 def _challenge() -> str:
-    """How to authenticate (RFC 9110, 11.6.1); a token that nobody knows is invalid (RFC 6750, 3)."""
-    shown = request.headers.get("Authorization", "").lower().startswith("bearer ")
-    return 'Bearer error="invalid_token"' if shown else "Bearer"
+    """Return how to authenticate (RFC 9110, 11.6.1); an unknown token is invalid (RFC 6750, 3)."""
+    has_token = request.headers.get("Authorization", "").lower().startswith("bearer ")
+    return 'Bearer error="invalid_token"' if has_token else "Bearer"
 
 
-def _of_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
-    """Message and details where a stock endpoint has not found its DAG; the DAGs that may be meant."""
+def _describe_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
+    """Return the message and the details, with similar DAGs, if a stock endpoint did not find its DAG."""
     dag_id = (request.view_args or {}).get("dag_id", "~")
     if status != HTTPStatus.NOT_FOUND or dag_id == "~":
         return None
     try:
         readable = airflow_compat.authorization.readable_dag_ids()
     except Exception:
-        log.exception("The DAGs like %r could not be found", dag_id)
+        log.exception("DAGs similar to %r could not be found", dag_id)
         return None
     if dag_id in readable:
-        return None  # it is the run or the task that is missing
+        return None  # the run or the task is missing
     return f"DAG '{dag_id}' not found", {"dag_id": dag_id, "available_dags": _close_matches(dag_id, readable)}
 
 
 def _close_matches(dag_id: str, readable: set[str]) -> list[str]:
-    """The ids that the caller may have meant, the closest first; where none is alike, the first few."""
+    """Return the ids that the caller may have meant, closest first; if none is similar, the first ones."""
     if len(readable) <= _MOST_MATCHES:
         return sorted(readable, key=lambda other: (-SequenceMatcher(None, dag_id, other).ratio(), other))
-    # Ids that begin alike first: comparing letter by letter takes its time where there are thousands.
+    # Ids with the longest common prefix first: comparing thousands letter by letter would be slow.
     near = sorted(readable, key=lambda other: -len(os.path.commonprefix([dag_id, other])))  # noqa: RUF071 - letters
     return (
         get_close_matches(dag_id, near[:_MOST_COMPARED], n=_MOST_MATCHES) or sorted(readable)[:_MOST_MATCHES]

@@ -1,1 +1,1 @@
-"""Rate limits: how often a key, a user or an address may call, by the kind of request."""
+"""Rate limits: how often a key, a user or an address may call, by class of request."""

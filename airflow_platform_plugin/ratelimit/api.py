@@ -1,4 +1,4 @@
-"""``/api/v1/platform/rate-limit``: what the caller has left."""
+"""``/api/v1/platform/rate-limit``: what the caller has left of its limits."""
 
 from typing import Any
 
@@ -22,5 +22,5 @@ blueprint = Blueprint("platform_rate_limit", __name__, url_prefix="/api/v1/platf
     request_class=RequestClass.FREE,
 )
 def get_rate_limit(context: RequestContext) -> dict[str, Any]:
-    """Get what the caller has left of its rate limits; this costs nothing."""
+    """Get what the caller has left of its rate limits. This request is not counted."""
     return request_counter.current_usage(context.principal)

@@ -1,16 +1,16 @@
 """Counters in one small file that all processes of a host share: a storage of ``limits``.
 
-The file is a hash table: a counter's digest chooses a bucket, and the bucket's slots are searched. A
-process locks the bucket, reads it, writes one slot, and unlocks. That is exact however many processes
-and threads count at once, costs some microseconds, and needs no repair:
+The file is a hash table: a counter's digest chooses a bucket, and the bucket's slots are searched. A process
+locks the bucket, reads it, writes one slot, and unlocks it. The counts are exact with any number of processes
+and threads, an operation takes some microseconds, and the file needs no repair:
 
-* The kernel releases the locks of a process that dies. A slot ends with a checksum, so one that was half
-  written, or damaged in any other way, counts as free, as do the zeros of a new file.
-* The file is read and written rather than mapped: if somebody truncates it, a mapping would end the
-  process (SIGBUS), and a read finds zeros.
-* A file that was deleted is made anew by whoever looks next; the others follow, for each looks whether
-  its file is still the one of that name.
-* The size is fixed. In a full bucket a new counter takes the place of the one that has counted least.
+* The kernel releases the locks of a process that dies. Each slot ends with a checksum. A damaged or
+  half-written slot is free, and so are the zeros of a new file.
+* The file is read and written, not mapped. If it is truncated, a mapping would end the process (SIGBUS); a
+  read returns zeros.
+* A deleted file is created again by the next operation. Each operation checks that its open file still has
+  that name, so other processes follow.
+* The size is fixed. In a full bucket, a new counter replaces the one with the lowest count.
 """
 
 import errno
@@ -41,7 +41,7 @@ _SLOT_SIZE = _FIELDS.size + _CHECKSUM.size
 _BUCKET_SIZE = SLOTS * _SLOT_SIZE
 _MOST = 2**32 - 1
 
-# A process that was stopped while it held a lock must not stop the others: they give up and let pass.
+# Others give up after this time if a process was stopped while it held a lock.
 LOCK_TIMEOUT = 0.1  # seconds
 _LOCK_PAUSE = 0.00005
 _FULL_LOGGED_EVERY = 60.0
@@ -50,13 +50,13 @@ _clock = time.time
 
 
 class Bucket:
-    """The slots that one digest may be in, as they were read. Pure."""
+    """The slots of one bucket, as they were read. Pure."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data.ljust(_BUCKET_SIZE, b"\0")
 
     def find(self, digest: bytes) -> tuple[int, float, int] | None:
-        """Slot, end of window and count of the digest's counter, or None."""
+        """Return the slot, the end of the window and the count of the digest's counter, or None."""
         start = self._data.find(digest)
         while start != -1:
             slot, odd = divmod(start, _SLOT_SIZE)
@@ -66,7 +66,7 @@ class Bucket:
         return None
 
     def place(self, now: float) -> tuple[int, bool]:
-        """The slot for a new counter, and whether one that still counts must give way for it."""
+        """Return the slot for a new counter, and whether it replaces one that is still in use."""
         least = (0, _MOST + 1)
         for slot in range(SLOTS):
             known = self._read(slot)
@@ -86,7 +86,7 @@ class Bucket:
 
 
 def slot_bytes(digest: bytes, end: float, count: int) -> bytes:
-    """A slot as it is written."""
+    """Return the bytes of a slot."""
     fields = _FIELDS.pack(digest, end, count)
     return fields + _CHECKSUM.pack(zlib.crc32(fields))
 
@@ -94,8 +94,8 @@ def slot_bytes(digest: bytes, end: float, count: int) -> bytes:
 class FileStorage(Storage):
     """Fixed windows in a file: ``platform-file:///a/path``, or ``platform-file://`` for Airflow's home.
 
-    A process has one of these for a file: the kernel's locks are a process's, and end when it closes
-    the file anywhere.
+    A process may have only one object for a file: the kernel's locks belong to the process, and end when the
+    process closes the file anywhere.
     """
 
     STORAGE_SCHEME = ["platform-file"]  # noqa: RUF012 - the library's own convention
@@ -112,11 +112,11 @@ class FileStorage(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What the file system says when it cannot."""
+        """Return the class of the file system's errors."""
         return OSError
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count, and return the count in this window; a first one begins a window of ``expiry`` seconds."""
+        """Count, and return the count in this window; a first count begins a window of ``expiry`` seconds."""
         digest = _digest(key)
         with self._locked(digest) as (file, start, bucket):
             now = _clock()
@@ -134,15 +134,15 @@ class FileStorage(Storage):
         return count
 
     def get(self, key: str) -> int:
-        """The count in this window; 0 where there is none."""
+        """Return the count in this window; 0 without a window."""
         return self._look_up(key)[1]
 
     def get_expiry(self, key: str) -> float:
-        """When this window ends, as Unix time; now, where there is none."""
+        """Return when this window ends, as Unix time; now without a window."""
         return self._look_up(key)[0]
 
     def check(self) -> bool:
-        """Whether counters can be kept; makes no file, whose owner might then be the wrong one."""
+        """Return whether the file can be used. Create no file: this process may be another user's."""
         try:
             if not self.path.exists():
                 above = next(folder for folder in self.path.parents if folder.exists())
@@ -153,13 +153,13 @@ class FileStorage(Storage):
             return False
 
     def reset(self) -> int | None:
-        """Forget every counter."""
+        """Delete all counters."""
         with self._threads_locked():
             os.truncate(self._open(), 0)
         return None
 
     def clear(self, key: str) -> None:
-        """Forget one counter."""
+        """Delete one counter."""
         digest = _digest(key)
         with self._locked(digest) as (file, start, bucket):
             if (found := bucket.find(digest)) is not None:
@@ -174,7 +174,7 @@ class FileStorage(Storage):
 
     @contextmanager
     def _locked(self, digest: bytes) -> Iterator[tuple[int, int, Bucket]]:
-        """The file, where the digest's bucket begins in it, and what the bucket holds, ours alone."""
+        """Lock the digest's bucket; yield the file, where the bucket begins, and the bucket."""
         start = int.from_bytes(digest[:4], "little") % BUCKETS * _BUCKET_SIZE
         with self._threads_locked():
             file = self._open()
@@ -186,7 +186,7 @@ class FileStorage(Storage):
 
     @contextmanager
     def _threads_locked(self) -> Iterator[None]:
-        """The kernel's locks do not tell the threads of a process apart."""
+        """Lock out other threads: the kernel's locks do not distinguish the threads of a process."""
         if self._pid != os.getpid():  # a fork may have copied a lock that another thread held
             self._threads, self._pid = threading.Lock(), os.getpid()
         if not self._threads.acquire(timeout=LOCK_TIMEOUT):
@@ -197,7 +197,7 @@ class FileStorage(Storage):
             self._threads.release()
 
     def _open(self) -> int:
-        """The file of that name: the one that is open, unless another or none has taken its place."""
+        """Return the open file; open it again if the file of that name is another one or missing."""
         if self._file is not None:
             try:
                 status = os.stat(self.path)  # noqa: PTH116 - in every request: Path's costs twice as much
@@ -218,7 +218,7 @@ class FileStorage(Storage):
         if now >= self._full_logged + _FULL_LOGGED_EVERY:
             self._full_logged = now
             log.warning(
-                "%s is full: counters give way to new ones. Many addresses may be calling; a Redis has room.",
+                "%s is full, and new counters replace others. If many addresses call, count in Redis.",
                 self.path,
             )
 

@@ -1,56 +1,63 @@
-"""Limits in an answer's headers. Pure.
+"""The headers of a response that report rate limits. Pure.
 
-``X-RateLimit-*`` are those of the API reference. ``RateLimit`` and ``RateLimit-Policy`` are structured
-fields (RFC 9651), as draft-ietf-httpapi-ratelimit-headers has them since its version 08: lists of
-policies by name, with the quota ``q`` and window ``w``, what remains ``r`` and for how long ``t``.
+``X-RateLimit-*`` are those of the API reference. ``RateLimit`` and ``RateLimit-Policy`` are structured fields
+(RFC 9651) of draft-ietf-httpapi-ratelimit-headers since version 08: lists of named policies with the quota
+``q`` and the window ``w``, and with what remains ``r`` for how long ``t``.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 
-from airflow_platform_plugin.ratelimit.limiter import LimitStatus
+from airflow_platform_plugin.ratelimit.limits import LimitStatus
 
 
-def tightest(states: Sequence[LimitStatus]) -> LimitStatus:
-    """The limit that will refuse a request first, or has done so."""
-    return min(states, key=lambda state: (state.remaining, -state.reset))
+def most_restrictive(statuses: Sequence[LimitStatus]) -> LimitStatus:
+    """Return the limit that refuses a request first, or that has refused it."""
+    return min(statuses, key=lambda status: (status.remaining, -status.reset))
 
 
-def _name(state: LimitStatus) -> str:
-    return state.name or state.rate.value
+def _name(status: LimitStatus) -> str:
+    return status.name or status.request_class.value
 
 
-def reset(state: LimitStatus) -> int:
-    """When there is all of it again, as whole Unix time, never too early."""
-    return ceil(state.reset)
+def reset(status: LimitStatus) -> int:
+    """Return when the window ends, as whole Unix time, rounded up."""
+    return ceil(status.reset)
 
 
-def retry_after(state: LimitStatus, now: float) -> int:
-    """Whole seconds until there is something left again, at least one."""
-    return max(1, ceil(state.reset - now))
+def retry_after(status: LimitStatus, now: float) -> int:
+    """Return the whole seconds until the window ends, at least one."""
+    return max(1, ceil(status.reset - now))
 
 
-def of(states: Sequence[LimitStatus], now: float, *, refused: bool = False) -> dict[str, str]:
-    """The headers of the answer, given at ``now`` as Unix time, to a request that those limits counted."""
-    if not states:
+def build(statuses: Sequence[LimitStatus], now: float, *, refused: bool = False) -> dict[str, str]:
+    """Return the headers of a response.
+
+    Args:
+        statuses: the limits that counted the request.
+        now: the time of the response, as Unix time.
+        refused: whether the response refuses the request.
+    """
+    if not statuses:
         return {}
-    first = tightest(states)
-    # A policy's name is what a client knows it by; of one class there may be several.
-    several = Counter(_name(state) for state in states)
+    first = most_restrictive(statuses)
+    # A policy needs a unique name, and one class of requests may have several limits.
+    count = Counter(_name(status) for status in statuses)
     names = {
-        state: _name(state) if several[_name(state)] == 1 else f"{_name(state)}-{state.window}"
-        for state in states
+        status: _name(status) if count[_name(status)] == 1 else f"{_name(status)}-{status.window}"
+        for status in statuses
     }
-    policies = [f'"{name}";q={state.limit};w={state.window}' for state, name in names.items()]
-    left = [
-        f'"{name}";r={state.remaining};t={max(0, ceil(state.reset - now))}' for state, name in names.items()
+    policies = [f'"{name}";q={status.limit};w={status.window}' for status, name in names.items()]
+    remaining = [
+        f'"{name}";r={status.remaining};t={max(0, ceil(status.reset - now))}'
+        for status, name in names.items()
     ]
-    told = {
+    headers = {
         "X-RateLimit-Limit": str(first.limit),
         "X-RateLimit-Remaining": str(first.remaining),
         "X-RateLimit-Reset": str(reset(first)),
         "RateLimit-Policy": ", ".join(policies),
-        "RateLimit": ", ".join(left),
+        "RateLimit": ", ".join(remaining),
     }
-    return told | ({"Retry-After": str(retry_after(first, now))} if refused else {})
+    return headers | ({"Retry-After": str(retry_after(first, now))} if refused else {})

@@ -1,11 +1,13 @@
-"""Limits on every request to the platform's and Airflow's own API.
+"""Hooks that count every request to the platform's and Airflow's API.
 
-Counted is by whoever is known to call. A key or token is known before the request, a browser by its
-session. Everybody else is known once one of Airflow's backends has recognised them, in the midst of the
-request: the backends are wrapped, so that the count comes with the recognition. A name that is only
-claimed, as in basic authentication, is never counted by, or strangers could use up another's limit.
-A request in which nobody was recognised, by a wrong key or password or to an open endpoint, counts by
-its address; once that limit is reached, names and passwords from there are not even looked at.
+A request is counted for the caller that is known:
+
+* A key or token is known before the request, and a browser by its session.
+* Other callers are known when one of Airflow's API backends has authenticated them, during the request. So
+  the backends are wrapped. A name that is only claimed, as in basic authentication, is never counted:
+  strangers could use up another user's limit.
+* Other requests, with a wrong key or password or to an open endpoint, are counted for their address. If its
+  limit is reached, names and passwords from it are not checked any more.
 """
 
 import logging
@@ -13,13 +15,14 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from types import ModuleType
 
 from flask import Blueprint, Flask, Response, jsonify, request
 
 from airflow_platform_plugin.auth import backend
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.errors import RateLimitExceeded
+from airflow_platform_plugin.core.types import Option, ViewResult
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.ratelimit import headers, limiter, request_counter
 from airflow_platform_plugin.ratelimit.request_counter import RequestCounter
@@ -28,50 +31,50 @@ from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 log = logging.getLogger(__name__)
 
 _OAUTH = ("/oauth/token", "/oauth/revoke", "/oauth/introspect")
-# What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
-_WRONG = ("invalid_client", "invalid_grant")
-# Airflow answers a wrong password as it does whoever shows none, and that may be either.
-_NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# RFC 6749's errors for a wrong secret of a client, and for a wrong code or refresh token.
+_WRONG_SECRETS = ("invalid_client", "invalid_grant")
+# Airflow's answers to a wrong password, and to a request without one.
+_NOT_AUTHENTICATED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 def install(app: Flask, hooks: Blueprint) -> None:
-    """Limit every request; where the settings cannot be followed, none, and say so."""
+    """Install the hooks. If the settings are not valid, log that, and limit no request."""
     try:
         active = limiter.from_settings()
     except ValueError as error:
-        log.error("Requests are not limited: %s", error)  # noqa: TRY400 - the message says it all
+        log.error("Requests are not limited: %s", error)  # noqa: TRY400 - the message says all
         active = None
     app.extensions[request_counter.EXTENSION] = active
-    hooks.before_app_request(_before)
-    hooks.after_app_request(_after)
-    hooks.app_errorhandler(RateLimitExceeded)(_refusal)
+    hooks.before_app_request(_count_known_caller)
+    hooks.after_app_request(_finish)
+    hooks.app_errorhandler(RateLimitExceeded)(_refuse)
     backends = app.api_auth  # type: ignore[attr-defined]  # Airflow's own list
     backends[:] = [each if each is backend else CountingBackend(each) for each in backends]
 
 
 class CountingBackend:
-    """A backend of ``[api] auth_backends``, whose users' requests are counted as they are recognised."""
+    """A backend of ``[api] auth_backends`` that counts a request when it has authenticated the user."""
 
-    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - a module
+    def __init__(self, inner: ModuleType) -> None:
         self._inner = inner
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else the module has
+    def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
-    def requires_authentication(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The backend's own decorator around ``function``, which runs for recognised callers alone."""
+    def requires_authentication(self, function: Callable[..., ViewResult]) -> Callable[..., ViewResult]:
+        """Apply the backend's own decorator, which runs ``function`` for authenticated callers only."""
 
         @wraps(function)
-        def counted(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any view
+        def counted(*args: Option, **kwargs: Option) -> ViewResult:
             _count_user()
             return function(*args, **kwargs)
 
-        wrapped: Callable[..., Any] = self._inner.requires_authentication(counted)
+        wrapped: Callable[..., ViewResult] = self._inner.requires_authentication(counted)
         return wrapped
 
 
-def _before() -> Response | None:
-    """Count by what is known before the request; refuse what is one too many."""
+def _count_known_caller() -> Response | None:
+    """Count the request if its caller is known already, and refuse it if it is one too many."""
     active = request_counter.limiter()
     if active is None or not _is_limited():
         return None
@@ -94,14 +97,14 @@ def _before() -> Response | None:
             current.exempt = True
             current.count_user()
     except RateLimitExceeded as error:
-        return _refusal(error)
+        return _refuse(error)
     except Exception:
-        log.exception("A request could not be counted and passes")
+        log.exception("A request could not be counted; it passes")
     return None
 
 
 def _count_user() -> None:
-    """Count by the user whom a backend has just recognised, once in a request."""
+    """Count the request for the user that a backend has just authenticated, once in a request."""
     current = request_state.current().find(RequestCounter)
     if current is None or current.exempt or current.subject is not None:
         return
@@ -109,26 +112,26 @@ def _count_user() -> None:
         subject = request_counter.user()
         if subject is not None:
             if "Authorization" in request.headers:
-                current.limiter.remember(
+                current.limiter.remember_proof(
                     request_counter.proof(request_counter.address(), request.headers["Authorization"])
                 )
             current.count(subject)
     except RateLimitExceeded:
         raise
     except Exception:
-        log.exception("A user's request could not be counted and passes")
+        log.exception("A user's request could not be counted; it passes")
 
 
-def _after(response: Response) -> Response:
-    """Count by the address where nobody was recognised; tell the limits."""
+def _finish(response: Response) -> Response:
+    """Count the request for its address if no caller is known, and set the headers."""
     active = request_counter.limiter()
     if active is None or not _is_limited():
         return response
     try:
-        # There is none where a key was refused before this module was asked.
+        # There is no counter if a key was refused before this module's hook.
         current = request_state.current().find(RequestCounter) or RequestCounter.begin(active)
         if _is_oauth():
-            response = _after_oauth(current, response)
+            response = _finish_oauth(current, response)
         elif current.subject is None and not current.exempt:
             try:
                 known = request_counter.credential()
@@ -136,15 +139,15 @@ def _after(response: Response) -> Response:
                 if known is None and _was_wrong(response):
                     current.count_failure(request_counter.address())
             except RateLimitExceeded as error:
-                # What has been done cannot be refused any more.
+                # A request that has changed something is not refused afterwards.
                 if request.method in responses.SAFE_METHODS or response.status_code >= 400:  # noqa: PLR2004 - HTTP
-                    response = _refusal(error)
+                    response = _refuse(error)
         refused = response.status_code == RateLimitExceeded.status and any(
-            state.exceeded for state in current.states
+            status.exceeded for status in current.statuses
         )
-        response.headers.update(headers.of(current.states, time.time(), refused=refused))
+        response.headers.update(headers.build(current.statuses, time.time(), refused=refused))
     except Exception:
-        log.exception("The limits of a request could not be told")
+        log.exception("The rate limit headers of a response could not be set")
     return response
 
 
@@ -156,27 +159,28 @@ def _is_oauth() -> bool:
     return request.method == "POST" and request.path in _OAUTH
 
 
-def _after_oauth(current: RequestCounter, response: Response) -> Response:
-    """Count a wrong secret, code or token by its address, and remember which client was right there."""
+def _finish_oauth(current: RequestCounter, response: Response) -> Response:
+    """Count a wrong secret, code or token for its address, and remember clients with a correct one there."""
     address = request_counter.address()
     if response.status_code < HTTPStatus.BAD_REQUEST:
-        current.limiter.remember(request_counter.proof(address, request_counter.claimed_client(address).id))
-    elif (response.get_json(silent=True) or {}).get("error") in _WRONG:
+        client = request_counter.claimed_client(address)
+        current.limiter.remember_proof(request_counter.proof(address, client.id))
+    elif (response.get_json(silent=True) or {}).get("error") in _WRONG_SECRETS:
         try:
             current.count_failure(address)
         except RateLimitExceeded as error:
-            return _refusal(error)
+            return _refuse(error)
     return response
 
 
 def _was_wrong(response: Response) -> bool:
-    """Whether the request has shown something to be recognised by, and that was why it is refused."""
-    shown = "Authorization" in request.headers or backend.HEADER in request.headers
-    return shown and response.status_code in _NOT_LET_IN
+    """Return whether the request is refused, and had a key, token or password."""
+    has_credentials = "Authorization" in request.headers or backend.HEADER in request.headers
+    return has_credentials and response.status_code in _NOT_AUTHENTICATED
 
 
-def _refusal(error: RateLimitExceeded) -> Response:
-    """The answer, in the form that the endpoint's other errors have."""
+def _refuse(error: RateLimitExceeded) -> Response:
+    """Build the response, in the format of the endpoint's other errors."""
     if not _is_oauth():
         return responses.error_response(error)
     body = {"error": "temporarily_unavailable", "error_description": error.message}

@@ -1,13 +1,13 @@
-"""How much a caller has left: requests are counted, in fixed windows, in a storage of ``limits``.
+"""Count requests in fixed windows, in a storage of the library ``limits``.
 
-Nothing here ever keeps a request from passing but a limit that is reached: a storage that fails is told
-in the log, left alone for a moment, and counts as if there were no limits.
+Only a limit that is reached refuses a request. If the storage fails, requests pass without limits. The
+failure is logged, and the storage is not asked again for a moment.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from limits import RateLimitItem
 from limits.errors import ConfigurationError
@@ -15,93 +15,40 @@ from limits.storage import Storage, storage_from_string
 
 from airflow_platform_plugin.core import rate_limits, settings
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
-from airflow_platform_plugin.ratelimit import file_storage  # noqa: F401 - makes its scheme known to the library
+from airflow_platform_plugin.core.types import Option
+from airflow_platform_plugin.ratelimit import file_storage  # noqa: F401 - registers its scheme with the library
+from airflow_platform_plugin.ratelimit.limits import ConfiguredLimits, LimitStatus, Subject
 from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 log = logging.getLogger(__name__)
 
-# Seconds in which a storage that failed is not asked again, or this many times as long as the failure
-# took: a name that cannot be resolved may take long, and must not take most of a worker's time.
-REST = 2.0
-REST_FACTOR = 10
+# After a failure, the storage is not asked for so many seconds, or for so many times as long as the failure
+# took. Resolving a host name may take long, and must not take most of a worker's time.
+PAUSE = 2.0
+PAUSE_FACTOR = 10
 LOGGED_EVERY = 60.0
-# Seconds for which a right password at an address counts as known there.
-REMEMBERED = 600
+# Seconds for which a correct password is remembered at an address.
+PROOF_SECONDS = 600
 _REDIS_TIMEOUT = 0.2  # seconds
 _clock = time.monotonic
-_Answer = TypeVar("_Answer")
-
-
-class Subject(NamedTuple):
-    """Whose requests are counted together.
-
-    Attributes:
-        kind: ``credential`` (an API key or OAuth client), ``user``, ``address``, or ``client`` (an OAuth
-            client at an address, before it has proved itself).
-        id: the credential's public id, the user's id, or the address.
-    """
-
-    kind: str
-    id: str
-
-
-class LimitStatus(NamedTuple):
-    """One limit as it stands for one subject.
-
-    Attributes:
-        rate: the class of requests.
-        limit: how many may be made in a window.
-        window: the window's length in seconds.
-        remaining: how many are left in this window.
-        reset: when the window ends, as Unix time.
-        exceeded: whether the request that was counted is one too many.
-        name: what a client knows the limit by.
-    """
-
-    rate: RequestClass
-    limit: int
-    window: int
-    remaining: int
-    reset: float
-    exceeded: bool
-    name: str = ""
-
-
-class Limits(NamedTuple):
-    """The limits of the settings.
-
-    Attributes:
-        each: of each key, user or address, by class.
-        user: of a user with all credentials together, by class; none where only ``each`` counts.
-        failed: of wrong keys and passwords from one address; None for no such limit.
-    """
-
-    each: Mapping[RequestClass, str]
-    user: Mapping[RequestClass, str] = {}
-    failed: str | None = None
-
-    def options(self) -> dict[str, str]:
-        """All of them, by the settings' names."""
-        each = {f"rate_limit_{rate.value}": text for rate, text in self.each.items()}
-        user = {f"rate_limit_user_{rate.value}": text for rate, text in self.user.items()}
-        return each | user | ({} if self.failed is None else {"rate_limit_failed": self.failed})
+_Result = TypeVar("_Result")
 
 
 class _Limit(NamedTuple):
-    """What is counted together: ``name`` keeps it apart from the subject's other counts."""
+    """Limits that share one count; ``name`` separates it from the subject's other counts."""
 
-    rate: RequestClass
+    request_class: RequestClass
     name: str
     items: tuple[RateLimitItem, ...]
 
 
 class Limiter:
-    """Counts requests against the limits of the settings, or those that a credential brings along."""
+    """Count requests against the limits of the settings, or of a credential."""
 
-    def __init__(self, storage_uri: str, limits: Mapping[RequestClass, str] | Limits) -> None:
-        """Raises ``ValueError`` where a limit is none, or no storage of that kind can be used."""
+    def __init__(self, storage_uri: str, limits: Mapping[RequestClass, str] | ConfiguredLimits) -> None:
+        """Raise ``ValueError`` if a limit is not valid, or if the storage cannot be used."""
         self._uri = storage_uri
-        self._limits = limits if isinstance(limits, Limits) else Limits(dict(limits))
+        self._limits = limits if isinstance(limits, ConfiguredLimits) else ConfiguredLimits(dict(limits))
         for option, text in self._limits.options().items():
             try:
                 rate_limits.parse(text)
@@ -112,52 +59,61 @@ class Limiter:
         self._connect()
 
     def hit(
-        self, subject: Subject, rate: RequestClass, overrides: Mapping[str, str] | None = None
+        self, subject: Subject, request_class: RequestClass, overrides: Mapping[str, str] | None = None
     ) -> list[LimitStatus]:
-        """Count a request; the states of its class's limits, none where they cannot be known."""
-        return self._ask(subject, self._each(rate, overrides or {}), amount=1)
+        """Count a request.
 
-    def peek(
-        self, subject: Subject, rate: RequestClass, overrides: Mapping[str, str] | None = None
+        Args:
+            subject: the caller.
+            request_class: the request's class.
+            overrides: limits by class that replace those of the settings.
+
+        Returns:
+            The limits of the class; empty if the storage fails.
+        """
+        return self._ask(subject, self._per_caller(request_class, overrides or {}), amount=1)
+
+    def test(
+        self, subject: Subject, request_class: RequestClass, overrides: Mapping[str, str] | None = None
     ) -> list[LimitStatus]:
-        """The same without counting; ``exceeded`` says whether one more request would be too many."""
-        return self._ask(subject, self._each(rate, overrides or {}), amount=0)
+        """Do the same without counting; ``exceeded`` says whether another request would be one too many."""
+        return self._ask(subject, self._per_caller(request_class, overrides or {}), amount=0)
 
-    def counts_users(self, rate: RequestClass) -> bool:
-        """Whether there is a limit of users with all their credentials for the class."""
-        return rate in self._limits.user
+    def limits_users(self, request_class: RequestClass) -> bool:
+        """Return whether the class has a limit for a user with all credentials together."""
+        return request_class in self._limits.per_user
 
-    def hit_user(self, subject: Subject, rate: RequestClass) -> list[LimitStatus]:
-        """Count a request of a user's against what all their credentials have together."""
-        return self._ask(subject, self._of_user(rate), amount=1)
+    def hit_user(self, subject: Subject, request_class: RequestClass) -> list[LimitStatus]:
+        """Count a request against the limit of its user with all credentials together."""
+        return self._ask(subject, self._per_user(request_class), amount=1)
 
-    def peek_user(self, subject: Subject, rate: RequestClass) -> list[LimitStatus]:
-        """The same without counting."""
-        return self._ask(subject, self._of_user(rate), amount=0)
+    def test_user(self, subject: Subject, request_class: RequestClass) -> list[LimitStatus]:
+        """Do the same without counting."""
+        return self._ask(subject, self._per_user(request_class), amount=0)
 
-    def hit_failed(self, address: Subject) -> list[LimitStatus]:
+    def hit_failure(self, address: Subject) -> list[LimitStatus]:
         """Count a wrong key or password."""
         return self._ask(address, self._failures(), amount=1)
 
-    def peek_failed(self, address: Subject) -> list[LimitStatus]:
-        """The same without counting."""
+    def test_failure(self, address: Subject) -> list[LimitStatus]:
+        """Do the same without counting."""
         return self._ask(address, self._failures(), amount=0)
 
-    def remember(self, proof: str) -> None:
-        """Remember for a while that what the digest is of was right."""
-        self._with_storage(lambda storage: storage.get(proof) or storage.incr(proof, REMEMBERED), 0)
+    def remember_proof(self, proof: str) -> None:
+        """Remember the digest of a correct password for a while."""
+        self._with_storage(lambda storage: storage.get(proof) or storage.incr(proof, PROOF_SECONDS), 0)
 
-    def remembers(self, proof: str) -> bool:
-        """Whether it was right a while ago; not where that cannot be known."""
+    def knows_proof(self, proof: str) -> bool:
+        """Return whether a digest is remembered; False if the storage fails."""
         return bool(self._with_storage(lambda storage: storage.get(proof), 0))
 
     def problem(self) -> str | None:
-        """What is wrong with the storage just now, or None."""
+        """Return what is wrong with the storage now, or None."""
         try:
             storage = self._connected()
             if storage.check():
                 return None
-            storage.get("")  # raises what is the matter
+            storage.get("")  # raises the cause
         except Exception as error:  # noqa: BLE001 - whatever the storage's library raises
             return (
                 f"The storage {self._described()} of the rate limits fails: {type(error).__name__}: {error}"
@@ -166,16 +122,16 @@ class Limiter:
 
     def _ask(self, subject: Subject, limit: _Limit, *, amount: int) -> list[LimitStatus]:
         def count(storage: Storage) -> list[LimitStatus]:
-            states: list[LimitStatus] = []
+            statuses: list[LimitStatus] = []
             for item in limit.items:
-                # What one limit refuses is not counted against the longer ones.
-                refused = any(state.exceeded for state in states)
-                states.append(_state(storage, item, subject, limit, 0 if refused else amount))
-            return states
+                # A request that one limit refuses does not count against the longer ones.
+                refused = any(status.exceeded for status in statuses)
+                statuses.append(_status(storage, item, subject, limit, 0 if refused else amount))
+            return statuses
 
         return self._with_storage(count, []) if limit.items else []
 
-    def _with_storage(self, ask: Callable[[Storage], _Answer], otherwise: _Answer) -> _Answer:
+    def _with_storage(self, ask: Callable[[Storage], _Result], otherwise: _Result) -> _Result:
         started = _clock()
         if started < self._asked_again_at:
             return otherwise
@@ -185,40 +141,42 @@ class Limiter:
             self._failed(error, since=started)
             return otherwise
 
-    def _each(self, rate: RequestClass, overrides: Mapping[str, str]) -> _Limit:
-        return _Limit(rate, rate.value, self._items(rate, overrides))
+    def _per_caller(self, request_class: RequestClass, overrides: Mapping[str, str]) -> _Limit:
+        return _Limit(request_class, request_class.value, self._items(request_class, overrides))
 
-    def _of_user(self, rate: RequestClass) -> _Limit:
-        text = self._limits.user.get(rate)
-        return _Limit(rate, f"user-{rate.value}", () if text is None else rate_limits.parse(text))
+    def _per_user(self, request_class: RequestClass) -> _Limit:
+        text = self._limits.per_user.get(request_class)
+        items = () if text is None else rate_limits.parse(text)
+        return _Limit(request_class, f"user-{request_class.value}", items)
 
     def _failures(self) -> _Limit:
-        text = self._limits.failed
+        text = self._limits.failures
         return _Limit(RequestClass.READ, "failed", () if text is None else rate_limits.parse(text))
 
-    def _items(self, rate: RequestClass, overrides: Mapping[str, str]) -> tuple[RateLimitItem, ...]:
-        if rate.value in overrides:
+    def _items(self, request_class: RequestClass, overrides: Mapping[str, str]) -> tuple[RateLimitItem, ...]:
+        text = overrides.get(request_class.value)
+        if text is not None:
             try:
-                return rate_limits.parse(overrides[rate.value])
-            except ValueError:  # written past the API
-                log.warning("The rate limit %r is none; the settings' value counts", overrides[rate.value])
-        return rate_limits.parse(self._limits.each[rate])
+                return rate_limits.parse(text)
+            except ValueError:  # not written by the API
+                log.warning("%r is not a rate limit; the limit of the settings is used", text)
+        return rate_limits.parse(self._limits.per_caller[request_class])
 
     def _connect(self) -> None:
-        """See now whether there can be such a storage; whether it answers is another matter."""
+        """Check that the storage can be created. It need not answer yet."""
         started = _clock()
         try:
             self._connected()
         except ConfigurationError as error:
-            # The library's messages may hold the address, which may hold a password.
+            # The library's messages may contain the address, which may contain a password.
             reason = str(error).replace(self._uri, self._described())
             raise ValueError(f"[platform] rate_limit_storage: {reason}") from None
         except ValueError:
             raise ValueError(
-                f"[platform] rate_limit_storage: {self._described()} is no address that can be read; "
-                "a password's special characters must be percent-encoded"
+                f"[platform] rate_limit_storage: {self._described()} is not a valid address; "
+                "percent-encode special characters of a password"
             ) from None
-        except Exception as error:  # noqa: BLE001 - such as a server that is away
+        except Exception as error:  # noqa: BLE001 - such as a server that does not answer
             self._failed(error, since=started)
 
     def _connected(self) -> Storage:
@@ -234,7 +192,7 @@ class Limiter:
 
     def _failed(self, error: Exception, *, since: float) -> None:
         now = _clock()
-        self._asked_again_at = now + max(REST, REST_FACTOR * (now - since))
+        self._asked_again_at = now + max(PAUSE, PAUSE_FACTOR * (now - since))
         if now >= self._logged_again_at:
             self._logged_again_at = now + LOGGED_EVERY
             log.error(
@@ -245,7 +203,7 @@ class Limiter:
             )
 
 
-def _state(
+def _status(
     storage: Storage, item: RateLimitItem, subject: Subject, limit: _Limit, amount: int
 ) -> LimitStatus:
     key = item.key_for(subject.kind, subject.id, limit.name)
@@ -253,38 +211,50 @@ def _state(
     exceeded = count > item.amount if amount else count >= item.amount
     remaining = max(0, item.amount - count)
     ends = storage.get_expiry(key)
-    return LimitStatus(limit.rate, item.amount, item.get_expiry(), remaining, ends, exceeded, limit.name)
+    return LimitStatus(
+        limit.request_class, item.amount, item.get_expiry(), remaining, ends, exceeded, limit.name
+    )
 
 
-def _options(uri: str) -> dict[str, Any]:
-    """What keeps a Redis that does not answer from holding up requests; the address may say otherwise."""
+def _options(uri: str) -> dict[str, Option]:
+    """Return timeouts, so that a Redis that does not answer does not delay requests.
+
+    Parameters of the address replace them.
+    """
     if uri.partition(":")[0] not in ("redis", "rediss", "redis+unix"):
         return {}
     try:
         from redis import backoff, exceptions, retry
     except ImportError:
-        return {}  # the library says so itself
-    # Once more at once, for a connection that the server has closed meanwhile.
+        return {}  # the library reports it
+    # Retry once, without a pause: the server may have closed an idle connection.
     again = retry.Retry(backoff.NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,))
     return {"socket_timeout": _REDIS_TIMEOUT, "socket_connect_timeout": _REDIS_TIMEOUT, "retry": again}
 
 
 def from_settings() -> Limiter | None:
-    """The limiter that the settings ask for; None where they ask for none.
+    """Return the limiter of the settings; None if rate limits are turned off.
 
     Raises:
-        ValueError: an option does not fit; the message names it.
+        ValueError: an option is not valid; the message names it.
     """
     config = settings.get(RateLimitSettings)
     if not config.rate_limits:
         return None
-    each: dict[RequestClass, str] = {rate: getattr(config, f"rate_limit_{rate.value}") for rate in LIMITED}
-    user = {RequestClass.QUERY: config.rate_limit_user_query, RequestClass.BULK: config.rate_limit_user_bulk}
-    return Limiter(config.rate_limit_storage, Limits(each, user, config.rate_limit_failed))
+    per_caller: dict[RequestClass, str] = {
+        each: getattr(config, f"rate_limit_{each.value}") for each in LIMITED
+    }
+    per_user = {
+        RequestClass.QUERY: config.rate_limit_user_query,
+        RequestClass.BULK: config.rate_limit_user_bulk,
+    }
+    return Limiter(
+        config.rate_limit_storage, ConfiguredLimits(per_caller, per_user, config.rate_limit_failed)
+    )
 
 
 def problem() -> str | None:
-    """Why requests are not limited although they should be, or None; for an operator."""
+    """Return why requests are not limited although they should be, or None."""
     try:
         limiter = from_settings()
     except ValueError as error:
@@ -295,4 +265,4 @@ def problem() -> str | None:
 def check() -> tuple[bool, str]:
     """Check that requests can be counted, for ``doctor``."""
     found = problem()
-    return found is None, found or "Requests are limited, or need not be."
+    return found is None, found or "Requests are limited, or rate limits are turned off."

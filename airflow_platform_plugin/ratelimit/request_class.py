@@ -1,4 +1,7 @@
-"""What a request counts as. Ours declare it where it is not their method's; stock ones stand in a table."""
+"""The class by which rate limits count a request.
+
+It follows from the method. The platform's endpoints can declare another; Airflow's are in a table.
+"""
 
 from flask import current_app, request
 
@@ -14,9 +17,9 @@ METHODS = {
     "DELETE": RequestClass.DELETE,
 }
 
-# Stock operations that are not what their method says, by ``operationId``.
+# Stock operations with another class than their method's, by ``operationId``.
 STOCK = {
-    # Lists whose filters are too long for an address.
+    # Lists with filters that may be too long for a URL.
     "get_dag_runs_batch": RequestClass.READ,
     "get_task_instances_batch": RequestClass.READ,
     # Pauses or unpauses every DAG that fits a pattern.
@@ -24,8 +27,8 @@ STOCK = {
 }
 
 
-def of_request() -> RequestClass:
-    """The class of the current request, also where nothing is at its path."""
+def classify_request() -> RequestClass:
+    """Return the class of the current request; the path need not exist."""
     by_method = METHODS.get(request.method, RequestClass.READ)
     if request.endpoint is None:
         return by_method

@@ -1,4 +1,4 @@
-"""How one request is counted. Knows the request; nothing of hooks and answers."""
+"""Count one request: choose the subject, and ask the limiter."""
 
 import hashlib
 import hmac
@@ -16,138 +16,149 @@ from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
 from airflow_platform_plugin.http import request_state
 from airflow_platform_plugin.http.request_state import current_principal
-from airflow_platform_plugin.ratelimit import headers, request_class
-from airflow_platform_plugin.ratelimit.limiter import Limiter, LimitStatus, Subject
+from airflow_platform_plugin.ratelimit import headers
+from airflow_platform_plugin.ratelimit.limiter import Limiter
+from airflow_platform_plugin.ratelimit.limits import LimitStatus, Subject
+from airflow_platform_plugin.ratelimit.request_class import classify_request
 
 EXTENSION = "platform_ratelimit"
 
 
 @dataclass
 class RequestCounter:
-    """What is known of a request's caller and limits so far.
+    """The counting of one request.
 
     Attributes:
-        limiter: what counts.
-        rate: the request's class.
-        free: True where it costs nothing once it is known who calls.
-        subject: by whom it was counted, once it was.
-        states: what the limits were at then.
-        exempt: True where it is not counted at all.
+        limiter: counts it.
+        request_class: its class.
+        free: whether it costs nothing once the caller is known.
+        subject: the subject that it was counted for; None before that.
+        statuses: the limits after it was counted.
+        exempt: whether it is not counted at all.
     """
 
     limiter: Limiter
-    rate: RequestClass
+    request_class: RequestClass
     free: bool = False
     subject: Subject | None = None
-    states: list[LimitStatus] = field(default_factory=list)
+    statuses: list[LimitStatus] = field(default_factory=list)
     exempt: bool = False
 
     @classmethod
     def begin(cls, limiter: Limiter) -> "RequestCounter":
-        """Begin to count the current request."""
-        rate = request_class.of_request()
+        """Start counting the current request."""
+        request_class = classify_request()
         counter = (
-            cls(limiter, RequestClass.READ, free=True) if rate is RequestClass.FREE else cls(limiter, rate)
+            cls(limiter, RequestClass.READ, free=True)
+            if request_class is RequestClass.FREE
+            else cls(limiter, request_class)
         )
         request_state.current().put(counter)
         return counter
 
     def count(self, subject: Subject) -> None:
-        """Count the request against the subject's limits.
+        """Count the request for a subject.
 
         Raises:
             RateLimitExceeded: it is one too many.
         """
         self.subject = subject
         if self.free and subject.kind != "address":
-            self.states = self.limiter.peek(subject, self.rate, overrides())
+            self.statuses = self.limiter.test(subject, self.request_class, overrides())
         else:
-            self.states = self.limiter.hit(subject, self.rate, overrides())
+            self.statuses = self.limiter.hit(subject, self.request_class, overrides())
             self._raise_exceeded()
             self.count_user()
 
     def count_user(self) -> None:
-        """Count the request against what its user has with all credentials together.
+        """Count the request for its user with all credentials together.
 
-        A credential with a limit of its own for the class has that instead: an administrator has set it.
+        A credential with its own limit for the class is not counted: an administrator has set that limit.
 
         Raises:
             RateLimitExceeded: it is one too many.
         """
-        if self.free or not self.limiter.counts_users(self.rate) or self.rate.value in overrides():
+        if (
+            self.free
+            or not self.limiter.limits_users(self.request_class)
+            or self.request_class.value in overrides()
+        ):
             return
         if (subject := user()) is not None:
-            self.states = self.states + self.limiter.hit_user(subject, self.rate)
+            self.statuses = self.statuses + self.limiter.hit_user(subject, self.request_class)
             self._raise_exceeded()
 
-    def refuse_guesses(self, subject: Subject, shown: str) -> None:
-        """Refuse a password from an address from which too many wrong ones came, unless it is known there.
+    def refuse_guesses(self, subject: Subject, secret: str) -> None:
+        """Refuse a password from an address with too many wrong ones, unless it was correct there before.
 
         Args:
             subject: the address.
-            shown: what the request shows to be recognised by.
+            secret: the request's password, or the name of its OAuth client.
 
         Raises:
-            RateLimitExceeded: there were too many.
+            RateLimitExceeded: the address sent too many.
         """
-        states = self.limiter.peek_failed(subject)
-        if any(state.exceeded for state in states) and not self.limiter.remembers(proof(subject, shown)):
-            self.subject, self.states = subject, states
+        statuses = self.limiter.test_failure(subject)
+        if any(status.exceeded for status in statuses) and not self.limiter.knows_proof(
+            proof(subject, secret)
+        ):
+            self.subject, self.statuses = subject, statuses
             self._raise_exceeded()
 
     def count_failure(self, subject: Subject) -> None:
         """Count a wrong key or password.
 
         Raises:
-            RateLimitExceeded: there were too many from that address.
+            RateLimitExceeded: the address sent too many.
         """
-        states = self.limiter.hit_failed(subject)
-        if any(state.exceeded for state in states):
-            self.states = states
+        statuses = self.limiter.hit_failure(subject)
+        if any(status.exceeded for status in statuses):
+            self.statuses = statuses
             self._raise_exceeded()
 
     def refuse_exhausted(self, subject: Subject) -> None:
-        """Refuse the request where nothing is left; it is counted later, by this subject or a better one.
+        """Refuse the request if the subject has nothing left. It is counted later, maybe for another subject.
 
         Raises:
             RateLimitExceeded: it would be one too many.
         """
-        states = self.limiter.peek(subject, self.rate)
-        if any(state.exceeded for state in states):
-            self.subject, self.states = subject, states
+        statuses = self.limiter.test(subject, self.request_class)
+        if any(status.exceeded for status in statuses):
+            self.subject, self.statuses = subject, statuses
             self._raise_exceeded()
 
     def _raise_exceeded(self) -> None:
-        if not any(state.exceeded for state in self.states):
+        if not any(status.exceeded for status in self.statuses):
             return
-        state = headers.tightest(self.states)
-        name = state.name or state.rate.value
+        status = headers.most_restrictive(self.statuses)
+        name = status.name or status.request_class.value
         details: dict[str, Any] = {
             "class": name,
-            "limit": state.limit,
-            "window_seconds": state.window,
-            "retry_after": headers.retry_after(state, time.time()),
+            "limit": status.limit,
+            "window_seconds": status.window,
+            "retry_after": headers.retry_after(status, time.time()),
         }
         raise RateLimitExceeded(
-            f"No more than {state.limit} requests of the class {name} are allowed in {state.window} seconds.",
+            f"No more than {status.limit} requests of the class {name} are allowed in "
+            f"{status.window} seconds.",
             **details,
         )
 
 
 def limiter() -> Limiter | None:
-    """The application's limiter, or None where requests are not limited."""
+    """Return the application's limiter; None if requests are not limited."""
     found: Limiter | None = current_app.extensions[EXTENSION]
     return found
 
 
 def overrides() -> dict[str, str]:
-    """The limits that the request's credential brings along."""
+    """Return the rate limits of the request's credential, by class."""
     principal = current_principal()
     return {} if principal is None or principal.credential is None else dict(principal.credential.rate_limits)
 
 
 def credential() -> Subject | None:
-    """The key or token by which the request was recognised; each user of an OAuth client has an own count."""
+    """Return the subject of the request's key or token; users of an OAuth client are counted separately."""
     principal = current_principal()
     if principal is None or principal.credential is None:
         return None
@@ -156,22 +167,21 @@ def credential() -> Subject | None:
 
 
 def user() -> Subject | None:
-    """The user whom Airflow has recognised."""
+    """Return the subject of the user that Airflow has authenticated."""
     found = airflow_compat.users.request_user()
     return None if found is None else Subject("user", str(found.get_id()))
 
 
 def browser() -> Subject | None:
-    """The user whose session alone says who calls.
+    """Return the subject of a user who is authenticated by a session alone.
 
-    A program that authenticates with each request may hold a session too, for Airflow hands one out to
-    whoever does so; it stays a program.
+    Airflow also gives a session to programs that authenticate with each request. They are not browsers.
     """
     return user() if "Authorization" not in request.headers and "_user_id" in session else None
 
 
 def address() -> Subject:
-    """The client's address; of IPv6 the network of 64 bits, which is what one customer gets."""
+    """Return the subject of the client's address; for IPv6, of its /64, which one customer has."""
     try:
         client = ip_address(request.remote_addr or "")
     except ValueError:
@@ -181,45 +191,45 @@ def address() -> Subject:
     return Subject("address", str(network))
 
 
-def proof(subject: Subject, shown: str) -> str:
-    """A digest of what was shown at that address: whoever reads the storage cannot try passwords on it."""
-    secret = str(current_app.secret_key).encode()
-    told = json.dumps([subject.id, shown]).encode()
-    return "PROOF/" + hmac.new(secret, told, hashlib.sha256).hexdigest()
+def proof(subject: Subject, secret: str) -> str:
+    """Return a keyed digest of a secret at an address, so that the storage helps nobody to guess it."""
+    key = str(current_app.secret_key).encode()
+    message = json.dumps([subject.id, secret]).encode()
+    return "PROOF/" + hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 def claimed_client(subject: Subject) -> Subject:
-    """The OAuth client that the request names, at that address; nobody elsewhere is counted with it."""
+    """Return the subject of the OAuth client that the request names, at that address only."""
     basic = request.authorization.username if request.authorization else None
     return Subject("client", f"{subject.id}/{(basic or request.form.get('client_id', ''))[:64]}")
 
 
 def current_usage(principal: Principal) -> dict[str, Any]:
-    """What the caller has left of every class; no limits where none count."""
+    """Return what the caller has left in every class, as ``RateLimitResponse`` shows it."""
     counter = request_state.current().find(RequestCounter)
     subject = None if counter is None else counter.subject
-    states: list[LimitStatus] = []
-    of_user: list[LimitStatus] = []
+    statuses: list[LimitStatus] = []
+    user_statuses: list[LimitStatus] = []
     if counter is not None and subject is not None:
         person = user()
-        for rate in LIMITED:
-            states += counter.limiter.peek(subject, rate, overrides())
-            if person is not None and rate.value not in overrides():
-                of_user += counter.limiter.peek_user(person, rate)
+        for each in LIMITED:
+            statuses += counter.limiter.test(subject, each, overrides())
+            if person is not None and each.value not in overrides():
+                user_statuses += counter.limiter.test_user(person, each)
     return {
-        "enforced": bool(states),
+        "enforced": bool(statuses),
         "counted_by": None if subject is None else subject.kind,
         "id": principal.username if principal.credential is None else principal.credential.id,
-        "limits": [_told(state) for state in states],
-        "user_limits": [_told(state) for state in of_user],
+        "limits": [_usage(status) for status in statuses],
+        "user_limits": [_usage(status) for status in user_statuses],
     }
 
 
-def _told(state: LimitStatus) -> dict[str, Any]:
+def _usage(status: LimitStatus) -> dict[str, Any]:
     return {
-        "rate": state.rate.value,
-        "limit": state.limit,
-        "window_seconds": state.window,
-        "remaining": state.remaining,
-        "reset": headers.reset(state),
+        "request_class": status.request_class.value,
+        "limit": status.limit,
+        "window_seconds": status.window,
+        "remaining": status.remaining,
+        "reset": headers.reset(status),
     }

@@ -1,4 +1,4 @@
-"""Rate limits over HTTP."""
+"""Response bodies of rate limits."""
 
 from marshmallow import fields
 
@@ -6,9 +6,9 @@ from airflow_platform_plugin.http.schemas import ResponseSchema
 
 
 class LimitResponse(ResponseSchema):
-    """One limit as it stands."""
+    """One limit and what is left of it."""
 
-    rate = fields.String(data_key="class")
+    request_class = fields.String(data_key="class")
     limit = fields.Integer()
     window_seconds = fields.Integer()
     remaining = fields.Integer()
@@ -16,11 +16,11 @@ class LimitResponse(ResponseSchema):
 
 
 class RateLimitResponse(ResponseSchema):
-    """Whether and by what the caller is counted, and what is left; no limits where none count."""
+    """How the caller is counted, and what is left. ``limits`` is empty if the caller is not limited."""
 
     enforced = fields.Boolean()
     counted_by = fields.String()
     id = fields.String()
     limits = fields.List(fields.Nested(LimitResponse))
-    # What the user has with all credentials together.
+    # The limits of the user with all credentials together.
     user_limits = fields.List(fields.Nested(LimitResponse))

@@ -1,7 +1,6 @@
 """Tenants: create, find, change and delete them; and find what they own."""
 
 from decimal import Decimal
-from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -12,6 +11,7 @@ from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDe
 from airflow_platform_plugin.core.feature import tenant_resources
 from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
 from airflow_platform_plugin.core.principal import Principal
+from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.tenants import quota, roles
 from airflow_platform_plugin.tenants.inputs import NewTenant, TenantChanges, TenantFilter, TenantUsage
 from airflow_platform_plugin.tenants.models import Tenant
@@ -110,7 +110,7 @@ def update(session: Session, tenant: Tenant, data: TenantChanges) -> Tenant:
     """
     for name, value in data.items():
         column = "labels" if name == "metadata" else name
-        merged: Any = _merge(getattr(tenant, column), value) if isinstance(value, dict) else value
+        merged: Json = _merge(getattr(tenant, column), value) if isinstance(value, dict) else value
         if column == "labels" and len(merged) > MOST_LABELS:
             raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
         setattr(tenant, column, merged)
@@ -201,11 +201,11 @@ def resolve_owner(session: Session, tenant_id: str | None, *, by: Principal, sco
             "tenant_id", message=f"is needed: one of {', '.join(sorted(reach.tenant_ids))}"
         )
     if not reach.allows(tenant_id) or find(session, tenant_id) is None:
-        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} of yours")
+        raise ValidationFailed.of("tenant_id", message=f"there is no tenant {tenant_id!r} that you may use")
     return tenant_id
 
 
-def _merge(stored: dict[str, Any] | None, given: dict[str, Any]) -> dict[str, Any]:
+def _merge(stored: dict[str, Json] | None, given: dict[str, Json]) -> dict[str, Json]:
     return {key: item for key, item in {**(stored or {}), **given}.items() if item is not None}
 
 

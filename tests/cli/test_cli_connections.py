@@ -151,7 +151,7 @@ def test_export_and_import_keep_secrets_with_a_passphrase(
         (row["connection_id"], row["result"], row["message"]) for row in json.loads(again.out)
     ]
     assert (again.status, name, result) == (0, "c", "skipped")
-    assert "is there already" in message
+    assert "already exists" in message
     fail = ("--on-conflict", "fail")
     assert "CONFLICT" in admin("connections", "import", "--file", str(plain), *fail).err
     dry = admin("connections", "import", "--file", str(plain), *fail, "--dry-run", "-o", "json")

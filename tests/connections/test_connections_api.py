@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from airflow_platform_plugin.airflow_compat.models import Connection, Log
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.records import DetachedConnection, find
 from airflow_platform_plugin.connections.tenant_rules.reachability import require_reachable
 from airflow_platform_plugin.core.errors import ServiceUnavailable
 
@@ -352,6 +352,6 @@ def test_a_password_of_a_lost_key_fails_nothing_else(
     assert call("GET", f"{URL}/bad").json["secrets_set"][0] == "password"
     row = session.scalars(select(Connection).where(Connection.conn_id == "bad")).one()
     with pytest.raises(ServiceUnavailable, match="cannot be decrypted"):
-        require_reachable(row, None)
+        require_reachable(DetachedConnection(row))
     assert call("PATCH", f"{URL}/bad", json={"password": "new"}).status == 200
     assert call("DELETE", f"{URL}/worse").status == 204

@@ -136,5 +136,5 @@ def test_an_export_can_be_imported_where_it_was_created(
         assert answer.status == 200
         assert set(results(answer)) == {"ours", "shared", "a/b", "test", "dotted"}
         assert {result for result, _ in results(answer).values()} == {"skipped"}
-        assert all("is there already" in str(said) for _, said in results(answer).values())
+        assert all("already exists" in str(said) for _, said in results(answer).values())
     assert call("GET", f"{URL}/ours").json["secrets_set"] == ["password"]

@@ -140,7 +140,7 @@ def test_an_unknown_name_is_a_failed_test(test_of: Any, monkeypatch: pytest.Monk
     """The message says so."""
     monkeypatch.setattr(addresses, "look_up", lambda _: ())
     outcome = test_of(host="site.internal", port=80)
-    assert (outcome["status"], outcome["message"]) == ("failed", "The host's name is not known.")
+    assert (outcome["status"], outcome["message"]) == ("failed", "The host's name is unknown.")
 
 
 def test_a_name_that_leads_to_the_server_itself_is_refused(

@@ -22,7 +22,7 @@ from airflow_platform_plugin.core.errors import PermissionDenied
 from airflow_platform_plugin.core.principal import Credential, Principal
 from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.http import idempotency
-from airflow_platform_plugin.http.idempotency import Claim
+from airflow_platform_plugin.http.idempotency import IdempotencyKey
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.inputs import NewTenant
 from airflow_platform_plugin.tenants.models import Tenant
@@ -70,7 +70,7 @@ def test_what_is_shown_once_is_not_shown_again(
     details = second.json["error"]["details"]
     assert (details["status"], details["idempotency_key"]) == (201, "a1")
     assert details["id"] in first.json.values()
-    kept = crypto.decrypt(session.scalars(select(Claim.encrypted_answer)).one())
+    kept = crypto.decrypt(session.scalars(select(IdempotencyKey.encrypted_answer)).one())
     assert first.json[secret] not in kept + second.text
     assert call("GET", path).json["total_entries"] == (2 if path != "/api/v1/platform/webhooks" else 1)
 
@@ -83,7 +83,7 @@ def test_an_answer_without_a_secret_where_there_might_be_one_is_given_again(call
     assert first.json == second.json
 
 
-@pytest.mark.parametrize(("setting", "value"), [("LONGEST", 100), ("MOST_KEPT", 100)])
+@pytest.mark.parametrize(("setting", "value"), [("LONGEST", 100), ("MOST_STORED", 100)])
 def test_what_is_kept_is_bounded(
     call: Call, session: Any, monkeypatch: pytest.MonkeyPatch, setting: str, value: int
 ) -> None:
@@ -93,7 +93,7 @@ def test_what_is_kept_is_bounded(
     first, second = (call("POST", TENANTS, json=tenant, headers={"Idempotency-Key": "a1"}) for _ in range(2))
     assert (first.status, second.status) == (201, 409)
     assert second.json["error"]["details"]["id"] == tenant["tenant_id"]
-    assert len(session.scalars(select(Claim.encrypted_answer)).one()) < 500
+    assert len(session.scalars(select(IdempotencyKey.encrypted_answer)).one()) < 500
 
 
 def test_whoever_has_lost_a_right_is_not_answered_as_before(
@@ -138,15 +138,15 @@ def test_whoever_has_lost_a_dag_is_not_answered_as_before(monkeypatch: pytest.Mo
     monkeypatch.setattr(
         airflow_compat.authorization, "is_authorized_dag", lambda *asked: asked[2] not in gone
     )
-    then = idempotency.rights(
+    then = idempotency.collect_rights(
         principal, "dag_runs:write", {"runs": [{"dag_id": "a"}]}, [{"x": {"dag_id": "b"}}]
     )
     assert list(then["dags"]) == ["a", "b"]
-    idempotency._require_still(principal, "dag_runs:write", then)
+    idempotency._require_rights(principal, "dag_runs:write", then)
     for dag_id in ("a", "b"):
         gone.add(dag_id)
         with pytest.raises(PermissionDenied):
-            idempotency._require_still(principal, "dag_runs:write", then)
+            idempotency._require_rights(principal, "dag_runs:write", then)
         gone.clear()
 
 
@@ -167,13 +167,13 @@ def test_every_way_of_calling_is_a_caller_of_its_own(app: Any) -> None:
     for each in (user, same_id, same_name, later):
         for credential in (None, key, other, token):
             with app.test_request_context():
-                callers.append(idempotency._caller(Principal(each.username, each, credential)))
+                callers.append(idempotency._identify_caller(Principal(each.username, each, credential)))
     with app.test_request_context(headers={"Authorization": "Basic YTpi"}):
-        callers.append(idempotency._caller(Principal("ann", user)))
+        callers.append(idempotency._identify_caller(Principal("ann", user)))
     assert len({repr(caller) for caller in callers}) == len(callers) == 17
     refreshed = Credential("ann", reference="token:another")
     with app.test_request_context():
-        assert idempotency._caller(Principal("ann", user, refreshed)) == callers[3]
+        assert idempotency._identify_caller(Principal("ann", user, refreshed)) == callers[3]
 
 
 def test_two_users_of_one_oauth_client_are_two_callers(
@@ -185,7 +185,7 @@ def test_two_users_of_one_oauth_client_are_two_callers(
         account = airflow_compat.users.account(session, user_id(name))
         assert account is not None
         text = str(key_format.generate(key_format.ACCESS_TOKEN))
-        granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["api_keys:write"])
+        granted = tokens.TokenGrant(session.get(Client, "airflow-cli"), account, ["api_keys:write"])
         tokens.issue(session, text, granted, family=name)
         session.flush()
         call = client(app, {"Authorization": f"Bearer {text}", "Idempotency-Key": "make-ci-key-1"})
@@ -213,7 +213,7 @@ def test_what_is_kept_of_a_body_tells_nothing_of_it(call: Call, session: Any) ->
     """Whoever reads the table cannot try passwords against a digest: the key is in it, and is not stored."""
     body = b'{"name": "guessable"}'
     call("POST", KEYS, data=body, content_type="application/json", headers={"Idempotency-Key": "a1"})
-    (kept,) = session.scalars(select(Claim.body_digest)).all()
+    (kept,) = session.scalars(select(IdempotencyKey.body_digest)).all()
     assert kept != hashlib.sha256(body).hexdigest()
 
 
@@ -251,8 +251,8 @@ def test_the_answer_is_kept_for_a_day_and_encrypted(
 ) -> None:
     header = {"Idempotency-Key": "a1"}
     first = call("POST", TENANTS, json={"tenant_id": "unmistakable"}, headers=header).json
-    assert first["tenant_id"] not in session.scalars(select(Claim)).one().encrypted_answer
-    later = db.now() + idempotency.KEPT + timedelta(seconds=1)
+    assert first["tenant_id"] not in session.scalars(select(IdempotencyKey)).one().encrypted_answer
+    later = db.now() + idempotency.RETENTION + timedelta(seconds=1)
     monkeypatch.setattr(db, "now", lambda: later)
     second = call("POST", TENANTS, json={"tenant_id": "another"}, headers=header)
     assert (second.status, second.json["tenant_id"]) == (201, "another")
@@ -261,17 +261,17 @@ def test_the_answer_is_kept_for_a_day_and_encrypted(
 def test_old_keys_are_forgotten(call: Call, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     call("POST", KEYS, json={"name": "k"}, headers={"Idempotency-Key": "a1"})
     assert idempotency.expire() == 0
-    later = db.now() + idempotency.KEPT + timedelta(seconds=1)
+    later = db.now() + idempotency.RETENTION + timedelta(seconds=1)
     monkeypatch.setattr(db, "now", lambda: later)
     assert idempotency.expire() == 1
-    assert session.scalars(select(Claim)).all() == []
+    assert session.scalars(select(IdempotencyKey)).all() == []
 
 
 @pytest.fixture
 def _clean() -> Iterator[None]:
     yield
     with db.transaction() as own:
-        for model in (Claim, ApiKey, Tenant):
+        for model in (IdempotencyKey, ApiKey, Tenant):
             own.execute(delete(model))
 
 
@@ -291,7 +291,7 @@ def test_two_at_the_same_moment_do_the_work_once(
         second_sent.wait(10)
         return create(*args, **kwargs)
 
-    claim = idempotency.claim
+    claim = idempotency.claim_key
 
     def announced(*args: Any) -> Any:
         if working.is_set():
@@ -299,7 +299,7 @@ def test_two_at_the_same_moment_do_the_work_once(
         return claim(*args)
 
     monkeypatch.setattr(service, "create", slowly)
-    monkeypatch.setattr(idempotency, "claim", announced)
+    monkeypatch.setattr(idempotency, "claim_key", announced)
     answers: list[Any] = []
 
     def send() -> None:

@@ -97,14 +97,19 @@ def delete_connections_afterwards() -> Iterator[None]:
 
     from airflow_platform_plugin.connections.models import PlatformConnection
     from airflow_platform_plugin.core import db
-    from airflow_platform_plugin.http.idempotency import Claim
+    from airflow_platform_plugin.http.idempotency import IdempotencyKey
 
     try:
         yield
     finally:
         with db.transaction() as session:
             audit_log = delete(Log).where(Log.event.like("platform.%connection%"))
-            for statement in (delete(PlatformConnection), delete(Connection), delete(Claim), audit_log):
+            for statement in (
+                delete(PlatformConnection),
+                delete(Connection),
+                delete(IdempotencyKey),
+                audit_log,
+            ):
                 session.execute(statement, execution_options={"synchronize_session": False})
 
 
@@ -124,7 +129,7 @@ def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
     from airflow_platform_plugin.core.events import Event
     from airflow_platform_plugin.datakits import models
     from airflow_platform_plugin.deployments import models as deployment_models
-    from airflow_platform_plugin.http.idempotency import Claim
+    from airflow_platform_plugin.http.idempotency import IdempotencyKey
 
     file = Path(__file__).parents[2] / "dags" / "datakits.py"
 
@@ -141,7 +146,7 @@ def delete_datakits_afterwards() -> Iterator[Callable[[], None]]:
         models.DataKitName,
         deployment_models.LoaderFile,
         Event,
-        Claim,
+        IdempotencyKey,
     )
     airflow_tables = (DagPriorityParsingRequest, SerializedDagModel, DagModel, DatasetModel)
     try:

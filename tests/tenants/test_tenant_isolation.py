@@ -45,22 +45,22 @@ UNKNOWN = Own(
     backfill_id="bf_0000000000000000",
 )
 
-# Parameters whose values are no tenant's: nothing to hide behind them here.
+# Path parameters of objects that belong to no tenant.
 NOT_TENANTS = {"client_id"}
 
 DAYS = {"start_date": "2024-01-01", "end_date": "2024-01-03"}
 OTHER_DAYS = {"start_date": "2024-02-01", "end_date": "2024-02-03"}
 
-# Every endpoint about one thing of a tenant's, and what it answers to an administrator of that tenant, to one
-# of another, to somebody of none, and to an administrator of the platform.
+# Every endpoint about one object of a tenant, with its statuses for an admin of that tenant, an admin of
+# another tenant, an outsider, and a platform admin.
 REACH = {
     "GET /platform/tenants/{tenant_id}": (200, 404, 403, 200),
     "GET /platform/tenants/{tenant_id}/usage": (200, 404, 403, 200),
-    # The tenant's limits and features are not its own to set.
+    # A tenant does not set its own limits and features.
     "PATCH /platform/tenants/{tenant_id}": (403, 403, 403, 200),
     "DELETE /platform/tenants/{tenant_id}": (403, 403, 403, 409),
     "GET /platform/api-keys/{key_id}": (200, 404, 404, 200),
-    # Whose key it is alone changes it, or who may with all; the tenant revokes it.
+    # Only the key's user or a platform admin changes it; the tenant may revoke it.
     "PATCH /platform/api-keys/{key_id}": (403, 404, 404, 200),
     "POST /platform/api-keys/{key_id}/rotate": (403, 404, 404, 200),
     "DELETE /platform/api-keys/{key_id}": (204, 404, 404, 204),
@@ -86,7 +86,7 @@ REACH = {
     "POST /datakits/deployments/{deployment_id}/redeploy": (200, 404, 403, 200),
     # There is no revision before the first.
     "POST /datakits/deployments/{deployment_id}/rollback": (400, 404, 403, 400),
-    # Rights to DAGs are Airflow's own, and none is needed to ask.
+    # Airflow's own permissions on DAGs decide; the scope alone reaches nothing.
     "GET /platform/dags/{dag_id}/backfills": (200, 404, 404, 200),
     "POST /platform/dags/{dag_id}/backfills": (201, 404, 404, 201),
     "GET /platform/backfills/{backfill_id}": (200, 404, 404, 200),
@@ -94,7 +94,7 @@ REACH = {
     "POST /platform/backfills/{backfill_id}/resume": (409, 404, 404, 409),  # it is running
     "POST /platform/backfills/{backfill_id}/cancel": (200, 404, 404, 200),
 }
-# What a request must say to be about the thing at all, where that is more than an empty object.
+# Bodies of requests, unless it is an empty object.
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH /platform/connections/{connection_id}": {"host": "10.0.0.2"},
     "PATCH /datakits/{datakit_id}": {"withdrawn": True},
@@ -102,7 +102,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /platform/dags/{dag_id}/backfills": OTHER_DAYS,
 }
 
-# Endpoints that are about no one thing, and bodies in which a thing of a tenant's is named.
+# Endpoints without an object in the path, with bodies that name an object of a tenant.
 NAMING: dict[str, dict[str, Any]] = {
     "POST /platform/connections": {
         "connection_id": "new",
@@ -130,7 +130,7 @@ NAMING: dict[str, dict[str, Any]] = {
     "POST /platform/dags/trigger": {"runs": [{"dag_id": "{dag_id}"}]},
     "POST /platform/tasks/clear": {"tasks": [{"dag_id": "{dag_id}", "dag_run_id": "r"}]},
 }
-# Those whose bodies name nothing of a tenant's that is there already.
+# Endpoints whose bodies name no existing object of a tenant.
 NOT_NAMING = {"POST /platform/tenants", "POST /platform/connections/export", "POST /platform/oauth-clients"}
 
 

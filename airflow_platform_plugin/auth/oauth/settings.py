@@ -11,8 +11,8 @@ class OAuthSettings(Settings):
     """The settings of OAuth."""
 
     oauth_access_token_seconds: Annotated[int, Field(ge=1)] = Field(
-        default=3600, description="Seconds that an OAuth access token counts."
+        default=3600, description="Lifetime of an OAuth access token, in seconds."
     )
     oauth_refresh_token_days: Annotated[int, Field(ge=1)] = Field(
-        default=30, description="Days in which an OAuth refresh token can be used, once, for new tokens."
+        default=30, description="Lifetime of an OAuth refresh token, in days. It can be used once."
     )

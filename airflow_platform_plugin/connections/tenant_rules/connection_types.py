@@ -33,9 +33,7 @@ _RISKY = (
     "wallet",
 )  # fmt: skip
 
-_IS_RISKY = (
-    "may name a file, a program or an identity of the server; an administrator can make a connection with it"
-)
+_IS_RISKY = "may name a file, a program or an identity of the server; a platform admin can approve it"
 
 # Headers that a request needs for itself, or by which a proxy chooses another target.
 _HEADERS = {

@@ -45,7 +45,7 @@ def resolve_hosts(hosts: tuple[NamedHost, ...]) -> Destination:
         if item.host not in found:
             found[item.host] = addresses.look_up(item.host)
         if not found[item.host]:
-            raise ServiceUnavailable("The name of the connection's host is not known.")
+            raise ServiceUnavailable("The name of the connection's host is unknown.")
         for address in found[item.host]:
             why = rules.refusal_of_address(address, item.host, item.port)
             if why or (why := refusal_of_airflow_service(rules, services, item, address)):

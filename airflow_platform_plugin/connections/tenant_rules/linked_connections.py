@@ -69,7 +69,10 @@ def _require_all(
 def _raise_for(refused: list[tuple[FieldPath, str]]) -> None:
     if refused:
         raise ValidationFailed(
-            [FieldError.at(path, f"there is no connection {name!r} of yours") for path, name in refused]
+            [
+                FieldError.at(path, f"there is no connection {name!r} that this one may use")
+                for path, name in refused
+            ]
         )
 
 

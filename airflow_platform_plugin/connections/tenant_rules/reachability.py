@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import authorization, name_conflicts
 from airflow_platform_plugin.connections.inputs import ConnectionFields, FieldPath
 from airflow_platform_plugin.connections.records import (
-    find_metadata,
+    DetachedConnection,
     is_decryptable,
     read_fields,
 )
@@ -61,13 +60,11 @@ class Restrictions:
     approved: bool = False
 
 
-def require_reachable(connection: Connection, tenant_id: str | None, *, look_up: bool = True) -> Destination:
+def require_reachable(checked: DetachedConnection, *, look_up: bool = True) -> Destination:
     """Apply the rules to a connection that is about to be used. No transaction may be open: DNS is asked.
 
     Args:
-        connection: Airflow's row, or a copy of it with its ``id``. Use this object afterwards and not its
-            name: the environment or a secrets backend may have another connection of that name by now.
-        tenant_id: the owning tenant; None, for a shared connection, allows everything.
+        checked: a connection that the caller may use. A shared one may lead anywhere.
         look_up: whether to look names up. A kit in a container asks its own DNS.
 
     Raises:
@@ -76,18 +73,18 @@ def require_reachable(connection: Connection, tenant_id: str | None, *, look_up:
         ServiceUnavailable: a host's name is unknown, a secrets backend does not answer, or the password
             cannot be decrypted.
     """
+    connection, tenant_id = checked.connection, checked.tenant_id
     if not is_decryptable(connection):
         raise ServiceUnavailable(
-            f"The password of connection '{connection.conn_id}' cannot be decrypted: set it again, or give "
-            "Airflow the Fernet key of before."
+            f"The password of connection '{connection.conn_id}' cannot be decrypted: set it again, or "
+            "restore the Fernet key that encrypted it."
         )
     if tenant_id is None:
         return Destination()
     fields = read_fields(connection)
     extra = fields.extra or {}
     with db.transaction() as session:
-        metadata = find_metadata(session, connection)
-        restrictions = find_restrictions(session, tenant_id, approved=bool(metadata and metadata.approved))
+        restrictions = find_restrictions(session, tenant_id, approved=checked.approved)
         if not restrictions.approved:
             linked_connections.require_of_tenant(session, extra, tenant_id)
     hosts = require_fields(fields, restrictions)
@@ -178,9 +175,9 @@ def require_type(connection_type: str) -> None:
     """
     if not _is_for_tenants(connection_type):
         raise PermissionDenied(
-            f"Connections of type {connection_type!r} are not for tenants. Those that are: "
+            f"Tenants cannot have connections of type {connection_type!r}, only of: "
             f"{settings.get(ConnectionSettings).tenant_connection_types}. "
-            "An administrator can make this one for a tenant.",
+            "A platform admin can create this one for a tenant.",
             connection_type=connection_type,
         )
 

@@ -17,7 +17,7 @@ _PATTERN_TEXTS = {
     "The server lacks a library that this type of connection needs.": (
         r"no module named|do not have `?\w+`? package|is not installed|can't load plugin"
     ),
-    "The host's name is not known.": (
+    "The host's name is unknown.": (
         r"could not translate host name|name or service not known|nodename nor servname|name resolution"
         r"|name does not resolve|getaddrinfo failed|unknown \w* ?server host|failed to resolve"
         r"|no address associated|error -[235]\b|\(-[235], "
@@ -41,7 +41,7 @@ _PATTERN_TEXTS = {
         r"connection refused|econnrefused|actively refused|\(111\b|errno 111|\(2003"
     ),
     "The host does not answer.": r"timed? ?out|timeout|\(110\b|errno 110",
-    "There is no way to the host.": r"no route to host|network is unreachable|host is down|\(113\b",
+    "There is no route to the host.": r"no route to host|network is unreachable|host is down|\(113\b",
     "The server ended the connection.": (
         r"connection reset|closed the connection|server closed|connection aborted|remote end closed"
         r"|lost connection|broken pipe|protocol error|unexpected response|bad response|badstatusline"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -32,6 +32,7 @@ from airflow_platform_plugin.connections.testing.results import (
 )
 from airflow_platform_plugin.core import wait_slots
 from airflow_platform_plugin.core.errors import PlatformError, ServiceUnavailable
+from airflow_platform_plugin.core.types import Option
 
 # Tests for hooks without ``test_connection``. A failure is an exception.
 _TESTS: dict[str, Callable[[Hook], object]] = {"redis": lambda hook: hook.get_conn().ping()}
@@ -162,7 +163,7 @@ def _with_deadline(connection: Connection, timeout: float) -> Connection:
     return connection
 
 
-def _options(connection: Connection) -> dict[str, Any]:
+def _options(connection: Connection) -> dict[str, Option]:
     """Return arguments of an engine; for libpq they include the pinned addresses and the guards."""
     kind = connection_types.find_type(str(connection.conn_type))
     extra = connection.extra_dejson

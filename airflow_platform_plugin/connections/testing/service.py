@@ -17,7 +17,7 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections import authorization, kept_secrets, masking, service, storage
 from airflow_platform_plugin.connections.inputs import Extra, UnsavedConnection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import COLUMNS, copy_detached, find
+from airflow_platform_plugin.connections.records import COLUMNS, DetachedConnection, find
 from airflow_platform_plugin.connections.tenant_rules import destinations, linked_connections, reachability
 from airflow_platform_plugin.connections.tenant_rules.destinations import Destination
 from airflow_platform_plugin.connections.testing import runner
@@ -50,15 +50,15 @@ def test_stored(connection_id: str, *, by: Principal, timeout: float) -> TestRes
     _require_enabled()
     with db.transaction() as session:
         record = service.get(session, connection_id, by=by)
-        connection, tenant_id = copy_detached(record.row), record.tenant_id
+        checked = record.detach()
         linked = _load_linked(session, record.stored_extra, by)
-    destination = reachability.require_reachable(connection, tenant_id, look_up=False)
-    result = _run(connection, tenant_id, destination, linked, timeout)
+    destination = reachability.require_reachable(checked, look_up=False)
+    result = _run(checked, destination, linked, timeout)
     with db.transaction() as session:
-        now = find(session, connection.conn_id)
-        if now is not None and now.row.id == connection.id:
-            _store_result(session, connection, result)
-        _audit(session, connection, result, by, "test_connection")
+        now = find(session, checked.connection.conn_id)
+        if now is not None and now.row.id == checked.connection.id:
+            _store_result(session, checked.connection, result)
+        _audit(session, checked.connection, result, by, "test_connection")
     return result
 
 
@@ -83,11 +83,11 @@ def test_unsaved(data: UnsavedConnection, *, by: Principal, timeout: float) -> T
         approved = reachability.require_writable(session, tenant_id, data, by, approving=True)
         restrictions = reachability.find_restrictions(session, tenant_id, approved=approved)
         linked = _load_linked(session, data.extra or {}, by)
-    connection = storage.make_row(data)
+    checked = DetachedConnection(storage.make_row(data), tenant_id, approved=approved)
     destination = Destination(reachability.require_fields(data, restrictions))
-    result = _run(connection, tenant_id, destination, linked, timeout)
+    result = _run(checked, destination, linked, timeout)
     with db.transaction() as session:
-        _audit(session, connection, result, by, "test_connection_body")
+        _audit(session, checked.connection, result, by, "test_connection_body")
     return result
 
 
@@ -101,22 +101,19 @@ def _require_enabled() -> None:
 def _load_linked(session: Session, extra: Extra, by: Principal) -> dict[str, Connection]:
     """Return copies of the connections that extra names: a hook uses them with the server's rights."""
     linked = linked_connections.require_visible(session, extra, by)
-    return {name: copy_detached(record.row) for name, record in linked.items()}
+    return {name: record.detach().connection for name, record in linked.items()}
 
 
 def _run(
-    connection: Connection,
-    tenant_id: str | None,
-    destination: Destination,
-    linked: dict[str, Connection],
-    timeout: float,
+    checked: DetachedConnection, destination: Destination, linked: dict[str, Connection], timeout: float
 ) -> TestResult:
+    connection = checked.connection
     airflow_compat.web.end_request_transaction()  # the caller's rights were read in it
     secrets = [text for text in (connection.password, *_find_secrets(connection)) if text]
 
     def prepare() -> PreparedConnection:
         """Look the hosts' names up, in the test's thread because that takes time too."""
-        if tenant_id is None:
+        if checked.tenant_id is None:
             return PreparedConnection(connection, linked=linked)
         try:
             resolved = destinations.resolve_hosts(destination.hosts)
@@ -172,7 +169,7 @@ def _store_result(session: Session, row: Connection, result: TestResult) -> None
 def _audit(
     session: Session, connection: Connection, result: TestResult, by: Principal, operation: str
 ) -> None:
-    trail = audit.Trail(session)
+    trail = audit.AuditTrail(session)
     tested = {COLUMNS["connection_type"]: connection.conn_type, "status": result.status}
     audit.record_change(session, "connection", connection.conn_id, before=None, after={"tested": tested})
     trail.write(by, operation)

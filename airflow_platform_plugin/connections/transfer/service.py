@@ -22,7 +22,7 @@ from airflow_platform_plugin.connections.inputs import (
     NewConnection,
 )
 from airflow_platform_plugin.connections.records import PLAIN_FIELDS, ConnectionRecord
-from airflow_platform_plugin.connections.schemas import ConnectionInput
+from airflow_platform_plugin.connections.schemas import MOST_IMPORTED, ConnectionInput
 from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.connections.transfer import encryption, formats
 from airflow_platform_plugin.core import db
@@ -32,9 +32,7 @@ from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.http import audit, body
 from airflow_platform_plugin.tenants import service as tenants
 
-MOST = 1000
-
-_SKIPPED = "is there already, and was left as it is; on_conflict 'overwrite' replaces it"
+_SKIPPED = "already exists and was skipped; on_conflict 'overwrite' replaces it"
 
 
 def export_masked(session: Session, *, by: Principal) -> formats.ConnectionDocument:
@@ -132,19 +130,21 @@ def import_document(session: Session, request: ImportRequest, *, by: Principal) 
 
 def _read(request: ImportRequest) -> formats.ConnectionDocument:
     if (request.content is None) == (request.connections is None):
-        raise ValidationFailed.of("content", message="either this or connections is needed")
+        raise ValidationFailed.of("content", message="send either content or connections")
     document: formats.ConnectionDocument = request.connections or {}
     if request.content is not None:
         document = formats.parse(request.content, request.format)
     if encryption.is_encrypted(document):
         if request.passphrase is None:
-            raise ValidationFailed.of("passphrase", message="is needed: the export is encrypted")
+            raise ValidationFailed.of("passphrase", message="is needed, because the export is encrypted")
         try:
             document = encryption.decrypt(document, request.passphrase)
         except ValueError as error:
             raise ValidationFailed.of("passphrase", message=str(error)) from error
-    if len(document) > MOST:
-        raise ValidationFailed.of("content", message=f"has more than {MOST} connections")
+    if len(document) > MOST_IMPORTED:
+        raise ValidationFailed.of(
+            "content", message=f"has more than {MOST_IMPORTED} connections; import them in parts"
+        )
     return document
 
 
@@ -168,7 +168,7 @@ def _require_distinct(rows: list[ImportRow]) -> None:
         lowered = row.connection_id.lower()
         if row.result == "created" and lowered in seen and row.error is None:
             row.error = ValidationFailed.of(
-                message="differs in upper and lower case alone from another name here"
+                message="differs only in upper and lower case from another name of the document"
             )
             row.result = "failed"
         seen.add(lowered)
@@ -239,7 +239,7 @@ def _load(connection_id: str, value: Json) -> NewConnection:
     except ValueError as error:
         raise ValidationFailed.of(message=str(error)) from error
     if given.pop("conn_id", connection_id) != connection_id:
-        raise ValidationFailed.of("conn_id", message="is another than the connection's name")
+        raise ValidationFailed.of("conn_id", message="differs from the connection's name")
     if "conn_type" in given:
         given["connection_type"] = given.pop("conn_type")
     loaded: NewConnection = body.load(ConnectionInput, {**given, "connection_id": connection_id})
@@ -250,7 +250,10 @@ def _failure(failed: list[ImportRow]) -> PlatformError:
     """Return the error for an import with invalid connections. Nothing of it was written."""
     listed = [{"connection_id": row.connection_id, "message": row.message} for row in failed]
     if all(isinstance(row.error, Conflict) for row in failed):
-        return Conflict("Nothing was imported: some of the names are there already.", connections=listed)
+        return Conflict(
+            "Nothing was imported, because some of the names are taken; details.connections names them.",
+            connections=listed,
+        )
     errors = []
     for row in failed:
         at = FieldError.at(("connections", row.connection_id), str(row.message))

@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.connections.records import copy_detached
+from airflow_platform_plugin.connections.records import DetachedConnection
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.deployments import connection_grants
@@ -70,12 +69,11 @@ def load_secrets(spec: DeploymentSpec) -> TaskSecrets:
                 _is_revision(spec.deployment_id, spec.revision)
             )
         )
-        tenant_id, rows = _connections(session, spec)
-    shared = spec.shared_connections.values()
-    for row in rows.values():
+        checked = _connections(session, spec)
+    for one in checked.values():
         # A row may be older than a rule, or was changed in Airflow's pages. A kit resolves names by itself.
-        require_reachable(row, None if row.id in shared else tenant_id, look_up=False)
-    connections = {name: row.as_json() for name, row in rows.items()}
+        require_reachable(one, look_up=False)
+    connections = {name: one.connection.as_json() for name, one in checked.items()}
     secrets = decrypt_secrets(encrypted)
     _mask(secrets, connections)
     return TaskSecrets(secrets, connections)
@@ -125,13 +123,13 @@ def _texts(value: Json) -> Iterator[str]:
                 yield from _texts(item)
 
 
-def _connections(session: Session, spec: DeploymentSpec) -> tuple[str | None, dict[str, Connection]]:
-    """Return the deployment's tenant, and copies of its connections by name."""
+def _connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedConnection]:
+    """Return copies of the deployment's connections by name."""
     if not spec.connections:
-        return None, {}
+        return {}
     tenant_id = session.scalar(select(Deployment.tenant_id).where(Deployment.id == spec.deployment_id))
-    rows = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
-    return tenant_id, {name: copy_detached(row) for name, row in rows.items()}
+    records = connection_grants.find(session, spec.connections, tenant_id, spec.shared_connections)
+    return {name: record.detach() for name, record in records.items()}
 
 
 def store_image_digest(deployment_id: str, number: int, digest: str) -> None:

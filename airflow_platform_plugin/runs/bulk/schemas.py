@@ -64,7 +64,7 @@ class TasksInput(InputSchema):
     reset_dag_runs = Flag(load_default=True)
 
     @post_load
-    def _make(self, loaded: dict[str, Any], **_: Option) -> TasksToClear:
+    def _build_input(self, loaded: dict[str, Any], **_: Option) -> TasksToClear:
         """Read ``task_id``, which is short for a list of one."""
         if "task_id" in loaded:
             if loaded["task_ids"] is not None:

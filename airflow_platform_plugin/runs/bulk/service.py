@@ -21,7 +21,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.errors import Conflict, NotFound, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import audit, responses
-from airflow_platform_plugin.http.error_mapping import public_error
+from airflow_platform_plugin.http.error_mapping import to_public_error
 from airflow_platform_plugin.runs import actions, dag_lookup
 from airflow_platform_plugin.runs.bulk.inputs import ClearRequest, NewRun, NewRuns, TasksToClear
 
@@ -115,7 +115,7 @@ def _each(session: Session, items: Sequence[Item], one: Callable[[int, Item], Re
         except OperationalError:
             raise  # the database is away, for all of them
         except Exception as error:  # noqa: BLE001 - every failure is the result of its item
-            public = public_error(error)
+            public = to_public_error(error)
             shown = responses.error_object(public.code, public.message, public.details)
             results.append({"status": public.status, "error": shown})
     failed = sum("error" in result for result in results)

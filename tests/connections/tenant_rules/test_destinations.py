@@ -8,6 +8,7 @@ import pytest
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
+from airflow_platform_plugin.connections.records import DetachedConnection
 from airflow_platform_plugin.connections.tenant_rules import addresses, destinations, reachability
 from airflow_platform_plugin.core.errors import (
     ServiceUnavailable,
@@ -48,9 +49,9 @@ def test_airflows_database_on_localhost_is_refused_at_every_address_of_the_machi
     for host in (address, "innocent.example"):
         row = Connection(conn_id="x", conn_type="postgres", host=host)
         with pytest.raises(ValidationFailed, match="Airflow itself"):
-            reachability.require_reachable(row, "a")
+            reachability.require_reachable(DetachedConnection(row, "a"))
         row.port = 5433
-        assert reachability.require_reachable(row, "a").addresses == (address,)
+        assert reachability.require_reachable(DetachedConnection(row, "a")).addresses == (address,)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_every_address_of_a_name_is_checked_at_each_use(
     for connection_type in ("postgres", "http", "mysql"):
         row = Connection(conn_id="x", conn_type=connection_type, host="mine.example", port=5432)
         with pytest.raises(ValidationFailed) as error:
-            reachability.require_reachable(row, "a")
+            reachability.require_reachable(DetachedConnection(row, "a"))
         assert error.value.details["errors"][0]["pointer"] == "/host"
         assert not any(address in str(error.value) for address in found)
 
@@ -92,7 +93,7 @@ def test_connections_are_pinned_to_the_checked_addresses(
     tenant_caller("a")
     resolved["db.internal"] = ("10.0.0.1", "10.0.0.2")
     row = Connection(conn_id="x", conn_type="postgres", host="db.internal", extra='{"sslmode": "require"}')
-    reached = reachability.require_reachable(row, "a")
+    reached = reachability.require_reachable(DetachedConnection(row, "a"))
     assert reached.addresses == ("10.0.0.1", "10.0.0.2")
     copy = destinations.pin_to_addresses(row, reached)
     assert copy.host == "db.internal,db.internal"
@@ -119,7 +120,8 @@ def test_connections_are_pinned_to_the_checked_addresses(
         ("http", {}, "one.internal"),
     ):
         row = Connection(conn_id="x", conn_type=connection_type, host="one.internal", extra=json.dumps(extra))
-        assert destinations.pin_to_addresses(row, reachability.require_reachable(row, "a")).host == host
+        destination = reachability.require_reachable(DetachedConnection(row, "a"))
+        assert destinations.pin_to_addresses(row, destination).host == host
 
 
 def test_a_name_without_an_address_is_refused_at_use(
@@ -129,5 +131,5 @@ def test_a_name_without_an_address_is_refused_at_use(
     tenant_caller("a")
     row = Connection(conn_id="x", conn_type="postgres", host="gone.internal")
     with pytest.raises(ServiceUnavailable):
-        reachability.require_reachable(row, "a")
-    assert reachability.require_reachable(row, "a", look_up=False).addresses == ()
+        reachability.require_reachable(DetachedConnection(row, "a"))
+    assert reachability.require_reachable(DetachedConnection(row, "a"), look_up=False).addresses == ()

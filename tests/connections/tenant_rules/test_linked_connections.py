@@ -52,7 +52,7 @@ def test_extra_cannot_link_a_connection_that_the_tenant_may_not_use(
             (error,) = refused.json["error"]["details"]["errors"]
             assert error["pointer"] == pointer
             (name,) = [text for text in ("theirs", "unknown", "from_pages") if text in str(extra)]
-            assert error["message"] == f"there is no connection {name!r} of yours"
+            assert error["message"] == f"there is no connection {name!r} that this one may use"
     assert mine("PATCH", f"{URL}/ours", json={"extra": {"other_conn_id": "claimed"}}).status == 200
     assert mine("POST", f"{URL}/ours/test").status == 400
     row = session.scalars(select(Connection).where(Connection.conn_id == "ours")).one()

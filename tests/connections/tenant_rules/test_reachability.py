@@ -11,7 +11,7 @@ from sqlalchemy import select
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.connections.models import PlatformConnection
-from airflow_platform_plugin.connections.records import find
+from airflow_platform_plugin.connections.records import DetachedConnection, find
 from airflow_platform_plugin.connections.tenant_rules import destinations, reachability
 from airflow_platform_plugin.core.errors import (
     PermissionDenied,
@@ -46,6 +46,14 @@ def stored(session: Any, tenant_id: str | None, *, approved: bool = False, **col
     session.add(PlatformConnection(id=row.id, connection_id="stored", tenant_id=tenant_id, approved=approved))
     session.flush()
     return row
+
+
+def detached(session: Any) -> DetachedConnection:
+    """Return a copy of that row with its current owner and approval."""
+    session.expire_all()
+    found = find(session, "stored")
+    assert found is not None
+    return found.detach()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ def test_an_admin_approves_fields_that_a_tenant_cannot_write(
         found = find(session, "f")
         assert found is not None
         try:
-            reachability.require_reachable(found.row, found.tenant_id, look_up=False)
+            reachability.require_reachable(found.detach(), look_up=False)
         except PlatformError:
             return False
         return True
@@ -188,7 +196,7 @@ def test_an_admins_change_of_another_field_approves_nothing(
 ) -> None:
     """Only a change that sends the field approves it; an import does not."""
     tenant_caller("a")
-    row = stored(session, "a", conn_type="postgres", host="db.internal", extra='{"passfile": "/x"}')
+    stored(session, "a", conn_type="postgres", host="db.internal", extra='{"passfile": "/x"}')
     url = f"{URL}/stored"
     assert call("PATCH", url, json={"port": 5433}).status == 400
     assert call("PATCH", url, json={"extra": {"sslmode": "require"}}).status == 400
@@ -200,10 +208,9 @@ def test_an_admins_change_of_another_field_approves_nothing(
         answer = call("POST", f"{URL}/import", json={"connections": again, "dry_run": True})
         assert answer.json["connections"][0]["result"] == ("failed" if tenant_id else "created")
     with pytest.raises(ValidationFailed):
-        reachability.require_reachable(row, "a", look_up=False)
+        reachability.require_reachable(detached(session), look_up=False)
     assert call("PATCH", url, json={"extra": {"passfile": "/y"}}).status == 200
-    session.expire_all()
-    reachability.require_reachable(row, "a", look_up=False)
+    reachability.require_reachable(detached(session), look_up=False)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +239,8 @@ def test_rules_apply_to_stored_rows_when_they_are_used(
     tenant_caller("a")
     row = stored(session, "a", **columns)
     with pytest.raises(error):
-        reachability.require_reachable(row, "a")
-    assert reachability.require_reachable(row, None) == destinations.Destination()
+        reachability.require_reachable(DetachedConnection(row, "a"))
+    assert reachability.require_reachable(DetachedConnection(row)) == destinations.Destination()
 
 
 @pytest.mark.parametrize("external", [False, True])
@@ -299,7 +306,6 @@ def test_airflows_database_file_is_refused_even_for_an_admin(
 
 def test_a_deleted_tenant_reaches_no_external_host(session: Any) -> None:
     """A connection whose tenant is missing has no features."""
+    row = Connection(conn_id="x", conn_type="http", host="example.com")
     with pytest.raises(ValidationFailed):
-        reachability.require_reachable(
-            Connection(conn_id="x", conn_type="http", host="example.com"), "nobody"
-        )
+        reachability.require_reachable(DetachedConnection(row, "nobody"))

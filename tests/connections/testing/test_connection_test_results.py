@@ -17,7 +17,7 @@ from airflow_platform_plugin.connections.testing import results
         ("401:Unauthorized", "Login or password is wrong."),
         ("403:Forbidden", "The server refuses this client."),
         ("500:Internal Server Error", "The server answers with an error."),
-        ("[Errno 113] No route to host", "There is no way to the host."),
+        ("[Errno 113] No route to host", "There is no route to the host."),
         (
             "SSL: CERTIFICATE_VERIFY_FAILED",
             "The server's certificate is not trusted, or it does not speak TLS.",

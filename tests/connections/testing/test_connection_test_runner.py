@@ -28,7 +28,7 @@ def test_postgresql(call: Callable[..., Any], postgresql: Any) -> None:
     assert result_of(call, **good | {"schema": "nowhere"})["message"] == "The database does not exist."
     assert result_of(call, **good | {"port": 1})["message"] == "Nothing listens at this host and port."
     unknown = result_of(call, **good | {"host": "no-such-host.invalid"})
-    assert (unknown["status"], unknown["message"]) == ("failed", "The host's name is not known.")
+    assert (unknown["status"], unknown["message"]) == ("failed", "The host's name is unknown.")
 
 
 def test_mysql(call: Callable[..., Any], mysql: Any) -> None:
@@ -83,8 +83,7 @@ def test_http(call: Callable[..., Any], website: int) -> None:
     assert result_of(call, **good)["status"] == "success"
     assert result_of(call, **good | {"password": "wrong"})["message"] == "Login or password is wrong."
     assert (
-        result_of(call, **good | {"host": "no-such-host.invalid"})["message"]
-        == "The host's name is not known."
+        result_of(call, **good | {"host": "no-such-host.invalid"})["message"] == "The host's name is unknown."
     )
 
 

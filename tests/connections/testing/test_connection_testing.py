@@ -73,7 +73,7 @@ def test_a_secret_that_a_driver_repeats_is_masked_in_the_log(
     host = "http://me:pass-in-uri@no-such-host.invalid/extra-secret"
     extra = {"token": "extra-secret"}
     result = result_of(call, connection_type="http", host=host, extra=extra)
-    assert result["message"] == "The host's name is not known."
+    assert result["message"] == "The host's name is unknown."
     assert "no-such-host.invalid" in caplog.text
     assert "pass-in-uri" not in caplog.text
     assert "extra-secret" not in caplog.text

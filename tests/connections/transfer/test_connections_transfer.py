@@ -197,7 +197,7 @@ def test_existing_connections_are_skipped_by_default(
     assert results(answer) == {"new": "created", "old": "skipped"}
     messages = {row["connection_id"]: row["message"] for row in answer.json["connections"]}
     assert messages["new"] is None
-    assert "is there already" in messages["old"]
+    assert "already exists" in messages["old"]
     row = stored(session, "old")
     assert row is not None
     assert (row.host, row.password) == ("old-host", "kept")

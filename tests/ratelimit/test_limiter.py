@@ -16,7 +16,8 @@ from options import set_options
 
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
 from airflow_platform_plugin.ratelimit import file_storage, hooks, limiter, request_counter
-from airflow_platform_plugin.ratelimit.limiter import Limiter, Subject
+from airflow_platform_plugin.ratelimit.limiter import Limiter
+from airflow_platform_plugin.ratelimit.limits import Subject
 
 FORK = multiprocessing.get_context("fork")  # as gunicorn does
 KEY = Subject("credential", "key")
@@ -52,9 +53,9 @@ def test_a_request_is_counted_and_looking_is_not(uri: str) -> None:
     (state,) = active.hit(KEY, RequestClass.READ)
     assert (state.limit, state.window, state.remaining, state.exceeded) == (2, 3600, 1, False)
     assert before + 3590 < state.reset <= time.time() + 3600
-    assert [active.peek(KEY, RequestClass.READ)[0].remaining for _ in range(3)] == [1, 1, 1]
+    assert [active.test(KEY, RequestClass.READ)[0].remaining for _ in range(3)] == [1, 1, 1]
     assert [active.hit(KEY, RequestClass.READ)[0].exceeded for _ in range(2)] == [False, True]
-    assert active.peek(KEY, RequestClass.READ)[0].exceeded
+    assert active.test(KEY, RequestClass.READ)[0].exceeded
 
 
 def test_subjects_and_classes_are_counted_apart(uri: str) -> None:
@@ -73,7 +74,7 @@ def test_a_window_ends(uri: str) -> None:
     deadline = time.monotonic() + 30
     while active.hit(KEY, RequestClass.READ)[0].exceeded is False:
         assert time.monotonic() < deadline, "the second request came too late, thirty times"
-    while active.peek(KEY, RequestClass.READ)[0].exceeded:
+    while active.test(KEY, RequestClass.READ)[0].exceeded:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -114,7 +115,7 @@ def test_a_redis_that_hangs_or_goes_away_lets_requests_pass(
     try:
         started = time.monotonic()
         assert [active.hit(KEY, RequestClass.READ) for _ in range(100)] == [[]] * 100
-        assert time.monotonic() - started < limiter.REST
+        assert time.monotonic() - started < limiter.PAUSE
         assert "The storage redis://… of the rate limits fails: TimeoutError" in (active.problem() or "")
     finally:
         os.kill(process, signal.SIGCONT)
@@ -142,7 +143,7 @@ def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
     for _ in range(20):
         active.hit(KEY, RequestClass.READ)
         now[0] += 0.5
-    assert len(asked) == 20 * 0.5 / limiter.REST
+    assert len(asked) == 20 * 0.5 / limiter.PAUSE
 
 
 def test_a_failure_that_took_long_is_not_repeated_soon(
@@ -210,7 +211,7 @@ def test_a_redis_that_is_away_at_the_start_counts_once_it_is_there(monkeypatch: 
         (
             "rate_limit_storage",
             "redis://:secret#@host",
-            "rate_limit_storage: redis://… is no address that can be read",
+            "rate_limit_storage: redis://… is not a valid address",
         ),
         ("rate_limit_storage", "async+memory://", "rate_limit_storage: this storage is for asynchronous"),
         ("rate_limit_storage", "somewhere", "rate_limit_storage: unknown storage scheme : somewhere://…"),

@@ -15,7 +15,7 @@ from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.http import request_state
 from airflow_platform_plugin.ratelimit import request_class, request_counter
 from airflow_platform_plugin.ratelimit.hooks import CountingBackend
-from airflow_platform_plugin.ratelimit.limiter import Subject
+from airflow_platform_plugin.ratelimit.limits import Subject
 from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 STOCK, OURS = "/api/v1/version", "/api/v1/platform/tenants"

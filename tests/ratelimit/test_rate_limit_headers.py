@@ -2,7 +2,7 @@
 
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.ratelimit import headers
-from airflow_platform_plugin.ratelimit.limiter import LimitStatus
+from airflow_platform_plugin.ratelimit.limits import LimitStatus
 
 NOW = 1_640_995_140.25
 
@@ -12,7 +12,7 @@ def test_the_headers_are_those_of_the_reference_and_of_the_ietf_draft() -> None:
     state = LimitStatus(
         RequestClass.READ, limit=1000, window=60, remaining=950, reset=NOW + 59.75, exceeded=False
     )
-    assert headers.of([state], NOW) == {
+    assert headers.build([state], NOW) == {
         "X-RateLimit-Limit": "1000",
         "X-RateLimit-Remaining": "950",
         "X-RateLimit-Reset": "1640995200",
@@ -24,8 +24,8 @@ def test_the_headers_are_those_of_the_reference_and_of_the_ietf_draft() -> None:
 def test_a_refusal_says_when_to_come_again() -> None:
     """In whole seconds, and never at once."""
     state = LimitStatus(RequestClass.BULK, limit=10, window=60, remaining=0, reset=NOW + 12.1, exceeded=True)
-    assert headers.of([state], NOW, refused=True)["Retry-After"] == "13"
-    assert headers.of([state._replace(reset=NOW - 1)], NOW, refused=True)["Retry-After"] == "1"
+    assert headers.build([state], NOW, refused=True)["Retry-After"] == "13"
+    assert headers.build([state._replace(reset=NOW - 1)], NOW, refused=True)["Retry-After"] == "1"
 
 
 def test_of_several_limits_the_one_that_refuses_first_is_told() -> None:
@@ -34,7 +34,7 @@ def test_of_several_limits_the_one_that_refuses_first_is_told() -> None:
     long = LimitStatus(
         RequestClass.WRITE, limit=100, window=3600, remaining=2, reset=NOW + 600, exceeded=False
     )
-    told = headers.of([short, long], NOW)
+    told = headers.build([short, long], NOW)
     assert (told["X-RateLimit-Limit"], told["X-RateLimit-Remaining"]) == ("100", "2")
     assert told["RateLimit-Policy"] == '"write-60";q=10;w=60, "write-3600";q=100;w=3600'
     assert told["RateLimit"] == '"write-60";r=5;t=30, "write-3600";r=2;t=600'
@@ -45,8 +45,8 @@ def test_of_two_that_are_used_up_the_later_one_is_told() -> None:
     long = LimitStatus(
         RequestClass.WRITE, limit=100, window=3600, remaining=0, reset=NOW + 600, exceeded=True
     )
-    assert headers.of([short, long], NOW, refused=True)["Retry-After"] == "600"
+    assert headers.build([short, long], NOW, refused=True)["Retry-After"] == "600"
 
 
 def test_where_nothing_was_counted_nothing_is_told() -> None:
-    assert headers.of([], NOW, refused=True) == {}
+    assert headers.build([], NOW, refused=True) == {}
