@@ -210,7 +210,7 @@ def rotate(session: Session, row: ApiKey, *, overlap: timedelta, by: Principal) 
 def revoke(session: Session, row: ApiKey) -> None:
     """Revoke a key and the keys that were created with it. The row stays, so that lists can show it."""
     row.revoked_at = row.revoked_at or db.now()
-    ancestry.revoke_below(session, [ancestry.key_reference(row)])
+    ancestry.revoke_descendants(session, [ancestry.key_reference(row)])
 
 
 def set_owner_names(session: Session, rows: Sequence[Owned]) -> None:

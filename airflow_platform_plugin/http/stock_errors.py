@@ -167,7 +167,7 @@ def _describe_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
 
 
 def _close_matches(dag_id: str, readable: set[str]) -> list[str]:
-    """Return the ids that the caller may have meant, the closest first; if none is similar, the first ones."""
+    """Return the ids that the caller may have meant, closest first; if none is similar, the first ones."""
     if len(readable) <= _MOST_MATCHES:
         return sorted(readable, key=lambda other: (-SequenceMatcher(None, dag_id, other).ratio(), other))
     # Ids with the longest common prefix first: comparing thousands letter by letter would be slow.

@@ -69,7 +69,7 @@ def get_webhook(context: RequestContext) -> Webhook:
     extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_webhook(context: RequestContext) -> Webhook:
-    """Change a webhook; what is given replaces what was."""
+    """Change a webhook; a field that is sent replaces the stored one."""
     webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
     context.require_match(webhook)
     return service.update(context.session, webhook, context.body, by=context.principal)
