@@ -214,7 +214,7 @@ def as_person(
     original = airflow_compat.users.user_by_id
     monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
 
-    # Airflow would look the users up on a connection of its own.
+    # Airflow would look the users up in another transaction.
     def readable(user: Any, _method: str = "GET") -> set[str]:
         return {name.removeprefix("DAG:") for action, name in user.perms if name.startswith("DAG:")}
 
