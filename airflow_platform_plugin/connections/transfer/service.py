@@ -112,7 +112,7 @@ def import_document(session: Session, request: ImportRequest, *, by: Principal) 
     for row in rows:
         try:
             if row.stored is None and row.connection_id in shadowed:
-                raise name_conflicts.shadowed_name(row.connection_id, by)
+                raise name_conflicts.make_shadowed_error(row.connection_id, by)
             _plan(session, row, document[row.connection_id], request, by)
         except PlatformError as error:
             row.error = error
