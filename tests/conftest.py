@@ -188,7 +188,7 @@ def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any
     """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
     from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
     from airflow_platform_plugin.ratelimit.limiter import Limiter
-    from airflow_platform_plugin.ratelimit.limits import Limits
+    from airflow_platform_plugin.ratelimit.limits import ConfiguredLimits
     from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
     before = app.extensions["platform_ratelimit"]
@@ -208,7 +208,7 @@ def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any
     ) -> Limiter:
         of_users = defaults | {RequestClass(name): text for name, text in (user or {}).items()}
         each = table | {RequestClass(name): text for name, text in limits.items()}
-        limiter = Limiter(storage, Limits(each, of_users, failed))
+        limiter = Limiter(storage, ConfiguredLimits(each, of_users, failed))
         app.extensions["platform_ratelimit"] = limiter
         return limiter
 

@@ -1,1 +1,1 @@
-"""API keys: who is calling."""
+"""API keys, OAuth and the authentication of requests."""

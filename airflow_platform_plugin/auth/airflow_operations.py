@@ -1,7 +1,7 @@
-"""Which scope each operation of Airflow's own API needs, and what it shows of DAGs.
+"""The scope and the DAG policy of each operation of Airflow's own API.
 
-An operation that stands in no table here is refused to keys and tokens: a new version of Airflow may
-bring one whose reach nobody has looked at. Roles are Airflow's own business, before and after this.
+Keys and tokens cannot use an operation that is not in this table: a new version of Airflow may add one that
+nobody has reviewed. Airflow itself checks the user's roles.
 """
 
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from typing import NamedTuple
 from airflow_platform_plugin.core.scopes import DagPolicy
 
 
-class Operation(NamedTuple):
-    """What a credential needs for one operation; no scope where it needs none."""
+class StockOperation(NamedTuple):
+    """What a credential needs for an operation; ``scope`` is None if every credential may use it."""
 
     scope: str | None
     dags: DagPolicy
 
 
-# By scope and reach; the names are the ``operationId``s of Airflow's OpenAPI documents.
+# By scope and policy; the names are the ``operationId``s of Airflow's OpenAPI documents.
 _TABLE: dict[tuple[str | None, DagPolicy], str] = {
     (None, DagPolicy.NOT_APPLICABLE): """
         get_health get_version
@@ -35,7 +35,7 @@ _TABLE: dict[tuple[str | None, DagPolicy], str] = {
         post_dag_run delete_dag_run update_dag_run_state set_dag_run_note
         delete_dag_dataset_queued_event delete_dag_dataset_queued_events delete_dataset_queued_events
     """,
-    # Clearing follows ExternalTaskMarkers into other DAGs, and so does a task that is marked.
+    # Clearing or marking a task follows ExternalTaskMarkers into other DAGs.
     ("dag_runs:write", DagPolicy.ROW_FILTER): "clear_dag_run",
     ("tasks:write", DagPolicy.ROW_FILTER): """
         post_clear_task_instances post_set_task_instances_state
@@ -50,7 +50,7 @@ _TABLE: dict[tuple[str | None, DagPolicy], str] = {
         get_mapped_task_instance_tries get_mapped_task_instance_try_details
         get_xcom_entries get_xcom_entry get_extra_links get_log
     """,
-    # It makes whatever DAG waits for the dataset run.
+    # It starts runs of every DAG that waits for the dataset.
     ("dag_runs:write", DagPolicy.FORBIDDEN): "create_dataset_event",
     ("connections:read", DagPolicy.NOT_APPLICABLE): "get_connections get_connection",
     (
@@ -65,22 +65,22 @@ _TABLE: dict[tuple[str | None, DagPolicy], str] = {
         "admin:read",
         DagPolicy.NOT_APPLICABLE,
     ): "get_config get_value get_plugins get_providers get_permissions",
-    # The audit log and roles tell of every DAG; whoever writes roles may read all.
+    # The audit log and the roles name every DAG, and a user who writes roles can grant all rights.
     ("admin:read", DagPolicy.FORBIDDEN): """
         get_event_logs get_event_log get_roles get_role get_users get_user
     """,
     ("admin:write", DagPolicy.FORBIDDEN): "post_role patch_role delete_role post_user patch_user delete_user",
 }
 OPERATIONS = {
-    name: Operation(scope, dags) for (scope, dags), names in _TABLE.items() for name in names.split()
+    name: StockOperation(scope, dags) for (scope, dags), names in _TABLE.items() for name in names.split()
 }
 
 
 def operation_id(endpoint: str) -> str:
-    """The ``operationId`` behind a Flask endpoint of Airflow's.
+    """Return the ``operationId`` of a Flask endpoint of Airflow's.
 
-    Connexion names an endpoint by the handler's whole path, and Airflow keeps its handlers in modules
-    called ``…_endpoint``, with one exception; its documents are served under the blueprint's own name.
+    Connexion names an endpoint by the handler's whole path. Airflow's handlers are in modules named
+    ``…_endpoint``, with one exception; its documents have the blueprint's own name.
     """
     blueprint, _, name = endpoint.partition(".")
     for marker in ("_endpoint_", "_dag_parsing_", f"{blueprint}_"):

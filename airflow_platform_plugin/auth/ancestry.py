@@ -88,7 +88,7 @@ def ancestors(session: Session, reference: str) -> list[str]:
     return found
 
 
-def revoke_below(session: Session, references: Iterable[str]) -> None:
+def revoke_descendants(session: Session, references: Iterable[str]) -> None:
     """Revoke all descendants of those credentials."""
     pending, seen = list(references), set()
     while pending:

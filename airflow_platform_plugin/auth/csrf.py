@@ -1,8 +1,8 @@
-"""No other site changes anything with a browser's session.
+"""Refuse changes that a page of another site makes with a browser's session (CSRF).
 
-A browser sends its cookies along with whatever a page of another origin makes it send, and a ``POST`` without
-a body, or with a form, needs nobody's leave for that. Browsers say where a request comes from: in
-``Sec-Fetch-Site`` and, to addresses without TLS, in ``Origin`` alone. Programs send neither.
+A page of another origin can make the browser send a ``POST`` with cookies, without a body or with a form.
+Browsers name the origin of a request in ``Sec-Fetch-Site``, and to addresses without TLS only in ``Origin``.
+Programs send neither header.
 """
 
 from urllib.parse import urlsplit
@@ -13,14 +13,14 @@ from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core.errors import PermissionDenied
 from airflow_platform_plugin.http import responses
 
-_OWN_SITES = ("same-origin", "none")  # none: the person has typed the address
+_OWN_SITES = ("same-origin", "none")  # none: the user has typed the address
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# What a page of another origin cannot make a browser send: it would have to ask first (CORS).
+# A page of another origin cannot send these headers without permission (CORS).
 _CREDENTIALS = ("X-API-Key", "Authorization")
 
 
 def install(hooks: Blueprint) -> None:
-    """Look at every request to an API."""
+    """Check every request to an API."""
     hooks.before_app_request(_refuse_other_sites)
 
 
@@ -29,12 +29,12 @@ def _refuse_other_sites() -> Response | None:
         return None
     if any(header in request.headers for header in _CREDENTIALS) or not _is_ambient() or not _is_foreign():
         return None
-    message = "A page of another site cannot do this with a browser's session; send a key or token."
+    message = "A page of another site cannot do this with a browser's session. Send a key or token."
     return responses.error_response(PermissionDenied(message))
 
 
 def _is_ambient() -> bool:
-    """Whether the browser, or a proxy for it, says by itself who calls."""
+    """Return whether the browser or its proxy authenticates without the page's help."""
     return bool(request.cookies) or "REMOTE_USER" in request.environ
 
 
@@ -49,9 +49,9 @@ def _is_foreign() -> bool:
 
 
 def _own_addresses(scheme: str) -> set[tuple[str, int | None] | None]:
-    """Where browsers find this webserver; proxies may have changed the host, and say so.
+    """Return the addresses of this webserver for browsers; a proxy names its own host in headers.
 
-    No page of another origin can set these headers on a request that carries nothing else of its own.
+    A page of another origin cannot set these headers without permission (CORS).
     """
     hosts = [request.host, *request.headers.get("X-Forwarded-Host", "").split(",")]
     port = request.headers.get("X-Forwarded-Port", "").split(",")[0].strip()
@@ -61,7 +61,7 @@ def _own_addresses(scheme: str) -> set[tuple[str, int | None] | None]:
 
 
 def _address(url: str) -> tuple[str, int | None] | None:
-    """Host and port, or None where there is none; the scheme is what a proxy that ends TLS changes."""
+    """Return host and port, or None. The scheme does not count: a proxy that terminates TLS changes it."""
     try:
         parts = urlsplit(url)
         return (parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)) if parts.hostname else None

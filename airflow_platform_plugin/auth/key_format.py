@@ -1,7 +1,7 @@
 """The text of API keys and tokens: ``afp_<public id>_<secret><checksum>``. Pure functions.
 
-The checksum is a CRC-32 over all before it, so that a mangled key is told from an unknown one without
-a look-up, by the server and by secret scanners alike (GitHub's token format has the same property).
+The checksum is a CRC-32 of all that precedes it. It distinguishes a damaged key from an unknown one without a
+query, for the server and for secret scanners (as in GitHub's token format).
 """
 
 import re
@@ -33,18 +33,18 @@ class ParsedKey(NamedTuple):
     secret: str
 
     def __str__(self) -> str:
-        """The whole key, as its owner gets it."""
+        """Return the whole key."""
         start = f"{self.prefix}_{self.id}_{self.secret}"
         return start + _checksum(start)
 
 
 def generate(prefix: str = API_KEY, public_id: str | None = None) -> ParsedKey:
-    """A new key, or a new secret for the id that is given."""
+    """Return a new key, or a new secret for the given id."""
     return ParsedKey(prefix, public_id or _random(_ID_LENGTH), _random(_SECRET_LENGTH))
 
 
 def parse(text: str) -> ParsedKey | None:
-    """The parts of ``text``, or None where it cannot be a key."""
+    """Return the parts of a key, or None if the text is not one."""
     match = _KEY.fullmatch(text)
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[4]:
         return None

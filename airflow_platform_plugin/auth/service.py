@@ -117,7 +117,7 @@ def get(session: Session, key_id: str, *, by: Principal) -> ApiKey:
     return _show(session, _find(session, key_id, by, READ))
 
 
-def get_for_update(session: Session, key_id: str, *, by: Principal) -> ApiKey:
+def get_writable(session: Session, key_id: str, *, by: Principal) -> ApiKey:
     """Return a key that the caller may change or rotate.
 
     A tenant's administrator may only revoke the keys of other users.
@@ -210,7 +210,7 @@ def rotate(session: Session, row: ApiKey, *, overlap: timedelta, by: Principal) 
 def revoke(session: Session, row: ApiKey) -> None:
     """Revoke a key and the keys that were created with it. The row stays, so that lists can show it."""
     row.revoked_at = row.revoked_at or db.now()
-    ancestry.revoke_below(session, [ancestry.key_reference(row)])
+    ancestry.revoke_descendants(session, [ancestry.key_reference(row)])
 
 
 def set_owner_names(session: Session, rows: Sequence[Owned]) -> None:

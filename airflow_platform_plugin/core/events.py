@@ -111,12 +111,12 @@ def expire() -> int:
     with db.transaction() as session:
         old = select(Event.id).where(Event.occurred_at < before, Event.fanned_out_at.is_not(None))
         for reference in references:
-            old = old.where(Event.id.not_in(reference.needed()))
+            old = old.where(Event.id.not_in(reference.undeletable_ids()))
         ids = list(session.scalars(old.order_by(Event.occurred_at).limit(_EXPIRED_AT_ONCE)))
         if ids:
             cursors.write_down(session, EXPIRED, before)
             for reference in references:
-                reference.forget(session, ids)
+                reference.delete_rows(session, ids)
             _forget_failures(session, ids)
             session.execute(delete(Event).where(Event.id.in_(ids)))
     return len(ids)

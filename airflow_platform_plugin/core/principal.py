@@ -1,4 +1,4 @@
-"""Who is calling, in the words the rest of the platform uses. Handlers know no Flask-Login and no FAB."""
+"""The caller of a request, and what the caller may do. Handlers need neither Flask-Login nor FAB."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
 from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, Reach
 from airflow_platform_plugin.core.scopes import DagPolicy
 
-# What a scope's verb is called among the permissions of Airflow's roles.
+# The action of Airflow's permissions for a scope's verb.
 ACTIONS = {"read": "can_read", "write": "can_edit", "export": "can_export"}
 
 
@@ -22,17 +22,17 @@ class Access(Enum):
     """Where the caller of an endpoint needs its scope."""
 
     PLATFORM = auto()  # in all tenants
-    TENANT = auto()  # in any tenant; the service narrows what is read and written by ``Principal.reach``
-    OWN = auto()  # roles need none: everybody reaches what is their own. Credentials need the scope
+    TENANT = auto()  # in any tenant; the service limits what is read and written with ``Principal.reach``
+    OWN = auto()  # users need no role for what is their own; credentials need the scope
 
 
 @dataclass(frozen=True)
 class DagLimit:
-    """The DAGs that a credential is limited to: any whose id fits a pattern or that has one of the tags.
+    """The DAGs that a credential is limited to: those with a matching id, and those with one of the tags.
 
     Attributes:
-        dag_ids: shell patterns, as ``fnmatch`` reads them: ``analytics_*``.
-        tags: names of tags.
+        dag_ids: shell patterns of DAG ids, for ``fnmatch``: ``analytics_*``.
+        tags: tags of DAGs.
     """
 
     dag_ids: tuple[str, ...] = ()
@@ -40,27 +40,25 @@ class DagLimit:
 
     @cached_property
     def patterns(self) -> globs.Globs:
-        """The patterns, made ready once for as long as the credential is in use."""
+        """The patterns, compiled once."""
         return globs.compiled(self.dag_ids)
 
 
 @dataclass(frozen=True)
 class Credential:
-    """What a program has shown in place of a person's session.
+    """An API key or access token that a request was sent with.
 
     Attributes:
-        id: public; stands in the audit log, and limits of requests count by it. An API key's id, or an
-            OAuth client's.
-        scopes: what it is for; None means everything that its owner may.
-        dags: the limits to some DAGs, all of which hold; none for all of its owner's.
-        networked: whether it counts only from some networks.
-        tenant_id: the tenant that it reaches and no other; None for all of its owner's.
-        rate_limits: how often it may call, by class of request, where that differs from the settings.
-        own_limits: of those the ones that are the credential's own rather than its tenant's.
-        reference: names the key or token among all credentials: ``api_key:…``, ``token:…``.
-        expires_at: when it ends; None for never.
-        counted_as: the id by which requests are counted, where that is not its own: the key from which it
-            has its rate limits.
+        id: the public id of the API key or the OAuth client; for the audit log and rate limits.
+        scopes: its scopes; None for all that its owner may do.
+        dags: its DAG limits; a DAG must be within each of them. If empty, there is no limit.
+        networked: whether it is limited to networks.
+        tenant_id: the only tenant that it reaches; None for all of its owner's.
+        rate_limits: rate limits by class of request that replace those of the settings.
+        own_limits: the part of ``rate_limits`` that is the credential's own, not its tenant's.
+        reference: its unique reference among all credentials: ``api_key:…``, ``token:…``.
+        expires_at: when it expires; None for never.
+        counted_as: the id of the key whose rate limits it shares; None if it is counted by its own id.
     """
 
     id: str
@@ -80,9 +78,9 @@ class Principal:
     """The caller of a request.
 
     Attributes:
-        username: the Airflow user who acts, also behind a credential.
+        username: the name of the Airflow user, also with a credential.
         user: the auth manager's own user object.
-        credential: the API key or token that was used; None in a browser's session and the like.
+        credential: the API key or token of the request; None with a session or a password.
     """
 
     username: str
@@ -91,11 +89,11 @@ class Principal:
 
     @property
     def account(self) -> Account:
-        """Which user acts, rather than what the user is called."""
+        """The user's account, which another user with the same name does not have."""
         return airflow_compat.users.account_of(self.user)
 
     def reach(self, scope: str) -> Reach:
-        """Return the tenants in which the caller holds ``scope``, by roles and credential alike."""
+        """Return the tenants in which the caller holds ``scope``, by role and by credential."""
         if not self._granted(scope):
             return NOWHERE
         action, resource = permission(scope)
@@ -118,9 +116,9 @@ class Principal:
         return self.reach(scope).allows(tenant_id)
 
     def knows(self, tenant_id: str) -> bool:
-        """Whether the caller may know that there is such a tenant: by any right in it, or as it may read all.
+        """Return whether the caller may know that a tenant exists: with any right in it, or to read all.
 
-        A credential's scopes do not count here: they say what it is for, and not where its owner belongs.
+        The scopes of a credential do not matter: they do not change which tenants its owner belongs to.
         """
         if self.credential is not None and self.credential.tenant_id not in {None, tenant_id}:
             return False
@@ -129,7 +127,7 @@ class Principal:
         return within or permission("tenants:read") in held
 
     def require_dag(self, dag_id: str, method: str, part: str) -> None:
-        """Let through whoever may do that with a part of a DAG, by the rules of Airflow's own endpoints.
+        """Check that the caller may use a method on a part of a DAG, as Airflow's own endpoints check it.
 
         Args:
             dag_id: the DAG, which need not exist.
@@ -137,8 +135,8 @@ class Principal:
             part: ``RUN`` or ``TASK_INSTANCE``.
 
         Raises:
-            NotFound: the caller may not read the DAG; nothing tells whether there is one.
-            PermissionDenied: the caller may read it, but not do this.
+            NotFound: the caller may not read the DAG, or it does not exist.
+            PermissionDenied: the caller may read the DAG, but not do this.
         """
         if not airflow_compat.authorization.is_authorized_dag(self.user, "GET", dag_id):
             raise NotFound(f"DAG '{dag_id}' not found", dag_id=dag_id)
@@ -146,7 +144,7 @@ class Principal:
             raise PermissionDenied(f"You may not do this with DAG '{dag_id}'.", dag_id=dag_id)
 
     def dags_with_runs(self) -> set[str] | None:
-        """The DAGs whose runs the caller may read; None is all, also those that are gone."""
+        """Return the DAGs whose runs the caller may read; None for all, also for deleted DAGs."""
         if not airflow_compat.authorization.is_authorized_dag(self.user, "GET", None, "RUN"):
             return set()
         if airflow_compat.authorization.is_authorized_dag(self.user, "GET", None):
@@ -159,11 +157,11 @@ class Principal:
         Args:
             scope: the scope that the endpoint declares.
             access: where the caller needs it.
-            dags: what a credential that is limited to some DAGs may do there.
+            dags: what a credential with a DAG limit may do there.
 
         Raises:
-            PermissionDenied: a role or the credential lacks the scope, or the credential is limited to
-                DAGs or a tenant and the endpoint cannot be.
+            PermissionDenied: the user or the credential lacks the scope, or the endpoint cannot apply the DAG
+                limit of the credential.
         """
         match access:
             case Access.OWN:
@@ -178,10 +176,11 @@ class Principal:
             self._require_dags(dags, scope)
 
     def require_grant(self, scope: str | None, *, dags: DagPolicy) -> None:
-        """The same for a stock endpoint, where Airflow itself looks at the roles.
+        """Check that the credential may use a stock endpoint, where Airflow itself checks the roles.
 
         Raises:
-            PermissionDenied: as for ``require``.
+            PermissionDenied: the credential lacks the scope, or the endpoint cannot apply its limit to DAGs
+                or to a tenant.
         """
         if scope is None or self.credential is None:
             return
@@ -189,16 +188,17 @@ class Principal:
             raise PermissionDenied(f"This needs the scope {scope}.", scope=scope)
         if self.credential.tenant_id is not None and dags in {DagPolicy.NOT_APPLICABLE, DagPolicy.FORBIDDEN}:
             raise PermissionDenied(
-                "A key of a tenant cannot do this: Airflow keeps it for all tenants together.", scope=scope
+                "A key of a tenant cannot do this: Airflow does not separate it by tenants.", scope=scope
             )
         if self.credential.dags:
             self._require_dags(dags, scope)
 
     def _require_dags(self, dags: DagPolicy, scope: str) -> None:
-        """Refuse what a credential that is limited to some DAGs cannot be let do."""
+        """Refuse an endpoint that cannot apply a DAG limit."""
         if dags is DagPolicy.FORBIDDEN:
             raise PermissionDenied(
-                "A key that is limited to some DAGs cannot do this: it reaches beyond them.", scope=scope
+                "A key that is limited to some DAGs cannot do this, since it affects other DAGs too.",
+                scope=scope,
             )
         if (
             dags is DagPolicy.NOT_APPLICABLE
@@ -206,7 +206,8 @@ class Principal:
             and self.credential.scopes is None
         ):
             raise PermissionDenied(
-                f"A key that is limited to some DAGs needs the scope {scope} by name for this.", scope=scope
+                f"A key that is limited to some DAGs needs the scope {scope} in its list of scopes for this.",
+                scope=scope,
             )
 
     def _granted(self, scope: str) -> bool:
@@ -214,9 +215,9 @@ class Principal:
 
 
 def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
-    """The permission of Airflow's roles for a scope: ``("can_edit", "Platform Webhooks")``.
+    """Return the permission of Airflow's roles for a scope: ``("can_edit", "Platform Webhooks")``.
 
-    For one tenant alone it is ``("can_edit", "Platform Webhooks:analytics-team")``.
+    For one tenant, it is ``("can_edit", "Platform Webhooks:analytics-team")``.
     """
     resource, verb = scope.split(":")
     name = f"Platform {resource.replace('_', ' ').title()}"
@@ -224,7 +225,7 @@ def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
 
 
 def in_any_tenant(user: User) -> bool:
-    """Whether the user's roles give any right in some tenant."""
+    """Return whether the user's roles give any right in a tenant."""
     return any(
         name.startswith("Platform ") and ":" in name for _, name in airflow_compat.users.permissions(user)
     )

@@ -8,11 +8,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 @dataclass(frozen=True)
 class Reach:
-    """Where a caller holds a scope. An empty one, which is the default, allows nothing.
+    """Where a caller holds a scope. The default is nowhere.
 
     Attributes:
         tenant_ids: the tenants in which the caller holds the scope.
-        everywhere: the caller holds it in all tenants, and for what belongs to no tenant.
+        everywhere: whether the caller holds it in all tenants, and for what belongs to no tenant.
     """
 
     tenant_ids: frozenset[str] = frozenset()
@@ -23,11 +23,11 @@ class Reach:
         return self.everywhere or bool(self.tenant_ids)
 
     def allows(self, tenant_id: str | None) -> bool:
-        """Return whether the caller holds the scope for what belongs to that tenant, or to none (None)."""
+        """Return whether the caller holds the scope for what belongs to that tenant; None for no tenant."""
         return self.everywhere or tenant_id in self.tenant_ids
 
     def where(self, tenant_id: ColumnElement[str]) -> ColumnElement[bool]:
-        """Return the SQL condition on a column of tenant ids that selects what the caller may see."""
+        """Return the SQL condition on a column of tenant ids that selects the caller's rows."""
         condition: ColumnElement[bool] = true() if self.everywhere else tenant_id.in_(sorted(self.tenant_ids))
         return condition
 
@@ -36,7 +36,7 @@ class Reach:
         return Reach(frozenset({tenant_id})) if self.allows(tenant_id) else NOWHERE
 
     def covers(self, other: "Reach") -> bool:
-        """Return whether this reach allows whatever ``other`` allows."""
+        """Return whether this reach allows all that ``other`` allows."""
         return self.everywhere or (not other.everywhere and other.tenant_ids <= self.tenant_ids)
 
 

@@ -1,7 +1,7 @@
-"""Scopes: what a key or a token is for.
+"""Scopes: what a key or a token may be used for.
 
-``<resource>:read`` and ``<resource>:write``, the same for our endpoints and for Airflow's own. To write
-includes to read. What neither includes has its own verb. Features declare their resources.
+Each resource has ``<resource>:read`` and ``<resource>:write``, which includes reading. They apply to the
+platform's and to Airflow's endpoints. Other rights have their own verbs. Features declare their resources.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,7 @@ def known() -> tuple[str, ...]:
 
 
 def describe(granted: Collection[str]) -> list[str]:
-    """Return what scopes allow, in words: a sentence for each resource, and one for each further scope."""
+    """Return texts that describe the scopes, for the consent page: one for each resource and other verb."""
     sentences = []
     for resource in resources():
         if f"{resource.name}:write" in granted:
@@ -43,16 +43,16 @@ def describe(granted: Collection[str]) -> list[str]:
 
 
 class DagPolicy(Enum):
-    """What a credential that is limited to some DAGs may do at an endpoint."""
+    """What a credential with a DAG limit may do at an endpoint."""
 
-    AUTH_MANAGER = auto()  # the endpoint asks the auth manager about each DAG, which knows the limit
-    ROW_FILTER = auto()  # as above, and rows of other DAGs are filtered out of the stock code's queries
-    NOT_APPLICABLE = auto()  # nothing there belongs to a DAG: allowed where the credential names the scope
-    FORBIDDEN = auto()  # the endpoint cannot be narrowed to some DAGs
+    AUTH_MANAGER = auto()  # the endpoint asks the auth manager about each DAG, which applies the limit
+    ROW_FILTER = auto()  # the same, and the row filter hides rows of other DAGs from stock code
+    NOT_APPLICABLE = auto()  # nothing belongs to a DAG; the credential must list the scope
+    FORBIDDEN = auto()  # the endpoint cannot be limited to some DAGs
 
 
 def covers(granted: Collection[str] | None, scope: str) -> bool:
-    """Whether ``scope`` is among what was granted; None grants everything."""
+    """Return whether the granted scopes include ``scope``; None grants all scopes."""
     if granted is None or scope in granted:
         return True
     resource, verb = scope.split(":")
@@ -60,12 +60,12 @@ def covers(granted: Collection[str] | None, scope: str) -> bool:
 
 
 def within(inner: Collection[str] | None, outer: Collection[str] | None) -> bool:
-    """Whether ``inner`` grants nothing that ``outer`` does not."""
+    """Return whether ``outer`` grants all that ``inner`` grants."""
     return outer is None or (inner is not None and all(covers(outer, scope) for scope in inner))
 
 
 def common(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
-    """What both grant."""
+    """Return the scopes that both grant."""
     if one is None or other is None:
         return other if one is None else one
     return frozenset({scope for scope in one | other if covers(one, scope) and covers(other, scope)})

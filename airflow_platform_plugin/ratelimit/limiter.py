@@ -17,7 +17,7 @@ from airflow_platform_plugin.core import rate_limits, settings
 from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
 from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.ratelimit import file_storage  # noqa: F401 - registers its scheme with the library
-from airflow_platform_plugin.ratelimit.limits import Limits, LimitStatus, Subject
+from airflow_platform_plugin.ratelimit.limits import ConfiguredLimits, LimitStatus, Subject
 from airflow_platform_plugin.ratelimit.settings import RateLimitSettings
 
 log = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ class _Limit(NamedTuple):
 class Limiter:
     """Count requests against the limits of the settings, or of a credential."""
 
-    def __init__(self, storage_uri: str, limits: Mapping[RequestClass, str] | Limits) -> None:
+    def __init__(self, storage_uri: str, limits: Mapping[RequestClass, str] | ConfiguredLimits) -> None:
         """Raise ``ValueError`` if a limit is not valid, or if the storage cannot be used."""
         self._uri = storage_uri
-        self._limits = limits if isinstance(limits, Limits) else Limits(dict(limits))
+        self._limits = limits if isinstance(limits, ConfiguredLimits) else ConfiguredLimits(dict(limits))
         for option, text in self._limits.options().items():
             try:
                 rate_limits.parse(text)
@@ -248,7 +248,9 @@ def from_settings() -> Limiter | None:
         RequestClass.QUERY: config.rate_limit_user_query,
         RequestClass.BULK: config.rate_limit_user_bulk,
     }
-    return Limiter(config.rate_limit_storage, Limits(per_caller, per_user, config.rate_limit_failed))
+    return Limiter(
+        config.rate_limit_storage, ConfiguredLimits(per_caller, per_user, config.rate_limit_failed)
+    )
 
 
 def problem() -> str | None:

@@ -41,7 +41,7 @@ class LimitStatus(NamedTuple):
     name: str = ""
 
 
-class Limits(NamedTuple):
+class ConfiguredLimits(NamedTuple):
     """The limits of the settings.
 
     Attributes:

@@ -54,7 +54,7 @@ def get(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
     return _find(session, webhook_id, by, READ)
 
 
-def get_for_update(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
+def get_writable(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
     """Return a webhook that the caller may change.
 
     Raises:

@@ -47,7 +47,7 @@ def token(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[...
         account = airflow_compat.users.account(session, user_id("admin"))
         assert account is not None
         scopes = ["api_keys:write", "oauth_clients:write", "pools:read"]
-        granted = tokens.Granted(session.get(Client, client_id), account, scopes)
+        granted = tokens.TokenGrant(session.get(Client, client_id), account, scopes)
         tokens.issue(session, text, granted, family=family)
         session.flush()
         return as_key(app, text)
@@ -323,7 +323,7 @@ def test_two_keys_that_replace_each_others_secret_end_together(
         session.get(ApiKey, made["id"]).parent = f"api_key:{other['id']}"
     session.flush()
     assert [each("GET", STOCK).status for each in (one, two)] == [200, 200]
-    ancestry.revoke_below(session, [f"api_key:{first['id']}"])
+    ancestry.revoke_descendants(session, [f"api_key:{first['id']}"])
     session.flush()
     assert [each("GET", STOCK).status for each in (one, two)] == [401, 401]
 

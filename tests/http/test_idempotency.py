@@ -185,7 +185,7 @@ def test_two_users_of_one_oauth_client_are_two_callers(
         account = airflow_compat.users.account(session, user_id(name))
         assert account is not None
         text = str(key_format.generate(key_format.ACCESS_TOKEN))
-        granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["api_keys:write"])
+        granted = tokens.TokenGrant(session.get(Client, "airflow-cli"), account, ["api_keys:write"])
         tokens.issue(session, text, granted, family=name)
         session.flush()
         call = client(app, {"Authorization": f"Bearer {text}", "Idempotency-Key": "make-ci-key-1"})

@@ -1,1 +1,1 @@
-"""OAuth 2.0: programs that act for a user who has agreed, or as a user of their own."""
+"""OAuth 2.0: programs that act for a user with consent, or as their acting user."""

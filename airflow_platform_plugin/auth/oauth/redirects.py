@@ -1,4 +1,4 @@
-"""Redirect URIs: which a client may register, and which one matches it later. Pure."""
+"""Check redirect URIs at registration, and compare them in requests. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -6,35 +6,35 @@ from urllib.parse import SplitResult, urlsplit
 
 MAX_LENGTH = 2000
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
-# RFC 3986's characters without the fragment's "#".
+# RFC 3986's characters except for the fragment's "#".
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
-# On loopback, only an IP address has a free port (RFC 8252 §7.3): "localhost" may be another machine.
+# Any port is allowed for a loopback IP address (RFC 8252 §7.3). "localhost" may be another machine.
 _LOOPBACK_IP = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?([/?].*)?")
 
 
 def problem(uri: str, *, public: bool) -> str | None:
-    """Why a client cannot have that redirect URI, or None where it can."""
+    """Return why a client cannot register the redirect URI, or None if it can."""
     if "#" in uri:
         return "must have no fragment (RFC 6749 §3.1.2)"
     parts = _parts(uri)
     if parts is None or "@" in parts.netloc:
-        return "is not an absolute URI without a user"
+        return "must be an absolute URI without a user"
     match parts.scheme:
         case "https":
             wrong = None if parts.hostname else "must name a host"
         case "http":
             local = parts.hostname in _LOOPBACK_HOSTS
-            wrong = None if local else "must be https, unless it leads to 127.0.0.1, [::1] or localhost"
+            wrong = None if local else "must be https, except for 127.0.0.1, [::1] and localhost"
         case scheme if "." in scheme:
-            wrong = None if public else "a scheme of an app's own is for public clients"
+            wrong = None if public else "an app's own scheme is for public clients"
         case _:
-            wrong = "must be https, or a scheme of an app's own such as com.example.app (RFC 8252 §7.1)"
+            wrong = "must be https, or an app's own scheme such as com.example.app (RFC 8252 §7.1)"
     return wrong
 
 
 def match(registered: Iterable[str], uri: str) -> bool:
-    """Whether ``uri`` is one of those registered: the same text, but for the port of a loopback IP."""
+    """Return whether the URI is registered: the same text, except for the port of a loopback IP address."""
     if len(uri) > MAX_LENGTH or _parts(uri) is None:
         return False
     return any(uri == known or _portless(uri) == _portless(known) for known in registered)
@@ -50,7 +50,7 @@ def _parts(uri: str) -> SplitResult | None:
         return None
     try:
         parts = urlsplit(uri)
-        # Read when asked for, and wrong as late as that.
+        # Parsed lazily: a wrong port raises here.
         wrong = parts.port == 0 or (parts.hostname is None and parts.netloc != "")
         wrong = wrong or ("[" in parts.netloc and not _IPV6.fullmatch(parts.netloc))
     except ValueError:

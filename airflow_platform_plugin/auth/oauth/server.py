@@ -1,7 +1,7 @@
-"""The OAuth 2.0 protocol: authlib's authorization server on our tables.
+"""The OAuth 2.0 protocol: authlib's authorization server on the platform's tables.
 
 RFC 6749 (requests), 7009 (revocation), 7662 (introspection), 8414 (metadata), 9207 (issuer); grants are in
-``grants``. A server lives for one request, on that request's transaction.
+``grants``. Each request has its own server object, on the request's transaction.
 """
 
 import re
@@ -35,7 +35,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core import scopes as all_scopes
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-# What authlib repeats in descriptions of errors, where RFC 6749 §5.2 forbids some characters.
+# Parameters that authlib repeats in error descriptions. RFC 6749 §5.2 forbids some characters there.
 _PLAIN = (
     "client_id", "code", "code_challenge", "code_challenge_method", "code_verifier", "grant_type",
     "redirect_uri", "refresh_token", "response_type", "scope", "token", "token_type_hint",
@@ -43,21 +43,21 @@ _PLAIN = (
 
 
 def issuer() -> str:
-    """This server's name: ``[webserver] base_url``, or where that is not set, what the request called it.
+    """Return this server's name: ``[webserver] base_url``, or the request's own URL if that is not set.
 
-    A client trusts what it finds here, and whoever sends the request may write any Host into it.
+    Set ``base_url``: clients trust this name, and a caller may send any ``Host``.
     """
     return airflow_compat.config.public_url() or flask.request.url_root.rstrip("/")
 
 
 def url_of(endpoint: str) -> str:
-    """Where clients reach an endpoint."""
+    """Return the URL of an endpoint for clients."""
     path = flask.url_for(endpoint).removeprefix(flask.request.script_root)
     return issuer() + path
 
 
-class Parameters(FlaskOAuth2Payload):
-    """A request's parameters, from the one place where the protocol has them."""
+class RequestParameters(FlaskOAuth2Payload):
+    """The parameters of a request, from the query or from the form, as the endpoint defines."""
 
     def __init__(self, given: Any) -> None:  # noqa: ANN401 - a werkzeug MultiDict
         self._given = given
@@ -68,31 +68,31 @@ class Parameters(FlaskOAuth2Payload):
         return self._given
 
 
-class Request(FlaskOAuth2Request):
-    """A request in authlib's eyes.
+class OAuthRequest(FlaskOAuth2Request):
+    """A request, as authlib reads it.
 
     Raises:
         InvalidRequestError: a parameter is repeated (RFC 6749 §3.1, §3.2), or has forbidden characters.
     """
 
     def __init__(self, request: flask.Request, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
-        # authlib refuses http. Where TLS ends, often at a proxy before us, is for the operator to say.
+        # authlib refuses http, but TLS may end at a proxy.
         uri = urlsplit(request.url)._replace(scheme="https").geturl()
         OAuth2Request.__init__(self, request.method, uri, headers=request.headers)
         self._request = request
         self._resolved = ""
-        self.payload = Parameters(parameters)
+        self.payload = RequestParameters(parameters)
         if any(len(values) > 1 for _, values in parameters.lists()):
             raise InvalidRequestError("A parameter is repeated.")
         for name in _PLAIN:
             if invalid_error_characters(parameters.get(name, "")):
-                raise InvalidRequestError(f"The parameter '{name}' has characters that it may not have.")
+                raise InvalidRequestError(f"The parameter '{name}' has forbidden characters.")
 
     @property
     def scope(self) -> str:
-        """The scopes to grant: those asked for, or the client's default (RFC 6749 §3.3).
+        """The scopes to grant: the requested ones, or the client's default (RFC 6749 §3.3).
 
-        authlib resolves the default from 1.7 on; earlier ones leave that to the server.
+        authlib resolves the default from version 1.7 on.
         """
         asked = self._resolved or self.payload.scope or ""
         return asked if self.client is None else self.client.get_allowed_scope(asked) or ""
@@ -102,12 +102,12 @@ class Request(FlaskOAuth2Request):
         self._resolved = resolved
 
 
-class Server(AuthorizationServer):
+class OAuthServer(AuthorizationServer):
     """The authorization server of one request.
 
     Attributes:
         session: the request's transaction.
-        parameters: the query of the authorization endpoint, the form of all others.
+        parameters: the query at the authorization endpoint, the form at all others.
     """
 
     def __init__(self, session: Session, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
@@ -127,26 +127,28 @@ class Server(AuthorizationServer):
         self.register_grant(grants.ClientCredentialsGrant)
         self.register_endpoint(Revocation)
         self.register_endpoint(Introspection)
-        self.register_extension(Issuer())
+        self.register_extension(IssuerExtension())
 
-    def create_oauth2_request(self, _request: Any) -> Request:  # noqa: ANN401 - authlib's signature
-        """Asked by authlib, with no request at hand."""
-        return Request(flask.request, self.parameters)
+    def create_oauth2_request(self, _request: Any) -> OAuthRequest:  # noqa: ANN401 - authlib's signature
+        """Return the current request; authlib calls this."""
+        return OAuthRequest(flask.request, self.parameters)
 
-    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
-        """Asked by authlib, which fails on credentials that are not UTF-8."""
+    def authenticate_client(
+        self, request: OAuthRequest, methods: list[str], endpoint: str = "token"
+    ) -> Client:
+        """Authenticate the client; authlib itself fails on credentials that are not UTF-8."""
         try:
             return super().authenticate_client(request, methods, endpoint)  # type: ignore[no-any-return]
         except UnicodeDecodeError as error:
             raise InvalidClientError(status_code=401) from error
 
     def query_client(self, client_id: str) -> Client | None:
-        """Asked by authlib, with what a stranger sent."""
+        """Return the valid client with that id, which any caller may send, or None; authlib calls this."""
         client = self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
         return client if client is not None and credentials.is_client_valid(self.session, client) else None
 
     def generate_token(self, grant_type: str, client: Client, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - authlib's
-        """Asked by authlib; where no scope was asked for, the client's default is granted (RFC 6749 §3.3).
+        """Generate a token; without requested scopes, with the client's default (RFC 6749 §3.3).
 
         Raises:
             InvalidScopeError: the client has lost every scope that was granted before.
@@ -156,11 +158,12 @@ class Server(AuthorizationServer):
             raise InvalidScopeError
         return super().generate_token(grant_type=grant_type, client=client, **options)  # type: ignore[no-any-return]
 
-    def get_authorization_grant(self, request: Request) -> Any:  # noqa: ANN401 - authlib's grant
-        """Asked by authlib.
+    def get_authorization_grant(self, request: OAuthRequest) -> Any:  # noqa: ANN401 - authlib's grant
+        """Return the grant of a request to the authorization endpoint.
 
         Raises:
-            UnsupportedResponseTypeError: authlib before 1.7 would send the browser to any URI.
+            UnsupportedResponseTypeError: with a redirect URI only if it is the client's. authlib before 1.7
+                would send the browser to any URI.
         """
         try:
             return super().get_authorization_grant(request)
@@ -168,17 +171,17 @@ class Server(AuthorizationServer):
             error.redirect_uri = _known_redirect_uri(self, request)
             raise
 
-    def save_token(self, token: dict[str, Any], request: Request) -> None:
-        """Asked by authlib, with the text of new tokens.
+    def save_token(self, token: dict[str, Any], request: OAuthRequest) -> None:
+        """Store new tokens, and use up the code or refresh token; authlib calls this.
 
         Raises:
-            InvalidGrantError: another request has used the same code or refresh token in this moment.
+            InvalidGrantError: another request has used the same code or refresh token at this moment.
         """
         source = request.authorization_code or request.refresh_token
         if source is not None and not tokens.use_up(self.session, source):
             raise InvalidGrantError
         family = db.new_id("oaf") if source is None else str(source.family)
-        granted = tokens.Granted(
+        granted = tokens.TokenGrant(
             request.client, airflow_compat.users.account_of(request.user), token["scope"].split()
         )
         for text in (token["access_token"], token.get("refresh_token")):
@@ -186,7 +189,7 @@ class Server(AuthorizationServer):
                 tokens.issue(self.session, text, granted, family=family)
 
 
-def _known_redirect_uri(server: Server, request: Request) -> str | None:
+def _known_redirect_uri(server: OAuthServer, request: OAuthRequest) -> str | None:
     """Return the client's own URI that an error may be sent to, or None."""
     client = server.query_client(request.payload.client_id or "")
     if client is None:
@@ -198,37 +201,37 @@ def _known_redirect_uri(server: Server, request: Request) -> str | None:
 
 
 class Revocation(RevocationEndpoint):
-    """RFC 7009: a client ends its own tokens."""
+    """RFC 7009: a client revokes its own tokens."""
 
     CLIENT_AUTH_METHODS = grants.AUTH_METHODS
 
     def query_token(self, text: str, _hint: str | None) -> Token | None:
-        """Asked by authlib; the text itself says which kind it is."""
+        """Return the token with that text; the hint is not needed. authlib calls this."""
         return tokens.find_text(self.server.session, text)
 
-    def revoke_token(self, token: Token, _request: Request) -> None:
-        """Asked by authlib."""
+    def revoke_token(self, token: Token, _request: OAuthRequest) -> None:
+        """Revoke a token; authlib calls this."""
         tokens.revoke(self.server.session, token)
 
 
 class Introspection(IntrospectionEndpoint):
-    """RFC 7662: a confidential client asks about its own tokens."""
+    """RFC 7662: a confidential client reads the state of its own tokens."""
 
     CLIENT_AUTH_METHODS = grants.SECRET_METHODS
 
     def query_token(self, text: str, _hint: str | None) -> Token | None:
-        """Asked by authlib; the text itself says which kind it is."""
+        """Return the token with that text; the hint is not needed. authlib calls this."""
         return tokens.find_text(self.server.session, text)
 
-    def check_permission(self, token: Token, client: Client, request: Request) -> bool:
-        """Asked by authlib: of others' tokens, and of those whose user is not active, nothing is told."""
+    def check_permission(self, token: Token, client: Client, request: OAuthRequest) -> bool:
+        """Return whether the token is the client's and its user is active; authlib calls this."""
         request.user = airflow_compat.users.active_user(token.account)
         return token.check_client(client) and request.user is not None
 
     def introspect_token(self, token: Token) -> dict[str, Any]:
-        """Asked by authlib for a live token."""
+        """Return the description of a valid token; authlib calls this."""
         user = airflow_compat.users.active_user(token.account)
-        about = {
+        description = {
             "client_id": token.client_id,
             "username": user.username,
             "sub": str(token.user_id),
@@ -237,19 +240,19 @@ class Introspection(IntrospectionEndpoint):
             "exp": int(token.expires_at.timestamp()),
             "iss": issuer(),
         }
-        return about | {"token_type": "Bearer"} if token.kind == ACCESS else about
+        return description | {"token_type": "Bearer"} if token.kind == ACCESS else description
 
 
-class Issuer(IssuerParameter):
-    """RFC 9207: an answer to the browser names the server that it comes from."""
+class IssuerExtension(IssuerParameter):
+    """RFC 9207: a response to the browser names the server that it comes from."""
 
     def get_issuer(self) -> str:
-        """Asked by authlib."""
+        """Return this server's name; authlib calls this."""
         return issuer()
 
 
 def metadata(*, authorize: str, token: str, revoke: str, introspect: str) -> AuthorizationServerMetadata:
-    """What RFC 8414 lets clients know, with the endpoints at those URLs."""
+    """Return the metadata of RFC 8414, with the URLs of the endpoints."""
     return AuthorizationServerMetadata(
         issuer=issuer(),
         authorization_endpoint=authorize,

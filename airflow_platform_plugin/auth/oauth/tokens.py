@@ -1,16 +1,16 @@
-"""Authorization codes and tokens: issued, found, used up, revoked, expired.
+"""Issue, find, use up, revoke and expire authorization codes and tokens.
 
-All tokens that come from one consent, by refreshing too, are a family. Whoever uses a code or a refresh
-token for the second time shows that it was stolen, from this or from the first one: the family is revoked
-(RFC 6749 §4.1.2, RFC 9700 §4.14.2).
+All tokens that come from one consent, also by refreshing, are a family. A second use of a code or of a
+refresh token shows that it was stolen, so the whole family is revoked (RFC 6749 §4.1.2, RFC 9700 §4.14.2).
 """
 
 import hmac
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.auth import ancestry, key_format
@@ -20,19 +20,19 @@ from airflow_platform_plugin.auth.oauth.settings import OAuthSettings
 from airflow_platform_plugin.core import crypto, db, settings
 
 CODE_LIFETIME = timedelta(seconds=60)
-# For so long the second use of a code is still recognised as one.
-_CODE_KEPT = timedelta(days=1)
+# How long used codes are stored, so that a second use is detected.
+_CODE_RETENTION = timedelta(days=1)
 _KINDS = {key_format.ACCESS_TOKEN: ACCESS, key_format.REFRESH_TOKEN: REFRESH}
 _BATCH = 500
 
 
-class Granted(NamedTuple):
-    """What a code or a token is for.
+class TokenGrant(NamedTuple):
+    """What a code or a token grants.
 
     Attributes:
-        client: who may use it.
-        account: as whom it acts.
-        scopes: what it is for.
+        client: the client that may use it.
+        account: the account that it acts as.
+        scopes: its scopes.
     """
 
     client: Client
@@ -41,9 +41,9 @@ class Granted(NamedTuple):
 
 
 def issue_code(
-    session: Session, text: str, granted: Granted, *, redirect_uri: str | None, code_challenge: str | None
+    session: Session, text: str, granted: TokenGrant, *, redirect_uri: str | None, code_challenge: str | None
 ) -> None:
-    """Store what ``text``, a new authorization code, stands for."""
+    """Store a new authorization code."""
     session.add(
         AuthorizationCode(
             code_hash=crypto.digest(text),
@@ -58,7 +58,7 @@ def issue_code(
 
 
 def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCode | None:
-    """The client's live code; one that was redeemed before revokes what was made from it."""
+    """Return the client's valid code, or None. A code that was used before revokes its family."""
     row: AuthorizationCode | None = session.get(AuthorizationCode, crypto.digest(text))
     if row is None or row.client_id != client.client_id:
         return None
@@ -69,7 +69,7 @@ def find_code(session: Session, text: str, *, client: Client) -> AuthorizationCo
 
 
 def lifetime(kind: str, client: Client) -> timedelta:
-    """How long a new token of the client's counts: not longer than the client."""
+    """Return the lifetime of a new token: not longer than the client's."""
     given = settings.get(OAuthSettings)
     usual = (
         timedelta(seconds=given.oauth_access_token_seconds)
@@ -79,11 +79,17 @@ def lifetime(kind: str, client: Client) -> timedelta:
     return usual if client.expires_at is None else min(usual, client.expires_at - db.now())
 
 
-def issue(session: Session, text: str, granted: Granted, *, family: str) -> None:
-    """Store what ``text``, a new token, stands for.
+def issue(session: Session, text: str, granted: TokenGrant, *, family: str) -> None:
+    """Store a new token.
+
+    Args:
+        session: the transaction.
+        text: the token's text.
+        granted: what the token grants.
+        family: the id of its family.
 
     Raises:
-        ValueError: it is no text of a token's.
+        ValueError: the text is not one of a token.
     """
     parsed = key_format.parse(text)
     if parsed is None:
@@ -104,11 +110,11 @@ def issue(session: Session, text: str, granted: Granted, *, family: str) -> None
 
 
 def find(session: Session, parsed: key_format.ParsedKey) -> tuple[Token, Client] | None:
-    """The token of those parts, dead or alive, and its client; in one query."""
+    """Return the token with that id and secret, also a revoked one, and its client; in one query."""
     wanted = select(Token, Client).join(Client, Client.client_id == Token.client_id)
     found = session.execute(wanted.where(Token.id == parsed.id)).first()
     given = crypto.digest(parsed.secret)
-    # Compared also where there is no row, so that timing does not tell known ids from unknown ones.
+    # Compare also without a row, so that the time does not show which ids exist.
     same = hmac.compare_digest(str(found.Token.secret_hash if found else ""), given)
     if found is None or not same or found.Token.kind != _KINDS.get(parsed.prefix):
         return None
@@ -116,24 +122,24 @@ def find(session: Session, parsed: key_format.ParsedKey) -> tuple[Token, Client]
 
 
 def find_by_id(session: Session, token_id: str) -> tuple[Token, Client] | None:
-    """The access token of that id, dead or alive, and its client."""
+    """Return the access token with that id, also a revoked one, and its client."""
     wanted = select(Token, Client).join(Client, Client.client_id == Token.client_id)
     found = session.execute(wanted.where(Token.id == token_id, Token.kind == ACCESS)).first()
     return None if found is None else (found.Token, found.Client)
 
 
 def find_text(session: Session, text: str) -> Token | None:
-    """The token of that text, dead or alive."""
+    """Return the token with that text, also a revoked one, or None."""
     parsed = key_format.parse(text)
     found = None if parsed is None else find(session, parsed)
     return None if found is None else found[0]
 
 
 def use_up(session: Session, source: AuthorizationCode | Token) -> bool:
-    """Use up a code or refresh token, before anything is made from it.
+    """Mark a code or refresh token as used, before new tokens are issued for it.
 
     Returns:
-        Whether this was its first use. If not, nothing of the family counts any more.
+        Whether this was its first use. If not, the family is revoked.
     """
     if isinstance(source, Token):
         unused = update(Token).where(Token.id == source.id, Token.revoked_at.is_(None))
@@ -143,7 +149,7 @@ def use_up(session: Session, source: AuthorizationCode | Token) -> bool:
             AuthorizationCode.code_hash == source.code_hash, AuthorizationCode.redeemed_at.is_(None)
         )
         use = unused.values(redeemed_at=db.now())
-    # The database decides who is first: another request may have read the row in the same moment.
+    # The database decides which request is first: another may have read the row at the same moment.
     if session.execute(use.execution_options(synchronize_session=False)).rowcount == 1:
         return True
     revoke_family(session, str(source.family))
@@ -151,33 +157,33 @@ def use_up(session: Session, source: AuthorizationCode | Token) -> bool:
 
 
 def revoke(session: Session, token: Token) -> None:
-    """End an access token, or all that a refresh token's family has (RFC 7009 §2.1)."""
+    """Revoke an access token, or the whole family of a refresh token (RFC 7009 §2.1)."""
     if token.kind == REFRESH:
         revoke_family(session, str(token.family))
     else:
         token.revoked_at = token.revoked_at or db.now()
-        ancestry.revoke_below(session, [f"{TOKEN}:{token.id}"])
+        ancestry.revoke_descendants(session, [f"{TOKEN}:{token.id}"])
 
 
 def revoke_family(session: Session, family: str) -> None:
-    """End every token that comes from one consent."""
+    """Revoke every token that comes from one consent."""
     live = update(Token).where(Token.family == family, Token.revoked_at.is_(None))
     end = live.values(revoked_at=db.now()).execution_options(synchronize_session=False)
-    # The first may wait for a request that is refreshing; the second then sees what that one has made.
+    # The first UPDATE may wait for a request that refreshes; the second revokes the tokens of that request.
     session.execute(end)
     session.execute(end)
-    _revoke_below(session, Token.family == family)
+    _revoke_keys(session, Token.family == family)
 
 
-def _revoke_below(session: Session, which: Any) -> None:  # noqa: ANN401 - a condition
-    """Revoke the keys that were made with those access tokens."""
-    ids = session.scalars(select(Token.id).where(which, Token.kind == ACCESS))
-    ancestry.revoke_below(session, [f"{TOKEN}:{token_id}" for token_id in ids])
+def _revoke_keys(session: Session, condition: ColumnElement[bool]) -> None:
+    """Revoke the keys that were created with those access tokens."""
+    ids = session.scalars(select(Token.id).where(condition, Token.kind == ACCESS))
+    ancestry.revoke_descendants(session, [f"{TOKEN}:{token_id}" for token_id in ids])
 
 
 def delete_all(session: Session, client_id: str) -> None:
-    """Delete every code and token of a client's, and revoke the keys that were made with them."""
-    _revoke_below(session, Token.client_id == client_id)
+    """Delete all codes and tokens of a client, and revoke the keys that were created with them."""
+    _revoke_keys(session, Token.client_id == client_id)
     for model in (Token, AuthorizationCode):
         session.execute(
             delete(model).where(model.client_id == client_id).execution_options(synchronize_session=False)
@@ -185,22 +191,22 @@ def delete_all(session: Session, client_id: str) -> None:
 
 
 def expire() -> int:
-    """Delete a batch of tokens and of codes whose time is over; returns how many."""
+    """Delete a batch of expired tokens and codes, and return how many."""
     with db.transaction() as session:
         return expire_in(session)
 
 
 def expire_in(session: Session) -> int:
-    """One batch, in the caller's transaction."""
-    moment, done = db.now(), 0
+    """Delete one batch in the given transaction, and return how many."""
+    moment, deleted = db.now(), 0
     for column, key, before in (
         (Token.expires_at, Token.id, moment),
-        (AuthorizationCode.expires_at, AuthorizationCode.code_hash, moment - _CODE_KEPT),
+        (AuthorizationCode.expires_at, AuthorizationCode.code_hash, moment - _CODE_RETENTION),
     ):
         ended = list(session.scalars(select(key).where(column < before).limit(_BATCH)))
         if ended:
             session.execute(
                 delete(key.class_).where(key.in_(ended)).execution_options(synchronize_session=False)
             )
-        done += len(ended)
-    return done
+        deleted += len(ended)
+    return deleted

@@ -1,50 +1,51 @@
-"""``/oauth/…``: a page where a user agrees, and endpoints that programs call.
+"""``/oauth/…``: the consent page, and the endpoints that programs call.
 
-The page belongs to Airflow's own session: its login, its form token. The others know no session; a
-client authenticates itself there.
+The page uses Airflow's session: its login and its form token. At the endpoints, a client authenticates itself
+without a session.
 """
 
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
 from flask import Blueprint, Response, jsonify, redirect, request
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.auth import rejections
 from airflow_platform_plugin.auth.oauth import server
-from airflow_platform_plugin.auth.oauth.server import Server
+from airflow_platform_plugin.auth.oauth.server import OAuthServer
 from airflow_platform_plugin.core import db, scopes
+from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.http.error_mapping import to_public_error
 
-# What RFC 6749 calls a client's wrong secret, and a wrong code or refresh token.
-_WRONG = ("invalid_client", "invalid_grant")
+# RFC 6749's errors for a wrong secret of a client, and for a wrong code or refresh token.
+_WRONG_SECRETS = ("invalid_client", "invalid_grant")
 View = Callable[..., Response]
 
-# Under Airflow's protection against forged forms.
+# With Airflow's CSRF protection.
 browser_pages = Blueprint("platform_oauth_pages", "airflow_platform_plugin", template_folder="templates")
-# Without it.
+# Without CSRF protection.
 token_endpoints = Blueprint("platform_oauth", __name__)
 
 
-def _page(view: View) -> View:
-    """A view for whoever is logged in, with a server on the request's transaction."""
+def _browser_page(view: View) -> View:
+    """Make a view for users who are logged in, with a server on the request's transaction."""
 
     @wraps(view)
     def page() -> Response:
         user = airflow_compat.users.request_user()
         if user is None:
-            # Before anything else is looked at: a stranger's browser is sent nowhere but to the login.
+            # Before anything else is checked: without a login, the browser is sent to no other place.
             return redirect(airflow_compat.web.login_url(request.script_root + request.full_path))  # type: ignore[return-value]
         try:
             with db.transaction() as session:
-                return view(Server(session, request.args), user)
+                return view(OAuthServer(session, request.args), user)
         except OAuth2Error as error:
             return _refusal(error)
-        except Exception as error:  # noqa: BLE001 - every failure has an answer
+        except Exception as error:  # noqa: BLE001 - every failure becomes a response
             public = to_public_error(error)
             return _error_page(public.message, public.status)
 
@@ -52,9 +53,9 @@ def _page(view: View) -> View:
 
 
 @browser_pages.get("/oauth/authorize")
-@_page
-def authorize_form(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
-    """Show who wants to do what (RFC 6749 §4.1.1)."""
+@_browser_page
+def authorize_form(oauth: OAuthServer, user: User) -> Response:
+    """Show which client asks for which rights (RFC 6749 §4.1.1)."""
     grant = oauth.get_consent_grant(end_user=user)
     return Response(
         airflow_compat.web.render_page(
@@ -68,9 +69,9 @@ def authorize_form(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB'
 
 
 @browser_pages.post("/oauth/authorize")
-@_page
-def authorize_submit(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FAB's user
-    """Send the browser back to the client, with a code or with a refusal (RFC 6749 §4.1.2)."""
+@_browser_page
+def authorize_submit(oauth: OAuthServer, user: User) -> Response:
+    """Send the browser back to the client with a code or an error (RFC 6749 §4.1.2)."""
     grant = oauth.get_consent_grant(end_user=user)
     allowed = request.form.get("decision") == "allow"
     response: Response = oauth.create_authorization_response(
@@ -81,7 +82,7 @@ def authorize_submit(oauth: Server, user: Any) -> Response:  # noqa: ANN401 - FA
 
 @browser_pages.after_request
 def _protect(response: Response) -> Response:
-    """Keep the page out of caches and of other sites' frames (RFC 6749 §10.13)."""
+    """Keep the page out of caches and out of other sites' frames (RFC 6749 §10.13)."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Frame-Options"] = "DENY"
     response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
@@ -89,12 +90,12 @@ def _protect(response: Response) -> Response:
 
 
 def _refusal(error: OAuth2Error) -> Response:
-    """Tell the client, where its redirect URI is known to be its own, and otherwise the user alone."""
+    """Send the error to the client if the redirect URI is its own; otherwise show it to the user only."""
     if not error.redirect_uri:
         return _error_page(error.get_error_description() or error.error, HTTPStatus.BAD_REQUEST)
     status, body, headers = error()
     response = Response(body, status, headers)
-    server.Issuer().add_issuer_parameter(None, response)
+    server.IssuerExtension().add_issuer_parameter(None, response)
     return response
 
 
@@ -103,42 +104,42 @@ def _error_page(message: str, status: int) -> Response:
 
 
 def _destination(redirect_uri: str) -> str:
-    """Where the browser goes, as far as a person can judge it."""
+    """Return the part of the redirect URI that a user can judge."""
     parts = urlsplit(redirect_uri)
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
-def _program(view: View) -> View:
-    """A view for clients, with a server on the request's transaction."""
+def _token_endpoint(view: View) -> View:
+    """Make a view for clients, with a server on the request's transaction."""
 
     @wraps(view)
-    def for_program() -> Response:
+    def endpoint() -> Response:
         try:
             with db.transaction() as session:
-                # An error that authlib answers is committed: a stolen code or token has revoked others.
-                return _noted(view(Server(session, request.form)))
+                # authlib's error responses are committed: a stolen code or token has revoked others.
+                return _log_refusal(view(OAuthServer(session, request.form)))
         except OAuth2Error as error:
             status, body, headers = error()
             return _json(body, status, dict(headers))
-        except Exception as error:  # noqa: BLE001 - every failure has an answer
+        except Exception as error:  # noqa: BLE001 - every failure becomes a response
             public = to_public_error(error)
             name = "server_error" if public.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request"
             if public.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 name = "temporarily_unavailable"
             return _json({"error": name, "error_description": public.message}, public.status)
 
-    return for_program
+    return endpoint
 
 
-def _noted(response: Response) -> Response:
-    """The answer; if it refuses a client, the log knows."""
-    if (response.get_json(silent=True) or {}).get("error") in _WRONG:
+def _log_refusal(response: Response) -> Response:
+    """Log the response if it refuses a client, and return it."""
+    if (response.get_json(silent=True) or {}).get("error") in _WRONG_SECRETS:
         basic = request.authorization.username if request.authorization else None
         rejections.log_client(basic or request.form.get("client_id", ""))
     return response
 
 
-def _json(body: Any, status: int, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401 - any JSON
+def _json(body: Json, status: int, headers: dict[str, str] | None = None) -> Response:
     response = jsonify(body)
     response.status_code = status
     response.headers.update({"Cache-Control": "no-store"} | (headers or {}))
@@ -146,29 +147,29 @@ def _json(body: Any, status: int, headers: dict[str, str] | None = None) -> Resp
 
 
 @token_endpoints.post("/oauth/token")
-@_program
-def token(oauth: Server) -> Response:
-    """Change a code, a refresh token or a client's own credentials for tokens (RFC 6749 §3.2)."""
+@_token_endpoint
+def token(oauth: OAuthServer) -> Response:
+    """Exchange a code, a refresh token or the client's credentials for tokens (RFC 6749 §3.2)."""
     return oauth.create_token_response()  # type: ignore[no-any-return]
 
 
 @token_endpoints.post("/oauth/revoke")
-@_program
-def revoke(oauth: Server) -> Response:
-    """End a token (RFC 7009)."""
+@_token_endpoint
+def revoke(oauth: OAuthServer) -> Response:
+    """Revoke a token (RFC 7009)."""
     return oauth.create_endpoint_response(server.Revocation.ENDPOINT_NAME)  # type: ignore[no-any-return]
 
 
 @token_endpoints.post("/oauth/introspect")
-@_program
-def introspect(oauth: Server) -> Response:
-    """Tell a client about a token of its own (RFC 7662)."""
+@_token_endpoint
+def introspect(oauth: OAuthServer) -> Response:
+    """Describe a token of the client (RFC 7662)."""
     return oauth.create_endpoint_response(server.Introspection.ENDPOINT_NAME)  # type: ignore[no-any-return]
 
 
 @token_endpoints.get("/.well-known/oauth-authorization-server")
 def metadata() -> Response:
-    """Tell clients where everything is (RFC 8414)."""
+    """Return the URLs of the endpoints (RFC 8414)."""
     return jsonify(
         server.metadata(
             authorize=server.url_of("platform_oauth_pages.authorize_form"),

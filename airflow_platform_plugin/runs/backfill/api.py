@@ -129,4 +129,4 @@ def cancel_backfill(context: RequestContext) -> Backfill:
 
 
 def _backfill(context: RequestContext) -> Backfill:
-    return service.get_for_update(context.session, context.path["backfill_id"], by=context.principal)
+    return service.get_writable(context.session, context.path["backfill_id"], by=context.principal)

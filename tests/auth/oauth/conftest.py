@@ -95,7 +95,7 @@ def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
     def make(client: Registered, user: str = "admin", challenge: str | None = CHALLENGE) -> str:
         code = f"code-{key_format.generate()}"
         row = session.get(Client, client.client_id)
-        granted = tokens.Granted(
+        granted = tokens.TokenGrant(
             row, airflow_compat.users.account(session, user_id(user)), ["dags:read", "pools:write"]
         )
         tokens.issue_code(session, code, granted, redirect_uri=REDIRECT, code_challenge=challenge)

@@ -148,7 +148,7 @@ def test_a_user_who_is_deactivated_takes_all_tokens_with_him(
     code = "a-code-of-the-viewers"
     with db.transaction() as own:
         row = own.get(Client, app_client.client_id)
-        granted = tokens.Granted(row, airflow_compat.users.account(own, user_id("viewer")), ["dags:read"])
+        granted = tokens.TokenGrant(row, airflow_compat.users.account(own, user_id("viewer")), ["dags:read"])
         for text in (code, f"{code}-2"):
             tokens.issue_code(own, text, granted, redirect_uri=None, code_challenge=None)
         own.get(Client, service.client_id).account = airflow_compat.users.account(own, user_id("viewer"))
@@ -192,7 +192,7 @@ def test_tokens_that_are_made_while_their_family_is_revoked_are_revoked_too(
 
     def issue(session: Any) -> str:
         account = airflow_compat.users.account(session, user_id("admin"))
-        granted = tokens.Granted(session.get(Client, client.client_id), account, ["dags:read"])
+        granted = tokens.TokenGrant(session.get(Client, client.client_id), account, ["dags:read"])
         text = str(key_format.generate(key_format.REFRESH_TOKEN))
         tokens.issue(session, text, granted, family="oaf_2")
         return text
@@ -229,7 +229,7 @@ def test_of_many_uses_at_the_same_moment_one_wins_at_most_and_keeps_nothing(
     client, first = committed_client(), str(key_format.generate(key_format.REFRESH_TOKEN))
     with db.transaction() as own:
         account = airflow_compat.users.account(own, user_id("admin"))
-        granted = tokens.Granted(own.get(Client, client.client_id), account, ["dags:read"])
+        granted = tokens.TokenGrant(own.get(Client, client.client_id), account, ["dags:read"])
         tokens.issue_code(own, "a-code", granted, redirect_uri=None, code_challenge=None)
         tokens.issue(own, first, granted, family="oaf_1")
     form = (

@@ -294,7 +294,7 @@ def test_a_failure_inside_is_told_in_the_protocols_shape(
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("at db.example.com"))
 
-    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.Server.query_client", fail)
+    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.OAuthServer.query_client", fail)
     monkeypatch.setattr(db, "is_current", lambda: True)
     answer = post("token", Registered("oac_1", "x"), grant_type="client_credentials")
     assert (answer.status, answer.json["error"]) == (503, "temporarily_unavailable")

@@ -288,7 +288,7 @@ def test_a_failure_inside_is_a_page_too(browser: Any, monkeypatch: pytest.Monkey
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("at db.example.com"))
 
-    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.Server.query_client", fail)
+    monkeypatch.setattr("airflow_platform_plugin.auth.oauth.server.OAuthServer.query_client", fail)
     monkeypatch.setattr(db, "is_current", lambda: True)
     answer = browser.get(URL, query_string={"response_type": "code", "client_id": "x"})
     assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
@@ -329,7 +329,7 @@ def test_the_servers_name_is_the_operators_and_not_the_requests(
         for name in ("authorization", "token", "revocation", "introspection"):
             assert told[f"{name}_endpoint"].startswith("https://airflow.example.com/airflow/oauth/")
         with app.test_request_context(base_url=base):
-            assert server.Issuer().get_issuer() == told["issuer"]
+            assert server.IssuerExtension().get_issuer() == told["issuer"]
     monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "http://localhost:8080")
     assert app.test_client().get(path, base_url="http://10.0.0.1").get_json()["issuer"] == "http://10.0.0.1"
 

@@ -56,7 +56,7 @@ class Someone:
         with db.transaction() as session:
             account = airflow_compat.users.account(session, self.id)
             assert account is not None
-            granted = tokens.Granted(session.get(Client, "airflow-cli"), account, ["pools:read"])
+            granted = tokens.TokenGrant(session.get(Client, "airflow-cli"), account, ["pools:read"])
             tokens.issue(session, made, granted, family="f")
         return made
 
@@ -155,7 +155,7 @@ def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
         service_client = clients.create(session, new, by=by)
         acting = (str(service_client.client_id), str(service_client.secret))
         cli = session.get(Client, "airflow-cli")
-        granted = tokens.Granted(cli, account, ["pools:read"])
+        granted = tokens.TokenGrant(cli, account, ["pools:read"])
         challenge = "x" * 43
         tokens.issue_code(session, "the-code", granted, redirect_uri=None, code_challenge=challenge)
     former.delete_with_sql()
