@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import threading
-from typing import Any
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import Component
 from airflow_platform_plugin.core import db, settings
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _report(code: int) -> None:
         log.warning("The platform's worker ended with status %s and is started again", code)
 
 
-def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
+def on_starting(component: Component) -> None:
     """When this is the scheduler, bring the tables up to date and start the worker.
 
     Airflow announces a Job before saying which: the runner sets ``job_type`` right afterwards. That is
@@ -85,7 +85,7 @@ def on_starting(component: Any) -> None:  # noqa: ANN401 - any component of Airf
         log.exception("The platform could not look at the starting component")
 
 
-def _job_type_set(_job: Any, value: Any, *_: Any) -> None:  # noqa: ANN401 - SQLAlchemy's signature
+def _job_type_set(_job: object, value: object, *_: object) -> None:
     if value == "SchedulerJob":
         _start()
 
@@ -105,7 +105,7 @@ def _start() -> None:
         log.exception("The platform's worker was not started; Airflow itself is unharmed")
 
 
-def before_stopping(component: Any) -> None:  # noqa: ANN401 - any component of Airflow's
+def before_stopping(component: Component) -> None:
     """When this is the scheduler that started the worker, stop it."""
     global _supervisor  # noqa: PLW0603 - the same
     try:
