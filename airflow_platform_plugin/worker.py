@@ -10,10 +10,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow_platform_plugin.core import db, settings
-from airflow_platform_plugin.core.feature import WorkerStep, features, resolve
+from airflow_platform_plugin.core.feature import Lane, WorkerStep, features, resolve
 from airflow_platform_plugin.core.heartbeat import Beats
 from airflow_platform_plugin.supervisor import WRONG_DATABASE
 
@@ -21,25 +21,36 @@ log = logging.getLogger(__name__)
 
 # The steps of the core, after those of features in the same lane.
 _CORE_STEPS = (
-    WorkerStep("fan-out", lane="events", run="core.events:fan_out"),
-    WorkerStep("expire-events", lane="expiry", run="core.events:expire"),
-    WorkerStep("expire-idempotency-keys", lane="expiry", run="http.idempotency:expire"),
+    WorkerStep("fan-out", lane=Lane.EVENTS, run="core.events:fan_out"),
+    WorkerStep("expire-events", lane=Lane.EXPIRY, run="core.events:expire"),
+    WorkerStep("expire-idempotency-keys", lane=Lane.EXPIRY, run="http.idempotency:expire"),
 )
-# Lanes in the order in which ``run_once`` goes through them.
-_LANES = ("events", "backfills", "deliveries", "mails", "deployments", "expiry")
 
 
 def steps() -> list[WorkerStep]:
-    """Return all steps, lane by lane."""
+    """Return all steps, lane by lane, in the order of ``Lane``."""
     declared = [*(step for feature in features() for step in feature.worker_steps), *_CORE_STEPS]
-    return sorted(declared, key=lambda step: _LANES.index(step.lane))
+    return sorted(declared, key=lambda step: list(Lane).index(step.lane))
+
+
+def lanes(declared: Sequence[WorkerStep]) -> dict[Lane, tuple[str, ...]]:
+    """Return the names of the steps of each lane.
+
+    Raises:
+        ValueError: a step that loops shares its lane, in which no other step would ever run.
+    """
+    found = {lane: tuple(step.name for step in declared if step.lane is lane) for lane in Lane}
+    for step in declared:
+        if step.loop is not None and len(found[step.lane]) > 1:
+            raise ValueError(
+                f"The step {step.name} loops, so it must be alone in the lane {step.lane.value}."
+            )
+    return {lane: names for lane, names in found.items() if names}
 
 
 # Each returns how much it did. After a round that did something, the next one follows at once.
 STEPS: dict[str, Callable[[], int]] = {step.name: resolve(step.run) for step in steps()}
-LANES: dict[str, tuple[str, ...]] = {
-    lane: tuple(step.name for step in steps() if step.lane == lane) for lane in _LANES
-}
+LANES = lanes(steps())
 # What a lane with one step runs instead of rounds.
 _LOOPS: dict[str, Callable[[threading.Event, float, Callable[[], None]], None]] = {
     step.name: resolve(step.loop) for step in steps() if step.loop is not None
@@ -109,7 +120,10 @@ def run(parent: int | None = None, database: str | None = None) -> int:
     beats = Beats()
     lanes = [
         threading.Thread(
-            target=_run_lane, args=(names, stopping, interval, beats), name=f"platform-{lane}", daemon=True
+            target=_run_lane,
+            args=(names, stopping, interval, beats),
+            name=f"platform-{lane.value}",
+            daemon=True,
         )
         for lane, names in LANES.items()
     ]

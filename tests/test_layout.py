@@ -11,8 +11,8 @@ from options import defaults
 
 import airflow_platform_plugin
 from airflow_platform_plugin import features, worker
-from airflow_platform_plugin.core import scopes, settings
-from airflow_platform_plugin.core.feature import Feature, resolve
+from airflow_platform_plugin.core import db, new_events, scopes, settings
+from airflow_platform_plugin.core.feature import Feature, Lane, WorkerStep, load_models, resolve
 
 ROOT = Path(airflow_platform_plugin.__file__).parent
 ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
@@ -146,6 +146,62 @@ def test_scopes_and_names_are_declared_once() -> None:
     for names in (scopes.known(), types, steps, options, consumers, checks):
         assert len(set(names)) == len(list(names))
     assert len(defaults()) == len(options)
+
+
+def test_every_table_is_in_a_declared_module() -> None:
+    """Otherwise the next migration that ``scripts/new-migration`` writes would drop the table."""
+    declared = {
+        f"airflow_platform_plugin.{module}" for feature in features.FEATURES for module in feature.models
+    }
+    for path in ROOT.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bases = {
+            ast.unparse(base) for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases
+        }
+        module = ".".join(["airflow_platform_plugin", *path.relative_to(ROOT).with_suffix("").parts])
+        if "db.Base" in bases and part(path) not in LOWER:
+            assert module in declared, module
+
+
+# Rows that go with what they belong to, and history that stays.
+NOT_OWNED = {"platform_tenant", "platform_datakit_name", "platform_event"}
+
+
+def test_what_tenants_own_goes_with_them() -> None:
+    """Every table with a tenant's id belongs to a feature that declares a ``TenantResource``."""
+    load_models()
+    modules = {
+        mapper.local_table.name: mapper.class_.__module__.removeprefix("airflow_platform_plugin.")
+        for mapper in db.Base.registry.mappers
+    }
+    owners = {feature.name for feature in features.FEATURES if feature.tenant_resources}
+    for table in db.metadata.tables.values():
+        if "tenant_id" in table.c and table.name not in NOT_OWNED:
+            assert modules[table.name].rpartition(".")[0] in owners, table.name
+
+
+def test_roles_have_scopes_that_exist() -> None:
+    for feature in features.FEATURES:
+        assert set(feature.roles) <= {"member", "admin"}
+        assert {scope for held in feature.roles.values() for scope in held} <= set(scopes.known())
+        # An admin may do what a member may.
+        assert set(feature.roles.get("member", ())) <= set(feature.roles.get("admin", ()))
+
+
+def test_listeners_write_events_for_every_feature_that_wants_them() -> None:
+    """core/new_events.py repeats what features declare, since every task imports it."""
+    declared = [table for feature in features.FEATURES for table in feature.event_subscribers]
+    assert sorted(new_events.SUBSCRIBERS) == sorted(declared)
+    for feature in features.FEATURES:
+        assert bool(feature.consumers) == bool(feature.event_subscribers), feature.name
+
+
+def test_a_step_that_loops_is_alone_in_its_lane() -> None:
+    """Another step in the lane would never run, so the worker refuses to start."""
+    loop = WorkerStep("loop", lane=Lane.DELIVERIES, run="core.events:expire", loop="core.events:expire")
+    other = WorkerStep("other", lane=Lane.DELIVERIES, run="core.events:expire")
+    with pytest.raises(ValueError, match="The step loop loops"):
+        worker.lanes([loop, other])
 
 
 def test_airflow_compat_imports_nothing_of_ours() -> None:

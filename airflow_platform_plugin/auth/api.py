@@ -61,7 +61,7 @@ def get_api_key(context: RequestContext) -> ApiKey:
 )
 def update_api_key(context: RequestContext) -> ApiKey:
     """Change an API key's name or limits."""
-    row = service.get_for_update(context.session, context.path["key_id"], by=context.principal)
+    row = service.get_writable(context.session, context.path["key_id"], by=context.principal)
     return service.update(context.session, row, context.body, by=context.principal)
 
 
@@ -76,7 +76,7 @@ def update_api_key(context: RequestContext) -> ApiKey:
 )
 def rotate_api_key(context: RequestContext) -> ApiKey:
     """Give an API key a new secret; the old one works until the overlap ends."""
-    row = service.get_for_update(context.session, context.path["key_id"], by=context.principal)
+    row = service.get_writable(context.session, context.path["key_id"], by=context.principal)
     overlap = timedelta(seconds=context.body["overlap_seconds"])
     return service.rotate(context.session, row, overlap=overlap, by=context.principal)
 

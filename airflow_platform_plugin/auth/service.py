@@ -117,7 +117,7 @@ def get(session: Session, key_id: str, *, by: Principal) -> ApiKey:
     return _show(session, _find(session, key_id, by, READ))
 
 
-def get_for_update(session: Session, key_id: str, *, by: Principal) -> ApiKey:
+def get_writable(session: Session, key_id: str, *, by: Principal) -> ApiKey:
     """Return a key that the caller may change or rotate.
 
     A tenant's administrator may only revoke the keys of other users.

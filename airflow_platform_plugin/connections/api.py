@@ -169,7 +169,7 @@ def get_connection(context: RequestContext) -> ConnectionRecord:
 )
 def update_connection(context: RequestContext) -> ConnectionRecord:
     """Change a connection; extra is merged key by key, and null removes a key."""
-    record = service.get_for_update(context.session, context.path["connection_id"], by=context.principal)
+    record = service.get_writable(context.session, context.path["connection_id"], by=context.principal)
     context.require_match(record)
     return service.update(context.session, record, context.body, by=context.principal)
 
@@ -186,7 +186,7 @@ def update_connection(context: RequestContext) -> ConnectionRecord:
 )
 def delete_connection(context: RequestContext) -> None:
     """Delete a connection that nothing refers to; with force any connection."""
-    record = service.get_for_update(context.session, context.path["connection_id"], by=context.principal)
+    record = service.get_writable(context.session, context.path["connection_id"], by=context.principal)
     service.delete(context.session, record, force=context.query["force"], by=context.principal)
 
 

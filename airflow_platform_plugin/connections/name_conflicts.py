@@ -76,10 +76,10 @@ def require_not_shadowed(connection_id: str, by: Principal) -> None:
         ServiceUnavailable: a secrets backend does not answer.
     """
     if is_shadowed(connection_id):
-        raise shadowed_name(connection_id, by)
+        raise make_shadowed_error(connection_id, by)
 
 
-def shadowed_name(connection_id: str, by: Principal) -> Conflict:
+def make_shadowed_error(connection_id: str, by: Principal) -> Conflict:
     """Return the error for a name that is shadowed. A tenant learns only that the name is taken."""
     message = _TAKEN
     if by.reach(authorization.WRITE).everywhere:

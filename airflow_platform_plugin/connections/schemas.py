@@ -58,9 +58,9 @@ def _passphrase(**options: Option) -> Text:
     return Text(least=12, most=1000, **options)
 
 
-def _name(value: str) -> None:
+def _require_unreserved(value: str) -> None:
     if value in {*RESERVED, ".", ".."}:
-        raise ValidationError(f"Must not be {value!r}.")
+        raise ValidationError(f"Must not be {value!r}, which is reserved for paths of the API.")
 
 
 def _require_bounds(extra: Extra) -> None:
@@ -101,7 +101,7 @@ class ConnectionInput(ConnectionChange):
 
     into = NewConnection
 
-    connection_id = Line(most=LONGEST_ID, required=True, validate=[CONNECTION_ID, _name])
+    connection_id = Line(most=LONGEST_ID, required=True, validate=[CONNECTION_ID, _require_unreserved])
     connection_type = Line(most=_LONGEST_COLUMN, required=True, validate=_TYPE)
 
 

@@ -67,7 +67,7 @@ def get(session: Session, connection_id: str, *, by: Principal) -> ConnectionRec
     return record
 
 
-def get_for_update(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
+def get_writable(session: Session, connection_id: str, *, by: Principal) -> ConnectionRecord:
     """Return a connection that the caller may change, and lock its row until this transaction ends.
 
     Raises:

@@ -46,7 +46,7 @@ def make_url(connection: Connection) -> URL:
     return URL.create(connection.conn_type, database=connection.host)
 
 
-def engine_options(connection: Connection) -> dict[str, Option]:
+def make_engine_options(connection: Connection) -> dict[str, Option]:
     """Return more arguments for an engine of the connection, with or without a hook."""
     is_duckdb = str(connection.conn_type).partition("+")[0] == "duckdb"
     return {"connect_args": _DUCKDB} if is_duckdb else {}

@@ -1,7 +1,6 @@
-"""Events: what happened, kept until everybody who subscribed was told.
+"""Events: what has happened, stored until every subscriber has processed it.
 
-An event's id is derived from what it tells, so that a listener and the sweep which both see a
-transition write one row between them.
+An event's id follows from its content. So a listener and the sweep that both see a change write one row.
 """
 
 import logging
@@ -35,7 +34,7 @@ _EXPIRED_AT_ONCE = 100
 
 
 class Event(db.Base):
-    """One thing that happened. ``fanned_out_at`` is empty until each subscriber has its delivery."""
+    """Something that has happened. ``fanned_out_at`` is empty until the consumers have got it."""
 
     __tablename__ = "platform_event"
 
@@ -49,44 +48,44 @@ class Event(db.Base):
     fanned_out_at = Column(UtcDateTime)
 
     __table_args__ = (
-        # The outbox is what has no fanned_out_at, oldest first.
+        # Consumers get the rows without fanned_out_at, the oldest first.
         Index(None, "fanned_out_at", "occurred_at"),
         Index(None, "occurred_at"),
     )
 
 
-def absent(connection: Connection, new: Iterable[NewEvent]) -> list[NewEvent]:
-    """Those of the events that are not stored yet, each once."""
+def find_absent(connection: Connection, new: Iterable[NewEvent]) -> list[NewEvent]:
+    """Return those of the events that are not stored yet, each once."""
     by_id = {event.id: event for event in new}
     ids = list(by_id)
     for start in range(0, len(ids), _BATCH):
-        there = select(Event.id).where(Event.id.in_(ids[start : start + _BATCH]))
-        for (known,) in connection.execute(there):
+        stored = select(Event.id).where(Event.id.in_(ids[start : start + _BATCH]))
+        for (known,) in connection.execute(stored):
             del by_id[known]
     return list(by_id.values())
 
 
 def record(connection: Connection, new: list[NewEvent]) -> int:
-    """Store those events that are not there yet, and return how many these were.
+    """Store those of the events that are not stored yet, and return how many.
 
-    Nothing is written where all are there: on SQLite even an insert that does nothing takes the lock.
+    If all are stored, nothing is executed: on SQLite even an insert that does nothing takes the lock.
     """
-    rows = [row(event) for event in absent(connection, new)]
+    rows = [row(event) for event in find_absent(connection, new)]
     db.insert_absent(connection, Event.__table__, rows)
     return len(rows)
 
 
-# --- what is told at all ---
+# --- which events are stored, and for how long ---
 
 FIRST_START = "first-start"
 EXPIRED = "expired-until"
 
 
 def horizon(session: Session) -> datetime:
-    """The moment before which nothing is recorded any more.
+    """Return the moment before which nothing is recorded any more.
 
-    It is never before the plugin's first start on this database, and later than whatever has been deleted
-    since: what was told once and forgotten is not told again, also where the retention was made longer.
+    It is at least the plugin's first start on this database, and later than every event that was deleted
+    since. So a deleted event is never stored again, even after the retention was extended.
     """
     started = cursors.moment(session, FIRST_START)
     if started is None:
@@ -100,7 +99,7 @@ def horizon(session: Session) -> datetime:
 
 
 def _first_start(session: Session) -> datetime:
-    """Now; or when the oldest event was, where a version that did not write this down was here before."""
+    """Return now, or the oldest event's time: earlier versions did not store their first start."""
     oldest: datetime | None = session.scalar(select(func.min(Event.occurred_at)))
     return db.now() if oldest is None else max(oldest, db.now() - retention())
 
@@ -112,20 +111,20 @@ def expire() -> int:
     with db.transaction() as session:
         old = select(Event.id).where(Event.occurred_at < before, Event.fanned_out_at.is_not(None))
         for reference in references:
-            old = old.where(Event.id.not_in(reference.needed()))
+            old = old.where(Event.id.not_in(reference.undeletable_ids()))
         ids = list(session.scalars(old.order_by(Event.occurred_at).limit(_EXPIRED_AT_ONCE)))
         if ids:
             cursors.write_down(session, EXPIRED, before)
             for reference in references:
-                reference.forget(session, ids)
+                reference.delete_rows(session, ids)
             _forget_failures(session, ids)
             session.execute(delete(Event).where(Event.id.in_(ids)))
     return len(ids)
 
 
-# --- what becomes of them ---
+# --- consumers ---
 
-# What a feature does with new events, in the transaction that marks them: writing down what is to be done.
+# Stores what a feature will do about new events, in the transaction that marks them.
 Consumer = Callable[[Session, Sequence[Event]], None]
 _FANNED_OUT = 100
 # When a consumer that failed with an event gets it again; after the last attempt the event is set aside.
@@ -133,7 +132,7 @@ _RETRIES = outbox.Backoff(7, [minutes * 60 for minutes in (1, 5, 15, 60, 240, 72
 
 
 class FailedConsumption(db.Base):
-    """An event that a consumer failed with. It is given it again later, alone, until it is set aside."""
+    """An event that a consumer failed with. It gets the event again, alone, until that is set aside."""
 
     __tablename__ = "platform_failed_consumption"
 
@@ -141,7 +140,7 @@ class FailedConsumption(db.Base):
     consumer = Column(String(64), primary_key=True)
     attempts = Column(Integer, nullable=False)
     error = Column(String(500), nullable=False)
-    # None once it is set aside: only ``doctor`` speaks of it from then on.
+    # None once it is set aside: then only ``doctor`` reports it.
     due_at = Column(UtcDateTime, index=True)
     failed_at = Column(UtcDateTime, nullable=False)
 
@@ -154,10 +153,10 @@ def _consumers() -> dict[str, Consumer]:
 
 
 def fan_out(consumers: Mapping[str, Consumer] | None = None) -> int:
-    """Give a batch of events that nobody has seen yet to each consumer; returns the number of events.
+    """Give a batch of new events to each consumer; return the number of events.
 
-    A consumer that fails undoes its own work alone. It is then given the events one by one, so that one that
-    it cannot take holds up neither the other events nor the other consumers.
+    The failure of a consumer undoes only its work. It then gets the events one by one, so that an event that
+    it cannot process does not stop the others. Other consumers are not affected.
 
     Args:
         consumers: by name; those of all features if not given.
@@ -169,39 +168,39 @@ def fan_out(consumers: Mapping[str, Consumer] | None = None) -> int:
         waiting = list(session.scalars(outbox.limit(_FANNED_OUT).with_for_update(skip_locked=True)))
         if waiting:
             for name, consume in consumers.items():
-                _give(session, name, consume, waiting)
+                _consume(session, name, consume, waiting)
         for event in waiting:
             event.fanned_out_at = db.now()
-    _give_again(consumers)
+    _retry_failed(consumers)
     return len(waiting)
 
 
-def _give(session: Session, name: str, consume: Consumer, waiting: Sequence[Event]) -> None:
-    if _takes(session, name, consume, waiting) is None:
+def _consume(session: Session, name: str, consume: Consumer, waiting: Sequence[Event]) -> None:
+    if _try_consume(session, name, consume, waiting) is None:
         return
     for event in waiting:
-        error = _takes(session, name, consume, [event])
+        error = _try_consume(session, name, consume, [event])
         if error is not None:
             failed = FailedConsumption(event_id=event.id, consumer=name, attempts=0)
-            _put_off(failed, error)
+            _postpone(failed, error)
             session.merge(failed)
 
 
-def _takes(session: Session, name: str, consume: Consumer, given: Sequence[Event]) -> Exception | None:
-    """Let a consumer have events; what it raises is returned, and its own work undone."""
+def _try_consume(session: Session, name: str, consume: Consumer, given: Sequence[Event]) -> Exception | None:
+    """Give events to a consumer. If it fails, undo its work and return the error."""
     try:
         with db.savepoint(session):
             consume(session, given)
     except Exception as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise  # the database is away: nobody's fault, and the whole batch comes again
+            raise  # the database is away, not the consumer's fault: the whole batch comes again
         log.exception("The consumer %s failed with %s events", name, len(given))
         return error
     return None
 
 
-def _put_off(failed: FailedConsumption, error: Exception) -> None:
-    """Let the consumer try again later, or set the event aside."""
+def _postpone(failed: FailedConsumption, error: Exception) -> None:
+    """Let the consumer get the event again later, or set the event aside."""
     failed.attempts += 1
     failed.error = type(error).__name__[:500]  # messages may repeat secrets
     failed.failed_at = db.now()
@@ -214,22 +213,22 @@ def _put_off(failed: FailedConsumption, error: Exception) -> None:
         )
 
 
-def _give_again(consumers: Mapping[str, Consumer]) -> None:
+def _retry_failed(consumers: Mapping[str, Consumer]) -> None:
     with db.transaction() as session:
         due = select(FailedConsumption).where(FailedConsumption.due_at <= db.now())
         batch = due.order_by(FailedConsumption.due_at).limit(_FANNED_OUT).with_for_update(skip_locked=True)
         for failed in session.scalars(batch).all():
             event, consume = session.get(Event, failed.event_id), consumers.get(str(failed.consumer))
-            if event is None or consume is None:  # the latter: of another version of the plugin
+            if event is None or consume is None:  # no such consumer in this version of the plugin
                 session.delete(failed)
                 continue
-            error = _takes(session, str(failed.consumer), consume, [event])
+            error = _try_consume(session, str(failed.consumer), consume, [event])
             if error is None:
                 session.delete(failed)
             else:
-                _put_off(failed, error)
+                _postpone(failed, error)
 
 
 def _forget_failures(session: Session, event_ids: list[str]) -> None:
-    """Delete what is known of consumers that failed with those events."""
+    """Delete the failures of consumers with those events."""
     session.execute(delete(FailedConsumption).where(FailedConsumption.event_id.in_(event_ids)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
 from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PACKAGE = "airflow_platform_plugin"
 
 # ``module:name`` below our package, such as ``"webhooks.api:blueprint"``.
-Reference = str
+ImportPath = str
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,18 @@ class EventType:
 
     name: str
     description: str
-    payload: Reference
+    payload: ImportPath
+
+
+class Lane(Enum):
+    """A thread of the worker. A step that hangs holds up the steps of its own lane alone."""
+
+    EVENTS = "events"  # what happened is recorded, and handed to the consumers of events
+    BACKFILLS = "backfills"
+    DELIVERIES = "deliveries"
+    MAILS = "mails"
+    DEPLOYMENTS = "deployments"
+    EXPIRY = "expiry"  # old rows are deleted
 
 
 @dataclass(frozen=True)
@@ -65,17 +77,18 @@ class WorkerStep:
 
     Attributes:
         name: the step's name in logs and for ``doctor``.
-        lane: the thread that runs it; a step that hangs holds up the steps of its own lane alone.
+        lane: the thread that runs it.
         run: does a part of the work and returns how much; called again at once while that is more than 0.
-        loop: what the worker calls instead, in a lane of its own: ``loop(stopping, interval, finished)``
-            works until the event ``stopping`` is set, and calls ``finished`` after each round.
+        loop: what the worker calls instead, where the step is alone in its lane:
+            ``loop(stopping, interval, finished)`` works until the event ``stopping`` is set, and calls
+            ``finished`` after each round.
         silent_after: how long the step may take before ``doctor`` reports it.
     """
 
     name: str
-    lane: str
-    run: Reference
-    loop: Reference | None = None
+    lane: Lane
+    run: ImportPath
+    loop: ImportPath | None = None
     silent_after: timedelta = timedelta(minutes=3)
 
 
@@ -116,12 +129,12 @@ class EventReference:
     """Rows of a feature that refer to events by their ids.
 
     Attributes:
-        needed: selects the ids of events that must not be deleted yet.
-        forget: deletes the rows that refer to those events.
+        undeletable_ids: selects the ids of events that must not be deleted yet.
+        delete_rows: deletes the rows that refer to those events.
     """
 
-    needed: "Callable[[], Select]"
-    forget: "Callable[[Session, list[str]], None]" = lambda _session, _event_ids: None
+    undeletable_ids: "Callable[[], Select]"
+    delete_rows: "Callable[[Session, list[str]], None]" = lambda _session, _event_ids: None
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,7 @@ class Feature:
         roles: the scopes that each kind of a tenant's roles has: ``member``, ``admin``.
         events: its types of events.
         consumers: by name, what it does with new events, in the transaction that marks them.
+        event_subscribers: its tables without whose rows its consumers want no event.
         event_references: its rows that refer to events.
         worker_steps: its steps of the worker.
         tenant_resources: what tenants own of it.
@@ -156,28 +170,29 @@ class Feature:
 
     name: str
     tag: str
-    blueprints: tuple[Reference, ...] = ()
-    pages: tuple[Reference, ...] = ()
-    orm_hooks: Reference | None = None
-    request_hooks: Reference | None = None
-    install: Reference | None = None
+    blueprints: tuple[ImportPath, ...] = ()
+    pages: tuple[ImportPath, ...] = ()
+    orm_hooks: ImportPath | None = None
+    request_hooks: ImportPath | None = None
+    install: ImportPath | None = None
     models: tuple[str, ...] = ()
     resources: tuple[ScopedResource, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     events: tuple[EventType, ...] = ()
-    consumers: Mapping[str, Reference] = field(default_factory=dict)
-    event_references: tuple[Reference, ...] = ()
+    consumers: Mapping[str, ImportPath] = field(default_factory=dict)
+    event_subscribers: tuple[str, ...] = ()
+    event_references: tuple[ImportPath, ...] = ()
     worker_steps: tuple[WorkerStep, ...] = ()
-    tenant_resources: tuple[Reference, ...] = ()
-    connection_references: tuple[Reference, ...] = ()
-    datakit_references: tuple[Reference, ...] = ()
-    service_urls: Reference | None = None
-    settings: Reference | None = None
-    commands: Reference | None = None
-    checks: Mapping[str, Reference] = field(default_factory=dict)
+    tenant_resources: tuple[ImportPath, ...] = ()
+    connection_references: tuple[ImportPath, ...] = ()
+    datakit_references: tuple[ImportPath, ...] = ()
+    service_urls: ImportPath | None = None
+    settings: ImportPath | None = None
+    commands: ImportPath | None = None
+    checks: Mapping[str, ImportPath] = field(default_factory=dict)
 
 
-def resolve(reference: Reference) -> Resolved:
+def resolve(reference: ImportPath) -> Resolved:
     """Import what a reference names."""
     return resolve_name(f"{_PACKAGE}.{reference}")
 

@@ -102,7 +102,7 @@ def list_datakit_versions(context: RequestContext) -> pagination.Page:
 )
 def update_datakit(context: RequestContext) -> DataKit:
     """Withdraw a version of a DataKit, so that it can no longer be deployed, or undo that."""
-    kit = service.get_for_update(context.session, context.path["datakit_id"], by=context.principal)
+    kit = service.get_writable(context.session, context.path["datakit_id"], by=context.principal)
     context.require_match(kit)
     return service.update(context.session, kit, context.body)
 
@@ -118,5 +118,5 @@ def update_datakit(context: RequestContext) -> DataKit:
 )
 def delete_datakit(context: RequestContext) -> None:
     """Delete a version of a DataKit that no deployment runs."""
-    kit = service.get_for_update(context.session, context.path["datakit_id"], by=context.principal)
+    kit = service.get_writable(context.session, context.path["datakit_id"], by=context.principal)
     service.delete(context.session, kit)

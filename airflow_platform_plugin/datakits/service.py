@@ -95,7 +95,7 @@ def get(session: Session, datakit_id: str, *, by: Principal) -> DataKit:
     return find(session, datakit_id, by.reach(READ))
 
 
-def get_for_update(session: Session, datakit_id: str, *, by: Principal) -> DataKit:
+def get_writable(session: Session, datakit_id: str, *, by: Principal) -> DataKit:
     """Return a version that the caller may change.
 
     Raises:

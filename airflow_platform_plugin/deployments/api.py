@@ -119,7 +119,7 @@ def get_deployment_status(context: RequestContext) -> status.Status:
 )
 def rollback_deployment(context: RequestContext) -> DeploymentView:
     """Deploy an earlier revision again: the one before, the one with a number, or the last of a version."""
-    deployment = _get_for_update(context)
+    deployment = _get_writable(context)
     return view(service.rollback(context.session, deployment, context.body, by=context.principal))
 
 
@@ -134,7 +134,7 @@ def rollback_deployment(context: RequestContext) -> DeploymentView:
 )
 def redeploy_deployment(context: RequestContext) -> DeploymentView:
     """Deploy the current revision again, which reactivates a retired deployment."""
-    deployment = _get_for_update(context)
+    deployment = _get_writable(context)
     return view(
         service.redeploy(context.session, deployment, reason=context.body["reason"], by=context.principal)
     )
@@ -150,7 +150,7 @@ def redeploy_deployment(context: RequestContext) -> DeploymentView:
 )
 def pause_deployment(context: RequestContext) -> DeploymentView:
     """Stop scheduling runs of a deployment."""
-    return view(service.pause(context.session, _get_for_update(context), paused=True))
+    return view(service.pause(context.session, _get_writable(context), paused=True))
 
 
 @endpoint(
@@ -163,7 +163,7 @@ def pause_deployment(context: RequestContext) -> DeploymentView:
 )
 def resume_deployment(context: RequestContext) -> DeploymentView:
     """Schedule runs of a deployment again."""
-    return view(service.pause(context.session, _get_for_update(context), paused=False))
+    return view(service.pause(context.session, _get_writable(context), paused=False))
 
 
 @endpoint(
@@ -176,8 +176,8 @@ def resume_deployment(context: RequestContext) -> DeploymentView:
 )
 def retire_deployment(context: RequestContext) -> DeploymentView:
     """Remove a deployment's DAG; its revisions and runs stay."""
-    return view(service.retire(context.session, _get_for_update(context)))
+    return view(service.retire(context.session, _get_writable(context)))
 
 
-def _get_for_update(context: RequestContext) -> Deployment:
-    return service.get_for_update(context.session, context.path["deployment_id"], by=context.principal)
+def _get_writable(context: RequestContext) -> Deployment:
+    return service.get_writable(context.session, context.path["deployment_id"], by=context.principal)

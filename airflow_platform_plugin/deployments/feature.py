@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from airflow_platform_plugin.core.feature import EventType, Feature, WorkerStep
+from airflow_platform_plugin.core.feature import EventType, Feature, Lane, WorkerStep
 
 FEATURE = Feature(
     name="deployments",
@@ -20,16 +20,17 @@ FEATURE = Feature(
         "mails": "deployments.notifications:enqueue",
         "auto-rollback": "deployments.auto_rollback:mark_failing",
     },
+    event_subscribers=("platform_deployment",),
     event_references=("deployments.notifications:EVENT_REFERENCE",),
     worker_steps=(
         WorkerStep(
             "send-mail",
-            lane="mails",
+            lane=Lane.MAILS,
             run="deployments.notifications:send",
             silent_after=timedelta(minutes=15),  # a mail server may be slow
         ),
-        WorkerStep("roll-back", lane="deployments", run="deployments.auto_rollback:roll_back"),
-        WorkerStep("keep-deployments", lane="deployments", run="deployments.maintenance:maintain"),
+        WorkerStep("roll-back", lane=Lane.DEPLOYMENTS, run="deployments.auto_rollback:roll_back"),
+        WorkerStep("keep-deployments", lane=Lane.DEPLOYMENTS, run="deployments.maintenance:maintain"),
     ),
     tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
     connection_references=("deployments.connection_references:DEPLOYMENTS",),

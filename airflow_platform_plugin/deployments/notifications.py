@@ -218,4 +218,4 @@ def _postpone_due(session: Session, attempt: int) -> None:
     db.execute_bulk(session, update(Mail).where(Mail.due_at <= db.now()).values(due_at=later))
 
 
-EVENT_REFERENCE = EventReference(needed=_unsent)
+EVENT_REFERENCE = EventReference(undeletable_ids=_unsent)

@@ -60,7 +60,7 @@ def get(session: Session, deployment_id: str, *, by: Principal) -> Deployment:
     return _find(session, deployment_id, by, READ)
 
 
-def get_for_update(session: Session, deployment_id: str, *, by: Principal) -> Deployment:
+def get_writable(session: Session, deployment_id: str, *, by: Principal) -> Deployment:
     """Return a deployment that the caller may change.
 
     Raises:

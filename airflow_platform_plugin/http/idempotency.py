@@ -48,7 +48,6 @@ _SHOWN_ONCE = (
 _NOT_STORED = (
     "Its answer is not stored, since it is too long or too many others are stored. Read what was created."
 )
-_ID_FIELDS = ("id", "client_id", "webhook_id", "connection_id", "deployment_id", "backfill_id", "tenant_id")
 _ON_DAGS = (("GET", None), ("POST", "RUN"), ("PUT", "RUN"), ("PUT", "TASK_INSTANCE"))
 
 
@@ -240,8 +239,11 @@ def _rights_on_dag(principal: Principal, dag_id: str) -> list[str]:
 
 def _find_id(dumped: Json) -> str | None:
     """Return the id of what was created, so that the caller can read it."""
-    found = dumped if isinstance(dumped, dict) else {}
-    return next((str(found[name]) for name in _ID_FIELDS if name in found), None)
+    names = list(dumped) if isinstance(dumped, dict) else []
+    # ``id``, or the first field of the response that is called so: ids come first in schemas.
+    found = next((name for name in names if name == "id" or name.endswith("_id")), None)
+    own = "id" if "id" in names else found
+    return None if own is None else str(dumped[own])
 
 
 def _update(session: Session, where: ColumnElement[bool], **values: SqlValue) -> int:

@@ -1,4 +1,4 @@
-"""Runs made, cleared and withdrawn, by Airflow's own functions. They flush and never commit."""
+"""Actions on runs: check the conf, clear tasks, withdraw runs. They flush and never commit."""
 
 import copy
 from collections.abc import Collection
@@ -20,10 +20,15 @@ _FAILED = (TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED)
 
 
 def check_conf(dag: Dag, conf: dict[str, Any], *pointer: str | int) -> None:
-    """Hold a run's conf against the DAG's params.
+    """Check a run's conf against the DAG's params.
+
+    Args:
+        dag: the DAG.
+        conf: the run's conf.
+        pointer: the path of the conf in the request.
 
     Raises:
-        ValidationFailed: it does not fit; ``pointer`` is where it stands in the request.
+        ValidationFailed: the conf does not fit.
     """
     params = copy.deepcopy(dag.params)
     try:
@@ -33,7 +38,7 @@ def check_conf(dag: Dag, conf: dict[str, Any], *pointer: str | int) -> None:
         raise ValidationFailed.of(*pointer, message=str(error)) from error
 
 
-def clear(  # noqa: PLR0913 - what Airflow's own takes
+def clear(  # noqa: PLR0913 - the parameters of Airflow's own function
     session: Session,
     dag: Dag,
     run: DagRunRow,
@@ -43,10 +48,19 @@ def clear(  # noqa: PLR0913 - what Airflow's own takes
     reset_dag_run: bool = True,
     dry_run: bool = False,
 ) -> list[TaskRow]:
-    """Let tasks of a run run again, all unless some are named, and return their instances.
+    """Clear tasks of a run, so that they run again, and return their instances.
 
-    Found by the run's id: ``DAG.clear`` finds them by date, for which PostgreSQL may read all that the DAG
-    ever ran, and follows an ExternalTaskMarker into other DAGs.
+    They are found by the run's id. ``DAG.clear`` finds them by date, so that PostgreSQL may read all runs of
+    the DAG, and it follows an ExternalTaskMarker into other DAGs.
+
+    Args:
+        session: the request's transaction.
+        dag: the run's DAG.
+        run: the run.
+        task_ids: the tasks; None for all.
+        only_failed: only those that have failed.
+        reset_dag_run: let the run start again.
+        dry_run: change nothing.
     """
     wanted = select(TaskInstance).where(
         TaskInstance.dag_id == dag.dag_id,
@@ -62,23 +76,23 @@ def clear(  # noqa: PLR0913 - what Airflow's own takes
 
 
 def withdraw(session: Session, dag_id: str, run_ids: Collection[str], *, made_by: str) -> list[str]:
-    """Take back those of the runs that have not started; returns the ids of those that are gone.
+    """Withdraw those of the runs that have not started; return the ids of the deleted ones.
 
-    One whose id begins with ``made_by`` is deleted, as if it had never been made; any other, which was there
-    before and was cleared, is marked failed and its tasks skipped.
+    A run whose id begins with ``made_by`` is deleted. Any other existed before and was cleared: it is marked
+    failed, and its tasks are skipped.
     """
-    gone = []
+    deleted = []
     queued = select(DagRun).where(
         DagRun.dag_id == dag_id, DagRun.run_id.in_(run_ids), DagRun.state == DagRunState.QUEUED
     )
     for run in session.scalars(queued.with_for_update()).all():
         if run.run_id.startswith(made_by):
             db.execute_bulk(session, delete(DagRun).where(DagRun.id == run.id))
-            gone.append(str(run.run_id))
+            deleted.append(str(run.run_id))
             continue
         of_run = (TaskInstance.dag_id == dag_id, TaskInstance.run_id == run.run_id)
         skip = update(TaskInstance).where(*of_run, TaskInstance.state.is_(None))
         db.execute_bulk(session, skip.values(state=TaskInstanceState.SKIPPED, end_date=db.now()))
         run.set_state(DagRunState.FAILED)
     session.flush()
-    return gone
+    return deleted

@@ -1,19 +1,18 @@
-"""The DAGs that runs are made of."""
-
-from typing import Any
+"""DAG lookup: the DAGs that can have new runs."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin.airflow_compat.models import DagModel
+from airflow_platform_plugin.airflow_compat.types import Dag, DagBag
 from airflow_platform_plugin.core.errors import Conflict, NotFound
 
 
-def get_runnable_dag(session: Session, dags: Any, dag_id: str) -> Any:  # noqa: ANN401 - Airflow's DagBag and DAG
-    """The DAG of that id, of which a run can be made.
+def get_runnable_dag(session: Session, dags: DagBag, dag_id: str) -> Dag:
+    """Return a DAG that can have new runs.
 
     Raises:
-        NotFound: there is none, or its file is gone.
+        NotFound: it does not exist, or its file is gone.
         Conflict: its file cannot be imported.
     """
     columns = (DagModel.is_active, DagModel.has_import_errors)

@@ -1,6 +1,6 @@
 """What the feature adds to the platform."""
 
-from airflow_platform_plugin.core.feature import EventType, Feature, WorkerStep
+from airflow_platform_plugin.core.feature import EventType, Feature, Lane, WorkerStep
 
 _RUN, _TASK = "runs.payloads:DagRunChanged", "runs.payloads:TaskInstanceChanged"
 
@@ -20,5 +20,5 @@ FEATURE = Feature(
             "task.upstream_failed", "A task instance will not run because one before it failed.", _TASK
         ),
     ),
-    worker_steps=(WorkerStep("sweep", lane="events", run="runs.sweep:sweep"),),
+    worker_steps=(WorkerStep("sweep", lane=Lane.EVENTS, run="runs.sweep:sweep"),),
 )

@@ -1,4 +1,4 @@
-"""What the sweep remembers between two rounds."""
+"""What the sweep stores between two rounds."""
 
 from sqlalchemy import Column, Integer
 

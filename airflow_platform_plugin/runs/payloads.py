@@ -13,8 +13,8 @@ class DagRunChanged(BaseModel):
         execution_date: the run's logical date.
         duration_seconds: from start to end; None while it runs.
         state: Airflow's state of the run.
-        conf: what the run was triggered with, as JSON.
-        conf_error: why ``conf`` is empty, where it cannot be shown.
+        conf: the run's conf, as JSON.
+        conf_error: why ``conf`` is left out, if it is.
         external_trigger: whether the run was triggered rather than scheduled.
     """
 
@@ -38,7 +38,7 @@ class TaskInstanceChanged(BaseModel):
     Attributes:
         dag_run_id: Airflow's ``run_id``.
         map_index: the index of a mapped task instance; -1 otherwise.
-        try_number: the number of the try that this is about.
+        try_number: the number of the try.
         max_tries: how many retries the task has.
         duration_seconds: from start to end.
         state: Airflow's state of the task instance.

@@ -1,24 +1,28 @@
 """State changes of DAG runs and task instances as events: the fast path, called by Airflow's listeners.
 
-Nothing here may harm Airflow. DAG-run hooks run inside the scheduler's own transaction, where a commit
-or an exception of ours would end the scheduler, so the event goes in under a SAVEPOINT on the scheduler's
-connection: it becomes visible together with the state change, and a failed insert undoes itself alone. So it
-does in a task process, where Airflow's own session of the task is at hand. No lock is waited for.
+Nothing here may harm Airflow. Hooks of DAG runs run inside the scheduler's own transaction, where a commit or
+an exception of ours would end the scheduler. So the event is inserted under a SAVEPOINT on the scheduler's
+connection: it becomes visible together with the state change, and a failed insert undoes only itself. Task
+processes do the same in Airflow's session of the task. No lock is waited for.
 """
 
 import json
 import logging
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy.orm import object_session
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import DagRunRow, TaskRow
 from airflow_platform_plugin.core import new_events, nowait
 from airflow_platform_plugin.core.new_events import NewEvent
 from airflow_platform_plugin.core.timestamps import timestamp
+from airflow_platform_plugin.core.types import Row
 
 log = logging.getLogger(__name__)
+
+Conf: TypeAlias = Any  # what a run was triggered with, which Airflow pickles
 
 DAG_RUN_EVENTS = {"running": "dag.running", "success": "dag.success", "failed": "dag.failure"}
 TASK_EVENTS = {
@@ -38,15 +42,15 @@ def _duration(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else (end - start).total_seconds()
 
 
-# What `airflow tasks test` calls the run that it makes for a task, and takes away again.
+# The beginning of the id of the run that `airflow tasks test` creates for a task, and deletes again.
 _TEMPORARY = "__airflow_temporary_run_"
 _LONGEST_CONF = 1_000_000  # characters, as JSON
 
 
-def conf_as_json(conf: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a run was triggered with
-    """The event's fields of a conf: itself as JSON has it, or why it is left out.
+def conf_as_json(conf: Conf) -> dict[str, Any]:
+    """Return the event's fields of a conf: the conf as JSON, or why it is left out.
 
-    Airflow pickles a run's conf, so that one made by a DAG's code may hold anything, itself included.
+    Airflow pickles a run's conf, so the code of a DAG may put anything into it, even itself.
     """
     try:
         text = json.dumps(conf, default=str, skipkeys=True)
@@ -58,21 +62,21 @@ def conf_as_json(conf: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a run 
 
 
 def unreadable_conf(reason: str) -> dict[str, Any]:
-    """The event's fields where the conf cannot be told."""
+    """Return the event's fields if the conf cannot be included."""
     return {"conf": {}, "conf_error": f"The conf is left out: {reason}"}
 
 
-def dag_run_event(dag_run: Any, conf: dict[str, Any] | None = None) -> NewEvent | None:  # noqa: ANN401 - a DagRun
-    """The event that the run's present state amounts to, or None where that state is no event.
+def dag_run_event(dag_run: DagRunRow, conf: dict[str, Any] | None = None) -> NewEvent | None:
+    """Return the event of the run's present state; None if there is no event for that state.
 
     Args:
         dag_run: a DagRun, or a row with its columns.
-        conf: the event's fields of the run's conf, where the row has none.
+        conf: the event's fields of the run's conf, if the row does not have it.
     """
     state = str(dag_run.state)
     event_type = DAG_RUN_EVENTS.get(state)
-    # What tells this transition from an earlier one of the same run: clearing a run and marking its state
-    # each give it new times.
+    # The time identifies this change among those of the run: clearing a run and marking its state each give
+    # it new times.
     moment = dag_run.start_date if state == "running" else dag_run.end_date
     if event_type is None or moment is None or dag_run.run_id.startswith(_TEMPORARY):
         return None
@@ -94,8 +98,8 @@ def dag_run_event(dag_run: Any, conf: dict[str, Any] | None = None) -> NewEvent 
     )
 
 
-def task_instance_event(task: Any) -> NewEvent | None:  # noqa: ANN401 - a TaskInstance or a row with its columns
-    """The event that the task instance's present state amounts to, or None."""
+def task_instance_event(task: TaskRow) -> NewEvent | None:
+    """Return the event of the task instance's present state, or None."""
     state = str(task.state)
     event_type = TASK_EVENTS.get(state)
     if event_type is None or task.end_date is None or task.run_id.startswith(_TEMPORARY):
@@ -126,28 +130,28 @@ def task_instance_event(task: Any) -> NewEvent | None:  # noqa: ANN401 - a TaskI
     )
 
 
-def dag_run_changed(dag_run: Any) -> None:  # noqa: ANN401 - Airflow's DagRun
-    """Store the event of a DAG run's change; a failure is logged, and the sweep makes up for it."""
+def dag_run_changed(dag_run: DagRunRow) -> None:
+    """Store the event of a DAG run's change; a failure is logged, and the sweep stores the event later."""
     try:
         _record(dag_run, dag_run_event(dag_run))
     except nowait.LostTransaction as lost:
-        raise lost.__cause__ or lost from None  # Airflow's to handle, as any deadlock
+        raise lost.__cause__ or lost from None  # Airflow handles it as any deadlock
     except Exception:
         log.exception("The platform missed a DAG run's change; the sweep will find it")
 
 
-def task_instance_changed(task_instance: Any) -> None:  # noqa: ANN401 - Airflow's TaskInstance
-    """Store the event of a task instance's change; a failure is logged, and the sweep makes up for it."""
+def task_instance_changed(task_instance: TaskRow) -> None:
+    """Store the event of a task instance's change; a failure is logged, and the sweep stores it later."""
     try:
         if not getattr(task_instance, "test_mode", False):
             _record(task_instance, task_instance_event(task_instance))
     except nowait.LostTransaction as lost:
-        raise lost.__cause__ or lost from None  # the same
+        raise lost.__cause__ or lost from None  # as above
     except Exception:
         log.exception("The platform missed a task instance's change; the sweep will find it")
 
 
-def _record(changed: Any, event: NewEvent | None) -> None:  # noqa: ANN401 - Airflow's row object
+def _record(changed: Row, event: NewEvent | None) -> None:
     if event is None:
         return
     event = new_events.observed(event)

@@ -1,11 +1,11 @@
-"""The sweep: events for transitions that no listener saw, such as marks in the UI, skips and crashes.
+"""The sweep: events for changes that no listener saw, such as marks in the UI, skips and crashes.
 
-It makes the same events as the listeners, with the same ids, so finding one twice changes nothing. Its
-cost is that of what is at work or new, never that of the history: runs are looked up by their state
-(which Airflow indexes), by their key, or among the newest ids, and no more than ``_MOST`` of a kind at once.
+It creates the same events as the listeners, with the same ids, so finding one twice changes nothing. Its cost
+depends on active and new runs, never on the history: runs are found by their state (which Airflow indexes),
+by their key, or among the newest ids, and at most ``_MOST`` of a kind at once.
 
-What ended before ``events.horizon`` is history, which is not told: neither what was there before the plugin,
-nor what is older than the retention. What the sweep itself sees begin or end happens now, whatever its dates.
+A change before ``events.horizon`` is history and creates no event: it is older than the plugin or the
+retention. If the sweep itself sees a run begin or end, that happens now, whatever the run's dates say.
 """
 
 import json
@@ -19,9 +19,11 @@ from typing import Any
 from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInstance
+from airflow_platform_plugin.airflow_compat.types import DagRunRow, Model
 from airflow_platform_plugin.core import db, events, new_events
 from airflow_platform_plugin.core.cursors import Cursor
 from airflow_platform_plugin.core.events import NewEvent
@@ -45,13 +47,13 @@ _MOST = 1000
 
 
 def sweep() -> int:
-    """One round; returns how many events it added."""
+    """Run one round; return the number of events that it stored."""
     with db.transaction() as session:
         return sweep_in(session)
 
 
 def sweep_in(session: Session) -> int:
-    """One round in the caller's transaction."""
+    """Run one round in the caller's transaction."""
     horizon = events.horizon(session)
     is_first = session.get(Cursor, "dag_run") is None
     begun, ended = _begun(session), _ended(session)
@@ -59,11 +61,11 @@ def sweep_in(session: Session) -> int:
     for some in (_by_id(session, ended), _new(session), _named_in_audit_log(session)):
         runs |= {run.id: run for run in some}
 
-    # In the first round nothing is known of what was unfinished before.
+    # The first round does not know which runs were unfinished before.
     witnessed = ended if is_first else ended | begun
     found = _run_events(session, runs.values(), witnessed, horizon)
     found += [event for event in _task_events(session, runs.values()) if event.occurred_at >= horizon]
-    added = _record(session, _with_tenants(session, events.absent(session.connection(), found)))
+    added = _record(session, _with_tenants(session, events.find_absent(session.connection(), found)))
 
     for start in range(0, len(ended), _BATCH):
         part = sorted(ended)[start : start + _BATCH]
@@ -77,40 +79,40 @@ def sweep_in(session: Session) -> int:
 
 
 def _begun(session: Session) -> set[int]:
-    """Runs that are unfinished, and were not when last seen; their ids alone, for thousands may be queued."""
+    """Return the ids of unfinished runs not observed yet. Only ids, because thousands may be queued."""
     observed = select(ObservedRun.dag_run_id).where(ObservedRun.dag_run_id == DagRun.id)
     begun = select(DagRun.id).where(DagRun.state.in_(_UNFINISHED), ~observed.exists())
     return set(session.scalars(begun.order_by(DagRun.id).limit(_MOST)))
 
 
 def _ended(session: Session) -> set[int]:
-    """Runs that were unfinished when last seen, and are not any more; those that are gone too."""
+    """Return the ids of observed runs that are not unfinished any more; also of deleted ones."""
     gone = or_(DagRun.id.is_(None), DagRun.state.not_in(_UNFINISHED), DagRun.state.is_(None))
     ended = select(ObservedRun.dag_run_id).outerjoin(DagRun, DagRun.id == ObservedRun.dag_run_id).where(gone)
     return set(session.scalars(ended.order_by(ObservedRun.dag_run_id).limit(_MOST)))
 
 
-def _runs(session: Session, condition: Any) -> list[Any]:  # noqa: ANN401 - an SQL expression
-    # Columns, not objects: Airflow's mappings would load the tasks, the notes and more beside them. Not the
-    # conf, which Airflow pickles: one that cannot be read would keep all others from being read too.
+def _runs(session: Session, condition: ColumnElement[bool]) -> list[DagRunRow]:
+    # Columns, not objects: Airflow's mappings would also load the tasks, the notes and more. Not the conf,
+    # which Airflow pickles: if one cannot be read, none of the rows could be.
     columns = airflow_compat.runs.run_columns()
     return list(session.execute(select(*columns).where(condition).order_by(DagRun.id)))
 
 
-def _by_id(session: Session, ids: set[int]) -> Iterator[Any]:
+def _by_id(session: Session, ids: set[int]) -> Iterator[DagRunRow]:
     ordered = sorted(ids)
     for start in range(0, len(ordered), _BATCH):
         yield from _runs(session, DagRun.id.in_(ordered[start : start + _BATCH]))
 
 
-def _new(session: Session) -> list[Any]:
-    """Runs since the last round: one may have begun and ended in between."""
+def _new(session: Session) -> list[DagRunRow]:
+    """Return the runs since the last round. One may have begun and ended in between."""
     last, until = _advance(session, "dag_run", DagRun.id)
     return _runs(session, and_(DagRun.id > last - OVERLAP, DagRun.id <= until))
 
 
-def _named_in_audit_log(session: Session) -> list[Any]:
-    """Runs that a person or program touched: a finished one may have been marked otherwise."""
+def _named_in_audit_log(session: Session) -> list[DagRunRow]:
+    """Return the runs in new rows of the audit log: a finished run may have got another mark."""
     last, until = _advance(session, "log", Log.id)
     rows = session.execute(
         select(Log.dag_id, Log.run_id, Log.extra).where(
@@ -121,8 +123,8 @@ def _named_in_audit_log(session: Session) -> list[Any]:
     return [run for condition in _named(DagRun, keys) for run in _runs(session, condition)]
 
 
-def _named(model: Any, keys: set[tuple[str, str]]) -> Iterator[Any]:  # noqa: ANN401 - a model with dag_id and run_id
-    """Conditions that those runs alone fulfil; several, for SQLite reads none of a thousand parts."""
+def _named(model: Model, keys: set[tuple[str, str]]) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions that select the runs with those keys; several, because SQLite limits an expression."""
     ordered = sorted(keys)
     for start in range(0, len(ordered), _BATCH):
         yield or_(
@@ -134,7 +136,7 @@ def _named(model: Any, keys: set[tuple[str, str]]) -> Iterator[Any]:  # noqa: AN
 
 
 def _run_id(extra: str | None) -> str | None:
-    """The run that an audit row's JSON names, under the names that the UI and the REST API use."""
+    """Return the run id in an audit row's JSON, under the names that the UI and the REST API use."""
     try:
         document = json.loads(extra or "")
     except (ValueError, RecursionError):
@@ -145,10 +147,10 @@ def _run_id(extra: str | None) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _advance(session: Session, name: str, column: Any) -> tuple[int, int]:  # noqa: ANN401 - a column
-    """The position before this round, and the id up to which it reads: not too many rows at once.
+def _advance(session: Session, name: str, column: ColumnElement[int]) -> tuple[int, int]:
+    """Return the position before this round, and the id up to which it reads: not too many rows at once.
 
-    A new cursor starts ahead by the overlap, so that history from before the plugin is not told.
+    A new cursor starts ahead by the overlap, so that history from before the plugin creates no events.
     """
     highest = int(session.scalar(select(func.max(column))) or 0)
     cursor = session.get(Cursor, name)
@@ -156,7 +158,7 @@ def _advance(session: Session, name: str, column: Any) -> tuple[int, int]:  # no
         session.add(Cursor(name=name, position=highest + OVERLAP))
         return highest + OVERLAP, highest + OVERLAP
     before = until = int(cursor.position)
-    # Back only where ids began anew: SQLite gives the highest ones again once their rows are deleted.
+    # Back only if ids have started again: SQLite reuses the highest ones after their rows were deleted.
     if highest > before or highest < before - OVERLAP:
         until = highest
         if highest > before + _MOST:
@@ -166,13 +168,13 @@ def _advance(session: Session, name: str, column: Any) -> tuple[int, int]:  # no
     return before, max(before, until)
 
 
-# --- what became of them ---
+# --- their events ---
 
 
 def _run_events(
-    session: Session, runs: Iterable[Any], witnessed: set[int], horizon: datetime
+    session: Session, runs: Iterable[DagRunRow], witnessed: set[int], horizon: datetime
 ) -> list[NewEvent]:
-    """The events of the runs' states that are not stored yet and not history."""
+    """Return the events of the runs' states that are not stored yet and not history."""
     ids: dict[str, int] = {}
     found = []
     for run in runs:
@@ -184,23 +186,23 @@ def _run_events(
             found.append(event)
     return [
         replace(event, data=_with_conf(session, event.data, ids[event.id]))
-        for event in events.absent(session.connection(), found)
+        for event in events.find_absent(session.connection(), found)
     ]
 
 
 def _with_conf(session: Session, data: dict[str, Any], dag_run_id: int) -> dict[str, Any]:
-    """The event's data with the run's conf, which is read by itself: what is pickled may be anything."""
+    """Return the event's data with the run's conf, which is read alone: anything may be pickled in it."""
     try:
         conf = session.scalar(select(DagRun.conf).where(DagRun.id == dag_run_id))
     except DBAPIError:
         raise
-    except Exception as error:  # noqa: BLE001 - unpickling runs the classes of whoever made the conf
+    except Exception as error:  # noqa: BLE001 - unpickling runs the code of arbitrary classes
         return data | unreadable_conf(type(error).__name__)
     return data | conf_as_json(conf or {})
 
 
-def _task_events(session: Session, runs: Iterable[Any]) -> list[NewEvent]:
-    """Events of the runs' task instances that changed lately."""
+def _task_events(session: Session, runs: Iterable[DagRunRow]) -> list[NewEvent]:
+    """Return the events of the runs' task instances that have changed since shortly before the last round."""
     since = _since(session)
     columns = (
         TaskInstance.dag_id,
@@ -229,7 +231,7 @@ def _with_tenants(session: Session, found: list[NewEvent]) -> list[NewEvent]:
 
 
 def _record(session: Session, found: list[NewEvent]) -> int:
-    """Store the events; where the database refuses one, the others, and that one without its conf."""
+    """Store the events. If the database refuses one, store the others, and that one without its conf."""
     if not found:
         return 0
     try:
@@ -254,7 +256,7 @@ def _record(session: Session, found: list[NewEvent]) -> int:
 
 
 def _since(session: Session) -> datetime:
-    """A minute before the last round, or before this one where there was none."""
+    """Return a minute before the last round, or before this one if it is the first."""
     minute = int(time.time()) // 60 * 60
     cursor = session.get(Cursor, "task_instance")
     before = minute if cursor is None else int(cursor.position)

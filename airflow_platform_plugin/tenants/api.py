@@ -95,7 +95,7 @@ def get_tenant_usage(context: RequestContext) -> TenantUsage:
 )
 def update_tenant(context: RequestContext) -> Tenant:
     """Change a tenant; objects are merged key by key, and null removes a key."""
-    tenant = service.get_for_update(context.session, context.path["tenant_id"], by=context.principal)
+    tenant = service.get_writable(context.session, context.path["tenant_id"], by=context.principal)
     context.require_match(tenant)
     return service.update(context.session, tenant, context.body)
 
@@ -111,5 +111,5 @@ def update_tenant(context: RequestContext) -> Tenant:
 )
 def delete_tenant(context: RequestContext) -> None:
     """Delete a tenant that owns nothing, or with cascade also everything that it owns."""
-    tenant = service.get_for_update(context.session, context.path["tenant_id"], by=context.principal)
+    tenant = service.get_writable(context.session, context.path["tenant_id"], by=context.principal)
     service.delete(context.session, tenant, cascade=context.query["cascade"])

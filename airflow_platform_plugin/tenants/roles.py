@@ -109,7 +109,7 @@ def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) 
     """Remove a deleted user's names from the tenants' lists: a later user with the name is another person."""
     tenant, gone = Tenant.__table__, {user.username, user.email}
     try:
-        # A SAVEPOINT: what fails here must not fail what Airflow does.
+        # In a SAVEPOINT, so that an error here does not fail Airflow's own change.
         with database.begin_nested():
             for row in database.execute(select(tenant.c.tenant_id, tenant.c.admin_users)).all():
                 if not gone.isdisjoint(row.admin_users):

@@ -29,7 +29,7 @@ from airflow_platform_plugin.http.schemas import (
 )
 from airflow_platform_plugin.tenants.inputs import NewTenant, TenantFilter
 from airflow_platform_plugin.tenants.quota import COMPUTE_RESOURCES
-from airflow_platform_plugin.tenants.service import FEATURES, MOST_LABELS
+from airflow_platform_plugin.tenants.service import MOST_LABELS, TENANT_FEATURES
 
 
 def _quantity(value: str) -> None:
@@ -50,7 +50,9 @@ def _limits(*, allow_none: bool = False, **options: Option) -> Mapping:
 
 
 def _features(*, allow_none: bool = False, **options: Option) -> Mapping:
-    return Mapping(keys=Choice(FEATURES), values=Flag(allow_none=allow_none), most=len(FEATURES), **options)
+    return Mapping(
+        keys=Choice(TENANT_FEATURES), values=Flag(allow_none=allow_none), most=len(TENANT_FEATURES), **options
+    )
 
 
 def _labels(*, allow_none: bool = False, **options: Option) -> Mapping:

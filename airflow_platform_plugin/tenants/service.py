@@ -19,7 +19,12 @@ from airflow_platform_plugin.tenants.models import Tenant
 READ, WRITE = "tenants:read", "tenants:write"
 
 # The features of a tenant and their defaults; docs/tenants.md says what each allows.
-FEATURES = {"datakits": True, "custom_operators": False, "external_connections": False, "gpu_support": False}
+TENANT_FEATURES = {
+    "datakits": True,
+    "custom_operators": False,
+    "external_connections": False,
+    "gpu_support": False,
+}
 MOST_LABELS = 100
 
 
@@ -66,7 +71,7 @@ def get(session: Session, tenant_id: str, *, by: Principal) -> Tenant:
     return tenant
 
 
-def get_for_update(session: Session, tenant_id: str, *, by: Principal) -> Tenant:
+def get_writable(session: Session, tenant_id: str, *, by: Principal) -> Tenant:
     """Return a tenant that the caller may change or delete.
 
     Raises:
@@ -145,7 +150,7 @@ def delete(session: Session, tenant: Tenant, *, cascade: bool) -> None:
 
 def has_feature(tenant: Tenant, name: str) -> bool:
     """Return whether the tenant has the feature, by its own setting or the default of ``FEATURES``."""
-    return bool(tenant.features.get(name, FEATURES[name]))
+    return bool(tenant.features.get(name, TENANT_FEATURES[name]))
 
 
 def get_usage(session: Session, tenant: Tenant) -> TenantUsage:

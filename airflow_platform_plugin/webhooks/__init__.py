@@ -1,1 +1,1 @@
-"""Webhooks: who is told of which events, signed and retried."""
+"""Webhooks: signed deliveries of events to subscribed receivers, with retries."""

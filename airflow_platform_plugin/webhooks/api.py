@@ -69,8 +69,8 @@ def get_webhook(context: RequestContext) -> Webhook:
     extra_statuses=(HTTPStatus.PRECONDITION_FAILED,),
 )
 def update_webhook(context: RequestContext) -> Webhook:
-    """Change a webhook; what is given replaces what was."""
-    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
+    """Change a webhook; a field that is sent replaces the stored one."""
+    webhook = service.get_writable(context.session, context.path["webhook_id"], by=context.principal)
     context.require_match(webhook)
     return service.update(context.session, webhook, context.body, by=context.principal)
 
@@ -85,5 +85,5 @@ def update_webhook(context: RequestContext) -> Webhook:
 )
 def delete_webhook(context: RequestContext) -> None:
     """Delete a webhook."""
-    webhook = service.get_for_update(context.session, context.path["webhook_id"], by=context.principal)
+    webhook = service.get_writable(context.session, context.path["webhook_id"], by=context.principal)
     service.delete(context.session, webhook)

@@ -52,7 +52,7 @@ class NewWebhook:
 
 
 class WebhookChanges(TypedDict, total=False):
-    """What to change of a webhook; what is given replaces what was. Its fields are ``NewWebhook``'s."""
+    """What to change of a webhook; a field replaces the stored one. The fields are ``NewWebhook``'s."""
 
     webhook_id: str
     name: str

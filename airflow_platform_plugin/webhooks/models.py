@@ -13,7 +13,7 @@ MASKED = "***"
 
 
 def masked_url(url: str) -> str:
-    """Scheme, host and port alone: path, query and user name are often what lets one post."""
+    """Return scheme, host and port alone: path, query and user name may be the secret that lets one post."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -25,15 +25,15 @@ def masked_url(url: str) -> str:
 
 
 class Webhook(db.Base):
-    """A receiver and what it wants to be told. Secret and headers are encrypted: they are sent again."""
+    """A receiver and its subscription. Secret and headers are encrypted, because they are needed again."""
 
     __tablename__ = "platform_webhook"
 
     webhook_id = Column(String(24), primary_key=True, default=lambda: db.new_id("wh"))
-    # Whose DAGs it hears of; None is everybody's.
+    # It gets this tenant's events; None for the events of all tenants and of none.
     tenant_id = Column(String(63), index=True)
     name = Column(String(256), nullable=False)
-    # Chat services give out addresses that let whoever knows them post.
+    # Anybody who knows the URL of a chat service's webhook can post there.
     url = Column(String(2000), nullable=False, info=db.SECRET)
     events = Column(JSON, nullable=False)
     filters = Column(JSON, nullable=False)
@@ -48,29 +48,29 @@ class Webhook(db.Base):
 
     @property
     def secret(self) -> str:
-        """What deliveries are signed with."""
+        """Return the secret that deliveries are signed with."""
         return crypto.decrypt(str(self.encrypted_secret))
 
     @property
     def headers(self) -> dict[str, str]:
-        """The user's own headers."""
+        """Return the user's own headers."""
         headers: dict[str, str] = json.loads(crypto.decrypt(str(self.encrypted_headers)))
         return headers
 
     @property
     def shown_headers(self) -> dict[str, str]:
-        """The names of the user's own headers; none where they cannot be decrypted."""
+        """Return the names of the user's own headers; empty if they cannot be decrypted."""
         try:
             return dict.fromkeys(self.headers, MASKED)
         except (InvalidToken, ValueError):
             return {}
 
-    # Whether who asks may see the whole address: an attribute of this object, not a column.
+    # Whether the caller may see the whole URL: an attribute of this object, not a column.
     revealed = False
 
     @property
     def shown_url(self) -> str:
-        """The address, or as much of it as tells where deliveries go, without what may be a secret."""
+        """Return the URL; for most callers only scheme, host and port, because the rest may be a secret."""
         return str(self.url) if self.revealed else masked_url(str(self.url))
 
 
@@ -85,8 +85,7 @@ class Delivery(db.Base):
         String(24), ForeignKey("platform_webhook.webhook_id", ondelete="CASCADE"), nullable=False
     )
     attempts = Column(Integer, nullable=False, default=0)
-    # When the next attempt is due; None once it is delivered or given up. A worker that attempts it moves
-    # this past its own time-out first, so that the delivery comes back by itself should the worker die.
+    # See ``core.outbox``. None once the event is delivered or the delivery given up.
     due_at = Column(UtcDateTime)
     delivered_at = Column(UtcDateTime)
     last_status = Column(Integer)
@@ -95,6 +94,6 @@ class Delivery(db.Base):
     __table_args__ = (
         UniqueConstraint("event_id", "webhook_id"),
         Index(None, "due_at"),
-        # What is due is claimed webhook by webhook, however many others wait.
+        # Deliveries that are due are claimed for one webhook at a time, however many others wait.
         Index(None, "webhook_id", "due_at"),
     )

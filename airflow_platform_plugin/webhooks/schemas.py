@@ -43,11 +43,11 @@ def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
 
 
 class _Address(Link):
-    """Where a POST can be sent to."""
+    """The URL of a receiver."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
         url = super()._deserialize(value, *args, **kwargs)
-        self._validate(url)  # its length and form, before it is taken apart
+        self._validate(url)  # its length and form, before it is parsed
         try:
             transport.check_url(url)
         except ValueError as error:
@@ -56,7 +56,7 @@ class _Address(Link):
 
 
 class _Headers(Mapping):
-    """Headers that are the user's to give."""
+    """Headers that the user may set."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:  # noqa: ANN401 - marshmallow's signature
         headers: dict[str, str] = super()._deserialize(value, *args, **kwargs)
@@ -74,9 +74,9 @@ class _Headers(Mapping):
 
 def _problem(name: str, value: str, seen: set[str]) -> str | None:
     if transport.is_framing(name):
-        return "Is not yours to give: it belongs to the connection, or says what is sent."
+        return "Cannot be set: it belongs to the connection, or describes the body."
     if name.lower() in seen:
-        return "Is given twice: upper and lower case do not differ."
+        return "Is given twice: upper and lower case are the same."
     try:
         transport.check_header(name, value)
     except ValueError as error:
@@ -85,21 +85,21 @@ def _problem(name: str, value: str, seen: set[str]) -> str | None:
 
 
 def _headers(**options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
-    # Together no more than ``crypto.LONGEST``: they are encrypted.
+    # Together at most ``crypto.LONGEST``, because they are encrypted.
     name = Line(least=1, most=128, validate=_HEADER_NAME)
     value = Line(most=2000, validate=_HEADER_VALUE)
     return _Headers(keys=name, values=value, most=20, **options)
 
 
 class FiltersInput(InputSchema):
-    """Which DAGs' events are wanted; each list that is given must have a match."""
+    """The DAGs whose events are wanted; each list that is given must have a match."""
 
     dag_ids = Items(Line(most=LONGEST_ID), most=MOST_MEMBERS)
     tags = Items(Line(most=100), most=MOST_MEMBERS)
 
 
 class RetryPolicyInput(InputSchema):
-    """How often and after how many seconds a delivery is attempted again."""
+    """When and how often a failed delivery is attempted again."""
 
     max_attempts = Whole(least=1, most=_MOST_ATTEMPTS, load_default=3)
     backoff_seconds = Items(
@@ -108,9 +108,9 @@ class RetryPolicyInput(InputSchema):
 
 
 class WebhookChange(InputSchema):
-    """What of a webhook can be changed; what is given replaces what was."""
+    """The fields of a webhook that can be changed; a field that is sent replaces the stored one."""
 
-    # Read only: as it is in an answer, so that one can be changed and sent back.
+    # Read only: a response has it, and a caller may change a response and send it back.
     webhook_id = Line(most=LONGEST_ID, load_only=True)
     name = _name()
     url = _Address(most=_LONGEST_URL)
@@ -121,10 +121,10 @@ class WebhookChange(InputSchema):
 
 
 class WebhookInput(WebhookChange):
-    """A webhook as it is created, of a tenant or of all."""
+    """A webhook to create, for a tenant or for none."""
 
     into = NewWebhook
-    ignored = ("webhook_id",)  # the server gives one
+    ignored = ("webhook_id",)  # the server creates one
 
     tenant_id = Line(most=LONGEST_LABEL, allow_none=True)
     name = _name(required=True)
@@ -147,7 +147,7 @@ class WebhookResponse(ResponseSchema):
     webhook_id = fields.String()
     tenant_id = fields.String(allow_none=True)
     name = fields.String()
-    # Whole for who may write webhooks; for others, whatever may be a secret in it is ``***``.
+    # Complete for a caller who may write webhooks; for others, the parts that may be a secret are ``***``.
     url = fields.String(attribute="shown_url")
     events = fields.List(fields.String())
     filters = fields.Nested(FiltersInput)
@@ -159,7 +159,7 @@ class WebhookResponse(ResponseSchema):
 
 
 class NewWebhookResponse(WebhookResponse):
-    """A webhook as its maker sees it, once: with the secret that deliveries are signed with."""
+    """A new webhook, with the secret that deliveries are signed with, which is shown only once."""
 
     secret = Secret()
 

@@ -1,4 +1,4 @@
-"""Webhooks: created, found, deleted."""
+"""Webhooks: create, get, list, change and delete."""
 
 import json
 from contextlib import suppress
@@ -49,16 +49,16 @@ def get(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
     """Return a webhook that the caller may read.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist, or the caller may not see it.
     """
     return _find(session, webhook_id, by, READ)
 
 
-def get_for_update(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
+def get_writable(session: Session, webhook_id: str, *, by: Principal) -> Webhook:
     """Return a webhook that the caller may change.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist, or the caller may not see it.
     """
     return _find(session, webhook_id, by, WRITE)
 
@@ -134,9 +134,9 @@ def _stored(webhook: Webhook) -> dict[str, str]:
 
 
 def _kept(webhook: Webhook, headers: dict[str, str], *, moves: bool) -> dict[str, str]:
-    """The headers, with the stored values of those that are masked."""
-    there = {} if moves else {name.lower(): value for name, value in _stored(webhook).items()}
-    unknown = [name for name, value in headers.items() if value == MASKED and name.lower() not in there]
+    """Return the headers, with the stored values of those that are masked."""
+    stored = {} if moves else {name.lower(): value for name, value in _stored(webhook).items()}
+    unknown = [name for name, value in headers.items() if value == MASKED and name.lower() not in stored]
     if unknown:
         raise ValidationFailed.of("headers", unknown[0], message="no stored value to keep; send the value")
-    return {name: there[name.lower()] if value == MASKED else value for name, value in headers.items()}
+    return {name: stored[name.lower()] if value == MASKED else value for name, value in headers.items()}

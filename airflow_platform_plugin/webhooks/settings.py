@@ -12,8 +12,8 @@ class WebhookSettings(Settings):
 
     webhook_timeout: Seconds = Field(
         default=10.0,
-        description="Seconds that one attempt of a delivery may take in all: looking up the name, "
-        "connecting, sending and the answer.",
+        description="Seconds for one whole attempt of a delivery: resolving the name, connecting, sending "
+        "and the response.",
     )
     webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
         default=None,

@@ -87,4 +87,4 @@ def _forget(session: Session, event_ids: list[str]) -> None:
     session.execute(delete(Delivery).where(Delivery.event_id.in_(event_ids)))
 
 
-EVENT_REFERENCE = EventReference(needed=_undelivered, forget=_forget)
+EVENT_REFERENCE = EventReference(undeletable_ids=_undelivered, delete_rows=_forget)

@@ -1,4 +1,4 @@
-"""A tenant's webhooks, as its end sees them."""
+"""A tenant's webhooks, which end with it."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session

@@ -1,7 +1,7 @@
-"""One POST to a receiver that nobody vouches for: bounded in time and in bytes, whatever it does.
+"""Transport: one POST to an untrusted receiver, bounded in time and in bytes whatever the receiver does.
 
-check_url, check_headers   what cannot be sent is refused where it is given
-Courier                    a thread with a loop of its own, so that no receiver holds up who asked
+check_url, check_header   what cannot be sent is refused when the user gives it
+Courier                   a thread with its own loop, so that no receiver delays the caller
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from airflow_platform_plugin.webhooks.settings import WebhookSettings
 
 log = logging.getLogger(__name__)
 
-# Of an answer's body as much is read as a receiver needs to end in peace; only its status counts.
+# How much of a response's body is read, so that a receiver can finish it; only the status counts.
 MOST_READ = 4096
 _MOST_RECEIVED = 64 * 1024 + MOST_READ  # status lines, headers and body together
-_DRAIN = 1.0  # seconds for that body, once the status is known
-_LOOKUPS = 128  # host names that are looked up at once: each takes a thread until the resolver gives up
+_DRAIN = 1.0  # seconds for that body, after the status
+_LOOKUPS = 128  # host names resolved at once: each takes a thread until the resolver gives up
 
-# Headers that frame the message or belong to one connection, and those that a delivery is known by.
+# Headers that frame the message or belong to the connection, and those of the standard.
 _FRAMING = frozenset(
     {
         "connection",
@@ -57,20 +57,20 @@ _MOST_PORT = 65_535
 
 
 def is_framing(name: str) -> bool:
-    """Whether a header of that name is not the user's to give.
+    """Return whether users cannot set a header of that name.
 
-    Many servers take ``Content_Length`` for ``Content-Length``, so it is read here as they read it.
+    Many servers read ``Content_Length`` as ``Content-Length``, so this does too.
     """
     plain = name.lower().replace("_", "-")
     return plain in _FRAMING or plain.startswith(_FRAMING_PREFIXES)
 
 
 def build(url: str, headers: Mapping[str, str], body: str) -> httpx.Request:
-    """The request as it is sent.
+    """Build the request.
 
     Args:
         url: the receiver's address.
-        headers: the headers beside those that every request has, names in lower case.
+        headers: the headers apart from those of every request, with names in lower case.
         body: the JSON.
 
     Raises:
@@ -92,10 +92,10 @@ def build(url: str, headers: Mapping[str, str], body: str) -> httpx.Request:
 
 
 def _check_host(url: httpx.URL) -> None:
-    """Refuse what no resolver knows.
+    """Check the scheme, the host and the port.
 
     Raises:
-        ValueError: the host or the port is none.
+        ValueError: one of them is invalid.
     """
     if url.scheme not in {"http", "https"}:
         raise ValueError("it must begin with http:// or https://")
@@ -120,14 +120,14 @@ def check_header(name: str, value: str) -> None:
 
 
 class _Bounded(httpcore.AsyncNetworkStream):
-    """A connection on which no more than an answer's worth is received."""
+    """A connection that receives only as many bytes as a response may have."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, left: int = _MOST_RECEIVED) -> None:
         self._stream = stream
         self._left = left
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what is there, unless the receiver has sent too much already."""
+        """Read what has arrived, unless the receiver has sent too much already."""
         if self._left <= 0:
             raise httpcore.RemoteProtocolError("The answer is too long")
         received = await self._stream.read(min(max_bytes, self._left), timeout)
@@ -152,12 +152,12 @@ class _Bounded(httpcore.AsyncNetworkStream):
         return _Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._left)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
-        """What the connection beneath knows."""
+        """Return what the wrapped connection knows."""
         return self._stream.get_extra_info(info)
 
 
 class _Backend(httpcore.AnyIOBackend):
-    """TCP whose answers are bounded."""
+    """TCP connections with bounded responses."""
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:  # noqa: ANN401 - httpcore's
         """Connect."""
@@ -166,12 +166,12 @@ class _Backend(httpcore.AnyIOBackend):
 
 @cache
 def _ssl_context() -> ssl.SSLContext:
-    """The authorities that httpx trusts; reading them takes as long as a delivery, so once."""
+    """Return the authorities that httpx trusts, read once: reading them takes as long as a delivery."""
     return httpx.create_ssl_context()
 
 
 def _pool() -> httpcore.AsyncConnectionPool:
-    """A connection for one attempt alone. Proxies are the operator's to name, not the environment's."""
+    """Return a pool for the connection of one attempt. The operator sets a proxy, not the environment."""
     proxy = settings.get(WebhookSettings).webhook_proxy
     return httpcore.AsyncConnectionPool(
         ssl_context=_ssl_context(),
@@ -189,7 +189,7 @@ def _proxy(address: str) -> httpcore.Proxy:
 
 
 async def _exchange(request: httpx.Request, heard: list[int]) -> None:
-    """Send the request and note the answer's status, also where that is a redirect."""
+    """Send the request and append the status of the response to ``heard``; a redirect is not followed."""
     target = request.url
     url = httpcore.URL(
         scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
@@ -198,7 +198,7 @@ async def _exchange(request: httpx.Request, heard: list[int]) -> None:
         _pool() as pool,
         pool.stream(b"POST", url, headers=request.headers.raw, content=request.content) as answer,
     ):
-        # A receiver that has said 2xx has the event, whatever it goes on to send.
+        # A receiver that has sent 2xx has the event, whatever it sends after that.
         heard.append(int(answer.status))
         with suppress(Exception):
             await asyncio.wait_for(_drain(answer), _DRAIN)
@@ -207,7 +207,7 @@ async def _exchange(request: httpx.Request, heard: list[int]) -> None:
 async def _contained(request: httpx.Request, heard: list[int]) -> None:
     try:
         await _exchange(request, heard)
-    except (KeyboardInterrupt, SystemExit) as error:  # would end the loop and all that is in it
+    except (KeyboardInterrupt, SystemExit) as error:  # would end the loop with all its requests
         raise RuntimeError(type(error).__name__) from error
 
 
@@ -220,9 +220,9 @@ async def _drain(answer: httpcore.Response) -> None:
 
 
 class Courier:
-    """Sends requests in a thread of its own, any number at once, each within one deadline."""
+    """Sends requests in its own thread, any number at once, each within one deadline."""
 
-    GRACE = 2.0  # seconds after the deadline in which the loop itself must have come back
+    GRACE = 2.0  # seconds after the deadline; if a request has not ended by then, the loop hangs
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -230,11 +230,11 @@ class Courier:
         self._lookups: ThreadPoolExecutor | None = None
 
     def send(self, request: httpx.Request, *, deadline: float) -> "Future[int]":
-        """Send a request; the result is the answer's status.
+        """Send a request; the future's result is the response's status.
 
         Args:
-            request: what ``build`` has made.
-            deadline: seconds for everything: looking up, connecting, sending and the answer.
+            request: what ``build`` returned.
+            deadline: seconds for everything: resolving the name, connecting, sending and the response.
         """
         if self._loop is None:
             self._start()
@@ -259,7 +259,7 @@ class Courier:
         self._thread.start()
 
     def close(self) -> None:
-        """End the loop, and with it what is still under way; the next request starts another."""
+        """End the loop and the requests in it; the next request starts another loop."""
         loop, thread, lookups = self._loop, self._thread, self._lookups
         self._loop = self._thread = self._lookups = None
         if loop is None or thread is None or lookups is None:
@@ -268,11 +268,11 @@ class Courier:
         thread.join(self.GRACE)
         lookups.shutdown(wait=False, cancel_futures=True)
         if thread.is_alive():
-            log.error("A loop of deliveries hangs and is left behind")
+            log.error("A loop of deliveries hangs and cannot be stopped")
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run until stopped; then let what is under way see its end, so that no socket is left open."""
+    """Run until stopped; then cancel the requests, so that no socket is left open."""
     try:
         loop.run_forever()
         _cancel(loop, asyncio.all_tasks(loop))

@@ -62,7 +62,7 @@ def refused_yaml(text: str) -> None:
             "://",
             50_000,
         ),
-        (results.failure, "role ", 100_000),
+        (results.make_failure, "role ", 100_000),
         (refused_yaml, "[", 100_000),
         (refused_yaml, "{a: ", 50_000),
         (refused_yaml, "- ", 50_000),

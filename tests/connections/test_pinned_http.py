@@ -81,7 +81,7 @@ def test_of(
     """Test a connection of a tenant that may reach this machine, also by the name ``site.internal``."""
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
     set_options(monkeypatch, internal_hosts="127.0.0.0/8, site.internal")
-    monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))  # DNS knows no such name here
+    monkeypatch.setattr(addresses, "look_up", lambda _: ("127.0.0.1",))  # DNS has no such name
     tenant = tenant_caller("a")
 
     def test(*, by: Callable[..., Any] = tenant, **fields: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ LEASE = timedelta(seconds=60)
 @pytest.fixture
 def mail() -> Any:
     """The model of an outbox that keeps no history."""
-    return resolve("datakits.models:Mail")
+    return resolve("deployments.models:Mail")
 
 
 @pytest.fixture

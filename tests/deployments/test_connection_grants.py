@@ -45,7 +45,7 @@ def deploy_as(
     return request
 
 
-def handed(session: Any, deployed: Any) -> dict[str, str]:
+def granted_to(session: Any, deployed: Any) -> dict[str, str]:
     """Return the connections that a run of the deployment gets."""
     revision = session.get(DeploymentRevision, (deployed.json["id"], deployed.json["revision"]))
     return task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1]
@@ -58,7 +58,7 @@ def test_a_tenants_kit_gets_connections_of_the_tenant(
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
     made = deploy_as("analytics-team", "own")
     assert (made.status, made.json["connections"]) == (200, ["own"])
-    assert {name: json.loads(text) for name, text in handed(session, made).items()} == {
+    assert {name: json.loads(text) for name, text in granted_to(session, made).items()} == {
         "own": {
             "conn_type": "postgres",
             "host": "db.internal",
@@ -78,7 +78,7 @@ def test_only_a_caller_who_may_read_all_connections_grants_shared_ones(
     assert (refused.status, refused.json["error"]["details"]["scope"]) == (403, "connections:read")
     made = deploy_as(None, "shared")
     assert made.status == 200
-    assert set(handed(session, made)) == {"shared"}
+    assert set(granted_to(session, made)) == {"shared"}
 
 
 @pytest.mark.parametrize("who", ["analytics-team", None])
@@ -106,7 +106,7 @@ def test_a_later_connection_of_the_same_name_is_not_granted(
         as_tenant("other")
         call("POST", CONNECTIONS, json=connection("own", owner, password="another's"))
         with pytest.raises(ValidationFailed, match="no connection 'own'"):
-            handed(session, made)
+            granted_to(session, made)
         body = {"revision": made.json["revision"]}
         refused = as_tenant("analytics-team")(
             "POST", f"{DATAKITS}/deployments/{made.json['id']}/rollback", json=body
@@ -123,7 +123,7 @@ def test_a_connection_that_moved_to_another_tenant_is_not_granted(
     as_tenant("other")
     assert call("PATCH", f"{CONNECTIONS}/own", json={"tenant_id": "other"}).status == 200
     with pytest.raises(ValidationFailed):
-        handed(session, made)
+        granted_to(session, made)
 
 
 def test_the_migration_turns_granted_names_into_rows(
@@ -145,14 +145,14 @@ def test_the_migration_turns_granted_names_into_rows(
     row.spec = old | {"shared_connections": ["shared", "theirs", "gone"]}
     session.flush()
     with pytest.raises(ValidationFailed):
-        handed(session, made)
+        granted_to(session, made)
 
     migration = import_module("airflow_platform_plugin.migrations.versions.0014_grants_of_connections_by_id")
     with Operations.context(MigrationContext.configure(session.connection())):
         migration.upgrade()
         session.refresh(row)
         assert row.spec == old | {"shared_connections": {"shared": id_}}
-        assert set(handed(session, made)) == {"shared"}
+        assert set(granted_to(session, made)) == {"shared"}
         row.spec |= {"chosen": ["batch_size"]}
         session.flush()
         migration.downgrade()
@@ -175,15 +175,15 @@ def test_a_connection_that_a_tenant_could_not_have_created_is_not_granted(
 ) -> None:
     """A row may be older than a rule. The rules do not apply to granted shared connections."""
     call("POST", CONNECTIONS, json=connection("own", "analytics-team"))
-    call("POST", CONNECTIONS, json=connection("everybodys", None))
-    made = deploy_as(None, "own", "everybodys")
-    assert set(handed(session, made)) == {"own", "everybodys"}
-    for name in ("everybodys", "own"):
+    call("POST", CONNECTIONS, json=connection("shared", None))
+    made = deploy_as(None, "own", "shared")
+    assert set(granted_to(session, made)) == {"own", "shared"}
+    for name in ("shared", "own"):
         row = session.scalars(select(Connection).where(Connection.conn_id == name)).one()
         for column, value in change.items():
             setattr(row, column, value)
         session.flush()
-        if name == "everybodys":
-            assert set(handed(session, made)) == {"own", "everybodys"}
+        if name == "shared":
+            assert set(granted_to(session, made)) == {"own", "shared"}
     with pytest.raises((PermissionDenied, ValidationFailed)):
-        handed(session, made)
+        granted_to(session, made)

@@ -127,11 +127,11 @@ def test_waiting_tasks_follow_the_limits_of_the_tenant(
     assert slots(session) == [500] * 5
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "1"}}).status == 200
-    assert slots(session) == [2000, 2000, 2000, 500, 500], "what runs or has run is as it was"
+    assert slots(session) == [2000, 2000, 2000, 500, 500], "running and finished tasks keep their slots"
     seen = current(session, made)
     assert "more than the tenant's limits" in str(seen.message)
     assert found("tenant-pools")[0] is False
-    assert maintenance.maintain() == 0, "it needs more than there is, and that is no fault of the row's"
+    assert maintenance.maintain() == 0, "the slots are correct: the task needs more than the limit"
 
     assert call("PATCH", TENANT, json={"resource_limits": {"cpu": "8"}}).status == 200
     assert slots(session) == [250, 250, 250, 500, 500]

@@ -164,7 +164,7 @@ def test_values_that_a_new_version_does_not_have_are_dropped_with_a_warning(
     ]
     assert {"configuration.mode", "configuration.token"} <= set(changed(answer))
     assert "hunter2" not in answer.text
-    assert deploy("2.0.0", configuration={"mode": None}).status == 400, "it is unknown by now"
+    assert deploy("2.0.0", configuration={"mode": None}).status == 400, "the option no longer exists"
 
 
 @pytest.mark.parametrize("options", [{"token": {"type": "string"}}, {}], ids=["plain", "undeclared"])
@@ -261,7 +261,7 @@ def granted(call: Call, deploy: Call) -> Any:
     return deploy(connections=["shared"])
 
 
-def handed(session: Any, answer: Any) -> set[str]:
+def granted_to(session: Any, answer: Any) -> set[str]:
     revision = session.get(DeploymentRevision, (answer.json["id"], answer.json["revision"]))
     return set(task_services.load_secrets(DeploymentSpec.model_validate(revision.spec))[1])
 
@@ -269,7 +269,7 @@ def handed(session: Any, answer: Any) -> set[str]:
 def test_a_grant_stays_if_code_and_configuration_stay(granted: Any, as_member: Call, session: Any) -> None:
     assert granted.json["connections"] == ["shared"]
     answer = as_member(schedule="@daily", retries=0)
-    assert (answer.status, handed(session, answer)) == (200, {"shared"})
+    assert (answer.status, granted_to(session, answer)) == (200, {"shared"})
 
 
 @pytest.mark.parametrize("change", [{"version": "9.0.0"}, {"configuration": {"mode": "show me"}}])
@@ -302,12 +302,12 @@ def test_a_grant_is_for_a_row_and_not_for_a_name(
     from airflow_platform_plugin.core.errors import ValidationFailed
 
     with pytest.raises(ValidationFailed, match="no connection 'shared'"):
-        handed(session, granted)
+        granted_to(session, granted)
     for refused in (as_member(retries=3), deploy(retries=3), deploy(configuration={"mode": "x"})):
         assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [
             "/connections/0"
         ]
-    assert handed(session, deploy(connections=["shared"])) == {"shared"}
+    assert granted_to(session, deploy(connections=["shared"])) == {"shared"}
 
 
 def test_a_grant_stays_for_a_kit_with_a_secret_that_is_not_set(
@@ -316,4 +316,4 @@ def test_a_grant_stays_for_a_kit_with_a_secret_that_is_not_set(
     """A secret without a value is the same configuration as before."""
     assert deploy(configuration={"token": None}).json["connections"] == ["shared"]
     answer = as_member(schedule="@daily")
-    assert (answer.status, handed(session, answer)) == (200, {"shared"})
+    assert (answer.status, granted_to(session, answer)) == (200, {"shared"})

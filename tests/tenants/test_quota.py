@@ -139,7 +139,7 @@ def test_a_dag_runs_in_the_tenants_pool_with_current_limits(
     task = loader.load("/dags/datakits.py")[dag_id].get_task("run")
     assert (task.pool, task.pool_slots) == ("tenant-team", 500)  # 4 of 8Gi
     pool = session.scalars(select(Pool).where(Pool.pool == task.pool)).one()
-    # A kit whose task is deferred runs on, in a pod.
+    # While a task is deferred, its kit still runs in a pod.
     assert (pool.slots, pool.include_deferred) == (quota.POOL_SLOTS, True)
     from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 

@@ -135,27 +135,6 @@ NOT_NAMING = {"POST /platform/tenants", "POST /platform/connections/export", "PO
 
 
 @pytest.fixture
-def people(session: Any, app: Any) -> dict[str, int]:
-    """Create Airflow users for the test: an administrator of each tenant, and an outsider."""
-    from airflow.providers.fab.auth_manager.models import User
-
-    made = {}
-    for name in ("ann-of-a", "bob-of-b", "stranger"):
-        user = User(
-            first_name=name,
-            last_name="T",
-            username=name,
-            email=f"{name}@example.com",
-            active=True,
-            password="x",
-        )
-        session.add(user)
-        session.flush()
-        made[name] = user.id
-    return made
-
-
-@pytest.fixture
 def tenants(session: Any, call: Call, people: dict[str, int], manifest: dict[str, Any]) -> dict[str, Own]:
     """Create two tenants, each with one thing of every kind."""
     call("POST", f"{API}/datakits", json=manifest)
@@ -235,7 +214,7 @@ def as_person(
     original = airflow_compat.users.user_by_id
     monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
 
-    # Airflow would look the users up on a connection of its own.
+    # Airflow would look the users up in another transaction.
     def readable(user: Any, _method: str = "GET") -> set[str]:
         return {name.removeprefix("DAG:") for action, name in user.perms if name.startswith("DAG:")}
 
@@ -431,57 +410,6 @@ def test_a_key_of_a_tenant_can_create_another_key_of_the_tenant(
     assert made.status == 201
     again = client(app, {"X-API-Key": made.json["key"]})
     assert again("POST", f"{API}/platform/api-keys", json=body).status == 201
-
-
-def test_admin_users_have_the_tenants_admin_role(session: Any, call: Call, people: dict[str, int]) -> None:
-    """User names and mail addresses work at once; a removed user loses the role."""
-    from airflow.providers.fab.auth_manager.models import Role
-
-    def members() -> set[str]:
-        session.expire_all()
-        role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
-        return {user.username for user in role.user}
-
-    tenant = {"tenant_id": "t", "admin_users": ["ann-of-a", "stranger@example.com", "nobody-yet"]}
-    call("POST", f"{API}/platform/tenants", json=tenant)
-    assert members() == {"ann-of-a", "stranger"}
-    call("PATCH", f"{API}/platform/tenants/t", json={"admin_users": ["stranger"]})
-    assert members() == {"stranger"}
-
-
-def test_a_later_user_gets_the_role_at_the_first_login(
-    session: Any, call: Call, people: dict[str, int]
-) -> None:
-    """The tenant named the mail address before the user existed."""
-    from airflow.providers.fab.auth_manager.models import Role, User
-
-    call("POST", f"{API}/platform/tenants", json={"tenant_id": "t", "admin_users": ["late@example.com"]})
-    user = User(first_name="L", last_name="T", username="late", email="late@example.com", active=True)
-    session.add(user)
-    session.flush()
-    roles.assign_on_login(user.id, "late", "late@example.com")
-    session.expire_all()
-    role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
-    assert [member.username for member in role.user] == ["late"]
-
-
-def test_roles_of_tenants_from_older_versions_get_the_menu(session: Any, call: Call) -> None:
-    """Other permissions that were removed from a role stay removed."""
-    from airflow.providers.fab.auth_manager.models import Role
-
-    from airflow_platform_plugin import airflow_compat
-
-    call("POST", f"{API}/platform/tenants", json={"tenant_id": "old"})
-    names = {roles.admin_role_name("old"), roles.member_role_name("old")}
-    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
-        role.permissions = []
-    session.flush()
-    roles.add_menu_to_existing_roles()
-    session.expire_all()
-    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
-        assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
-    for permission in roles.MENU:
-        assert names <= airflow_compat.roles.roles_with(session, permission)
 
 
 def test_a_tenant_that_owns_something_is_deleted_only_with_cascade(

@@ -15,6 +15,8 @@ from airflow_platform_plugin.tenants import roles, service
 from airflow_platform_plugin.tenants.inputs import NewTenant
 from airflow_platform_plugin.tenants.models import Tenant
 
+API = "/api/v1"
+
 
 @pytest.fixture
 def assigned(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -134,3 +136,56 @@ def test_a_login_by_airflows_form_assigns_roles(
         manager.get_session.delete(user)
         manager.get_session.commit()
     del call_anonymously
+
+
+def test_admin_users_have_the_tenants_admin_role(
+    session: Any, call: Callable[..., Any], people: dict[str, int]
+) -> None:
+    """User names and mail addresses work at once; a removed user loses the role."""
+    from airflow.providers.fab.auth_manager.models import Role
+
+    def members() -> set[str]:
+        session.expire_all()
+        role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
+        return {user.username for user in role.user}
+
+    tenant = {"tenant_id": "t", "admin_users": ["ann-of-a", "stranger@example.com", "nobody-yet"]}
+    call("POST", f"{API}/platform/tenants", json=tenant)
+    assert members() == {"ann-of-a", "stranger"}
+    call("PATCH", f"{API}/platform/tenants/t", json={"admin_users": ["stranger"]})
+    assert members() == {"stranger"}
+
+
+def test_a_later_user_gets_the_role_at_the_first_login(
+    session: Any, call: Callable[..., Any], people: dict[str, int]
+) -> None:
+    """The tenant named the mail address before the user existed."""
+    from airflow.providers.fab.auth_manager.models import Role, User
+
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "t", "admin_users": ["late@example.com"]})
+    user = User(first_name="L", last_name="T", username="late", email="late@example.com", active=True)
+    session.add(user)
+    session.flush()
+    roles.assign_on_login(user.id, "late", "late@example.com")
+    session.expire_all()
+    role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
+    assert [member.username for member in role.user] == ["late"]
+
+
+def test_roles_of_tenants_from_older_versions_get_the_menu(session: Any, call: Callable[..., Any]) -> None:
+    """Other permissions that were removed from a role stay removed."""
+    from airflow.providers.fab.auth_manager.models import Role
+
+    from airflow_platform_plugin import airflow_compat
+
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "old"})
+    names = {roles.admin_role_name("old"), roles.member_role_name("old")}
+    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
+        role.permissions = []
+    session.flush()
+    roles.add_menu_to_existing_roles()
+    session.expire_all()
+    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
+        assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
+    for permission in roles.MENU:
+        assert names <= airflow_compat.roles.roles_with(session, permission)

@@ -33,8 +33,8 @@ def test_only_a_platform_admin_writes_tenants(session: Any) -> None:
         with pytest.raises(PermissionDenied):
             service.create(session, NewTenant(tenant_id="c"), by=by)
         with pytest.raises(PermissionDenied):
-            service.get_for_update(session, "a", by=by)
-    assert service.get_for_update(session, "a", by=ADMIN).tenant_id == "a"
+            service.get_writable(session, "a", by=by)
+    assert service.get_writable(session, "a", by=ADMIN).tenant_id == "a"
 
 
 @pytest.mark.usefixtures("_tenants")

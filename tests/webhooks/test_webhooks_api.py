@@ -123,7 +123,7 @@ def test_headers_that_frame_a_request_are_refused_by_name(
         assert answer.status == status
         if status == 400:
             assert [e["pointer"] for e in answer.json["error"]["details"]["errors"]] == [f"/headers/{name}"]
-            assert "not yours to give" in answer.json["error"]["message"]
+            assert "belongs to the connection" in answer.json["error"]["message"]
         else:
             path = f"{URL}/{answer.json['webhook_id']}"
             assert call("PATCH", path, json={"headers": {name: "5"}}).status == 400

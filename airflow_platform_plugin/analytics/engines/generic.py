@@ -107,7 +107,10 @@ class GenericEngine(Engine):
         self._engine.dispose()
 
     def _make_engine(self) -> DatabaseEngine:
-        options: dict[str, Any] = {"poolclass": NullPool, **sqlalchemy_urls.engine_options(self.connection)}
+        options: dict[str, Any] = {
+            "poolclass": NullPool,
+            **sqlalchemy_urls.make_engine_options(self.connection),
+        }
         try:
             # Not Connection.get_hook(): that hook looks the connection's name up again.
             hook = hooks.make_hook(self.connection)

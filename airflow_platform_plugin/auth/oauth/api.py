@@ -56,14 +56,14 @@ def get_oauth_client(context: RequestContext) -> Client:
 )
 def update_oauth_client(context: RequestContext) -> Client:
     """Change an OAuth client."""
-    client = service.get_for_update(context.session, context.path["client_id"], by=context.principal)
+    client = service.get_writable(context.session, context.path["client_id"], by=context.principal)
     return service.update(context.session, client, context.body, by=context.principal)
 
 
 @endpoint(blueprint, "POST", "/<client_id>/rotate-secret", scope=service.WRITE, response=NewClientResponse)
 def rotate_oauth_client_secret(context: RequestContext) -> Client:
     """Give an OAuth client a new secret. The old one ends at once; tokens stay valid."""
-    client = service.get_for_update(context.session, context.path["client_id"], by=context.principal)
+    client = service.get_writable(context.session, context.path["client_id"], by=context.principal)
     return service.rotate_secret(context.session, client, by=context.principal)
 
 

@@ -1,6 +1,6 @@
 """What the feature adds to the platform."""
 
-from airflow_platform_plugin.core.feature import Feature, ScopedResource, WorkerStep
+from airflow_platform_plugin.core.feature import Feature, Lane, ScopedResource, WorkerStep
 
 FEATURE = Feature(
     name="auth.oauth",
@@ -11,6 +11,6 @@ FEATURE = Feature(
     resources=(
         ScopedResource("oauth_clients", "See OAuth clients", "See, create, change and delete OAuth clients"),
     ),
-    worker_steps=(WorkerStep("expire-tokens", lane="expiry", run="auth.oauth.tokens:expire"),),
+    worker_steps=(WorkerStep("expire-tokens", lane=Lane.EXPIRY, run="auth.oauth.tokens:expire"),),
     settings="auth.oauth.settings:OAuthSettings",
 )

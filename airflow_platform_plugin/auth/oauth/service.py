@@ -64,7 +64,7 @@ def get(session: Session, client_id: str) -> Client:
     return _show(session, _find(session, client_id))
 
 
-def get_for_update(session: Session, client_id: str, *, by: Principal) -> Client:
+def get_writable(session: Session, client_id: str, *, by: Principal) -> Client:
     """Return a client that the caller may change.
 
     Raises:

@@ -47,11 +47,11 @@ def is_same_host(one: str, other: str) -> bool:
     """Return whether two addresses lead to the same host, even if one is IPv4 in IPv6."""
     first, second = parse(one), parse(other)
     return (
-        first is not None and second is not None and not set(all_forms(first)).isdisjoint(all_forms(second))
+        first is not None and second is not None and not set(list_forms(first)).isdisjoint(list_forms(second))
     )
 
 
-def all_forms(address: Address) -> list[Address]:
+def list_forms(address: Address) -> list[Address]:
     """Return an address and the IPv4 addresses that it carries: by 6to4, Teredo, NAT64, ISATAP and others."""
     if isinstance(address, IPv4Address):
         return [address]

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from airflow_platform_plugin.connections.tenant_rules.addresses import all_forms, is_name, normalize, parse
+from airflow_platform_plugin.connections.tenant_rules.addresses import is_name, list_forms, normalize, parse
 
 Network = IPv4Network | IPv6Network
 
@@ -126,10 +126,10 @@ class Rules:
     def excepts(self, host: str, port: int | None) -> bool:
         """Return whether the list excepts the host, or an IPv4 address that it carries."""
         address = parse(host)
-        forms = [host] if address is None else [str(form) for form in all_forms(address)]
+        forms = [host] if address is None else [str(form) for form in list_forms(address)]
         return any(rule.matches(form, port) for rule in self.excepted for form in forms)
 
-    def refusal(self, host: str, port: int | None, *, external: bool) -> str | None:
+    def find_refusal(self, host: str, port: int | None, *, external: bool) -> str | None:
         """Return why a tenant must not reach the host, or None if it may.
 
         Args:
@@ -145,7 +145,7 @@ class Rules:
             return FORBIDDEN
         return None if external or self.allows(host, port) else OUTSIDE
 
-    def refusal_of_address(self, address: str, host: str, port: int | None) -> str | None:
+    def find_refusal_of_address(self, address: str, host: str, port: int | None) -> str | None:
         """Return why a tenant must not reach an address, or None if it may.
 
         Args:
@@ -175,7 +175,7 @@ def is_forbidden(host: str) -> bool:
     address = parse(host)
     if address is None:
         return any(fnmatchcase(host, pattern) for pattern in _FORBIDDEN_NAMES)
-    return any(form in network for form in all_forms(address) for network in _FORBIDDEN)
+    return any(form in network for form in list_forms(address) for network in _FORBIDDEN)
 
 
 def _parse_rule(entry: str) -> Rule:

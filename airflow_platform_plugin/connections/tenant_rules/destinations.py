@@ -39,7 +39,7 @@ def resolve_hosts(hosts: tuple[NamedHost, ...]) -> Destination:
         ValidationFailed: a tenant must not reach one of the addresses.
         ServiceUnavailable: a name has no address.
     """
-    rules, services = configured_rules(), airflow_services.resolve_services()
+    rules, services = read_rules(), airflow_services.resolve_services()
     found: dict[str, tuple[str, ...]] = {}
     for item in hosts:
         if item.host not in found:
@@ -47,8 +47,8 @@ def resolve_hosts(hosts: tuple[NamedHost, ...]) -> Destination:
         if not found[item.host]:
             raise ServiceUnavailable("The name of the connection's host is unknown.")
         for address in found[item.host]:
-            why = rules.refusal_of_address(address, item.host, item.port)
-            if why or (why := refusal_of_airflow_service(rules, services, item, address)):
+            why = rules.find_refusal_of_address(address, item.host, item.port)
+            if why or (why := find_service_refusal(rules, services, item, address)):
                 raise ValidationFailed.of(*item.path, message=f"leads to an address that {why}")
     return Destination(hosts, next((found[item.host] for item in hosts if item.path == ("host",)), ()))
 
@@ -76,7 +76,7 @@ def pin_to_addresses(connection: Connection, destination: Destination) -> Connec
     return copy
 
 
-def refusal_of_airflow_service(
+def find_service_refusal(
     rules: allowed_hosts.Rules,
     services: list[AirflowService],
     item: NamedHost,
@@ -90,6 +90,6 @@ def refusal_of_airflow_service(
     return allowed_hosts.AIRFLOW_SERVICE if is_service else None
 
 
-def configured_rules() -> allowed_hosts.Rules:
+def read_rules() -> allowed_hosts.Rules:
     """Return the rules of the setting ``[platform] internal_hosts``."""
     return allowed_hosts.parse_rules(settings.get(ConnectionSettings).internal_hosts)

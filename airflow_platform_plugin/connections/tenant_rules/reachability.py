@@ -26,8 +26,8 @@ from airflow_platform_plugin.connections.tenant_rules import (
 from airflow_platform_plugin.connections.tenant_rules.connection_types import Problem
 from airflow_platform_plugin.connections.tenant_rules.destinations import (
     Destination,
-    configured_rules,
-    refusal_of_airflow_service,
+    find_service_refusal,
+    read_rules,
     resolve_hosts,
 )
 from airflow_platform_plugin.connections.tenant_rules.host_fields import NamedHost
@@ -158,10 +158,10 @@ def require_fields(fields: ConnectionFields, restrictions: Restrictions) -> tupl
         )
         return ()
     hosts, problems = _find_hosts(fields, restrictions)
-    rules, services = configured_rules(), airflow_services.list_services()
+    rules, services = read_rules(), airflow_services.list_services()
     for item in hosts[: host_fields.MOST_HOSTS]:
-        why = rules.refusal(item.host, item.port, external=restrictions.external)
-        if why or (why := refusal_of_airflow_service(rules, services, item, item.host)):
+        why = rules.find_refusal(item.host, item.port, external=restrictions.external)
+        if why or (why := find_service_refusal(rules, services, item, item.host)):
             problems.append((item.path, why))
     _refuse(problems + ([] if restrictions.approved else _find_extra_problems(fields)))
     return tuple(hosts)

@@ -67,7 +67,7 @@ class TestResult(NamedTuple):
     detail: str = ""
 
 
-def failure(detail: str, latency_ms: int | None = None) -> TestResult:
+def make_failure(detail: str, latency_ms: int | None = None) -> TestResult:
     """Return the result of a test that failed with that message."""
     detail = detail[:_LONGEST_DETAIL]  # a server may send a message of any length
     return TestResult(FAILED, classify(detail), latency_ms, detail)

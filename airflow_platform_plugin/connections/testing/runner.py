@@ -28,7 +28,7 @@ from airflow_platform_plugin.connections.testing.results import (
     SUCCESSFUL,
     UNSUPPORTED,
     TestResult,
-    failure,
+    make_failure,
 )
 from airflow_platform_plugin.core import wait_slots
 from airflow_platform_plugin.core.errors import PlatformError, ServiceUnavailable
@@ -91,7 +91,7 @@ def _run(prepare: Callable[[], PreparedConnection], timeout: float) -> TestResul
         except PlatformError as error:
             results.put(error)
         except BaseException as error:  # noqa: BLE001 - a hook may raise anything, which is the result
-            results.put(failure(f"{type(error).__name__}: {error}"))
+            results.put(make_failure(f"{type(error).__name__}: {error}"))
         finally:
             _slots.release()
 
@@ -112,7 +112,7 @@ def _run(prepare: Callable[[], PreparedConnection], timeout: float) -> TestResul
 def _test(prepared: PreparedConnection, timeout: float) -> TestResult:
     connection = prepared.connection
     if _would_create_file(connection):
-        return failure("no such file")
+        return make_failure("no such file")
     hook = hooks.make_hook(
         _with_deadline(connection, timeout),
         linked=prepared.linked,
@@ -152,7 +152,9 @@ def _measure(test: Callable[[], tuple[bool, str]]) -> TestResult:
     except Exception as error:  # noqa: BLE001 - a hook may raise anything, which is the result
         succeeded, message = False, f"{type(error).__name__}: {error}"
     latency_ms = round((time.monotonic() - started) * 1000)
-    return TestResult(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else failure(str(message), latency_ms)
+    return (
+        TestResult(SUCCESS, SUCCESSFUL, latency_ms) if succeeded else make_failure(str(message), latency_ms)
+    )
 
 
 def _with_deadline(connection: Connection, timeout: float) -> Connection:
@@ -168,7 +170,7 @@ def _options(connection: Connection) -> dict[str, Option]:
     kind = connection_types.find_type(str(connection.conn_type))
     extra = connection.extra_dejson
     if kind is None or kind.dialect != "postgresql" or "hostaddr" not in extra:
-        return sqlalchemy_urls.engine_options(connection)
+        return sqlalchemy_urls.make_engine_options(connection)
     return {"connect_args": {name: value for name, value in extra.items() if name != "cursor"}}
 
 

@@ -22,7 +22,7 @@ from airflow_platform_plugin.connections.inputs import (
     NewConnection,
 )
 from airflow_platform_plugin.connections.records import PLAIN_FIELDS, ConnectionRecord
-from airflow_platform_plugin.connections.schemas import ConnectionInput
+from airflow_platform_plugin.connections.schemas import MOST_IMPORTED, ConnectionInput
 from airflow_platform_plugin.connections.tenant_rules import reachability
 from airflow_platform_plugin.connections.transfer import encryption, formats
 from airflow_platform_plugin.core import db
@@ -31,8 +31,6 @@ from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.http import audit, body
 from airflow_platform_plugin.tenants import service as tenants
-
-MOST = 1000
 
 _SKIPPED = "already exists and was skipped; on_conflict 'overwrite' replaces it"
 
@@ -114,7 +112,7 @@ def import_document(session: Session, request: ImportRequest, *, by: Principal) 
     for row in rows:
         try:
             if row.stored is None and row.connection_id in shadowed:
-                raise name_conflicts.shadowed_name(row.connection_id, by)
+                raise name_conflicts.make_shadowed_error(row.connection_id, by)
             _plan(session, row, document[row.connection_id], request, by)
         except PlatformError as error:
             row.error = error
@@ -143,9 +141,9 @@ def _read(request: ImportRequest) -> formats.ConnectionDocument:
             document = encryption.decrypt(document, request.passphrase)
         except ValueError as error:
             raise ValidationFailed.of("passphrase", message=str(error)) from error
-    if len(document) > MOST:
+    if len(document) > MOST_IMPORTED:
         raise ValidationFailed.of(
-            "content", message=f"has more than {MOST} connections; import them in parts"
+            "content", message=f"has more than {MOST_IMPORTED} connections; import them in parts"
         )
     return document
 

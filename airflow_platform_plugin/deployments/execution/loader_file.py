@@ -3,7 +3,7 @@
 from pathlib import Path
 
 NAME = "datakits.py"
-TEXT = '''"""The DAGs of deployed DataKits. Copy this file into your Airflow's DAGs folder."""
+TEXT = '''"""Load the DAGs of deployed DataKits. Copy this file to the DAGs folder of your Airflow."""
 
 from airflow_platform_plugin.deployments.execution.loader import load
 

@@ -1,1 +1,1 @@
-"""Runs for a range of dates, made a few at a time."""
+"""Backfills: runs for a range of dates, created a few at a time."""

@@ -82,7 +82,7 @@ def list_backfills(context: RequestContext) -> pagination.Page:
     response=BackfillResponse,
 )
 def get_backfill(context: RequestContext) -> Backfill:
-    """Get a backfill and how far it has come."""
+    """Get a backfill and its progress."""
     return service.get(context.session, context.path["backfill_id"], by=context.principal)
 
 
@@ -96,7 +96,7 @@ def get_backfill(context: RequestContext) -> Backfill:
     response=BackfillResponse,
 )
 def pause_backfill(context: RequestContext) -> Backfill:
-    """Make no further runs until the backfill is resumed."""
+    """Create no further runs until the backfill is resumed."""
     return service.pause(context.session, _backfill(context))
 
 
@@ -110,7 +110,7 @@ def pause_backfill(context: RequestContext) -> Backfill:
     response=BackfillResponse,
 )
 def resume_backfill(context: RequestContext) -> Backfill:
-    """Go on with a paused backfill."""
+    """Continue a paused backfill."""
     return service.resume(context.session, _backfill(context))
 
 
@@ -124,9 +124,9 @@ def resume_backfill(context: RequestContext) -> Backfill:
     response=BackfillResponse,
 )
 def cancel_backfill(context: RequestContext) -> Backfill:
-    """Make no further runs, and take back those that have not started; what is running goes on."""
+    """Create no further runs, and withdraw those that have not started; running ones go on."""
     return service.cancel(context.session, _backfill(context))
 
 
 def _backfill(context: RequestContext) -> Backfill:
-    return service.get_for_update(context.session, context.path["backfill_id"], by=context.principal)
+    return service.get_writable(context.session, context.path["backfill_id"], by=context.principal)

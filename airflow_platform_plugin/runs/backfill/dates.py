@@ -1,7 +1,7 @@
-"""The dates of a backfill, as the DAG's timetable has them. Pure.
+"""The dates of a backfill, from the DAG's timetable. Pure.
 
-A timetable tells a date from the one before, and a cron expression takes half a millisecond for it. So
-nobody here asks for all dates of a range at once.
+A timetable computes a date from the one before, and a cron expression takes half a millisecond for it. So
+this module never computes all dates of a range at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from airflow_platform_plugin.airflow_compat.types import PlannedRun, Timetable
 
 PAGE = 50
 
-# A data interval as JSON: its start and end. None stands before the first date.
+# A data interval as JSON: its start and end. None is before the first date.
 Anchor = list[str] | None
 
 
@@ -22,6 +22,8 @@ class Window(NamedTuple):
     """A range of logical dates, both ends included.
 
     Attributes:
+        start: the first moment.
+        end: the last moment.
         due: runs that are due later are left to the DAG's own schedule.
     """
 
@@ -59,7 +61,7 @@ def page(timetable: Timetable, window: Window, after: Anchor) -> list[PlannedRun
 
 
 def estimate(found: Sequence[PlannedRun], window: Window) -> int:
-    """How many dates a window has, from the first ones, which must be two at least."""
+    """Estimate how many dates a window has, from the first ones; at least two are needed."""
     first, last = found[0].logical_date, found[-1].logical_date
     apart = (last - first).total_seconds() / (len(found) - 1)
     rest = (min(window.end, window.due) - last).total_seconds()

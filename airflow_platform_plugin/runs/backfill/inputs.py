@@ -34,7 +34,7 @@ class NewBackfill:
 
 @dataclass(frozen=True, kw_only=True)
 class BackfillFilter(pagination.Query):
-    """Which page of which backfills.
+    """Which backfills to list.
 
     Attributes:
         dag_id: only this DAG's; None for all DAGs'.

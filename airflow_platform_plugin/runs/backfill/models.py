@@ -1,4 +1,4 @@
-"""Backfills, and those of their runs that have not ended."""
+"""Backfills, and their runs that have not ended."""
 
 from enum import Enum
 from typing import Any
@@ -10,7 +10,7 @@ from airflow_platform_plugin.core.db import StringID, UtcDateTime
 
 
 class State(str, Enum):
-    """Where a backfill stands; the last three are for good."""
+    """The states of a backfill; the last three are final."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -20,7 +20,7 @@ class State(str, Enum):
 
 
 class Backfill(db.Base):
-    """A range of a DAG's dates, how far it has come, and what became of it so far."""
+    """A range of a DAG's dates, the position in it, and the results so far."""
 
     __tablename__ = "platform_backfill"
 
@@ -37,9 +37,9 @@ class Backfill(db.Base):
     state = Column(String(10), nullable=False)
     # Why nothing happens, or why it has failed.
     message = Column(String(1000))
-    # Where to go on: the data intervals behind which the dates to come lie, [start, end] each, or null
-    # where the range begins. Forwards it is one; backwards they are some dates apart, and the last comes
-    # first. Empty once no date is left.
+    # Where to go on: data intervals after which the next dates begin, [start, end] each, or null at the start
+    # of the range. Forwards there is one; backwards they are some dates apart, and the last is used first.
+    # Empty once no date is left.
     anchors = Column(JSON, nullable=False)
     # The logical date that was handled last.
     position = Column(UtcDateTime)
@@ -55,12 +55,12 @@ class Backfill(db.Base):
     created_by = Column(String(256), nullable=False)
     ended_at = Column(UtcDateTime)
 
-    # The worker looks for what runs, whatever the number of those that have ended.
+    # The worker reads active backfills, however many have ended.
     __table_args__ = (Index(None, "state"), Index(None, "running"), Index(None, "dag_id", "created_at"))
 
     @property
     def progress(self) -> dict[str, Any]:
-        """What became of the dates."""
+        """Return what became of the dates."""
         handled = self.created + self.cleared + self.skipped
         names = (
             "total",
@@ -76,7 +76,7 @@ class Backfill(db.Base):
 
 
 class BackfillRun(db.Base):
-    """A run that a backfill has made or cleared, and that had not ended when last seen."""
+    """A run that a backfill has created or cleared, and that had not ended when last seen."""
 
     __tablename__ = "platform_backfill_run"
 

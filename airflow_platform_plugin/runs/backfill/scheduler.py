@@ -1,8 +1,8 @@
 """The worker's step: it advances each active backfill.
 
-Runs are created a few at a time, as many as may be active at once, so the length of the range costs neither
-Airflow's scheduler nor this step anything. A run and the backfill's position are written in one transaction,
-and the run's id follows from its date. So a worker that dies leaves nothing behind that is created twice.
+Runs are created a few at a time, as many as may be active at once, so the length of the range does not matter
+to Airflow's scheduler and to this step. A run and the backfill's position are written in one transaction, and
+the run's id follows from its date. So a worker that dies leaves nothing behind that is created twice.
 """
 
 import logging

@@ -29,7 +29,7 @@ _EARLIEST, _LATEST = EARLIEST.date(), LATEST.date() - timedelta(days=2)
 
 
 class DateOrTime(Line):
-    """A date such as 2024-01-31, or a moment as in RFC 3339 whose zone may be missing."""
+    """A date such as 2024-01-31, or a moment as in RFC 3339, whose zone may be missing."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
         super().__init__(most=LONGEST_MOMENT, **options)
@@ -51,7 +51,7 @@ def _moment(text: str) -> datetime:
 
 
 class BackfillInput(InputSchema):
-    """A backfill as it is asked for. Both dates are included; without a zone they are in the DAG's."""
+    """A backfill to create. Both dates are included; without a zone they are in the DAG's."""
 
     into = NewBackfill
 
@@ -80,7 +80,7 @@ class AnyBackfillQuery(BackfillQuery):
 
 
 class ProgressResponse(ResponseSchema):
-    """What became of the dates; ``running`` counts runs that are queued too."""
+    """What became of the dates; ``running`` counts queued runs too."""
 
     total = fields.Integer()
     total_is_estimate = fields.Boolean()
@@ -113,7 +113,7 @@ class BackfillResponse(ResponseSchema):
 
 
 class FirstRunResponse(ResponseSchema):
-    """What is to be done about a date; ``dag_run_id`` is the run that is there already."""
+    """What will be done about a date; ``dag_run_id`` is the existing run."""
 
     logical_date = Timestamp()
     data_interval_start = Timestamp()
@@ -123,7 +123,7 @@ class FirstRunResponse(ResponseSchema):
 
 
 class NewBackfillResponse(BackfillResponse):
-    """A backfill as it begins, with its earliest dates; without an id where it was a dry run."""
+    """A new backfill, with its earliest dates; without an id after a dry run."""
 
     backfill_id = fields.String(allow_none=True)
     first_runs = fields.List(fields.Nested(FirstRunResponse))

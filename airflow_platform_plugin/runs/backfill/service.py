@@ -80,7 +80,7 @@ def get(session: Session, backfill_id: str, *, by: Principal) -> Backfill:
     return _authorized(transitions.find(session, backfill_id), "GET", by)
 
 
-def get_for_update(session: Session, backfill_id: str, *, by: Principal) -> Backfill:
+def get_writable(session: Session, backfill_id: str, *, by: Principal) -> Backfill:
     """Return a backfill of a DAG whose runs the caller may change, locked.
 
     Raises:

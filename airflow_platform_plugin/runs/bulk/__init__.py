@@ -1,1 +1,1 @@
-"""Many runs triggered, or many tasks cleared, in one request."""
+"""Bulk operations: trigger many runs, or clear many tasks, in one request."""

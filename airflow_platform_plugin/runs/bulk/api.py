@@ -42,5 +42,5 @@ def trigger_dags(context: RequestContext) -> dict[str, Any]:
     response=ClearResponse,
 )
 def clear_tasks(context: RequestContext) -> dict[str, Any]:
-    """Let tasks of many runs run again; each item succeeds or fails by itself."""
+    """Clear tasks of many runs, so that they run again; each item succeeds or fails by itself."""
     return service.clear(context.session, context.body, by=context.principal)

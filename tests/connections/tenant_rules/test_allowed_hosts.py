@@ -26,7 +26,7 @@ def refused(
     reasons += [
         why
         for item in named
-        if (why := allowed_hosts.parse_rules(rules).refusal(item.host, item.port, external=external))
+        if (why := allowed_hosts.parse_rules(rules).find_refusal(item.host, item.port, external=external))
     ]
     return reasons[0] if reasons else None
 
@@ -150,7 +150,9 @@ def test_the_server_its_link_and_cloud_metadata_are_forbidden(host: str) -> None
     """A rule for a whole private network or the feature does not allow them."""
     for rules in (DEFAULT, "*, 0.0.0.0/0, ::/0"):
         for external in (False, True):
-            assert allowed_hosts.parse_rules(rules).refusal(addresses.normalize(host), 80, external=external)
+            assert allowed_hosts.parse_rules(rules).find_refusal(
+                addresses.normalize(host), 80, external=external
+            )
 
 
 @pytest.mark.parametrize(
@@ -169,16 +171,16 @@ def test_the_server_its_link_and_cloud_metadata_are_forbidden(host: str) -> None
 )
 def test_an_operator_can_allow_forbidden_hosts_by_an_explicit_rule(rule: str, host: str) -> None:
     """A rule that excepts the host still refuses it."""
-    assert allowed_hosts.parse_rules(rule).refusal(host, 5432, external=False) is None
-    assert allowed_hosts.parse_rules(f"{rule}, !{host}").refusal(host, 5432, external=True)
+    assert allowed_hosts.parse_rules(rule).find_refusal(host, 5432, external=False) is None
+    assert allowed_hosts.parse_rules(f"{rule}, !{host}").find_refusal(host, 5432, external=True)
 
 
 def test_a_rule_with_a_port_is_for_that_port_only() -> None:
     """Other ports of the host are not allowed by it."""
     rules = allowed_hosts.parse_rules("db.example.com:5432, [::1]:5432, 10.0.0.0/8")
-    assert rules.refusal("db.example.com", 5432, external=False) is None
-    assert rules.refusal("db.example.com", 5433, external=False) == allowed_hosts.OUTSIDE
-    assert rules.refusal("::1", 5433, external=False) == allowed_hosts.FORBIDDEN
+    assert rules.find_refusal("db.example.com", 5432, external=False) is None
+    assert rules.find_refusal("db.example.com", 5433, external=False) == allowed_hosts.OUTSIDE
+    assert rules.find_refusal("::1", 5433, external=False) == allowed_hosts.FORBIDDEN
     assert rules.allows_with_port("db.example.com", 5432)
     assert not rules.allows_with_port("10.0.0.1", 5432)
 
@@ -186,9 +188,9 @@ def test_a_rule_with_a_port_is_for_that_port_only() -> None:
 def test_exceptions_apply_to_every_tenant() -> None:
     """They apply also with the feature external_connections."""
     rules = allowed_hosts.parse_rules("*.corp.example, !bad.corp.example, !203.0.113.0/24")
-    assert rules.refusal("x.corp.example", 80, external=False) is None
+    assert rules.find_refusal("x.corp.example", 80, external=False) is None
     for host in ("bad.corp.example", "203.0.113.9"):
-        assert rules.refusal(host, 80, external=True) == allowed_hosts.EXCEPTED
+        assert rules.find_refusal(host, 80, external=True) == allowed_hosts.EXCEPTED
 
 
 def test_an_operators_list_replaces_the_default() -> None:
@@ -196,7 +198,7 @@ def test_an_operators_list_replaces_the_default() -> None:
     rules = allowed_hosts.parse_rules("warehouse.example.com, 203.0.113.0/24 ,*.corp.example, 10.0.0.0/99")
     allowed = ["warehouse.example.com", "203.0.113.9", "x.corp.example"]
     others = ["10.0.0.1", "db.internal", "example.com"]
-    outcome = [rules.refusal(host, None, external=False) for host in [*allowed, *others]]
+    outcome = [rules.find_refusal(host, None, external=False) for host in [*allowed, *others]]
     assert outcome == [None] * 3 + [allowed_hosts.OUTSIDE] * 3
 
 
@@ -215,4 +217,4 @@ def test_an_operators_list_replaces_the_default() -> None:
 def test_each_address_of_a_name_is_checked(address: str, host: str, why: str | None) -> None:
     """A pattern of names does not allow forbidden addresses; a name that the operator wrote in full does."""
     rules = allowed_hosts.parse_rules(f"{DEFAULT}, localhost, named.example, !203.0.113.0/24")
-    assert rules.refusal_of_address(address, host, 80) == why
+    assert rules.find_refusal_of_address(address, host, 80) == why

@@ -39,7 +39,7 @@ def fields(**given: Any) -> ConnectionFields:
 def test_hosts_are_found_in_all_fields_of_unknown_types(given: dict[str, Any], path: tuple[str, ...]) -> None:
     """Known types do not allow such fields at all."""
     named = host_fields.find_hosts_in_all_fields(fields(host="a.internal", **given))
-    outside = [item.path for item in named if RULES.refusal(item.host, item.port, external=False)]
+    outside = [item.path for item in named if RULES.find_refusal(item.host, item.port, external=False)]
     assert outside == [path]
 
 
@@ -64,7 +64,7 @@ def test_a_database_has_one_host_and_no_url(host: str) -> None:
     kind = connection_types.find_type("postgres")
     assert kind is not None
     (named,), _ = host_fields.find_host_of_type(fields(host=host), kind)
-    assert RULES.refusal(named.host, named.port, external=True) == allowed_hosts.NOT_A_HOST
+    assert RULES.find_refusal(named.host, named.port, external=True) == allowed_hosts.NOT_A_HOST
 
 
 def test_only_a_limited_number_of_hosts_is_parsed() -> None:

@@ -35,7 +35,7 @@ def mysql() -> Iterator[Any]:
     for url in serve(servers.mysql):
         engine = create_engine(url)
         with engine.connect() as database:
-            # With a host, or else the nameless user of that host comes first.
+            # With a host, because MariaDB prefers the anonymous user of that host.
             for host in ("localhost", "127.0.0.1"):
                 database.exec_driver_sql(f"CREATE USER someone@'{host}' IDENTIFIED BY 'right-password'")
         engine.dispose()

@@ -28,4 +28,4 @@ from airflow_platform_plugin.connections.testing import results
 )
 def test_drivers_messages_become_a_kind_of_failure(detail: str, message: str) -> None:
     """The message of the result repeats nothing of the driver's."""
-    assert results.failure(detail).message == message
+    assert results.make_failure(detail).message == message

@@ -144,7 +144,7 @@ def test_a_drivers_message_is_one_short_line_of_the_log(
 
     def run(prepare: Any, **_: Any) -> results.TestResult:
         prepare()
-        return results.failure(said)
+        return results.make_failure(said)
 
     monkeypatch.setattr(runner, "run", run)
     body = {"connection_type": "http", "host": "x", "password": "p@ss/word"}

@@ -33,7 +33,7 @@ def refused_yaml(text: str) -> None:
 def test_yaml_features_that_exports_do_not_use_are_refused(content: str) -> None:
     """Aliases, tags, very long numbers and deep nesting are refused; an unused anchor is harmless."""
     if content.startswith("a: &x {"):
-        assert formats.parse(content, "yaml")  # an anchor that nothing refers to is no harm
+        assert formats.parse(content, "yaml")  # an anchor without an alias is harmless
         return
     refused_yaml(content)
 

@@ -1,4 +1,4 @@
-# The kit of the runners' tests: what it does is its option "mode".
+# The kit of the runners' tests: its option "mode" says what it does.
 echo "a line of output"
 echo "a line of errors" >&2
 mode=${DATAKIT_CONFIGURATION#*\"mode\": \"}
@@ -14,7 +14,7 @@ case "$mode" in
     complain) echo '{"error": "No customers came."}' >"$DATAKIT_RESULT_FILE"; exit 1 ;;
     exit-*) exit "${mode#exit-}" ;;
     secret) echo "the token is $DATAKIT_CONFIGURATION" ;;
-    # Where Kubernetes' logs are followed, a line is seen when the next one has come.
+    # A follower of Kubernetes' logs gets a line only when the next one has been printed.
     sleep) trap 'echo "asked to end"; kill $!; exit 0' TERM; sleep 600 & printf 'is ready\n-\n'; wait $! ;;
     slow-to-end) trap 'sleep 2; exit 0' TERM; sleep 600 & wait $! ;;
     stubborn) trap '' TERM; printf 'is ready\n-\n'; while :; do sleep 1; done ;;
