@@ -75,12 +75,8 @@ def _roll_back(deployment_id: str) -> bool:
     except Exception:
         log.exception("The deployment %s cannot be rolled back", deployment_id)
     with suppress(SQLAlchemyError), db.transaction() as session:
-        session.execute(
-            update(Deployment)
-            .where(Deployment.id == deployment_id)
-            .values(rollback_from=None)
-            .execution_options(synchronize_session=False)
-        )
+        unmarked = update(Deployment).where(Deployment.id == deployment_id).values(rollback_from=None)
+        db.execute_bulk(session, unmarked)
     return False
 
 

@@ -107,6 +107,59 @@ def test_insert_absent_skips_only_existing_rows(session: Any) -> None:
     assert sorted(row.dag_run_id for row in session.query(ObservedRun)) == [1, 2]
 
 
+def test_a_bulk_statement_returns_the_number_of_changed_rows(session: Any) -> None:
+    from sqlalchemy import delete, update
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    session.add_all([Cursor(name=f"bulk-{number}", position=number) for number in range(3)])
+    session.flush()
+    ours = Cursor.name.like("bulk-%")
+    assert db.execute_bulk(session, update(Cursor).where(ours, Cursor.position > 0).values(position=5)) == 2
+    assert db.execute_bulk(session, delete(Cursor).where(ours)) == 3
+    assert db.execute_bulk(session, delete(Cursor).where(ours)) == 0
+
+
+def test_a_locked_row_is_read_again(session: Any) -> None:
+    """Another transaction may have changed it since it was loaded; a change of ours is kept."""
+    from sqlalchemy import text
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    assert db.lock_row(session, Cursor, "none") is None
+    cursor = Cursor(name="locked", position=1)
+    session.add(cursor)
+    session.flush()
+    session.execute(text("UPDATE platform_cursor SET position = 2 WHERE name = 'locked'"))
+    assert cursor.position == 1
+    assert db.lock_row(session, Cursor, "locked") is cursor
+    assert cursor.position == 2
+    cursor.position = 3
+    assert db.lock_row(session, Cursor, "locked").position == 3
+
+
+def test_a_locked_row_waits_for_the_other_transaction(app: Any) -> None:
+    """Two that count up a number under the lock lose no count."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    def count(_: int) -> None:
+        with db.transaction() as own:
+            db.lock_row(own, Cursor, "counted").position += 1
+
+    with db.transaction() as own:
+        own.merge(Cursor(name="counted", position=0))
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(count, range(12)))
+        with db.transaction() as own:
+            assert own.get(Cursor, "counted").position == 12
+    finally:
+        with db.transaction() as own:
+            own.delete(own.get(Cursor, "counted"))
+
+
 def test_a_savepoint_is_undone_with_its_transaction(app: Any, connection: Any) -> None:
     """Also if nothing was written before it. And it can be undone alone."""
     row = insert(db.metadata.tables["platform_loader_file"])

@@ -143,12 +143,12 @@ def _record_parse_results(
     for row in rows:
         error = errors.get(row.dag_id)
         if row.loaded_revision != row.revision or row.import_error != error:
-            session.execute(
+            loaded = (
                 update(Deployment)
                 .where(Deployment.id == row.id, Deployment.revision == row.revision)
                 .values(loaded_revision=row.revision, loaded_at=db.now(), import_error=error)
-                .execution_options(synchronize_session=False)
             )
+            db.execute_bulk(session, loaded)
 
 
 def registered_loaders(session: Session) -> list[str]:

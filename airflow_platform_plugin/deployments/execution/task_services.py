@@ -135,9 +135,6 @@ def _connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedCo
 def store_image_digest(deployment_id: str, number: int, digest: str) -> None:
     """Store the digest, ``sha256:…``, of a revision's image, unless an earlier run has stored one."""
     with db.transaction() as session:
-        session.execute(
-            update(DeploymentRevision)
-            .where(_is_revision(deployment_id, number), DeploymentRevision.image_digest.is_(None))
-            .values(image_digest=digest)
-            .execution_options(synchronize_session=False)
-        )
+        unknown = (_is_revision(deployment_id, number), DeploymentRevision.image_digest.is_(None))
+        stored = update(DeploymentRevision).where(*unknown).values(image_digest=digest)
+        db.execute_bulk(session, stored)
