@@ -56,7 +56,7 @@ def app() -> Any:
     """Airflow's web application with the plugin, found by its entry point, and the users of the tests."""
     from airflow.www.app import create_app
 
-    # In a process of its own: Airflow keeps the web session's database handle of whoever migrates first.
+    # In its own process: Airflow keeps the database handle of the process that migrates first.
     subprocess.run([sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"], check=True)
     application = create_app(testing=True)
     with application.app_context():

@@ -18,7 +18,7 @@ _BOUNDS = {
 
 
 def alternatives(schema: Schema, whole: Schema) -> Iterator[Schema]:
-    """The schema without its references and combinations, one of which a value has to fit."""
+    """Yield the schemas behind references and combinations; a value must match one of them."""
     if "$ref" in schema:
         found: Any = whole
         for step in schema["$ref"].removeprefix("#/").split("/"):

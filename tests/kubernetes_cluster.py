@@ -158,7 +158,7 @@ def _start_kubelet(
         # Leave the machine's firewall, its own rank in memory and its cgroups as they are.
         "--make-iptables-util-chains=false", "--oom-score-adj=0", "--cgroups-per-qos=false",
         "--enforce-node-allocatable=", "--fail-swap-on=false", "--node-status-update-frequency=1s",
-        # A full disk is this machine's affair: drop neither pods nor images for it.
+        # Do not evict pods or delete images if the machine's disk is full.
         "--eviction-hard=memory.available<1Mi", "--image-gc-high-threshold=100",
     )  # fmt: skip
 
@@ -234,7 +234,7 @@ def _wait(processes: Processes, kubeconfig: Path, *command: str) -> None:
 
 def main(programs: str, *command: str) -> int:
     """Run a command with a cluster; its environment says where the cluster is. Return its exit status."""
-    # Whoever ends this politely gets everything ended.
+    # SIGTERM to this process ends all processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with running(Path(programs)) as cluster:
         places = {"PLATFORM_TEST_KUBECONFIG": str(cluster.kubeconfig), "PLATFORM_TEST_DOCKER": cluster.docker}

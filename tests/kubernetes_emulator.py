@@ -92,7 +92,7 @@ class Emulator:
         self._server.server_close()
         shutil.rmtree(self._folder)
 
-    # What clients ask for; whoever calls holds the lock.
+    # The requests of clients. The caller must hold the lock.
 
     def find(self, kind: str, namespace: str, selector: str) -> list[Object]:
         """All objects of a namespace, or of all, with these labels."""

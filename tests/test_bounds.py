@@ -55,7 +55,7 @@ def unbounded_of(schema: Schema, path: str = "") -> Iterator[str]:
 
 
 def test_every_field_of_every_input_has_a_bound(app: Any) -> None:
-    """Of each body and query string of each endpoint, nested ones too. A new field without one fails here."""
+    """The test walks every body and query string of every endpoint."""
     found = []
     schemas = 0
     for operation in document.operations(app):
@@ -87,7 +87,7 @@ def parameters_and_bodies(whole: dict[str, Any]) -> Iterator[tuple[str, dict[str
 
 
 def test_every_bound_is_in_the_document(app: Any) -> None:
-    """Parameters of paths, query strings and headers among them."""
+    """This includes parameters of paths, query strings and headers."""
     whole = document.build(app)
     found = [
         f"{name}{path}"
@@ -125,8 +125,8 @@ class Unbounded(InputSchema):
     parts = fields.Items(plain.Nested(Part), most=2)
 
 
-def test_the_walk_finds_what_has_no_bound() -> None:
-    """Each kind of field, and each place where one can be."""
+def test_the_walk_finds_a_field_without_a_bound() -> None:
+    """Each kind of field, in each place."""
     found = {path.split(":")[0] for path in unbounded_of(Unbounded())}
     assert found == {
         *(f"/{name}" for name in ("text", "long", "checked_late", "number", "share", "flag", "when", "mail")),
@@ -146,7 +146,7 @@ class Model(BaseModel):
     document: dict[str, Any]
 
 
-def test_the_walk_finds_what_has_no_bound_in_a_document() -> None:
+def test_the_walk_finds_a_schema_without_a_bound() -> None:
     schema = Model.model_json_schema()
     found = {path.split(":")[0] for path in json_schemas.unbounded(schema, "", schema)}
     assert found == {
@@ -163,8 +163,8 @@ def refused_at(body: Any, sent: Any) -> list[str]:
     return [error["pointer"] for error in refused.value.details["errors"]]
 
 
-def test_one_beyond_each_bound_is_refused_where_it_stands(app: Any) -> None:
-    """Each bound of each body: as the document has it; and no other type is taken."""
+def test_a_value_beyond_a_bound_is_refused_with_its_place(app: Any) -> None:
+    """Each bound of each body matches the OpenAPI document, and no other type is accepted."""
     whole = document.build(app)
     tried = 0
     for operation in document.operations(app):
@@ -207,7 +207,7 @@ def test_one_beyond_each_bound_is_refused_where_it_stands(app: Any) -> None:
 def test_numbers_and_flags_of_a_query_string_are_plain_text(
     field: Any, taken: list[Any], refused: list[Any]
 ) -> None:
-    """Digits as every program writes them, not what Python makes a number of."""
+    """Only plain digits are numbers; other texts that Python accepts are refused."""
     schema = type("Query", (QuerySchema,), {"value": field})
     for value in taken:
         load(schema, {"value": value})
@@ -235,7 +235,7 @@ def test_numbers_and_flags_of_a_query_string_are_plain_text(
         1704067200,
     ],
 )
-def test_a_moment_is_one_that_every_database_stores(value: Any) -> None:
+def test_a_time_that_some_database_cannot_store_is_refused(value: Any) -> None:
     schema = type("Body", (InputSchema,), {"at": fields.Moment()})
     assert load(schema, {"at": "2024-01-01T00:00:00+01:00"})
     with pytest.raises(ValidationFailed):
@@ -245,8 +245,8 @@ def test_a_moment_is_one_that_every_database_stores(value: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["a\nb", "a\rb", "\x1b[2J", "a\tb", "a\u2028b", "\u202etxt.exe", "\u2066a", "a\x7fb", "a\x85b"]
 )
-def test_a_name_is_one_line(text: str) -> None:
-    """It steers no terminal and forges no line of a log; letters of any language are welcome."""
+def test_a_name_must_be_one_line(text: str) -> None:
+    """It cannot control a terminal or forge a line of a log. Letters of all languages are accepted."""
     schema = type("Body", (InputSchema,), {"name": fields.Line(most=50)})
     for good in ("Größe 😀", "名前", "e\u0301"):
         assert load(schema, {"name": good}) == {"name": good}
@@ -254,8 +254,8 @@ def test_a_name_is_one_line(text: str) -> None:
         load(schema, {"name": text})
 
 
-def test_a_bound_is_looked_at_before_anything_that_takes_time() -> None:
-    """No pattern sees what is too long, no member's check is run in a list that is too long."""
+def test_a_bound_is_checked_before_patterns_and_members() -> None:
+    """No pattern runs on text that is too long; no member is checked in a list that is too long."""
 
     def fail(_: Any) -> None:
         raise AssertionError("looked at what is too long")
@@ -305,8 +305,8 @@ def test_names_in_paths_and_headers_have_a_bound(
     assert call("GET", "/api/v1/platform/tenants/" + "n" * 250).status == 404
 
 
-def test_what_is_merged_stays_within_its_bound(call: Callable[..., Any]) -> None:
-    """Small changes, one after the other, add up to no more than one may be."""
+def test_merged_changes_stay_within_the_bound(call: Callable[..., Any]) -> None:
+    """Several small changes cannot exceed the bound."""
     url = "/api/v1/platform/tenants"
     labels = {f"a{number}": "x" for number in range(100)}
     assert call("POST", url, json={"tenant_id": "merged", "metadata": labels}).status == 201
@@ -316,8 +316,8 @@ def test_what_is_merged_stays_within_its_bound(call: Callable[..., Any]) -> None
     assert len(call("GET", f"{url}/merged").json["metadata"]) == 100
 
 
-def test_the_largest_body_is_read_in_moments(call: Callable[..., Any]) -> None:
-    """Whatever is in it: no field is slow on what is too long, too many or too deep."""
+def test_the_largest_body_is_read_quickly(call: Callable[..., Any]) -> None:
+    """No field is slow on values that are too long, too many or too deep."""
     fill = 900_000
     bodies = [
         ("/api/v1/datakits", {"requirements": {"cpu": "1" * fill}}),

@@ -11,7 +11,7 @@ TRIED = {found.where: found for found in FOUND if isinstance(found, patterns.Pat
 
 
 def test_every_pattern_is_found_and_tried() -> None:
-    """Where one is made while the program runs, the table of parsers says how to get there."""
+    """For a pattern that is built at run time, the table of parsers says how to get it."""
     assert {found.where for found in FOUND if isinstance(found, patterns.Unclear)} == set(patterns.MADE)
     assert set(patterns.MADE.values()) <= set(patterns.PARSERS)
     assert len(TRIED) > 30
@@ -19,15 +19,15 @@ def test_every_pattern_is_found_and_tried() -> None:
 
 
 @pytest.mark.parametrize("where", sorted(TRIED))
-def test_a_pattern_takes_time_as_its_text_is_long(where: str) -> None:
-    """Of four times the length no more than four times the time: the worst of thousands of texts."""
+def test_a_pattern_takes_linear_time(where: str) -> None:
+    """Four times the length takes at most four times as long, for the worst of thousands of texts."""
     pattern = TRIED[where]
     attack, once, four_times = patterns.worst(pattern.run, patterns.attacks(pattern.source))
     assert patterns.is_linear(once, four_times), (attack(3), once, four_times)
 
 
 @pytest.mark.parametrize("name", patterns.PARSERS)
-def test_a_parser_takes_time_as_its_text_is_long(name: str) -> None:
+def test_a_parser_takes_linear_time(name: str) -> None:
     run, attacks = patterns.PARSERS[name]
     for attack in attacks:
         once, four_times = patterns.growth(run, attack, 2_000, hopeless=1)
@@ -47,8 +47,8 @@ def test_a_parser_takes_time_as_its_text_is_long(name: str) -> None:
         (r"^(\w+\s?)*$", "match"),
     ],
 )
-def test_a_slow_pattern_is_seen(source: str, method: str) -> None:
-    """Or else the tests above would say nothing."""
+def test_a_slow_pattern_is_detected(source: str, method: str) -> None:
+    """This shows that the tests above can fail."""
     run: Any = patterns._run(re.compile(source), method)
     _, once, four_times = patterns.worst(run, patterns.attacks(source))
     assert not patterns.is_linear(once, four_times)

@@ -35,8 +35,8 @@ def loaded_by(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_loading_the_plugin_loads_nothing_heavy() -> None:
-    """As the scheduler and every task process do, through Airflow's own plugin manager."""
+def test_loading_the_plugin_loads_no_heavy_modules() -> None:
+    """It is loaded by Airflow's plugin manager, as in the scheduler and in every task process."""
     code = (
         "import airflow; from airflow import plugins_manager as m; m.ensure_plugins_loaded(); "
         "assert 'platform' in [p.name for p in m.plugins], m.import_errors"
@@ -44,8 +44,8 @@ def test_loading_the_plugin_loads_nothing_heavy() -> None:
     assert not loaded_by(code) & set(HEAVY)
 
 
-def test_a_listeners_first_call_loads_nothing_heavy() -> None:
-    """A task's end costs no library of the webserver either."""
+def test_the_first_call_of_a_listener_loads_no_heavy_modules() -> None:
+    """The end of a task loads no library of the webserver."""
     code = (
         "import airflow.models; from airflow_platform_plugin import listener; "
         "from airflow_platform_plugin.runs import run_events; from airflow_platform_plugin import supervisor"
@@ -53,13 +53,13 @@ def test_a_listeners_first_call_loads_nothing_heavy() -> None:
     assert not loaded_by(code) & set(HEAVY)
 
 
-def test_parsing_the_loader_file_loads_nothing_heavy() -> None:
+def test_parsing_the_loader_file_loads_no_heavy_modules() -> None:
     code = "import airflow.models; from airflow_platform_plugin.deployments.execution import dag, loader"
     assert not loaded_by(code) & set(HEAVY)
 
 
-def test_migrating_and_the_worker_need_no_protocol() -> None:
-    """OAuth's tables and the end of its tokens are known without the library that serves it."""
+def test_migrations_and_the_worker_do_not_load_authlib() -> None:
+    """OAuth's tables and the expiry of tokens work without it."""
     code = (
         "from airflow_platform_plugin import worker; "
         "from airflow_platform_plugin.core.feature import load_models; load_models()"
@@ -67,10 +67,10 @@ def test_migrating_and_the_worker_need_no_protocol() -> None:
     assert "authlib" not in loaded_by(code)
 
 
-def test_a_plugin_that_cannot_be_installed_leaves_airflow_alone(
+def test_a_plugin_that_cannot_be_installed_does_not_stop_airflow(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The webserver starts; the log has the reason."""
+    """The webserver starts, and the log has the reason."""
 
     def fail(_: Flask) -> None:
         raise RuntimeError("broken")

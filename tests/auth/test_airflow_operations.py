@@ -41,7 +41,7 @@ def _rows(app: Any) -> Iterator[None]:
 
 
 def test_every_operation_of_airflow_has_a_scope(app: Any) -> None:
-    """The documents and the running routes agree with the table, both ways."""
+    """The table, Airflow's OpenAPI documents and the running routes have the same operations."""
     served = {
         airflow_operations.operation_id(rule.endpoint)
         for rule in app.url_map.iter_rules()
@@ -57,16 +57,16 @@ def test_every_operation_of_airflow_has_a_scope(app: Any) -> None:
 def test_an_operation_without_a_scope_is_refused(
     with_key: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever a new version of Airflow brings."""
+    """A new version of Airflow may add operations."""
     monkeypatch.delitem(airflow_operations.OPERATIONS, "get_dags")
     assert with_key()("GET", "/api/v1/dags").status == 403
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation[0]}-{operation[2]}")
-def test_a_key_without_the_scope_is_refused_by_name(
+def test_a_key_without_the_scope_is_refused_with_the_scopes_name(
     with_key: Callable[..., Any], app: Any, operation: tuple[str, str, str]
 ) -> None:
-    """Every operation, with a key that holds every scope but the one."""
+    """Each operation is called with a key that has all other scopes."""
     needed = airflow_operations.OPERATIONS[operation[2]].scope
     if needed is None:
         assert send(with_key(scopes=[]), app, operation, MINE).status == 200
@@ -80,8 +80,8 @@ def test_a_key_without_the_scope_is_refused_by_name(
     assert (answer.json["status"], answer.json["detail"]) == (403, answer.json["error"]["message"])
 
 
-def test_the_rows_would_be_seen_without_a_limit(with_key: Callable[..., Any], app: Any) -> None:
-    """So that the test below looks at answers that could leak."""
+def test_a_key_without_a_limit_sees_the_rows(with_key: Callable[..., Any], app: Any) -> None:
+    """This shows that the next test checks responses that could leak rows."""
     request = with_key()
     for operation in OPERATIONS:
         if operation[2] in TELLING and operation[1].startswith("/api"):
@@ -92,10 +92,10 @@ def test_the_rows_would_be_seen_without_a_limit(with_key: Callable[..., Any], ap
 @pytest.mark.parametrize(
     "limit", [{"dag_ids": ["mine_*"], "tags": []}, {"dag_ids": [], "tags": ["mine"]}], ids=["pattern", "tag"]
 )
-def test_a_limited_key_never_hears_of_another_dag(
+def test_a_limited_key_sees_nothing_of_another_dag(
     with_key: Callable[..., Any], app: Any, limit: dict[str, Any]
 ) -> None:
-    """Every operation, about its own DAG, about all and about the other one, with every scope by name."""
+    """Each operation is called for the own DAG, for all DAGs and for the other DAG, with every scope."""
     request = with_key(allowed_dags=limit, scopes=list(all_scopes.known()))
     succeeded = set()
     for operation in OPERATIONS:
@@ -150,7 +150,7 @@ def test_a_limited_key_deletes_nothing_of_another_dag(with_key: Callable[..., An
 def test_clearing_does_not_follow_markers_out_of_the_limit(
     with_key: Callable[..., Any], path: str, body: dict[str, Any], *, limited: bool
 ) -> None:
-    """Airflow clears on in the DAG that an ExternalTaskMarker names; a limited key's request does not."""
+    """Airflow also clears the DAG that an ExternalTaskMarker names; a request with a limited key does not."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 
@@ -175,8 +175,8 @@ def test_a_limited_key_patches_only_its_dags(with_key: Callable[..., Any]) -> No
     assert everything("GET", f"/api/v1/dags/{HIDDEN}").json["is_paused"] is paused
 
 
-def test_a_limited_key_needs_scopes_by_name_for_what_is_no_dags(with_key: Callable[..., Any]) -> None:
-    """A key "for these DAGs" does not read all variables by that."""
+def test_a_limited_key_needs_a_listed_scope_for_objects_without_a_dag(with_key: Callable[..., Any]) -> None:
+    """A key for some DAGs cannot read all variables just because it lists no scopes."""
     limit = {"dag_ids": ["mine_*"], "tags": []}
     refused = with_key(allowed_dags=limit)("GET", "/api/v1/variables")
     assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": "variables:read"})
@@ -187,10 +187,10 @@ def test_write_grants_read(with_key: Callable[..., Any]) -> None:
     assert with_key(scopes=["dags:write"])("GET", "/api/v1/dags").status == 200
 
 
-def test_a_limit_of_the_key_adds_nothing_to_the_roles(
+def test_a_key_with_all_scopes_and_dags_has_no_more_rights_than_its_owner(
     app: Any, user_id: Callable[[str], int], session: Any
 ) -> None:
-    """A viewer's key with every scope and all DAGs still writes nothing."""
+    """A viewer's key still cannot write."""
     _, key = service.issue(
         session,
         name="k",
@@ -205,10 +205,10 @@ def test_a_limit_of_the_key_adds_nothing_to_the_roles(
 
 
 @pytest.mark.parametrize("run_id", ["x y", "a/b", "ä"])
-def test_a_run_id_that_airflow_refuses_is_the_callers_fault(
+def test_an_invalid_run_id_is_a_validation_error(
     app: Any, with_key: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run_id: str
 ) -> None:
-    """Not the server's; the field is named, and no run is made."""
+    """The error names the field, and no run is created."""
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", value=False)
     request = with_key()
     runs = request("GET", f"/api/v1/dags/{MINE}/dagRuns").json["total_entries"]

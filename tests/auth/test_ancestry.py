@@ -78,8 +78,8 @@ def child(app: Any, parent: Call, **fields: Any) -> tuple[Call, dict[str, Any]]:
 # --- time ---
 
 
-def test_what_an_expiring_key_makes_expires_with_it(app: Any, make: Callable[..., Call]) -> None:
-    """Whether it says nothing, an earlier moment, a later one, or never; in each generation."""
+def test_a_key_expires_no_later_than_the_key_that_created_it(app: Any, make: Callable[..., Call]) -> None:
+    """The request may omit the expiry or set an earlier one, a later one or null; in each generation."""
     ends = db.now() + timedelta(hours=1)
     parent = make(expires_at=ends)
     second, made = child(app, parent)
@@ -97,7 +97,9 @@ def test_what_an_expiring_key_makes_expires_with_it(app: Any, make: Callable[...
     assert child(app, parent, expires_at=same)[1]["expires_at"] == made["expires_at"]
 
 
-def test_a_key_does_not_prolong_itself_or_another(app: Any, make: Callable[..., Call], session: Any) -> None:
+def test_a_key_cannot_extend_its_own_life_or_another_keys(
+    app: Any, make: Callable[..., Call], session: Any
+) -> None:
     parent = make(expires_at=db.now() + timedelta(hours=1))
     (mine,) = parent("GET", KEYS).json["api_keys"]
     path = f"{KEYS}/{mine['id']}"
@@ -122,10 +124,10 @@ def test_a_key_does_not_prolong_itself_or_another(app: Any, make: Callable[..., 
     assert parent("PATCH", path, json={"expires_at": sooner}).json["expires_at"] == sooner
 
 
-def test_what_a_key_has_made_ends_when_the_key_is_made_to_end_sooner(
+def test_a_key_ends_early_when_its_parents_expiry_is_moved_forward(
     app: Any, make: Callable[..., Call], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the moment in which the parent expires, though nobody has written that to the child."""
+    """It ends when the parent expires, although its own row is unchanged."""
     parent = make()
     program, _ = child(app, parent)
     (mine,) = (key for key in parent("GET", KEYS).json["api_keys"] if key["name"] == "k")
@@ -136,7 +138,7 @@ def test_what_a_key_has_made_ends_when_the_key_is_made_to_end_sooner(
     assert program("GET", STOCK).status == 401
 
 
-def test_a_clock_that_goes_backwards_revives_nothing_that_was_revoked(
+def test_a_clock_that_is_set_back_revives_no_revoked_key(
     app: Any, make: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = make()
@@ -150,8 +152,10 @@ def test_a_clock_that_goes_backwards_revives_nothing_that_was_revoked(
 # --- the end of a parent ---
 
 
-def test_all_generations_end_with_the_first(app: Any, make: Callable[..., Call], call: Call) -> None:
-    """At once, and lists say so; what others have made goes on."""
+def test_revoking_a_key_ends_all_generations_below_it(
+    app: Any, make: Callable[..., Call], call: Call
+) -> None:
+    """They end at once, and lists show it. Keys of others still work."""
     parent = make()
     (first,) = (key for key in parent("GET", KEYS).json["api_keys"] if key["name"] == "k")
     one, second = child(app, parent)
@@ -165,10 +169,10 @@ def test_all_generations_end_with_the_first(app: Any, make: Callable[..., Call],
 
 
 @pytest.mark.parametrize("generation", [0, 1])
-def test_a_generation_is_missed_by_nobody_even_if_only_its_row_says_so(
+def test_a_revoked_parent_ends_its_descendants_without_a_change_of_their_rows(
     app: Any, make: Callable[..., Call], session: Any, generation: int
 ) -> None:
-    """The end of a parent is looked up, rather than written to its children."""
+    """Each use reads the parents again."""
     first = make()
     second, made = child(app, first)
     third, _ = child(app, second)
@@ -180,10 +184,10 @@ def test_a_generation_is_missed_by_nobody_even_if_only_its_row_says_so(
 
 
 @pytest.mark.parametrize("way", ["client", "token", "family", "refresh", "row"])
-def test_a_key_that_a_token_made_ends_with_the_token(
+def test_a_key_created_with_a_token_ends_with_the_token(
     app: Any, token: Callable[..., Call], session: Any, call: Call, way: str
 ) -> None:
-    """However that ends: its client or its grant is gone, or it alone; and in the next generation."""
+    """The client, the grant or the token alone may end; the rule holds in the next generation too."""
     program, made = child(app, token())
     assert made["expires_at"] is not None
     grandchild, _ = child(app, program)
@@ -208,7 +212,7 @@ def test_a_key_that_a_token_made_ends_with_the_token(
         assert session.get(ApiKey, made["id"]).revoked_at is not None
 
 
-def test_a_key_of_a_token_expires_with_it(
+def test_a_key_created_with_a_token_expires_with_it(
     app: Any, token: Callable[..., Call], session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = token()
@@ -220,7 +224,7 @@ def test_a_key_of_a_token_expires_with_it(
     assert program("GET", STOCK).status == 401
 
 
-def test_a_scope_that_a_client_or_a_parent_loses_is_lost_below(
+def test_descendants_lose_the_scopes_that_a_client_or_parent_loses(
     app: Any, token: Callable[..., Call], make: Callable[..., Call], call: Call
 ) -> None:
     program, _ = child(app, token())
@@ -240,10 +244,10 @@ def test_a_scope_that_a_client_or_a_parent_loses_is_lost_below(
 # --- OAuth clients that a credential makes ---
 
 
-def test_an_oauth_client_ends_with_the_key_that_made_it(
+def test_an_oauth_client_ends_with_the_key_that_created_it(
     app: Any, make: Callable[..., Call], call: Call
 ) -> None:
-    """And its tokens, and the keys that these have made; and it can get no new ones."""
+    """Its tokens and their keys end too, and it gets no new tokens."""
     ends = db.now() + timedelta(minutes=20)
     maker = make(expires_at=ends)
     (mine,) = (key for key in maker("GET", KEYS).json["api_keys"] if key["expires_at"])
@@ -272,8 +276,10 @@ def test_an_oauth_client_ends_with_the_key_that_made_it(
     assert (refused.status_code, refused.get_json()["error"]) == (401, "invalid_client")
 
 
-def test_an_oauth_clients_secret_is_given_to_no_other_credential(app: Any, make: Callable[..., Call]) -> None:
-    """The one that made it may replace it, and one that made that; to others it says so."""
+def test_only_the_creating_credential_can_rotate_a_clients_secret(
+    app: Any, make: Callable[..., Call]
+) -> None:
+    """A credential that created the creator can rotate it too. Others get an error with the reason."""
     maker = make()
     made = maker("POST", CLIENTS, json={"name": "c", "redirect_uris": ["https://a.example/cb"]}).json
     path = f"{CLIENTS}/{made['client_id']}/rotate-secret"
@@ -284,7 +290,7 @@ def test_an_oauth_clients_secret_is_given_to_no_other_credential(app: Any, make:
 
 
 @pytest.mark.parametrize("limits", [{"rate_limits": {"read": "3/minute"}}])
-def test_a_key_with_rate_limits_makes_no_clients(make: Callable[..., Call], limits: dict[str, Any]) -> None:
+def test_a_key_with_rate_limits_creates_no_clients(make: Callable[..., Call], limits: dict[str, Any]) -> None:
     body = {"name": "c", "redirect_uris": ["https://a.example/cb"]}
     assert make(**limits)("POST", CLIENTS, json=body).status == 403
 
@@ -292,10 +298,10 @@ def test_a_key_with_rate_limits_makes_no_clients(make: Callable[..., Call], limi
 # --- secrets that are replaced ---
 
 
-def test_whose_secret_a_credential_has_replaced_ends_with_it(
+def test_a_key_ends_with_the_credential_that_rotated_it(
     app: Any, make: Callable[..., Call], call: Call
 ) -> None:
-    """A key that a person made; but not one that another credential has made."""
+    """This applies to a key that a person created. A key of another credential cannot be rotated."""
     thief, victim = make(), make()
     listed = {key["id"]: key for key in victim("GET", KEYS).json["api_keys"]}
     (own,) = (key for key in listed.values() if key["last_used_at"] and key["name"] == "k")
@@ -314,10 +320,10 @@ def test_whose_secret_a_credential_has_replaced_ends_with_it(
     assert stolen("GET", STOCK).status == 401
 
 
-def test_two_keys_that_replace_each_others_secret_end_together(
+def test_two_keys_that_rotate_each_other_end_together(
     app: Any, make: Callable[..., Call], session: Any
 ) -> None:
-    """A circle is followed once."""
+    """A cycle of parents is followed once."""
     (one, first), (two, second) = (child(app, make()) for _ in range(2))
     for made, other in ((first, second), (second, first)):
         session.get(ApiKey, made["id"]).parent = f"api_key:{other['id']}"
@@ -328,8 +334,8 @@ def test_two_keys_that_replace_each_others_secret_end_together(
     assert [each("GET", STOCK).status for each in (one, two)] == [401, 401]
 
 
-def test_generations_are_counted(app: Any, make: Callable[..., Call]) -> None:
-    """So that looking up one of the last costs a bounded number of queries."""
+def test_the_number_of_generations_is_limited(app: Any, make: Callable[..., Call]) -> None:
+    """So the authentication of a key needs a bounded number of queries."""
     program = make()
     for _ in range(ancestry.MOST_GENERATIONS - 1):
         program, _ = child(app, program)
@@ -342,10 +348,10 @@ def test_generations_are_counted(app: Any, make: Callable[..., Call]) -> None:
 # --- how often ---
 
 
-def test_what_a_limited_key_makes_is_limited_with_it(
+def test_a_key_shares_the_rate_limit_of_the_key_that_created_it(
     app: Any, make: Callable[..., Call], limit: Callable[..., Any]
 ) -> None:
-    """They share what it has; it cannot give itself more by making keys, nor by changing itself."""
+    """A key cannot get more requests by creating keys or by changing itself."""
     limit()
     parent = make(rate_limits={"read": "6/minute"})
     (mine,) = (key for key in parent("GET", KEYS).json["api_keys"] if key["rate_limits"])
@@ -364,7 +370,7 @@ def test_what_a_limited_key_makes_is_limited_with_it(
 # --- what is left of two, in words ---
 
 
-def test_the_limits_of_two_are_laid_upon_each_other() -> None:
+def test_a_credential_has_its_own_limits_and_its_parents() -> None:
     def found(**fields: Any) -> credentials.StoredCredential:
         return credentials.StoredCredential(Credential("k", **fields), None)
 

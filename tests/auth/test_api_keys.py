@@ -49,7 +49,7 @@ def as_key(app: Any) -> Callable[[str], Call]:
 
 
 def test_a_key_is_shown_once(call: Call) -> None:
-    """The text is in the answer to its making and in no other."""
+    """Only the response to its creation has the key's text."""
     made = call("POST", URL, json={"name": "ci"})
     assert made.status == 201
     assert key_format.parse(made.json["key"]).id == made.json["id"]
@@ -59,7 +59,7 @@ def test_a_key_is_shown_once(call: Call) -> None:
     assert made.json["key"] not in call("GET", URL).text
 
 
-def test_every_field_is_kept(call: Call) -> None:
+def test_every_field_is_stored_and_shown(call: Call) -> None:
     call("POST", "/api/v1/platform/tenants", json={"tenant_id": "analytics"})
     fields = {
         "name": "ci",
@@ -100,7 +100,7 @@ def test_every_field_is_kept(call: Call) -> None:
         ({"name": "k", "allowed_networks": ["1" * 101]}, "/allowed_networks/0"),
     ],
 )
-def test_a_field_that_does_not_fit_is_named(call: Call, fields: dict[str, Any], pointer: str) -> None:
+def test_an_invalid_field_is_named_in_the_error(call: Call, fields: dict[str, Any], pointer: str) -> None:
     answer = call("POST", URL, json=fields)
     assert answer.status == 400
     assert [error["pointer"] for error in answer.json["error"]["details"]["errors"]] == [pointer]
@@ -109,8 +109,8 @@ def test_a_field_that_does_not_fit_is_named(call: Call, fields: dict[str, Any], 
 # --- whose keys ---
 
 
-def test_everybody_manages_their_own(viewer: Call) -> None:
-    """No permission is needed for what may no more than oneself."""
+def test_every_user_can_manage_their_own_keys(viewer: Call) -> None:
+    """This needs no permission, since a key has no more rights than its owner."""
     made = viewer("POST", URL, json={"name": "mine"})
     assert made.status == 201
     path = f"{URL}/{made.json['id']}"
@@ -119,8 +119,8 @@ def test_everybody_manages_their_own(viewer: Call) -> None:
     assert viewer("DELETE", path).status == 204
 
 
-def test_others_keys_are_not_there(call: Call, viewer: Call) -> None:
-    """For whoever lacks the permission: 404, in lists and in their count, and none can be made for others."""
+def test_other_users_keys_are_hidden(call: Call, viewer: Call) -> None:
+    """Without the permission they are a 404 and in no list or count, and none can be created for others."""
     made = call("POST", URL, json={"name": "admin's"}).json
     path = f"{URL}/{made['id']}"
     answers = [
@@ -138,7 +138,9 @@ def test_others_keys_are_not_there(call: Call, viewer: Call) -> None:
     assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": "api_keys:write"})
 
 
-def test_with_the_permission_others_keys_are_managed(call: Call, as_key: Callable[[str], Call]) -> None:
+def test_a_user_with_the_permission_can_manage_other_users_keys(
+    call: Call, as_key: Callable[[str], Call]
+) -> None:
     made = call("POST", URL, json={"name": "k", "owner": "viewer"}).json
     assert as_key(made["key"])("GET", URL).json["total_entries"] == 1
     assert [key["id"] for key in call("GET", f"{URL}?owner=viewer").json["api_keys"]] == [made["id"]]
@@ -150,8 +152,8 @@ def test_with_the_permission_others_keys_are_managed(call: Call, as_key: Callabl
 # --- a key cannot grow ---
 
 
-def test_a_key_makes_no_key_that_may_more(call: Call, as_key: Callable[[str], Call]) -> None:
-    """Neither by making, nor by changing itself, nor by rotating another that may more."""
+def test_a_key_cannot_create_a_key_with_more_rights(call: Call, as_key: Callable[[str], Call]) -> None:
+    """It can also not change itself to have more, or rotate a key that has more."""
     wide = call("POST", URL, json={"name": "wide"}).json
     narrow = call("POST", URL, json={"name": "narrow", "scopes": ["api_keys:write", "dags:read"]}).json
     request = as_key(narrow["key"])
@@ -168,14 +170,14 @@ def test_a_key_makes_no_key_that_may_more(call: Call, as_key: Callable[[str], Ca
 
 
 @pytest.mark.parametrize("limit", [{"allowed_dags": {"dag_ids": ["*"]}}, {"allowed_networks": ["0.0.0.0/0"]}])
-def test_a_key_limited_to_dags_or_networks_makes_none(
+def test_a_key_limited_to_dags_or_networks_creates_no_keys(
     call: Call, as_key: Callable[[str], Call], limit: dict[str, Any]
 ) -> None:
     made = call("POST", URL, json={"name": "k", "scopes": ["api_keys:write"], **limit}).json
     assert as_key(made["key"])("POST", URL, json={"name": "x"}).status == 403
 
 
-def test_our_endpoints_need_the_scope_too(call: Call, as_key: Callable[[str], Call]) -> None:
+def test_the_platforms_endpoints_need_the_scope_too(call: Call, as_key: Callable[[str], Call]) -> None:
     request = as_key(call("POST", URL, json={"name": "k", "scopes": ["tenants:read"]}).json["key"])
     assert request("GET", "/api/v1/platform/tenants").status == 200
     for method, path, scope in (
@@ -187,10 +189,10 @@ def test_our_endpoints_need_the_scope_too(call: Call, as_key: Callable[[str], Ca
         assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": scope})
 
 
-def test_a_dag_limited_key_reaches_ours_only_where_scopes_name_it(
+def test_a_dag_limited_key_needs_listed_scopes_for_the_platforms_endpoints(
     call: Call, as_key: Callable[[str], Call]
 ) -> None:
-    """And never what leads to other DAGs, such as webhooks."""
+    """It never reaches endpoints that affect other DAGs, such as webhooks."""
     limit = {"allowed_dags": {"dag_ids": ["a_*"]}}
     implicit = as_key(call("POST", URL, json={"name": "k", **limit}).json["key"])
     scopes = ["tenants:read", "webhooks:read", "datakits:read"]
@@ -204,7 +206,7 @@ def test_a_dag_limited_key_reaches_ours_only_where_scopes_name_it(
 # --- the end of a key ---
 
 
-def test_a_revoked_key_is_refused_and_stays_known(call: Call, as_key: Callable[[str], Call]) -> None:
+def test_a_revoked_key_is_refused_and_stays_in_the_list(call: Call, as_key: Callable[[str], Call]) -> None:
     made = call("POST", URL, json={"name": "k"}).json
     path = f"{URL}/{made['id']}"
     assert call("DELETE", path).status == 204
@@ -215,10 +217,10 @@ def test_a_revoked_key_is_refused_and_stays_known(call: Call, as_key: Callable[[
     assert call("DELETE", path).status == 204
 
 
-def test_a_revocation_counts_within_two_seconds_in_every_worker(
+def test_a_revocation_takes_effect_within_two_seconds_in_every_worker(
     call: Call, as_key: Callable[[str], Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a worker remembers of a key ends after one second, whoever revoked it."""
+    """A worker caches a key for one second."""
     made = call("POST", URL, json={"name": "k"}).json
     clock = [1000.0]
     monkeypatch.setattr(credentials, "_clock", lambda: clock[0])
@@ -232,7 +234,7 @@ def test_a_revocation_counts_within_two_seconds_in_every_worker(
 def test_an_expired_key_is_refused(
     session: Any, app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the moment it expires, also where a worker remembers it."""
+    """It is refused at the moment it expires, even if a worker has cached it."""
     ends = db.now() + timedelta(minutes=5)
     _, key = service.issue(session, name="k", user_id=user_id("admin"), expires_at=ends)
     request = client(app, {"X-API-Key": key})
@@ -241,7 +243,7 @@ def test_an_expired_key_is_refused(
     assert request("GET", STOCK).status == 401
 
 
-def test_after_a_rotation_both_secrets_work_for_a_while(
+def test_after_a_rotation_both_secrets_work_during_the_overlap(
     call: Call, as_key: Callable[[str], Call], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = call("POST", URL, json={"name": "k"}).json
@@ -275,15 +277,15 @@ def test_a_rotation_without_overlap_ends_the_old_secret_at_once(
         (["10.0.0.0/8"], "unix", 401),
     ],
 )
-def test_a_key_counts_only_from_its_networks(
+def test_a_key_works_only_from_its_networks(
     call: Call, as_key: Callable[[str], Call], networks: list[str], address: str, status: int
 ) -> None:
     key = call("POST", URL, json={"name": "k", "allowed_networks": networks}).json["key"]
     assert as_key(key)("GET", STOCK, environ_base={"REMOTE_ADDR": address}).status == status
 
 
-def test_an_owner_who_is_deactivated_or_loses_a_role_loses_it_for_the_key_at_once(app: Any) -> None:
-    """A worker remembers keys, never users."""
+def test_a_key_loses_the_rights_of_its_owner_at_once(app: Any) -> None:
+    """A worker caches keys, but not users."""
     manager = app.appbuilder.sm
     # Each in a context of its own, as each request is: users' rights are remembered within one.
     with app.app_context():
@@ -313,7 +315,7 @@ def test_an_owner_who_is_deactivated_or_loses_a_role_loses_it_for_the_key_at_onc
 # --- what a look-up costs ---
 
 
-def test_a_key_is_looked_up_once_a_second_and_its_use_noted_once_a_minute(
+def test_a_key_is_read_once_a_second_and_its_use_stored_once_a_minute(
     session: Any, app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row, key = service.issue(session, name="k", user_id=user_id("admin"))
@@ -338,10 +340,10 @@ def test_a_key_is_looked_up_once_a_second_and_its_use_noted_once_a_minute(
     del app
 
 
-def test_use_is_written_only_where_it_is_older_than_a_minute(
+def test_the_last_use_is_stored_only_if_it_is_older_than_a_minute(
     session: Any, user_id: Callable[[str], int]
 ) -> None:
-    """Several web workers that see a key write it down once."""
+    """Several web workers that get the key store its use once."""
     moment = db.now()
     row, _ = service.issue(session, name="k", user_id=user_id("admin"))
     row.last_used_at = moment
@@ -351,7 +353,7 @@ def test_use_is_written_only_where_it_is_older_than_a_minute(
     assert row.last_used_at == moment
 
 
-def test_a_use_that_cannot_be_noted_does_not_fail_the_request(
+def test_a_use_that_cannot_be_stored_does_not_fail_the_request(
     session: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sqlalchemy.exc import OperationalError
@@ -364,8 +366,8 @@ def test_a_use_that_cannot_be_noted_does_not_fail_the_request(
     assert credentials.authenticate(key, None) is not None
 
 
-def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
-    """The API reference's OAuth clients and Airflow's own client libraries send ``Authorization: Bearer``."""
+def test_a_key_can_be_sent_as_a_bearer_token(call: Call, app: Any) -> None:
+    """The API reference's OAuth clients and Airflow's client libraries send ``Authorization: Bearer``."""
     made = call("POST", URL, json={"name": "k"}).json
     for words in (f"Bearer {made['key']}", f"bearer  {made['key']}"):
         assert client(app, {"Authorization": words})("GET", STOCK).status == 200
@@ -378,10 +380,10 @@ def test_keys_are_taken_as_bearer_tokens_too(call: Call, app: Any) -> None:
 # --- how many, and how much in one ---
 
 
-def test_a_user_has_so_many_live_keys_and_no_more(
+def test_the_number_of_active_keys_of_a_user_is_limited(
     call: Call, viewer: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever makes them; those that are revoked or expired do not count, nor do others'."""
+    """Keys that others create for the user count. Revoked and expired keys and other users' keys do not."""
     set_options(monkeypatch, api_keys_per_user=3)
     made = [viewer("POST", URL, json={"name": "k"}) for _ in range(2)]
     assert [answer.status for answer in made] == [201, 201]
@@ -415,10 +417,10 @@ def test_a_user_has_so_many_live_keys_and_no_more(
     ],
     ids=["maximal", "names", "patterns", "tags", "networks"],
 )
-def test_a_key_with_all_it_can_have_costs_no_more_than_another(
+def test_a_key_with_the_longest_lists_is_fast(
     app: Any, user_id: Callable[[str], int], limits: dict[str, Any]
 ) -> None:
-    """Also one of before its lists were bounded. The bound is for machines that are busy."""
+    """This includes keys that are older than the bounds of lists. The time allows for busy machines."""
     # Committed: SQLite would lock out readers while so much is being written.
     with db.transaction() as own:
         _, key = service.issue(own, name="k", user_id=user_id("admin"), **limits)
@@ -434,8 +436,8 @@ def test_a_key_with_all_it_can_have_costs_no_more_than_another(
             own.execute(delete(ApiKey))
 
 
-def test_a_thousand_dags_are_held_against_the_most_patterns_in_no_time(app: Any) -> None:
-    """With a hundred of the worst patterns for the longest ids, for each request anew."""
+def test_matching_a_thousand_dags_against_the_most_patterns_is_fast(app: Any) -> None:
+    """It uses a hundred of the slowest patterns and the longest ids, without a cache."""
     worst = tuple(f"*{'a*' * 120}{number}" for number in range(100))
     late = tuple("*" + "a" * 240 + f"b{number}" for number in range(100))
     dag_ids = [f"{'a' * 240}c{number}" for number in range(1000)]
@@ -458,10 +460,10 @@ def written(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == rejections.__name__]
 
 
-def test_what_is_refused_stands_in_the_log_without_its_secret(
+def test_a_refused_credential_is_logged_without_its_secret(
     app: Any, call: Call, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which key, from where, for what; a line a minute for each, and few for all together."""
+    """The log has the key, the address and the request; one line a minute for each, and few lines in all."""
     now = [1e6]
     monkeypatch.setattr(rejections, "_clock", lambda: now[0])
     monkeypatch.setattr(rejections, "_period", rejections._Period())  # not what other tests were refused
@@ -503,10 +505,10 @@ class Declared:
 
 
 @pytest.mark.parametrize("kind", ["function", "object", "class", "wrapped"])
-def test_a_view_that_has_an_attribute_called_endpoint_is_not_one_of_ours(
+def test_a_view_with_an_attribute_named_endpoint_is_not_a_declared_one(
     app: Any, call: Call, kind: str
 ) -> None:
-    """A key is held against the table of operations there, which does not know it."""
+    """The key is checked against the table of operations, which does not have the view."""
 
     def view() -> str:
         return "let in"
@@ -554,10 +556,10 @@ def _key_of(call: Call) -> str:
 # --- the document's first key ---
 
 
-def test_the_first_key_of_the_document_makes_the_second(
+def test_the_commands_of_the_document_create_a_key_with_a_key(
     app: Any, session: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Command and request as they stand there; and the second key is what the document says it is."""
+    """The command and the request work as written; the second key is as the document says."""
     text = (Path(__file__).parents[2] / "docs" / "api-keys.md").read_text()
     command = re.search(r"\$\(airflow-platform (.*?)\)", text)
     body = re.search(r"-d '(\{.*?\})'", text, flags=re.DOTALL)

@@ -18,12 +18,12 @@ OURS = "/api/v1/platform/tenants"
 
 
 @pytest.mark.parametrize("path", [STOCK, OURS])
-def test_a_key_is_accepted_without_any_configuration(call: Callable[..., Any], path: str) -> None:
+def test_a_key_works_without_any_configuration(call: Callable[..., Any], path: str) -> None:
     assert call("GET", path).status == 200
 
 
-def test_a_key_may_what_its_owner_may(app: Any, make_key: Callable[[str], str]) -> None:
-    """A viewer's key reads DAGs and creates no pool."""
+def test_a_key_has_the_rights_of_its_owner(app: Any, make_key: Callable[[str], str]) -> None:
+    """A viewer's key can read DAGs and cannot create a pool."""
     headers = {"X-API-Key": make_key("viewer")}
     assert app.test_client().get(STOCK, headers=headers).status_code == 200
     refused = app.test_client().post(
@@ -34,22 +34,20 @@ def test_a_key_may_what_its_owner_may(app: Any, make_key: Callable[[str], str]) 
 
 @pytest.mark.parametrize("path", [STOCK, OURS])
 @pytest.mark.parametrize("key", ["", "nonsense", str(key_format.generate())])
-def test_a_wrong_key_is_refused_whatever_else_is_sent(browser: Any, path: str, key: str) -> None:
-    """It never falls through to another backend: not to a session either that would be let in."""
+def test_a_wrong_key_is_refused_even_with_a_valid_session(browser: Any, path: str, key: str) -> None:
+    """No other backend gets the request."""
     assert browser.get(path).status_code == 200
     refused = browser.get(path, headers={"X-API-Key": key})
     assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "AUTHENTICATION_FAILED")
 
 
-def test_a_key_counts_more_than_the_session_beside_it(
-    browser: Any, committed_key: Callable[[str], str]
-) -> None:
-    """An administrator's browser that sends a viewer's key is a viewer."""
+def test_a_key_takes_precedence_over_a_session(browser: Any, committed_key: Callable[[str], str]) -> None:
+    """An administrator's browser that sends a viewer's key acts as the viewer."""
     assert browser.get(OURS, headers={"X-API-Key": committed_key("viewer")}).status_code == 403
 
 
-def test_our_endpoints_accept_what_stock_ones_do(app: Any, browser: Any) -> None:
-    """The operator's ``[api] auth_backends`` count for both; by default that is the browser's session."""
+def test_the_platforms_endpoints_accept_the_same_credentials_as_stock_ones(app: Any, browser: Any) -> None:
+    """Both use the operator's ``[api] auth_backends``; by default, that is the browser's session."""
     assert browser.get(OURS).status_code == 200
     basic = b64encode(b"admin:admin").decode()
     assert app.test_client().get(OURS, headers={"Authorization": f"Basic {basic}"}).status_code == 401
@@ -68,10 +66,10 @@ def test_a_key_without_an_owner_is_refused(app: Any, session: Any) -> None:
 
 
 @pytest.mark.parametrize("path", [STOCK, OURS])
-def test_keys_that_cannot_be_checked_now_let_nobody_in(
+def test_a_key_that_cannot_be_checked_is_refused_as_unavailable(
     app: Any, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    """The caller is told to come again, not that the key is wrong."""
+    """The response says to try again, and not that the key is wrong."""
 
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("db.example.com is away"))
@@ -90,7 +88,7 @@ def test_the_secret_is_not_stored(session: Any) -> None:
 
 
 def test_requests_with_a_key_start_no_session(app: Any, call: Callable[..., Any]) -> None:
-    """Airflow's session table does not grow with a program's requests, and no cookie is set."""
+    """They add no row to Airflow's session table, and set no cookie."""
     for path in (STOCK, OURS):
         assert "Set-Cookie" not in call("GET", path).headers
     from airflow import settings
@@ -101,7 +99,7 @@ def test_requests_with_a_key_start_no_session(app: Any, call: Callable[..., Any]
         assert connection.execute(text("SELECT count(*) FROM session")).scalar() == before
 
 
-def test_a_mangled_key_costs_no_query(session: Any) -> None:
+def test_a_damaged_key_costs_no_query(session: Any) -> None:
     statements: list[str] = []
     connection = session.connection()
     event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))

@@ -54,8 +54,8 @@ def browser(app: Any) -> Any:
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_another_sites_page_changes_nothing(browser: Any, headers: dict[str, str]) -> None:
-    """Whatever its form's type, on our endpoints and stock ones."""
+def test_a_page_of_another_site_cannot_change_anything(browser: Any, headers: dict[str, str]) -> None:
+    """This holds for every form type, on the platform's endpoints and on stock ones."""
     for method, path in POSTS:
         for kind in (None, "application/x-www-form-urlencoded", "text/plain", "application/json"):
             answer = browser.open(path, method=method, headers=headers, content_type=kind)
@@ -64,23 +64,23 @@ def test_another_sites_page_changes_nothing(browser: Any, headers: dict[str, str
 
 
 @pytest.mark.parametrize("headers", OWN, ids=str)
-def test_ones_own_page_goes_on(browser: Any, headers: dict[str, str]) -> None:
-    """Also behind a proxy."""
+def test_a_page_of_the_same_site_still_works(browser: Any, headers: dict[str, str]) -> None:
+    """This also holds behind a proxy."""
     for method, path in POSTS[:5]:
         assert browser.open(path, method=method, headers=headers).status_code == 404, path
 
 
-def test_another_sites_page_may_look(browser: Any) -> None:
-    """It does not see the answer."""
+def test_a_page_of_another_site_can_send_a_get(browser: Any) -> None:
+    """It cannot read the response."""
     assert browser.get("/api/v1/datakits", headers={"Origin": "https://evil.example"}).status_code == 200
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 @pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
-def test_keys_and_tokens_come_from_anywhere(
+def test_keys_and_tokens_work_from_any_site(
     app: Any, make_key: Callable[[str], str], headers: dict[str, str], header: str
 ) -> None:
-    """No page can make a browser send them without leave; also with cookies."""
+    """A page of another site cannot make a browser send them; also with cookies."""
     key = make_key("admin")
     client = app.test_client()
     client.set_cookie("session", "something")
@@ -89,7 +89,7 @@ def test_keys_and_tokens_come_from_anywhere(
         assert client.open(path, method=method, headers=headers | shown).status_code == 404, path
 
 
-def test_whoever_is_nobody_is_asked_to_authenticate(app: Any) -> None:
+def test_a_request_without_credentials_is_asked_to_authenticate(app: Any) -> None:
     method, path = POSTS[0]
     answer = app.test_client().open(path, method=method, headers=FOREIGN[0])
     assert answer.status_code == 401

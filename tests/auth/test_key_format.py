@@ -5,18 +5,18 @@ import pytest
 from airflow_platform_plugin.auth import key_format
 
 
-def test_a_key_is_read_back() -> None:
+def test_a_key_is_parsed_into_its_parts() -> None:
     made = key_format.generate()
     assert key_format.parse(str(made)) == made
     assert str(made).startswith("afp_")
 
 
-def test_keys_differ() -> None:
+def test_two_keys_differ() -> None:
     assert len({str(key_format.generate()) for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize("position", [0, 5, 20, 40, -7, -1])
-def test_a_changed_character_is_noticed_without_a_look_up(position: int) -> None:
+def test_a_changed_character_is_detected_without_a_query(position: int) -> None:
     """The checksum covers every part of the key."""
     text = list(str(key_format.generate()))
     text[position] = "a" if text[position] != "a" else "b"
@@ -24,9 +24,9 @@ def test_a_changed_character_is_noticed_without_a_look_up(position: int) -> None
 
 
 @pytest.mark.parametrize("text", ["", "afp_", "your-api-key-here", "afp_x_y", "ä" * 66])
-def test_what_is_no_key_is_none(text: str) -> None:
+def test_other_texts_are_not_parsed(text: str) -> None:
     assert key_format.parse(text) is None
 
 
-def test_a_newline_at_the_end_is_no_key() -> None:
+def test_a_key_with_a_newline_at_the_end_is_not_parsed() -> None:
     assert key_format.parse(f"{key_format.generate()}\n") is None

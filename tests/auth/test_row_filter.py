@@ -24,7 +24,7 @@ from airflow_platform_plugin.tenants import roles
 SECRET_RUN = "run-nobody-else-knows"
 # What must occur in no answer: the DAG's id, its run's, its tag, the value and the texts in its rows.
 SECRETS = (HIDDEN, SECRET_RUN, "theirs", "tenant:others")
-# What somebody may be given beside a tenant's role; none of these shows all DAGs.
+# Permissions in addition to a tenant's role. None of them shows all DAGs.
 BROWSING = {
     ("can_read", name)
     for name in (
@@ -39,7 +39,7 @@ BROWSING = {
         "Triggers",
     )
 } | {("can_delete", "XComs"), ("can_delete", "DAG Runs"), ("can_delete", "Task Instances")}
-# Airflow has no list of these that knows DAGs: whoever holds the permission sees the whole graph.
+# Airflow does not filter these by DAG: a user with the permission sees the whole graph.
 WHOLE_GRAPH = {"/object/dataset_dependencies", "/dag-dependencies"}
 
 
@@ -121,7 +121,7 @@ def browsers(app: Any, people: dict[str, int]) -> dict[str, Any]:
     return {name: log_in(app, name) for name in people}
 
 
-def told(text: str) -> list[str]:
+def find_secrets(text: str) -> list[str]:
     """What an answer tells that it must not."""
     return [word for word in SECRETS if word in text]
 
@@ -142,7 +142,7 @@ LISTS = {
 
 @pytest.mark.parametrize("name", PEOPLE)
 @pytest.mark.parametrize("operation", LISTS)
-def test_a_list_and_its_count_have_ones_own_rows_alone(
+def test_a_list_and_its_count_have_only_rows_of_the_callers_dags(
     with_key_of: Callable[[str], Any], name: str, operation: str
 ) -> None:
     method, path = operation.split()
@@ -152,18 +152,18 @@ def test_a_list_and_its_count_have_ones_own_rows_alone(
             assert not name.startswith("curious")
             continue
         rows = answer.json[LISTS[operation]]
-        assert not told(answer.text)
+        assert not find_secrets(answer.text)
         assert answer.json["total_entries"] == len(rows)
         assert bool(rows) is name.endswith("member")
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_list_of_dags_has_ones_own_or_none(with_key_of: Callable[[str], Any], name: str) -> None:
-    """No DAG yet is no refusal; filters and another list's words change nothing."""
+def test_a_list_of_dags_has_only_the_callers_dags(with_key_of: Callable[[str], Any], name: str) -> None:
+    """A user without a DAG gets an empty list. Filters and the search change nothing."""
     for query in ("", "?only_active=false", f"?dag_id_pattern={HIDDEN}", "?tags=theirs", "?limit=1&offset=1"):
         answer = with_key_of(name)("GET", f"/api/v1/dags{query}")
         assert answer.status == 200, query
-        assert not told(answer.text)
+        assert not find_secrets(answer.text)
         listed = [dag["dag_id"] for dag in answer.json["dags"]]
         own = name.endswith("member") and query in {"", "?only_active=false"}
         assert listed == ([MINE] if own else [])
@@ -175,10 +175,10 @@ def test_a_limited_key_without_a_dag_has_an_empty_list(with_key: Callable[..., A
         assert (answer.status, answer.json) == (200, {"dags": [], "total_entries": 0})
 
 
-def test_who_has_no_right_at_all_may_not_list_dags(
+def test_a_user_without_any_right_cannot_list_dags(
     app: Any, people: dict[str, int], with_key_of: Callable[[str], Any]
 ) -> None:
-    """Nor does being let list them let one do more."""
+    """The right to list DAGs gives no other right."""
     from airflow.utils.session import create_session
 
     request = with_key_of("newcomer")
@@ -199,7 +199,7 @@ def test_who_has_no_right_at_all_may_not_list_dags(
 def test_a_password_and_a_session_show_no_more_than_a_key(
     app: Any, browsers: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """With a password, the caller is known only in the midst of the request."""
+    """With a password, the caller is known only during the request."""
     from airflow.providers.fab.auth_manager.api.auth.backend import basic_auth
 
     monkeypatch.setattr(app, "api_auth", [*app.api_auth, basic_auth])
@@ -210,25 +210,25 @@ def test_a_password_and_a_session_show_no_more_than_a_key(
         body = {} if method == "POST" else None
         by_session = browsers[name].open(path, method=method, json=body).get_data(as_text=True)
         for text in (program(method, path, json=body).text, by_session):
-            assert not told(text)
+            assert not find_secrets(text)
             assert ('"total_entries": 0' not in text) is name.endswith("member")
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_no_operation_tells_of_anothers_dag(app: Any, with_key_of: Callable[[str], Any], name: str) -> None:
-    """Every operation that reads, about all DAGs, one's own and the other; the id asked for is no news."""
+def test_no_operation_shows_a_hidden_dag(app: Any, with_key_of: Callable[[str], Any], name: str) -> None:
+    """Each reading operation is called for all DAGs, the own DAG and the hidden one."""
     request = with_key_of(name)
     for operation in OPERATIONS:
         if operation[0] == "GET" or operation[2].endswith("_batch"):
             for dag_id in ("~", MINE, HIDDEN):
                 answer = send(request, app, operation, dag_id)
-                assert not told(answer.text.replace(HIDDEN, "")), operation
+                assert not find_secrets(answer.text.replace(HIDDEN, "")), operation
                 assert HIDDEN not in answer.text or dag_id == HIDDEN, operation
                 assert answer.status < 500, operation
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_what_one_may_not_read_one_does_not_change(
+def test_a_caller_cannot_change_rows_that_the_caller_cannot_read(
     app: Any, with_key_of: Callable[[str], Any], name: str
 ) -> None:
     before, request = _state(), with_key_of(name)
@@ -260,8 +260,8 @@ def _state() -> list[Any]:
         ]
 
 
-def test_who_may_read_all_dags_sees_them(app: Any, with_key: Callable[..., Any]) -> None:
-    """So that the tests above look at answers that could tell."""
+def test_a_user_who_may_read_all_dags_sees_all_rows(app: Any, with_key: Callable[..., Any]) -> None:
+    """This shows that the tests above check responses that could leak rows."""
     request = with_key()
     for operation, rows in LISTS.items():
         method, path = operation.split()
@@ -286,10 +286,10 @@ def pages(app: Any) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_no_page_tells_of_anothers_dag(
+def test_no_page_shows_a_hidden_dag(
     app: Any, browsers: dict[str, Any], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Every page, its data and its actions, by a browser: without a DAG, about one's own and the other."""
+    """Each page with its data and actions: without a DAG, for the own DAG and for the hidden one."""
     # Stock pages do not expect all of this.
     for setting in ("PROPAGATE_EXCEPTIONS", "WTF_CSRF_ENABLED"):
         monkeypatch.setitem(app.config, setting, value=False)
@@ -312,7 +312,7 @@ def test_no_page_tells_of_anothers_dag(
                 data={"action": "clear", "rowid": ["1", "2", "3", "4", "5"]} if method == "POST" else None,
             )
             text = answer.get_data(as_text=True) + str(answer.headers)
-            assert not told(text.replace(HIDDEN, "")), (method, path)
+            assert not find_secrets(text.replace(HIDDEN, "")), (method, path)
             assert HIDDEN not in text or dag_id == HIDDEN, (method, path)
             seen += 1
             shown += answer.status_code == 200 and MINE in text
@@ -322,7 +322,7 @@ def test_no_page_tells_of_anothers_dag(
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_dag_one_may_not_read_is_as_one_that_does_not_exist(browsers: dict[str, Any], name: str) -> None:
+def test_a_hidden_dag_looks_like_a_dag_that_does_not_exist(browsers: dict[str, Any], name: str) -> None:
     browser = browsers[name]
     for page in ("graph", "grid", "gantt", "code", "details", "calendar", "duration", "trigger"):
         other, none = (browser.get(f"/dags/{dag_id}/{page}") for dag_id in (HIDDEN, "no_such_dag"))
@@ -332,13 +332,13 @@ def test_a_dag_one_may_not_read_is_as_one_that_does_not_exist(browsers: dict[str
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_a_tenants_people_find_the_platform_in_the_menu(browsers: dict[str, Any], name: str) -> None:
+def test_members_of_a_tenant_see_the_platform_in_the_menu(browsers: dict[str, Any], name: str) -> None:
     home = browsers[name].get("/home").get_data(as_text=True)
     assert re.search(r'href="/platform/api/"[^>]*>\s*API\s*<', home)
 
 
-def test_ones_own_dag_is_all_there(browsers: dict[str, Any]) -> None:
-    """Its grid has its run, the list of tags its tag, and the graph leads to its newest run."""
+def test_the_callers_own_dag_is_shown_completely(browsers: dict[str, Any]) -> None:
+    """Its grid has the run, the list of tags has the tag, and the graph leads to the newest run."""
     browser = browsers["member"]
     grid = browser.get("/object/grid_data", query_string={"dag_id": MINE}).get_data(as_text=True)
     assert RUN in grid
@@ -381,10 +381,10 @@ def hidden_event(app: Any) -> Iterator[int]:
     ],
     ids=["pattern", "tag"],
 )
-def test_an_event_is_as_hidden_as_its_dataset(
+def test_a_dataset_event_is_hidden_with_its_dataset(
     with_key: Callable[..., Any], hidden_event: int, limit: dict[str, Any]
 ) -> None:
-    """Also one that no DAG has caused; by id, in the list and in the count."""
+    """This includes an event without a source DAG: by id, in the list and in the count."""
     request, everything = with_key(**limit), with_key()
     assert "rest-extra-hidden" in everything("GET", "/api/v1/datasets/events").text
     assert request("GET", f"/api/v1/datasets/{quote(HIDDEN_URI, safe='')}").status == 404

@@ -17,7 +17,7 @@ from airflow_platform_plugin.core import rate_limits
     ],
 )
 def test_a_limit_is_an_amount_in_a_window(text: str, expected: list[tuple[int, int]]) -> None:
-    """Several may count at once: one for each window, of which the lower one counts."""
+    """There may be several, one for each window; of two for the same window, the lower one applies."""
     assert [(item.amount, item.get_expiry()) for item in rate_limits.parse(text)] == expected
 
 
@@ -35,13 +35,13 @@ def test_a_limit_is_an_amount_in_a_window(text: str, expected: list[tuple[int, i
         f"1{' ' * 100}/minute",
     ],
 )
-def test_what_is_no_limit_or_cannot_be_counted_is_refused(text: str) -> None:
+def test_an_invalid_limit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         rate_limits.parse(text)
 
 
-def test_a_keys_own_limit_counts_more_than_its_tenants() -> None:
-    """For each class by itself."""
+def test_a_keys_own_limit_replaces_its_tenants_limit() -> None:
+    """For each class separately."""
     own, tenants = {"read": "1/minute"}, {"read": "2/minute", "write": "3/minute"}
     assert rate_limits.merged(own, tenants) == {"read": "1/minute", "write": "3/minute"}
     assert rate_limits.merged(None, None) == {}

@@ -26,7 +26,7 @@ def rows(session: Any, event: str) -> list[Any]:
     return list(session.scalars(select(Log).where(Log.event == event).order_by(Log.id)))
 
 
-def test_a_creation_is_told_with_who_which_key_and_what(
+def test_a_creation_is_recorded_with_the_user_the_key_and_the_values(
     session: Any, call: Callable[..., Any], tenant: dict[str, Any]
 ) -> None:
     answer = call("POST", "/api/v1/platform/tenants", json=tenant)
@@ -40,8 +40,10 @@ def test_a_creation_is_told_with_who_which_key_and_what(
     assert change["after"]["resource_limits"] == tenant["resource_limits"]
 
 
-def test_a_change_is_told_with_before_and_after(session: Any, call: Callable[..., Any]) -> None:
-    """Only of what has changed."""
+def test_a_change_is_recorded_with_the_values_before_and_after(
+    session: Any, call: Callable[..., Any]
+) -> None:
+    """Only changed values are recorded."""
     made = call("POST", KEYS, json={"name": "old"}).json
     call("PATCH", f"{KEYS}/{made['id']}", json={"name": "new"})
     (row,) = rows(session, "platform.update_api_key")
@@ -49,7 +51,7 @@ def test_a_change_is_told_with_before_and_after(session: Any, call: Callable[...
     assert (change["before"], change["after"]) == ({"name": "old"}, {"name": "new"})
 
 
-def test_a_deletion_is_told_with_what_was(session: Any, call: Callable[..., Any]) -> None:
+def test_a_deletion_is_recorded_with_the_deleted_values(session: Any, call: Callable[..., Any]) -> None:
     hook = {"name": "h", "url": "https://example.com/secret-path", "events": ["dag.success"]}
     made = call("POST", "/api/v1/platform/webhooks", json=hook).json
     call("DELETE", f"/api/v1/platform/webhooks/{made['webhook_id']}")
@@ -59,7 +61,7 @@ def test_a_deletion_is_told_with_what_was(session: Any, call: Callable[..., Any]
 
 
 def test_no_secret_reaches_the_audit_log(session: Any, call: Callable[..., Any]) -> None:
-    """Neither keys nor their hashes, nor a webhook's secret, headers or address."""
+    """The log has no keys, no hashes, and no secret, headers or URL of a webhook."""
     hook = {
         "name": "h",
         "url": "https://example.com/secret-path",
@@ -79,7 +81,7 @@ def test_no_secret_reaches_the_audit_log(session: Any, call: Callable[..., Any])
         assert parsed.secret not in text
 
 
-def test_columns_that_hold_secrets_say_so() -> None:
+def test_columns_with_secrets_are_marked() -> None:
     load_models()
     telling = ("secret", "hash", "encrypted", "password")
     for table in db.metadata.tables.values():
@@ -88,7 +90,7 @@ def test_columns_that_hold_secrets_say_so() -> None:
                 assert column.info == db.SECRET, column
 
 
-def test_what_is_refused_or_only_read_leaves_no_row(session: Any, call: Callable[..., Any]) -> None:
+def test_a_refused_or_reading_request_leaves_no_row(session: Any, call: Callable[..., Any]) -> None:
     before = session.query(Log).count()
     call("GET", KEYS)
     call("POST", KEYS, json={"name": ""})
@@ -96,10 +98,10 @@ def test_what_is_refused_or_only_read_leaves_no_row(session: Any, call: Callable
     assert session.query(Log).count() == before
 
 
-def test_a_change_too_long_to_keep_is_told_without_its_values(
+def test_a_change_that_is_too_long_is_recorded_without_its_values(
     session: Any, call: Callable[..., Any], tenant: dict[str, Any]
 ) -> None:
-    """The log's column has an end on MySQL; the request has not."""
+    """On MySQL, the log's column is shorter than the longest request."""
     tenant["metadata"] = {f"k{i}": "v" * 500 for i in range(100)}
     assert call("POST", "/api/v1/platform/tenants", json=tenant).status == 201
     (row,) = rows(session, "platform.create_tenant")
@@ -107,8 +109,8 @@ def test_a_change_too_long_to_keep_is_told_without_its_values(
     assert (change["id"], change["after"], change["too_long"]) == ("analytics-team", None, True)
 
 
-def test_stock_rows_name_the_key(app: Any, committed_key: Callable[[str], str]) -> None:
-    """What Airflow itself writes of a request with a key tells which key it was."""
+def test_rows_of_stock_endpoints_name_the_key(app: Any, committed_key: Callable[[str], str]) -> None:
+    """Rows that Airflow itself writes for a request name the request's key."""
     from airflow.utils.session import create_session
 
     key = committed_key("admin")

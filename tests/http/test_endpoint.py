@@ -16,12 +16,12 @@ URL = "/api/v1/platform/tenants"
 
 # Routes that answer without credentials, and are no declarations of ``@endpoint``, each for a reason.
 OPEN = {
-    "/oauth/authorize",  # a browser's: whoever is not logged in is sent to Airflow's login
+    "/oauth/authorize",  # for browsers: without a login, they are sent to Airflow's login
     "/oauth/token",  # a client authenticates itself there as RFC 6749 §2.3 says
     "/oauth/revoke",  # the same
     "/oauth/introspect",  # the same
     "/.well-known/oauth-authorization-server",  # what RFC 8414 makes public
-    "/platform/api/",  # a page: whoever is not logged in is sent to Airflow's login
+    "/platform/api/",  # a page: without a login, browsers are sent to Airflow's login
 }
 
 
@@ -39,7 +39,7 @@ def ours(app: Any) -> list[tuple[str, str, Endpoint | None]]:
     return routes
 
 
-def test_every_route_of_ours_refuses_anonymous_requests(
+def test_every_platform_route_refuses_anonymous_requests(
     app: Any, call_anonymously: Callable[..., Any]
 ) -> None:
     routes = ours(app)
@@ -50,15 +50,15 @@ def test_every_route_of_ours_refuses_anonymous_requests(
             assert (answer.status, answer.json["error"]["code"]) == (401, "AUTHENTICATION_FAILED"), path
 
 
-def test_every_route_of_ours_is_a_declaration(app: Any) -> None:
-    """A route made past ``@endpoint`` would have no authentication."""
+def test_every_platform_route_is_declared_with_endpoint(app: Any) -> None:
+    """A route without ``@endpoint`` would have no authentication."""
     assert {path for _, path, declaration in ours(app) if declaration is None} == OPEN
 
 
 def test_a_user_without_the_permission_is_refused_by_every_route(
     app: Any, make_key: Callable[[str], str]
 ) -> None:
-    """The answer names the scope that is missing, and comes before the body is looked at."""
+    """The error names the missing scope, and comes before the body is checked."""
     key = make_key("viewer")
     for method, path, declaration in ours(app):
         if path in OPEN or (declaration and (declaration.access is Access.OWN or declaration.scope is None)):
@@ -70,14 +70,14 @@ def test_a_user_without_the_permission_is_refused_by_every_route(
         assert error["details"] == {"scope": declaration.scope}
 
 
-def test_errors_come_in_the_envelope_of_the_reference(call: Callable[..., Any]) -> None:
+def test_errors_have_the_envelope_of_the_reference(call: Callable[..., Any]) -> None:
     answer = call("GET", f"{URL}/nobody")
     assert set(answer.json) == {"error"}
     assert set(answer.json["error"]) == {"code", "message", "details", "request_id", "timestamp"}
     assert answer.json["error"]["timestamp"].endswith("Z")
 
 
-def test_stock_errors_keep_their_keys_and_gain_ours(call: Callable[..., Any]) -> None:
+def test_stock_errors_keep_their_keys_and_get_the_error_object(call: Callable[..., Any]) -> None:
     answer = call("GET", "/api/v1/variables/nope")
     assert answer.status == 404
     assert {"type", "title", "status", "detail", "error"} == set(answer.json)
@@ -85,7 +85,7 @@ def test_stock_errors_keep_their_keys_and_gain_ours(call: Callable[..., Any]) ->
     assert answer.json["error"]["message"] == answer.json["detail"]
 
 
-def test_a_database_that_is_away_says_when_to_come_again(
+def test_an_error_of_the_database_says_when_to_retry(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -97,7 +97,7 @@ def test_a_database_that_is_away_says_when_to_come_again(
 
 @pytest.mark.parametrize("path", [URL, "/api/v1/dags/nope", "/api/v1/dags", "/api/v1/no/such/thing"])
 def test_a_plain_request_id_is_echoed(call: Callable[..., Any], path: str) -> None:
-    """On success and failure, on our endpoints and on stock ones; in an error it is also the body's."""
+    """It is in each response of the platform and of stock endpoints, and in the body of errors."""
     answer = call("GET", path, headers={"X-Request-ID": "abc-1"})
     assert answer.headers["X-Request-ID"] == "abc-1"
     assert answer.status == 200 or answer.json["error"]["request_id"] == "abc-1"
@@ -105,7 +105,7 @@ def test_a_plain_request_id_is_echoed(call: Callable[..., Any], path: str) -> No
 
 @pytest.mark.parametrize("given", ["", "a b", "<script>", "x" * 129])
 def test_any_other_request_id_is_replaced(call: Callable[..., Any], given: str) -> None:
-    """What goes into logs and bodies is not for strangers to write."""
+    """Callers cannot write other text into logs and bodies."""
     answer = call("GET", f"{URL}/nobody", headers={"X-Request-ID": given})
     assert answer.headers["X-Request-ID"].startswith("req_")
     assert answer.headers["X-Request-ID"] == answer.json["error"]["request_id"]
@@ -121,7 +121,7 @@ def test_any_other_request_id_is_replaced(call: Callable[..., Any], given: str) 
         ("a=1", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     call: Callable[..., Any], data: str, content_type: str, status: int, code: str
 ) -> None:
     answer = call("POST", URL, data=data, content_type=content_type)
@@ -129,10 +129,10 @@ def test_a_body_that_is_no_json_object_is_refused(
 
 
 @pytest.mark.parametrize("limit", [1_048_576, 40])
-def test_a_body_beyond_the_limit_is_refused(
+def test_a_body_that_is_too_long_is_refused(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    """To the byte, by `[platform] max_body_bytes`; whatever its length is announced to be."""
+    """The limit of `[platform] max_body_bytes` is exact, also if the announced length is wrong."""
     set_options(monkeypatch, max_body_bytes=limit)
 
     def send(length: int, **how: Any) -> Any:
@@ -146,8 +146,8 @@ def test_a_body_beyond_the_limit_is_refused(
         assert (refused.status, refused.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
-def test_text_that_no_database_stores_is_refused_everywhere(call: Callable[..., Any]) -> None:
-    """In a path, a query string and a body alike, before any database is asked."""
+def test_text_that_some_database_cannot_store_is_refused(call: Callable[..., Any]) -> None:
+    """In a path, a query string and a body, before any query."""
     for answer, pointer in (
         (call("GET", f"{URL}/a%00b"), "/tenant_id"),
         (call("GET", "/api/v1/datakits?search=a%00b"), "/search"),
@@ -158,23 +158,21 @@ def test_text_that_no_database_stores_is_refused_everywhere(call: Callable[..., 
 
 
 @pytest.mark.parametrize("path", [URL, "/api/v1/dags"])
-def test_a_method_that_a_path_has_not_is_answered_with_those_it_has(
-    call: Callable[..., Any], path: str
-) -> None:
-    """As RFC 9110 wants it of every 405, on stock endpoints too."""
+def test_a_405_response_lists_the_allowed_methods(call: Callable[..., Any], path: str) -> None:
+    """RFC 9110 requires this; it holds for stock endpoints too."""
     answer = call("DELETE", path)
     assert (answer.status, answer.json["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "colour=red"])
-def test_a_query_parameter_that_does_not_fit_is_named(call: Callable[..., Any], query: str) -> None:
+def test_an_invalid_query_parameter_is_named_in_the_error(call: Callable[..., Any], query: str) -> None:
     answer = call("GET", f"{URL}?{query}")
     assert answer.status == 400
     assert answer.json["error"]["details"]["errors"][0]["pointer"] == f"/{query.split('=', maxsplit=1)[0]}"
 
 
-def test_an_unexpected_exception_says_nothing_of_itself(
+def test_an_unexpected_exception_is_hidden_from_the_caller(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The body has the request id; the log has the same id and the traceback."""
@@ -192,10 +190,10 @@ def test_an_unexpected_exception_says_nothing_of_itself(
     assert "hunter2" in str(record.exc_info[1])
 
 
-def test_a_race_that_the_database_decides_is_a_conflict(
+def test_a_violated_constraint_is_a_conflict(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constraint speaks where two requests looked at the same moment; its text stays inside."""
+    """Two requests may pass the checks at the same moment. The database's message is not in the response."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise IntegrityError("INSERT", {"secret": 1}, Exception("UNIQUE"))
@@ -209,7 +207,7 @@ def test_a_race_that_the_database_decides_is_a_conflict(
 @pytest.mark.parametrize(
     ("tables_are_current", "word"), [(False, "airflow-platform db upgrade"), (True, "does not answer")]
 )
-def test_missing_tables_and_a_database_that_is_away_are_told_apart(
+def test_missing_tables_and_a_failing_database_have_different_errors(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *, tables_are_current: bool, word: str
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

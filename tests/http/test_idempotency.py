@@ -31,8 +31,8 @@ KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
 Call = Callable[..., Any]
 
 
-def test_the_same_again_is_answered_as_the_first_time(call: Call, tenant: dict[str, Any]) -> None:
-    """With the ETag of then, and no second tenant is made."""
+def test_a_repeated_request_gets_the_first_answer(call: Call, tenant: dict[str, Any]) -> None:
+    """The response has the first ETag, and no second tenant is created."""
     header = {"Idempotency-Key": "a1"}
     first, second = (call("POST", TENANTS, json=tenant, headers=header) for _ in range(2))
     assert (first.status, second.status) == (201, 201)
@@ -60,10 +60,10 @@ def test_the_same_again_is_answered_as_the_first_time(call: Call, tenant: dict[s
         ),
     ],
 )
-def test_what_is_shown_once_is_not_shown_again(
+def test_a_secret_is_not_shown_again(
     call: Call, session: Any, path: str, body: dict[str, Any], secret: str
 ) -> None:
-    """Nor kept; the caller learns that the first request succeeded, and what it has made."""
+    """It is not stored either. The caller learns that the first request succeeded, and what it created."""
     header = {"Idempotency-Key": "a1"}
     first, second = (call("POST", path, json=body, headers=header) for _ in range(2))
     assert (first.status, second.status) == (201, 409)
@@ -75,7 +75,7 @@ def test_what_is_shown_once_is_not_shown_again(
     assert call("GET", path).json["total_entries"] == (2 if path != "/api/v1/platform/webhooks" else 1)
 
 
-def test_an_answer_without_a_secret_where_there_might_be_one_is_given_again(call: Call) -> None:
+def test_an_answer_whose_secret_field_is_empty_is_shown_again(call: Call) -> None:
     body = {"name": "c", "public": True, "redirect_uris": ["http://127.0.0.1/callback"]}
     path = "/api/v1/platform/oauth-clients"
     first, second = (call("POST", path, json=body, headers={"Idempotency-Key": "a1"}) for _ in range(2))
@@ -84,10 +84,10 @@ def test_an_answer_without_a_secret_where_there_might_be_one_is_given_again(call
 
 
 @pytest.mark.parametrize(("setting", "value"), [("LONGEST", 100), ("MOST_STORED", 100)])
-def test_what_is_kept_is_bounded(
+def test_the_stored_answers_are_bounded(
     call: Call, session: Any, monkeypatch: pytest.MonkeyPatch, setting: str, value: int
 ) -> None:
-    """In length and in number; the work is still done once."""
+    """They are bounded in length and in number; the work is still done once."""
     tenant = {"tenant_id": "one", "metadata": {"x": "y" * 1000}}
     monkeypatch.setattr(idempotency, setting, value)
     first, second = (call("POST", TENANTS, json=tenant, headers={"Idempotency-Key": "a1"}) for _ in range(2))
@@ -96,10 +96,10 @@ def test_what_is_kept_is_bounded(
     assert len(session.scalars(select(IdempotencyKey.encrypted_answer)).one()) < 500
 
 
-def test_whoever_has_lost_a_right_is_not_answered_as_before(
+def test_a_caller_who_has_lost_a_tenant_does_not_get_the_stored_answer(
     call: Call, app: Any, make_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a tenant, though another one is left; and of all tenants, though one is left."""
+    """The caller may have lost one of several tenants, or all except one."""
     held = airflow_compat.users.permissions
     mine: set[tuple[str, str]] = set()
     monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: mine or held(user))
@@ -130,8 +130,8 @@ def test_whoever_has_lost_a_right_is_not_answered_as_before(
     assert member("POST", path, json={**hook, "tenant_id": "two"}).status == 201
 
 
-def test_whoever_has_lost_a_dag_is_not_answered_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a request or its answer names of DAGs is asked for again."""
+def test_a_caller_who_has_lost_a_dag_does_not_get_the_stored_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rights on DAGs that the request or its answer names are checked again."""
     principal = Principal("u", SimpleNamespace(id=1, username="u", created_on=None))
     gone: set[str] = set()
     monkeypatch.setattr(airflow_compat.users, "permissions", lambda _user: set())
@@ -153,8 +153,8 @@ def test_whoever_has_lost_a_dag_is_not_answered_as_before(monkeypatch: pytest.Mo
 # --- whose a key is ---
 
 
-def test_every_way_of_calling_is_a_caller_of_its_own(app: Any) -> None:
-    """Kind of credential, its id and the user's account: none may be confused with another."""
+def test_every_kind_of_credential_is_a_separate_caller(app: Any) -> None:
+    """The kind of credential, its id and the user's account distinguish callers."""
     made = datetime(2026, 1, 1)  # noqa: DTZ001 - as Airflow keeps it
     user, same_id, same_name = (
         SimpleNamespace(id=number, username=name, created_on=moment)
@@ -179,7 +179,7 @@ def test_every_way_of_calling_is_a_caller_of_its_own(app: Any) -> None:
 def test_two_users_of_one_oauth_client_are_two_callers(
     app: Any, session: Any, user_id: Callable[[str], int]
 ) -> None:
-    """The same key, path and body: each gets an answer about what is theirs."""
+    """With the same key, path and body, each user gets a separate answer."""
     shown = {}
     for name in ("admin", "viewer"):
         account = airflow_compat.users.account(session, user_id(name))
@@ -196,12 +196,12 @@ def test_two_users_of_one_oauth_client_are_two_callers(
     assert shown["admin"] != shown["viewer"]
 
 
-def test_without_a_key_each_request_is_its_own(call: Call) -> None:
+def test_without_a_key_each_request_does_its_work(call: Call) -> None:
     first, second = (call("POST", KEYS, json={"name": "k"}) for _ in range(2))
     assert first.json["id"] != second.json["id"]
 
 
-def test_another_body_is_a_conflict(call: Call) -> None:
+def test_the_same_key_with_another_body_is_a_conflict(call: Call) -> None:
     header = {"Idempotency-Key": "a1"}
     call("POST", KEYS, json={"name": "k"}, headers=header)
     other = call("POST", KEYS, json={"name": "other"}, headers=header)
@@ -209,8 +209,8 @@ def test_another_body_is_a_conflict(call: Call) -> None:
     assert other.json["error"]["details"] == {"idempotency_key": "a1"}
 
 
-def test_what_is_kept_of_a_body_tells_nothing_of_it(call: Call, session: Any) -> None:
-    """Whoever reads the table cannot try passwords against a digest: the key is in it, and is not stored."""
+def test_the_stored_digest_does_not_help_to_guess_the_body(call: Call, session: Any) -> None:
+    """The digest includes the key, which is not stored, so nobody can try passwords against it."""
     body = b'{"name": "guessable"}'
     call("POST", KEYS, data=body, content_type="application/json", headers={"Idempotency-Key": "a1"})
     (kept,) = session.scalars(select(IdempotencyKey.body_digest)).all()
@@ -218,7 +218,7 @@ def test_what_is_kept_of_a_body_tells_nothing_of_it(call: Call, session: Any) ->
 
 
 def test_a_key_belongs_to_its_caller_and_path(call: Call, app: Any, make_key: Callable[[str], str]) -> None:
-    """Nobody gets somebody else's answer."""
+    """No caller gets another caller's answer."""
     header = {"Idempotency-Key": "a1"}
     mine = call("POST", KEYS, json={"name": "k"}, headers=header).json
     viewer = client(app, {"X-API-Key": make_key("viewer")})
@@ -227,8 +227,8 @@ def test_a_key_belongs_to_its_caller_and_path(call: Call, app: Any, make_key: Ca
     assert rotated.status == 200
 
 
-def test_a_failure_may_be_sent_again(call: Call, tenant: dict[str, Any], session: Any) -> None:
-    """Nothing is kept of it, so that what went wrong may be mended."""
+def test_a_failed_request_can_be_sent_again(call: Call, tenant: dict[str, Any], session: Any) -> None:
+    """Nothing of it is stored."""
     header = {"Idempotency-Key": "a1"}
     admin = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
     service.create(session, NewTenant(**tenant), by=admin)
@@ -238,7 +238,7 @@ def test_a_failure_may_be_sent_again(call: Call, tenant: dict[str, Any], session
 
 
 @pytest.mark.parametrize("key", ["", "a b", "ä", "x" * 256])
-def test_a_key_that_does_not_fit_is_refused_by_name(call: Call, key: str) -> None:
+def test_an_invalid_key_is_refused_with_the_headers_name(call: Call, key: str) -> None:
     answer = call(
         "POST", KEYS, json={"name": "k"}, headers={"Idempotency-Key": key.encode().decode("latin-1")}
     )
@@ -246,7 +246,7 @@ def test_a_key_that_does_not_fit_is_refused_by_name(call: Call, key: str) -> Non
     assert answer.json["error"]["details"]["errors"][0]["pointer"] == "/Idempotency-Key"
 
 
-def test_the_answer_is_kept_for_a_day_and_encrypted(
+def test_the_answer_is_stored_encrypted_for_a_day(
     call: Call, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = {"Idempotency-Key": "a1"}
@@ -258,7 +258,7 @@ def test_the_answer_is_kept_for_a_day_and_encrypted(
     assert (second.status, second.json["tenant_id"]) == (201, "another")
 
 
-def test_old_keys_are_forgotten(call: Call, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_keys_are_deleted(call: Call, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     call("POST", KEYS, json={"name": "k"}, headers={"Idempotency-Key": "a1"})
     assert idempotency.expire() == 0
     later = db.now() + idempotency.RETENTION + timedelta(seconds=1)
@@ -276,10 +276,10 @@ def _clean() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_clean")
-def test_two_at_the_same_moment_do_the_work_once(
+def test_two_simultaneous_requests_do_the_work_once(
     app: Any, user_id: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second waits for the first at the claim, on connections of their own, and gets its answer."""
+    """The second request waits for the first one at the claim, and gets its answer."""
     with db.transaction() as own:
         _, key = auth.issue(own, name="k", user_id=user_id("admin"))
     working, second_sent, calls = threading.Event(), threading.Event(), []

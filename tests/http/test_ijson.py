@@ -25,7 +25,7 @@ def errors(data: bytes) -> list[tuple[str, str]]:
         [[[]]],
     ],
 )
-def test_what_i_json_holds_is_taken(value: Any) -> None:
+def test_i_json_is_accepted(value: Any) -> None:
     assert ijson.parse(json.dumps(value).encode()) == value
     assert ijson.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -48,22 +48,22 @@ def test_what_i_json_holds_is_taken(value: Any) -> None:
         (b'{"a": {"b": 1, "b": 1}}', "", "'b' more than once"),
     ],
 )
-def test_anything_else_is_refused_where_it_stands(data: bytes, pointer: str, word: str) -> None:
-    """Each of these fails further in, on one database or another, or comes out as something else."""
+def test_anything_else_is_refused_with_its_place(data: bytes, pointer: str, word: str) -> None:
+    """Each of these would fail later on some database, or change its value."""
     ((found, message),) = errors(data)
     assert found == pointer
     assert word in message
 
 
 @pytest.mark.parametrize("data", [b"[" * 33 + b"]" * 33, b"[" * 100_000, b'{"a":' * 100_000])
-def test_nesting_has_an_end(data: bytes) -> None:
-    """Also where the interpreter's own stack would have ended before."""
+def test_deep_nesting_is_refused(data: bytes) -> None:
+    """This also holds where the interpreter's stack would overflow first."""
     ((pointer, message),) = errors(data)
     assert pointer == ""
     assert "32 levels" in message or "valid JSON" in message
     assert ijson.parse(b"[" * 32 + b"]" * 32)
 
 
-def test_an_answer_does_not_grow_with_the_number_of_errors() -> None:
-    """The first hundred are named: more would be an answer many times as long as the request."""
+def test_the_number_of_reported_errors_is_limited() -> None:
+    """The first hundred are reported, so that a response is not many times as long as the request."""
     assert len(errors(b"[" + b"NaN," * 10_000 + b"1]")) == 100

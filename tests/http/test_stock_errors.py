@@ -26,9 +26,7 @@ def dags(app: Any) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("path", ["", "/dagRuns/run", "/tasks"])
-def test_the_404_of_a_dag_names_those_that_may_be_meant(
-    dags: list[str], call: Callable[..., Any], path: str
-) -> None:
+def test_the_404_of_a_dag_suggests_similar_dags(dags: list[str], call: Callable[..., Any], path: str) -> None:
     """As in the API reference, the closest first."""
     answer = call("GET", f"/api/v1/dags/bronze_to_silvr{path}")
     assert answer.status == 404
@@ -40,12 +38,12 @@ def test_the_404_of_a_dag_names_those_that_may_be_meant(
     assert sorted(error["details"]["available_dags"]) == sorted(dags)
 
 
-def test_the_404_of_a_run_is_not_about_its_dag(dags: list[str], call: Callable[..., Any]) -> None:
+def test_the_404_of_a_run_suggests_no_dags(dags: list[str], call: Callable[..., Any]) -> None:
     answer = call("GET", f"/api/v1/dags/{dags[0]}/dagRuns/none")
     assert (answer.status, answer.json["error"]["details"]) == (404, {})
 
 
-def test_among_thousands_at_most_ten_are_named() -> None:
+def test_at_most_ten_dags_are_suggested() -> None:
     readable = {f"team_{number}_load" for number in range(5000)} | {"bronze_to_silver"}
     matches = stock_errors._close_matches("bronze_to_silvr", readable)
     assert matches[0] == "bronze_to_silver"
@@ -53,7 +51,7 @@ def test_among_thousands_at_most_ten_are_named() -> None:
     assert stock_errors._close_matches("?", readable) == sorted(readable)[:10]
 
 
-def test_a_look_up_that_fails_leaves_the_stock_answer(
+def test_a_failing_query_for_suggestions_leaves_the_stock_response(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
@@ -88,10 +86,10 @@ STOCK = [
     ],
     ids=["none", "unknown token", "wrong token", "wrong key", "unknown user"],
 )
-def test_whoever_is_not_recognised_is_asked_to_authenticate(
+def test_an_unauthenticated_request_is_asked_to_authenticate(
     call_anonymously: Callable[..., Any], path: str, headers: dict[str, str], challenge: str
 ) -> None:
-    """401 with a challenge and the envelope, on stock endpoints and ours."""
+    """The response is 401 with a challenge and the envelope, on stock endpoints and the platform's."""
     answer = call_anonymously("GET", path, headers=headers)
     assert (answer.status, answer.json["error"]["code"]) == (401, "AUTHENTICATION_FAILED")
     assert answer.headers["WWW-Authenticate"] == challenge
@@ -102,17 +100,19 @@ def test_whoever_is_not_recognised_is_asked_to_authenticate(
         assert {"type", "title", "detail"} <= set(answer.json)
 
 
-def test_whoever_lacks_a_right_is_refused(app: Any, committed_key: Callable[[str], str]) -> None:
-    """Who is known need not authenticate again."""
+def test_an_authenticated_user_without_the_right_gets_403(
+    app: Any, committed_key: Callable[[str], str]
+) -> None:
+    """An authenticated caller is not asked to authenticate again."""
     answer = client(app, {"X-API-Key": committed_key("viewer")})("GET", "/api/v1/connections")
     assert (answer.status, answer.json["error"]["code"]) == (403, "PERMISSION_DENIED")
     assert "WWW-Authenticate" not in answer.headers
 
 
-def test_a_public_role_with_rights_is_airflows_business(
+def test_a_public_role_with_rights_gets_airflows_own_403(
     app: Any, call_anonymously: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the operator lets the public in, it is refused what it may not do."""
+    """If the operator grants rights to the public role, a missing right is a 403."""
     monkeypatch.setitem(app.config, "AUTH_ROLE_PUBLIC", "Viewer")
     assert call_anonymously("GET", "/api/v1/dags").status == 200
     refused = call_anonymously("GET", "/api/v1/connections")
@@ -120,12 +120,11 @@ def test_a_public_role_with_rights_is_airflows_business(
 
 
 @pytest.mark.parametrize("path", ["/api/v1/health", "/api/v1/version"])
-def test_what_is_open_stays_open(call_anonymously: Callable[..., Any], path: str) -> None:
+def test_open_endpoints_stay_open(call_anonymously: Callable[..., Any], path: str) -> None:
     assert call_anonymously("GET", path).status == 200
 
 
-def test_pages_are_no_api(app: Any) -> None:
-    """Not even where they fail."""
+def test_pages_keep_their_own_errors(app: Any) -> None:
     answer = app.test_client().get("/connection/list/")
     assert (answer.status_code, "X-Request-ID" in answer.headers) == (302, False)
     assert app.test_client().get("/nothing").content_type.startswith("text/html")
@@ -165,18 +164,18 @@ FAULTS = [
 
 
 @pytest.mark.usefixtures("as_in_production", "dags")
-def test_a_number_that_only_some_databases_take_is_an_answer(writing: Callable[..., Any]) -> None:
-    """SQLite's driver refuses an integer of this size; the other databases find no row."""
+def test_a_number_that_some_database_refuses_gets_a_json_response(writing: Callable[..., Any]) -> None:
+    """SQLite's driver refuses an integer of this size; other databases find no row."""
     answer = writing("GET", f"/api/v1/importErrors/{10**30}")
     assert_enveloped(answer, 404 if answer.status == 404 else 500)
 
 
 @pytest.mark.usefixtures("as_in_production", "dags")
 @pytest.mark.parametrize(("method", "path", "body"), FAULTS)
-def test_a_fault_of_a_stock_endpoint_is_an_answer(
+def test_an_exception_of_a_stock_endpoint_gets_a_json_response(
     writing: Callable[..., Any], caplog: pytest.LogCaptureFixture, method: str, path: str, body: Any
 ) -> None:
-    """Also where Airflow's own page for it fails; the log has the traceback by the request's id, once."""
+    """This also holds if Airflow's own error page fails. The log has the traceback and the request id."""
     answer = writing(method, path, json=body)
     assert_enveloped(answer, 500)
     assert answer.json["error"]["code"] == "INTERNAL_ERROR"
@@ -185,10 +184,10 @@ def test_a_fault_of_a_stock_endpoint_is_an_answer(
 
 
 @pytest.mark.usefixtures("as_in_production")
-def test_a_fault_before_any_view_is_an_answer(
+def test_an_exception_before_any_view_gets_a_json_response(
     app: Any, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor does anything else leave Flask."""
+    """No other response leaves Flask."""
     from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 
     def fail(*_: Any) -> None:
@@ -207,7 +206,7 @@ def test_a_fault_before_any_view_is_an_answer(
     "path",
     ["/api/v1/dags/~/dagRuns/~/taskInstances", "/api/v1/dags/x/dagRuns/y/taskInstances/z/listMapped"],
 )
-def test_an_unknown_state_is_the_callers_fault(writing: Callable[..., Any], path: str) -> None:
+def test_an_unknown_state_is_a_validation_error(writing: Callable[..., Any], path: str) -> None:
     answer = writing("GET", path, query_string={"state": "AAA"})
     assert_enveloped(answer, 400)
     assert answer.json["error"]["details"]["errors"][0]["pointer"] == "/state"
@@ -215,21 +214,23 @@ def test_an_unknown_state_is_the_callers_fault(writing: Callable[..., Any], path
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8"])
-def test_no_body_need_not_be_json(writing: Callable[..., Any], method: str, kind: str) -> None:
-    """As the API reference's own headers have it, on stock endpoints."""
+def test_a_json_content_type_without_a_body_is_accepted(
+    writing: Callable[..., Any], method: str, kind: str
+) -> None:
+    """The API reference sends this header with each request to stock endpoints."""
     for path in ("dags/none/dagRuns/none", "dags/none", "pools/none", "connections/none", "variables/none"):
         answer = writing(method, f"/api/v1/{path}", headers={"Content-Type": kind})
         assert answer.status in ({404, 405} if method == "HEAD" else {404}), path
 
 
-def test_a_stock_deletion_with_the_references_headers(writing: Callable[..., Any]) -> None:
+def test_a_stock_deletion_works_with_the_headers_of_the_reference(writing: Callable[..., Any]) -> None:
     headers = {"Content-Type": "application/json"}
     assert writing("POST", "/api/v1/pools", json={"name": "gone-soon", "slots": 1}).status == 200
     assert writing("GET", "/api/v1/pools/gone-soon", headers=headers).status == 200
     assert writing("DELETE", "/api/v1/pools/gone-soon", headers=headers).status == 204
 
 
-def test_what_is_announced_as_json_and_is_none(writing: Callable[..., Any]) -> None:
+def test_a_body_that_is_not_json_is_refused(writing: Callable[..., Any]) -> None:
     for method, path in (
         ("DELETE", "/api/v1/pools/x"),
         ("POST", "/api/v1/pools"),
@@ -252,13 +253,13 @@ def test_what_is_announced_as_json_and_is_none(writing: Callable[..., Any]) -> N
     ],
 )
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
-def test_what_is_not_there_is_no_page(
+def test_an_unknown_path_gets_a_json_response(
     call: Callable[..., Any], method: str, path: str, status: int, accept: str
 ) -> None:
     assert_enveloped(call(method, path, headers={"Accept": accept}), status)
 
 
-def test_other_types_and_too_much_are_no_pages(writing: Callable[..., Any]) -> None:
+def test_wrong_types_and_long_bodies_get_json_responses(writing: Callable[..., Any]) -> None:
     text = {"Content-Type": "text/plain"}
     assert_enveloped(writing("POST", "/api/v1/pools", data=b"x", headers=text), 415)
     long = b'"' + b"x" * (1 << 20) + b'"'
@@ -267,8 +268,7 @@ def test_other_types_and_too_much_are_no_pages(writing: Callable[..., Any]) -> N
         assert_enveloped(writing("POST", path, data=long, headers=json), 413)
 
 
-def test_a_sentence_stays_one(call: Callable[..., Any]) -> None:
-    """What Airflow says in plain text is the message."""
+def test_a_plain_text_error_becomes_the_message(call: Callable[..., Any]) -> None:
     answer = call("POST", "/api/v1/connections/test", json={"connection_id": "c", "conn_type": "http"})
     assert_enveloped(answer, 403)
     assert answer.json["error"]["code"] == "PERMISSION_DENIED"
@@ -276,6 +276,6 @@ def test_a_sentence_stays_one(call: Callable[..., Any]) -> None:
 
 
 def test_the_longest_body_is_a_whole_number_of_bytes(app: Any) -> None:
-    """Of gunicorn no half of one can be read."""
+    """Gunicorn accepts no fraction of a byte."""
     assert app.config["MAX_CONTENT_LENGTH"] == 1 << 20
     assert isinstance(app.config["MAX_CONTENT_LENGTH"], int)

@@ -60,22 +60,22 @@ def test_a_window_begins_with_the_first_count_and_ends_after_its_seconds(
     assert storage.get_expiry("k") == ends + 60
 
 
-def test_what_was_never_counted_is_zero_and_ends_now(
+def test_an_unknown_counter_is_zero_and_ends_now(
     storage: FileStorage, clock: Callable[[float], None]
 ) -> None:
     assert (storage.get("k"), storage.get_expiry("k")) == (0, 1_800_000_000.0)
 
 
-def test_a_clock_that_was_set_back_begins_a_window_anew(
+def test_a_clock_that_was_set_back_starts_a_new_window(
     storage: FileStorage, clock: Callable[[float], None]
 ) -> None:
-    """Or else whoever had used up a limit would wait for the clock to catch up."""
+    """Otherwise a caller without requests left would wait until the clock catches up."""
     storage.incr("k", 60)
     clock(-3600)
     assert storage.incr("k", 60) == 1
 
 
-def test_counters_are_forgotten_one_by_one_or_all(storage: FileStorage) -> None:
+def test_one_counter_or_all_can_be_deleted(storage: FileStorage) -> None:
     for key in ("a", "b", "c"):
         storage.incr(key, 60)
     storage.clear("a")
@@ -85,7 +85,7 @@ def test_counters_are_forgotten_one_by_one_or_all(storage: FileStorage) -> None:
     assert [storage.get(key) for key in ("a", "b", "c")] == [0, 0, 0]
 
 
-def test_a_count_stays_at_the_most_that_fits(storage: FileStorage) -> None:
+def test_a_count_stops_at_the_largest_number(storage: FileStorage) -> None:
     storage.incr("k", 60, amount=2**32 - 2)
     assert storage.incr("k", 60, amount=5) == storage.incr("k", 60) == 2**32 - 1
 
@@ -100,10 +100,10 @@ def test_counters_of_one_bucket_do_not_share_a_count(storage: FileStorage) -> No
     assert [storage.get(key) for key in keys] == list(range(1, file_storage.SLOTS + 1))
 
 
-def test_in_a_full_bucket_the_one_that_has_counted_least_gives_way(
+def test_a_new_counter_replaces_the_lowest_one_in_a_full_bucket(
     storage: FileStorage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Strangers with many addresses push each other out, not the key that is near its limit."""
+    """Strangers with many addresses replace each other, and not a key that is near its limit."""
     caplog.set_level(logging.WARNING, logger=file_storage.__name__)
     storage.incr("busy", 60, amount=900)
     strangers = in_a_bucket_with("busy", 100)
@@ -114,7 +114,7 @@ def test_in_a_full_bucket_the_one_that_has_counted_least_gives_way(
     assert len([record for record in caplog.records if "is full" in record.getMessage()]) == 1
 
 
-def test_ended_windows_make_room_first(storage: FileStorage, clock: Callable[[float], None]) -> None:
+def test_ended_windows_are_replaced_first(storage: FileStorage, clock: Callable[[float], None]) -> None:
     old = in_a_bucket_with("k", file_storage.SLOTS)
     for key in old[1:]:
         storage.incr(key, 10, amount=100)
@@ -149,7 +149,7 @@ def count_in_threads(storage: FileStorage, times: int) -> None:
 def test_processes_and_threads_count_together_exactly(
     storage: FileStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four processes with two threads each, forked with the file open, on one counter."""
+    """Four processes with two threads each, forked with the file open, count on one counter."""
     monkeypatch.setattr(file_storage, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
     storage.incr("k", 3600)
     processes = [FORK.Process(target=count_in_threads, args=(storage, 1000)) for _ in range(4)]
@@ -162,7 +162,7 @@ def test_processes_and_threads_count_together_exactly(
 
 
 def test_a_process_forked_while_a_thread_counts_can_count(storage: FileStorage) -> None:
-    """The copy of a lock whose holder was not copied would never be released."""
+    """A copied lock without its owner would never be released."""
     with storage._threads_locked():
         child = FORK.Process(target=count, args=(storage, 1))
         child.start()
@@ -193,23 +193,23 @@ def holder(storage: FileStorage) -> Any:
     process.join()
 
 
-def test_a_process_that_dies_with_a_lock_holds_nobody_up(storage: FileStorage, holder: Any) -> None:
+def test_a_process_that_dies_with_a_lock_blocks_no_other(storage: FileStorage, holder: Any) -> None:
     holder.kill()
     holder.join()
     assert storage.incr("k", 3600) == 2
 
 
-def test_a_process_that_hangs_with_a_lock_holds_others_up_for_a_moment_only(
+def test_a_process_that_hangs_with_a_lock_delays_others_only_briefly(
     storage: FileStorage, holder: Any
 ) -> None:
-    """They get an error, and the limiter lets pass; other counters are not touched by it."""
+    """They get an error, and the limiter lets them pass. Other counters are not affected."""
     os.kill(holder.pid, signal.SIGSTOP)
     with pytest.raises(TimeoutError):
         storage.incr("k", 3600)
     assert storage.incr("another", 3600) == 1
 
 
-def test_a_half_written_slot_counts_as_free_and_the_others_stay(storage: FileStorage, path: Path) -> None:
+def test_a_half_written_slot_is_free_and_the_others_stay(storage: FileStorage, path: Path) -> None:
     neighbour = in_a_bucket_with("k", 1)[0]
     storage.incr("k", 60, amount=5)
     storage.incr(neighbour, 60, amount=7)
@@ -222,14 +222,14 @@ def test_a_half_written_slot_counts_as_free_and_the_others_stay(storage: FileSto
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 5_000_000])
-def test_a_damaged_file_counts_from_the_start(storage: FileStorage, path: Path, size: int) -> None:
-    """Emptied, cut off, or overwritten with anything: nothing fails, and counts are right from then on."""
+def test_a_damaged_file_starts_new_counts(storage: FileStorage, path: Path, size: int) -> None:
+    """The file is emptied, truncated or overwritten; nothing fails, and later counts are correct."""
     storage.incr("k", 60, amount=5)
     path.write_bytes(random.Random(size).randbytes(size))  # noqa: S311 - noise
     assert [storage.incr("k", 60), storage.incr("k", 60), storage.get("k")] == [1, 2, 2]
 
 
-def test_a_deleted_file_is_made_anew_and_every_process_uses_it(storage: FileStorage, path: Path) -> None:
+def test_a_deleted_file_is_created_again_and_every_process_uses_it(storage: FileStorage, path: Path) -> None:
     storage.incr("k", 3600)
     path.unlink()
     child = FORK.Process(target=count, args=(storage, 2))
@@ -241,13 +241,13 @@ def test_a_deleted_file_is_made_anew_and_every_process_uses_it(storage: FileStor
     assert storage.incr("k", 3600) == 1
 
 
-def test_the_file_is_its_owners_alone(storage: FileStorage, path: Path) -> None:
+def test_only_its_owner_can_read_the_file(storage: FileStorage, path: Path) -> None:
     storage.incr("k", 60)
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_the_file_does_not_follow_a_link(storage: FileStorage, path: Path, tmp_path: Path) -> None:
-    """Whoever may write to the folder does not choose what is overwritten."""
+    """A user who may write to the folder cannot choose which file is overwritten."""
     path.parent.mkdir()
     path.symlink_to(tmp_path / "victim")
     with pytest.raises(OSError, match="symbolic link"):
@@ -264,15 +264,15 @@ def test_the_file_is_in_airflows_home_unless_the_address_says_otherwise(tmp_path
     assert FileStorage("platform-file:///a%20path/c").path == Path("/a path/c")
 
 
-def test_looking_whether_it_works_makes_no_file(storage: FileStorage, path: Path) -> None:
-    """The one who looks may be root, and the file would be root's."""
+def test_the_check_creates_no_file(storage: FileStorage, path: Path) -> None:
+    """The check may run as root, and root would own the file."""
     assert storage.check()
     assert not path.parent.exists()
     storage.incr("k", 60)
     assert storage.check()
 
 
-def test_what_cannot_be_a_file_does_not_work(storage: FileStorage, path: Path) -> None:
+def test_the_check_reports_a_path_that_cannot_be_a_file(storage: FileStorage, path: Path) -> None:
     path.mkdir(parents=True)
     assert not storage.check()
     with pytest.raises(OSError, match="directory"):

@@ -48,7 +48,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         limiter_of(address)._connected().reset()
 
 
-def test_a_request_is_counted_and_looking_is_not(uri: str) -> None:
+def test_a_hit_is_counted_and_a_test_is_not(uri: str) -> None:
     active, before = limiter_of(uri, "2/hour"), time.time()
     (state,) = active.hit(KEY, RequestClass.READ)
     assert (state.limit, state.window, state.remaining, state.exceeded) == (2, 3600, 1, False)
@@ -83,10 +83,10 @@ def hit(active: Limiter, times: int, results: Any) -> None:
     results.put([active.hit(KEY, RequestClass.READ)[0].exceeded for _ in range(times)])
 
 
-def test_of_many_requests_to_many_processes_exactly_as_many_pass_as_are_allowed(
+def test_several_processes_together_allow_exactly_the_limit(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four processes that were forked from one which had counted before, as gunicorn's are."""
+    """Four processes are forked from one that has counted before, as with gunicorn."""
     monkeypatch.setattr(file_storage, "LOCK_TIMEOUT", 60.0)  # the machine may be busy
     monkeypatch.setattr(limiter, "_REDIS_TIMEOUT", 60.0)
     active, results = limiter_of(uri), FORK.Queue()
@@ -104,10 +104,10 @@ def test_of_many_requests_to_many_processes_exactly_as_many_pass_as_are_allowed(
 
 
 @needs_redis
-def test_a_redis_that_hangs_or_goes_away_lets_requests_pass(
+def test_a_redis_that_hangs_or_stops_lets_requests_pass(
     redis: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It costs a moment, not every request; the log says so once; when it is back, it counts again."""
+    """It costs a moment, not each request; it is logged once; when Redis is back, it counts again."""
     active = limiter_of(redis)
     assert active.hit(KEY, RequestClass.READ)
     process = active._connected().storage.info()["process_id"]  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ def test_a_redis_that_hangs_or_goes_away_lets_requests_pass(
     active._connected().reset()
 
 
-def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
+def test_a_failing_storage_is_paused_and_logged_once_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [1000.0]
@@ -146,10 +146,8 @@ def test_a_storage_that_fails_is_left_alone_for_a_moment_and_told_once_a_minute(
     assert len(asked) == 20 * 0.5 / limiter.PAUSE
 
 
-def test_a_failure_that_took_long_is_not_repeated_soon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name that cannot be resolved takes seconds: at most a tenth of a worker's time goes there."""
+def test_a_slow_failure_causes_a_longer_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolving a name may take seconds; at most a tenth of a worker's time is spent on it."""
     now = [1000.0]
     monkeypatch.setattr(limiter, "_clock", lambda: now[0])
     active, asked = limiter_of(f"platform-file://{tmp_path}/counters"), []
@@ -166,7 +164,7 @@ def test_a_failure_that_took_long_is_not_repeated_soon(
     assert len(asked) == 4
 
 
-def test_a_failing_storage_never_takes_the_api_down(
+def test_a_failing_storage_does_not_stop_the_api(
     call: Callable[..., Any], limit: Callable[..., Any], tmp_path: Path
 ) -> None:
     limit(storage=f"platform-file://{tmp_path}", read="0/minute")
@@ -179,7 +177,7 @@ def test_a_failing_storage_never_takes_the_api_down(
 
 
 @needs_redis
-def test_a_redis_that_is_away_at_the_start_counts_once_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_starts_later_is_used_then(monkeypatch: pytest.MonkeyPatch) -> None:
     """The webserver may start first."""
     server = servers.redis()
     server.stop()
@@ -217,10 +215,10 @@ def test_a_redis_that_is_away_at_the_start_counts_once_it_is_there(monkeypatch: 
         ("rate_limit_storage", "somewhere", "rate_limit_storage: unknown storage scheme : somewhere://…"),
     ],
 )
-def test_an_option_that_does_not_fit_is_named_and_airflow_starts_without_limits(
+def test_an_invalid_option_is_named_and_airflow_starts_without_limits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str, value: str, message: str
 ) -> None:
-    """In the log and for the doctor; a password in an address is in neither."""
+    """The log and the doctor name it; neither shows a password of an address."""
     set_options(monkeypatch, **{option: value})
     app = bare()
     assert app.test_client().get("/api/v1/x").get_data() == b"fine"
@@ -240,7 +238,7 @@ def bare() -> Flask:
     """An application that has nothing but the limiter and a view."""
     app, blueprint = Flask("bare"), Blueprint("hooks", __name__)
     app.secret_key = "x"
-    app.api_auth = []  # type: ignore[attr-defined]  # as Airflow's has it
+    app.api_auth = []  # type: ignore[attr-defined]  # as in Airflow's application
     app.add_url_rule("/api/v1/x", "x", lambda: "fine")
     hooks.install(app, blueprint)
     app.register_blueprint(blueprint)
@@ -250,7 +248,7 @@ def bare() -> Flask:
 def test_the_limiter_works_on_a_bare_application(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    """It needs nothing of Airflow's where nobody is recognised."""
+    """Without authentication, it needs nothing of Airflow."""
     update = {"rate_limit_read": "1/minute", "rate_limit_storage": f"platform-file://{tmp_path}/counters"}
     set_options(monkeypatch, **update)
     visitor = bare().test_client()

@@ -27,7 +27,7 @@ def _limits(limit: Callable[..., Any]) -> Iterator[None]:
 
 @pytest.fixture
 def limit_of(call_anonymously: Call) -> Callable[..., int]:
-    """The limit that a request with a key is told."""
+    """Return the limit in the response to a request with a key."""
 
     def ask(key: str, method: str = "GET", path: str = READ) -> int:
         credentials.clear_cache()
@@ -45,8 +45,8 @@ def by_viewer(call_anonymously: Call, make_key: Callable[[str], str]) -> Call:
     return lambda method, path, **options: call_anonymously(method, path, headers=headers, **options)
 
 
-def test_a_key_may_have_limits_of_its_own(call: Call, limit_of: Callable[..., int]) -> None:
-    """By class; the others stay. They are told, and null takes them away."""
+def test_a_key_can_have_its_own_limits(call: Call, limit_of: Callable[..., int]) -> None:
+    """By class; other classes keep theirs. Responses show them, and null removes them."""
     made = call("POST", KEYS, json={"name": "k", "rate_limits": {"read": "5000/minute"}}).json
     assert (limit_of(made["key"]), limit_of(made["key"], "POST", TENANTS)) == (5000, 100)
     path = f"{KEYS}/{made['id']}"
@@ -57,10 +57,10 @@ def test_a_key_may_have_limits_of_its_own(call: Call, limit_of: Callable[..., in
     assert limit_of(made["key"], "POST", TENANTS) == 100
 
 
-def test_a_keys_limit_counts_more_than_its_tenants_and_that_more_than_the_settings(
+def test_a_keys_limit_replaces_its_tenants_which_replaces_the_settings(
     call: Call, limit_of: Callable[..., int]
 ) -> None:
-    """For each class by itself; each key of the tenant has the tenant's limit for itself."""
+    """This holds for each class; each key of a tenant has the tenant's limit for itself."""
     tenant = {"tenant_id": "busy", "rate_limits": {"read": "2000/minute", "write": "200/minute"}}
     made = call("POST", TENANTS, json=tenant)
     assert (made.status, made.json["rate_limits"]) == (201, tenant["rate_limits"])
@@ -85,9 +85,7 @@ def test_a_keys_limit_counts_more_than_its_tenants_and_that_more_than_the_settin
         ("5/minute", "/rate_limits"),
     ],
 )
-def test_a_limit_that_is_none_is_named_and_nothing_is_written(
-    call: Call, rate_limits: Any, pointer: str
-) -> None:
+def test_an_invalid_limit_is_named_and_nothing_is_stored(call: Call, rate_limits: Any, pointer: str) -> None:
     for path, body in ((KEYS, {"name": "k"}), (TENANTS, {"tenant_id": "t"})):
         before = call("GET", path).json["total_entries"]
         answer = call("POST", path, json={**body, "rate_limits": rate_limits})
@@ -96,10 +94,10 @@ def test_a_limit_that_is_none_is_named_and_nothing_is_written(
         assert call("GET", path).json["total_entries"] == before
 
 
-def test_nobody_sets_how_often_they_themselves_may_call(
+def test_a_user_cannot_change_their_own_rate_limits(
     call: Call, by_viewer: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither on a key, nor by taking it into a tenant whose keys differ or out of one; the rest they do."""
+    """Not on a key, and not by moving it into or out of a tenant with limits. Other changes are allowed."""
     held, member = (
         airflow_compat.users.permissions,
         {("can_read", f"Platform Datakits:{t}") for t in ("plain", "busy")},
@@ -124,10 +122,10 @@ def test_nobody_sets_how_often_they_themselves_may_call(
     assert by_viewer("PATCH", own, json={"tenant_id": "plain"}).status == 200
 
 
-def test_the_limits_come_with_the_key_without_a_query_for_each_request(
+def test_the_limits_of_a_key_need_no_query_for_each_request(
     call: Call, session: Any, user_id: Callable[[str], int]
 ) -> None:
-    """One for the key and its tenant, in a second; then none."""
+    """There is one query a second for the key and its tenant."""
     call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9/minute"}})
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *args: statements.append(args[2]))
@@ -146,7 +144,7 @@ def test_the_limits_come_with_the_key_without_a_query_for_each_request(
         assert statements == []
 
 
-def test_a_limit_that_was_written_past_the_api_and_is_none_is_ignored(
+def test_an_invalid_limit_in_the_database_is_ignored(
     session: Any, user_id: Callable[[str], int], limit_of: Callable[..., int]
 ) -> None:
     row, text = service.issue(session, name="k", user_id=user_id("admin"))

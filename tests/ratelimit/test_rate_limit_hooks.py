@@ -1,4 +1,4 @@
-"""Limits on the application: who is counted by what, and what they are told."""
+"""Rate limits on the application: how callers are counted, and what responses report."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -41,10 +41,10 @@ def left(answer: Any) -> int:
         ("PATCH /api/v1/dags?dag_id_pattern=nothing", 10, 60),
     ],
 )
-def test_the_table_of_the_reference_holds_exactly(
+def test_the_limits_of_the_reference_are_exact(
     call_committed: Call, clock: Callable[[float], None], request_line: str, allowed: int, seconds: int
 ) -> None:
-    """As many pass, the next one is refused, and after the window all are there again."""
+    """The allowed number passes, the next request is refused, and all are allowed again after the window."""
     method, path = request_line.split()
 
     def ask() -> Any:
@@ -68,7 +68,7 @@ def call_committed(call_anonymously: Call, committed_key: Callable[[str], str], 
     return lambda method, path, **options: call_anonymously(method, path, headers=headers, **options)
 
 
-def test_the_settings_say_what_the_reference_says(app: Any) -> None:
+def test_the_default_settings_match_the_reference(app: Any) -> None:
     fields = RateLimitSettings.model_fields
     given = {
         rate.value: fields[f"rate_limit_{rate.value}"].default
@@ -87,14 +87,14 @@ def test_the_settings_say_what_the_reference_says(app: Any) -> None:
 # --- the classes ---
 
 
-def test_lists_by_post_are_reads(call: Call, limit: Limit) -> None:
+def test_a_list_by_post_counts_as_a_read(call: Call, limit: Limit) -> None:
     limit(read="4/minute")
     for path in ("/api/v1/dags/~/dagRuns/list", "/api/v1/dags/~/dagRuns/~/taskInstances/list"):
         assert call("POST", path, json={}).headers["X-RateLimit-Limit"] == "4"
 
 
 def test_every_stock_operation_of_the_table_exists(app: Any) -> None:
-    """A new version of Airflow may call one differently."""
+    """A new version of Airflow may rename one."""
     from airflow_platform_plugin.auth import airflow_operations
 
     names = {
@@ -105,14 +105,14 @@ def test_every_stock_operation_of_the_table_exists(app: Any) -> None:
     assert set(request_class.STOCK) <= names
 
 
-def test_classes_are_counted_apart(call: Call, limit: Limit) -> None:
+def test_classes_are_counted_separately(call: Call, limit: Limit) -> None:
     limit(read="2/minute", write="2/minute")
     call("GET", OURS)
     assert left(call("POST", OURS, json={})) == 1
     assert left(call("GET", STOCK)) == 0
 
 
-def test_what_is_not_there_counts_too(call: Call, limit: Limit) -> None:
+def test_a_request_for_an_unknown_path_is_counted(call: Call, limit: Limit) -> None:
     limit(read="2/minute")
     answers = [call("GET", "/api/v1/no/such/thing") for _ in range(3)]
     assert [answer.status for answer in answers] == [404, 404, 429]
@@ -128,8 +128,8 @@ def test_pages_of_the_user_interface_are_not_limited(call_anonymously: Call, lim
 # --- the answer ---
 
 
-def test_a_refusal_has_the_form_of_the_endpoints_errors(call: Call, limit: Limit) -> None:
-    """Ours in the envelope; a stock endpoint's is a problem (RFC 9457) with the envelope's object in it."""
+def test_a_refusal_has_the_format_of_the_endpoints_errors(call: Call, limit: Limit) -> None:
+    """The platform's have the envelope; stock ones are problems (RFC 9457) with the ``error`` object."""
     limit(read="0/minute")
     for path, more in ((OURS, set()), (STOCK, {"type", "title", "status", "detail"})):
         refused = call("GET", path)
@@ -147,8 +147,8 @@ def test_a_refusal_has_the_form_of_the_endpoints_errors(call: Call, limit: Limit
     ("method", "path"),
     [("GET", OURS), ("GET", STOCK), ("GET", "/api/v1/dags/nope"), ("POST", OURS), ("GET", "/api/v1/nothing")],
 )
-def test_every_answer_tells_the_limit(call: Call, limit: Limit, method: str, path: str) -> None:
-    """Success and failure, ours and stock."""
+def test_every_response_has_the_headers(call: Call, limit: Limit, method: str, path: str) -> None:
+    """Success and failure, the platform's endpoints and stock ones."""
     limit()
     headers = call(method, path, json={} if method == "POST" else None).headers
     name, amount = ("read", 1000) if method == "GET" else ("write", 100)
@@ -159,10 +159,10 @@ def test_every_answer_tells_the_limit(call: Call, limit: Limit, method: str, pat
     assert headers["RateLimit"].startswith(f'"{name}";r={amount - 1};t=')
 
 
-def test_several_limits_of_a_class_hold_together(
+def test_several_limits_of_a_class_apply_together(
     call: Call, limit: Limit, clock: Callable[[float], None]
 ) -> None:
-    """What the short one refuses is not counted against the long one."""
+    """A request that the short one refuses does not count against the long one."""
     limit(read="2/minute; 3/hour")
     assert [call("GET", STOCK).status for _ in range(5)] == [200, 200, 429, 429, 429]
     clock(60)
@@ -175,17 +175,17 @@ def test_several_limits_of_a_class_hold_together(
 def test_each_key_has_its_own_count(
     call_anonymously: Call, make_key: Callable[[str], str], limit: Limit
 ) -> None:
-    """Two keys of one user, from one address."""
+    """Two keys of one user at one address are counted separately."""
     limit(read="1/minute")
     headers = [{"X-API-Key": make_key("admin")} for _ in range(2)]
     assert [call_anonymously("GET", STOCK, headers=each).status for each in headers] == [200, 200]
     assert [call_anonymously("GET", STOCK, headers=each).status for each in headers] == [429, 429]
 
 
-def test_a_key_that_may_not_is_counted_by_the_key(
+def test_a_request_that_scopes_refuse_is_counted_for_the_key(
     call_anonymously: Call, session: Any, user_id: Callable[[str], int], limit: Limit
 ) -> None:
-    """A request that its scopes refuse, on a stock endpoint, costs the key and not the address."""
+    """On a stock endpoint it costs the key, and not the address."""
     from airflow_platform_plugin.auth import service
 
     limit(read="2/minute")
@@ -196,8 +196,8 @@ def test_a_key_that_may_not_is_counted_by_the_key(
     assert call_anonymously("GET", STOCK).status == 200
 
 
-def test_wrong_keys_count_by_the_address(call_anonymously: Call, call: Call, limit: Limit) -> None:
-    """Guessing is limited, and whoever has a right key at the same address is not."""
+def test_wrong_keys_are_counted_for_the_address(call_anonymously: Call, call: Call, limit: Limit) -> None:
+    """Guessing is limited; a caller with a correct key at the same address is not."""
     limit(read="2/minute")
     assert call("GET", STOCK).status == 200
     guesses = [
@@ -207,8 +207,8 @@ def test_wrong_keys_count_by_the_address(call_anonymously: Call, call: Call, lim
     assert call("GET", STOCK).status == 200
 
 
-def test_unknown_callers_count_by_the_address(call_anonymously: Call, limit: Limit) -> None:
-    """Of IPv6 a whole /64 is one: that is what a customer of a provider has."""
+def test_unknown_callers_are_counted_for_the_address(call_anonymously: Call, limit: Limit) -> None:
+    """An IPv6 /64 is one address, since a customer of a provider has one."""
     limit(read="1/minute")
 
     def get(address: str) -> int:
@@ -236,8 +236,8 @@ def basic(app: Any, call_anonymously: Call, monkeypatch: pytest.MonkeyPatch) -> 
     return request
 
 
-def test_a_user_with_a_password_counts_by_the_user(basic: Call, limit: Limit) -> None:
-    """Wherever it comes from, on ours and on stock endpoints, and exactly: the next one is refused."""
+def test_a_user_with_a_password_is_counted_for_the_user(basic: Call, limit: Limit) -> None:
+    """From any address, on the platform's endpoints and stock ones, exactly: the next request is refused."""
     limit(read="3/minute")
     pools = "/api/v1/pools"
     answers = [
@@ -253,7 +253,7 @@ def test_a_user_with_a_password_counts_by_the_user(basic: Call, limit: Limit) ->
     assert basic("viewer", "viewer", pools).status == 200
 
 
-def test_nobody_uses_up_anothers_limit_by_naming_them(basic: Call, limit: Limit) -> None:
+def test_a_stranger_cannot_use_up_another_users_limit(basic: Call, limit: Limit) -> None:
     limit(read="2/minute")
     strangers = {"environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
     guesses = [basic("admin", "wrong", "/api/v1/pools", **strangers) for _ in range(4)]
@@ -261,10 +261,10 @@ def test_nobody_uses_up_anothers_limit_by_naming_them(basic: Call, limit: Limit)
     assert left(basic("admin", "admin", "/api/v1/pools")) == 1
 
 
-def test_once_an_addresss_limit_is_used_up_its_passwords_are_not_looked_at(
+def test_passwords_from_an_exhausted_address_are_not_checked(
     basic: Call, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even the right one: the guess that hits would be worth nothing to refuse afterwards."""
+    """Even a correct password is refused: a later refusal would not stop the guessing."""
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 
     limit(read="2/minute")
@@ -278,10 +278,10 @@ def test_once_an_addresss_limit_is_used_up_its_passwords_are_not_looked_at(
     assert basic("admin", "admin", "/api/v1/pools").status == 429
 
 
-def test_a_program_that_sends_a_session_beside_its_password_is_no_browser(
+def test_a_program_with_a_session_and_a_password_is_not_a_browser(
     basic: Call, browser: Any, limit: Limit
 ) -> None:
-    """Airflow hands a session to whoever logs in by basic authentication."""
+    """Airflow gives a session to every client of basic authentication."""
     limit(read="1/minute")
     cookie = browser.get_cookie("session").value
     headers = {"Cookie": f"session={cookie}"}
@@ -295,7 +295,7 @@ def browser(app: Any) -> Any:
 
 
 def test_browsers_are_exempt(browser: Any, limit: Limit) -> None:
-    """On ours and on stock endpoints; the page that shows limits says so."""
+    """On the platform's endpoints and on stock ones; the usage endpoint says so."""
     limit(read="1/minute")
     for path in (STOCK, OURS, "/api/v1/pools", STOCK):
         answer = browser.get(path)
@@ -305,7 +305,7 @@ def test_browsers_are_exempt(browser: Any, limit: Limit) -> None:
     assert own == {"enforced": False, "counted_by": None, "id": "admin", "limits": [], "user_limits": []}
 
 
-def test_browsers_are_limited_where_the_settings_say_so(
+def test_browsers_are_limited_if_the_setting_is_on(
     browser: Any, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit(read="2/minute")
@@ -313,7 +313,7 @@ def test_browsers_are_limited_where_the_settings_say_so(
     assert [browser.get(path).status_code for path in (STOCK, OURS, STOCK)] == [200, 200, 429]
 
 
-def test_a_cookie_that_is_no_session_is_no_browser(call_anonymously: Call, limit: Limit) -> None:
+def test_an_invalid_session_cookie_is_not_a_browser(call_anonymously: Call, limit: Limit) -> None:
     limit(read="1/minute")
     forged = {"Cookie": "session=made-up; remember_token=1|x"}
     assert [call_anonymously("GET", STOCK, headers=forged).status for _ in range(2)] == [200, 429]
@@ -322,10 +322,10 @@ def test_a_cookie_that_is_no_session_is_no_browser(call_anonymously: Call, limit
 # --- one's own state ---
 
 
-def test_everybody_sees_their_own_state_and_that_costs_nothing(
+def test_a_caller_can_read_its_own_usage_for_free(
     call_anonymously: Call, session: Any, user_id: Callable[[str], int], limit: Limit
 ) -> None:
-    """Whatever the key's scopes, and when nothing is left."""
+    """With any scopes of the key, and when nothing is left."""
     from airflow_platform_plugin.auth import service
 
     limit(read="1/minute")
@@ -353,14 +353,14 @@ def test_everybody_sees_their_own_state_and_that_costs_nothing(
     ]
 
 
-def test_a_users_state_is_the_users(basic: Call, limit: Limit) -> None:
+def test_a_users_usage_is_the_users_own(basic: Call, limit: Limit) -> None:
     limit()
     basic("viewer", "viewer", "/api/v1/pools")
     own = basic("viewer", "viewer", OWN).json
     assert (own["counted_by"], own["id"], own["limits"][0]["remaining"]) == ("user", "viewer", 999)
 
 
-def test_asking_for_the_state_without_credentials_costs_the_address(
+def test_reading_the_usage_without_credentials_is_counted_for_the_address(
     call_anonymously: Call, limit: Limit
 ) -> None:
     limit(read="2/minute")
@@ -370,10 +370,10 @@ def test_asking_for_the_state_without_credentials_costs_the_address(
 # --- what must never happen ---
 
 
-def test_what_has_been_done_is_not_refused_afterwards(
+def test_a_completed_change_is_not_refused_afterwards(
     app: Any, call_anonymously: Call, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two requests of a public role at the same moment: a change that was made is answered as made."""
+    """Of two simultaneous requests of the public role, one that changed something gets its own response."""
     limit(delete="0/minute", read="0/minute")
     monkeypatch.setattr(request_counter.RequestCounter, "refuse_exhausted", lambda *_: None)
     monkeypatch.setitem(app.view_functions, "platform_tenants.delete_tenant", lambda tenant_id: ("", 204))  # noqa: ARG005 - the path's
@@ -382,7 +382,7 @@ def test_what_has_been_done_is_not_refused_afterwards(
 
 
 @pytest.mark.parametrize("step", ["credential", "address", "browser"])
-def test_a_fault_of_the_limiter_lets_requests_pass(
+def test_an_exception_in_the_limiter_lets_requests_pass(
     call: Call, call_anonymously: Call, limit: Limit, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     limit()
@@ -398,10 +398,10 @@ def test_a_fault_of_the_limiter_lets_requests_pass(
 # --- a user with many credentials ---
 
 
-def test_a_users_keys_and_browser_share_the_users_own_limit(
+def test_a_users_keys_and_browser_share_the_users_limit(
     app: Any, committed_key: Callable[[str], str], browser: Any, limit: Limit
 ) -> None:
-    """For queries and bulk requests alone, whatever each key has left; the browser counts too."""
+    """Only for queries and bulk requests; each key may have requests left. The browser counts too."""
     limit(user={"bulk": "3/minute", "query": "2/minute"})
     body = {"is_paused": True}
     programs = [client(app, {"X-API-Key": committed_key("admin")}) for _ in range(3)]
@@ -416,14 +416,14 @@ def test_a_users_keys_and_browser_share_the_users_own_limit(
     assert [program("GET", "/api/v1/pools").status for program in programs] == [200] * 3
 
 
-def test_a_browser_counts_for_queries_though_it_is_exempt_otherwise(browser: Any, limit: Limit) -> None:
+def test_a_browser_is_counted_only_for_queries_and_bulk_requests(browser: Any, limit: Limit) -> None:
     limit(user={"query": "2/minute"}, read="1/minute")
     query = "/api/v1/analytics/query"
     assert [browser.post(query, json={}).status_code for _ in range(3)] == [400, 400, 429]
     assert [browser.get("/api/v1/pools").status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_key_with_a_limit_of_its_own_has_that_instead_of_the_users(
+def test_a_keys_own_limit_replaces_the_users_limit(
     app: Any, session: Any, user_id: Callable[[str], int], limit: Limit
 ) -> None:
     """An administrator has set it."""
@@ -435,8 +435,8 @@ def test_a_key_with_a_limit_of_its_own_has_that_instead_of_the_users(
     assert statuses == [400, 400, 400, 429]
 
 
-def test_the_users_limit_leaves_each_keys_as_the_reference_has_it(call: Call, limit: Limit) -> None:
-    """One key alone meets its own limit first, and is told that."""
+def test_the_users_limit_does_not_change_the_limit_of_a_key(call: Call, limit: Limit) -> None:
+    """A single key reaches its own limit first, and the response reports that limit."""
     limit()
     answers = [call("POST", "/api/v1/analytics/query", json={}) for _ in range(101)]
     assert [answer.status for answer in answers] == [400] * 100 + [429]
@@ -446,8 +446,8 @@ def test_the_users_limit_leaves_each_keys_as_the_reference_has_it(call: Call, li
     )
 
 
-def test_a_user_whose_name_is_a_keys_id_shares_nothing_with_it(app: Any) -> None:
-    """Subjects are of a kind, and an id ends where it ends."""
+def test_a_user_named_like_a_keys_id_is_counted_separately(app: Any) -> None:
+    """Subjects have a kind, and ids are separated."""
     principal = Principal("bob", None, Credential("x"))
     with app.test_request_context():
         request_state.current().principal = principal
@@ -458,10 +458,10 @@ def test_a_user_whose_name_is_a_keys_id_shares_nothing_with_it(app: Any) -> None
 # --- wrong keys and passwords ---
 
 
-def test_wrong_passwords_are_few_and_right_ones_pass_if_they_are_known_there(
+def test_wrong_passwords_are_limited_and_known_correct_ones_pass(
     basic: Call, limit: Limit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hashing one takes half a second; whoever has just been let in from the address still is."""
+    """Hashing a password takes half a second. A user who was authenticated from the address still is."""
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 
     limit(failed="2/minute")
@@ -485,7 +485,7 @@ def test_wrong_passwords_are_few_and_right_ones_pass_if_they_are_known_there(
     assert looked_at == ["viewer", "admin"]
 
 
-def test_wrong_keys_are_few_and_right_ones_always_pass(
+def test_wrong_keys_are_limited_and_correct_ones_always_pass(
     call_anonymously: Call, call: Call, limit: Limit
 ) -> None:
     limit(failed="2/minute")
@@ -497,8 +497,8 @@ def test_wrong_keys_are_few_and_right_ones_always_pass(
     assert [call("GET", STOCK).status for _ in range(3)] == [200] * 3
 
 
-def test_whoever_shows_nothing_has_failed_at_nothing(call_anonymously: Call, limit: Limit) -> None:
-    """Nor whoever shows something where nobody asks for it."""
+def test_a_request_without_credentials_is_not_a_failure(call_anonymously: Call, limit: Limit) -> None:
+    """Credentials at an endpoint that needs none are not a failure either."""
     limit(failed="1/minute")
     for _ in range(3):
         assert call_anonymously("GET", OURS).status == 401
@@ -509,8 +509,8 @@ def test_whoever_shows_nothing_has_failed_at_nothing(call_anonymously: Call, lim
 
 
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
-def test_wrong_secrets_of_clients_are_few(app: Any, limit: Limit, path: str) -> None:
-    """By address, whatever client they name; in the protocol's shape."""
+def test_wrong_client_secrets_are_limited(app: Any, limit: Limit, path: str) -> None:
+    """For each address, with any client, in the format of the protocol."""
     limit(failed="2/minute")
 
     def guess(name: str, address: str = "127.0.0.1") -> Any:
@@ -529,8 +529,8 @@ def test_wrong_secrets_of_clients_are_few(app: Any, limit: Limit, path: str) -> 
     assert guess("client1", "192.0.2.1").status_code == 401
 
 
-def test_an_oauth_client_counts_at_each_address_by_itself(app: Any, limit: Limit) -> None:
-    """Its name is no secret: strangers cannot use up what it has elsewhere."""
+def test_an_oauth_client_is_counted_at_each_address_separately(app: Any, limit: Limit) -> None:
+    """Its id is public: strangers cannot use up its limit at other addresses."""
     limit(write="2/minute")
 
     def ask(name: str, address: str) -> int:
@@ -542,7 +542,7 @@ def test_an_oauth_client_counts_at_each_address_by_itself(app: Any, limit: Limit
     assert ask("airflow-cli", "192.0.2.2") == 200
 
 
-def test_a_client_that_was_right_at_an_address_is_not_locked_out_there(app: Any, limit: Limit) -> None:
+def test_a_client_with_a_correct_secret_at_an_address_is_not_locked_out_there(app: Any, limit: Limit) -> None:
     limit(failed="1/minute")
 
     def revoke(name: str) -> int:

@@ -1,4 +1,4 @@
-"""Clients of tests, and what they send."""
+"""Register OAuth clients in tests."""
 
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -9,24 +9,24 @@ STOCK = "/api/v1/dags"
 REDIRECT = "https://app.example.com/callback"
 VERIFIER = "a-verifier-that-a-client-has-made-up.of~43_characters"
 CHALLENGE = create_s256_code_challenge(VERIFIER)
-# Of a client that acts by itself, as the administrator.
+# A client that acts as the administrator with its own credentials.
 SERVICE = {"grant_types": ["client_credentials"], "redirect_uris": [], "acting_user": "admin"}
 
 
 class Registered(NamedTuple):
-    """A client as its maker knows it."""
+    """A client with its secret."""
 
     client_id: str
     secret: str | None
 
     @property
     def basic(self) -> tuple[str, str]:
-        """What HTTP Basic sends."""
+        """The pair that HTTP Basic sends."""
         return self.client_id, self.secret or ""
 
 
 def register(session: Any, user_id: int, **fields: Any) -> Registered:
-    """Make a client of the administrator's; everything that is not given is as an app has it."""
+    """Create a client of the administrator, by default a typical app."""
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth.oauth import service
     from airflow_platform_plugin.auth.oauth.inputs import NewClient

@@ -72,13 +72,13 @@ def status(server: str, token: str, forget: Callable[[], None]) -> int:
     return requests.get(server + DAGS, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
 
 
-def test_the_example_of_the_api_reference_works(
+def test_the_api_reference_example_gets_a_token(
     server: str,
     agree: Callable[[str], str],
     committed_client: Callable[..., Registered],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As it stands there, on http: the client library, not the server, has to be told that this is meant."""
+    """The example works word for word over http; only the client library needs a flag that allows http."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     client_id, client_secret = committed_client(redirect_uris=["https://your-app.com/callback"])
 
@@ -93,12 +93,12 @@ def test_the_example_of_the_api_reference_works(
     assert oauth.get(server + DAGS).json()["total_entries"] >= 0
 
 
-def test_a_command_line_logs_in_refreshes_and_logs_out(
+def test_a_command_line_client_logs_in_refreshes_and_logs_out(
     server: str, cli: str, agree: Callable[[str], str], forget: Callable[[], None]
 ) -> None:
-    """With the client that comes with the platform, PKCE, and what RFC 8414 tells; by authlib's client."""
-    told = requests.get(f"{server}/.well-known/oauth-authorization-server", timeout=60).json()
-    assert told["issuer"] == server
+    """Authlib's client works with the built-in client, PKCE and the metadata of RFC 8414."""
+    metadata = requests.get(f"{server}/.well-known/oauth-authorization-server", timeout=60).json()
+    assert metadata["issuer"] == server
     verifier = generate_token(48)
     with AuthlibSession(
         cli,
@@ -107,25 +107,29 @@ def test_a_command_line_logs_in_refreshes_and_logs_out(
         scope="dags:read dag_runs:write",
         code_challenge_method="S256",
     ) as client:
-        url, state = client.create_authorization_url(told["authorization_endpoint"], code_verifier=verifier)
+        url, state = client.create_authorization_url(
+            metadata["authorization_endpoint"], code_verifier=verifier
+        )
         location = agree(url)
         assert location.startswith(f"{LOOPBACK}?code=")
         first = client.fetch_token(
-            told["token_endpoint"], authorization_response=location, state=state, code_verifier=verifier
+            metadata["token_endpoint"], authorization_response=location, state=state, code_verifier=verifier
         )
         assert first["scope"] == "dags:read dag_runs:write"
         assert client.get(server + DAGS).status_code == HTTPStatus.OK
         assert client.get(f"{server}/api/v1/pools").status_code == HTTPStatus.FORBIDDEN
-        second = client.refresh_token(told["token_endpoint"], refresh_token=first["refresh_token"])
+        second = client.refresh_token(metadata["token_endpoint"], refresh_token=first["refresh_token"])
         assert second["refresh_token"] != first["refresh_token"]
         assert client.get(server + DAGS).status_code == HTTPStatus.OK
-        done = client.revoke_token(told["revocation_endpoint"], token=second["refresh_token"])
+        done = client.revoke_token(metadata["revocation_endpoint"], token=second["refresh_token"])
         assert done.status_code == HTTPStatus.OK
         assert status(server, second["access_token"], forget) == HTTPStatus.UNAUTHORIZED
 
 
-def test_a_service_gets_its_token_by_itself(server: str, committed_client: Callable[..., Registered]) -> None:
-    """And asks about it; with both of the ways to send a secret."""
+def test_a_service_gets_a_token_with_its_own_credentials(
+    server: str, committed_client: Callable[..., Registered]
+) -> None:
+    """It can also introspect the token, with both ways to send a secret."""
     client_id, secret = committed_client(**SERVICE)
     for method in ("client_secret_basic", "client_secret_post"):
         with AuthlibSession(client_id, secret, token_endpoint_auth_method=method) as client:
@@ -135,14 +139,14 @@ def test_a_service_gets_its_token_by_itself(server: str, committed_client: Calla
             assert (about.json()["active"], about.json()["username"]) == (True, "admin")
 
 
-def test_a_user_who_is_deactivated_takes_all_tokens_with_him(
+def test_deactivating_a_user_ends_all_tokens_of_the_user(
     app: Any,
     server: str,
     committed_client: Callable[..., Registered],
     user_id: Callable[[str], int],
     forget: Callable[[], None],
 ) -> None:
-    """Access tokens, refresh tokens, codes, and clients that act as him."""
+    """Access tokens, refresh tokens, codes and clients that act as the user stop working."""
     app_client = committed_client()
     service = committed_client(grant_types=["client_credentials"], acting_user="admin")
     code = "a-code-of-the-viewers"
@@ -184,10 +188,10 @@ def test_a_user_who_is_deactivated_takes_all_tokens_with_him(
         activate(active=True)
 
 
-def test_tokens_that_are_made_while_their_family_is_revoked_are_revoked_too(
+def test_tokens_issued_during_the_revocation_of_their_family_are_revoked_too(
     committed_client: Callable[..., Registered], user_id: Callable[[str], int]
 ) -> None:
-    """A refresh that is under way when somebody uses an older token once more does not get away."""
+    """A refresh that runs while an old token is used a second time leaves no valid token."""
     client = committed_client()
 
     def issue(session: Any) -> str:
@@ -218,14 +222,14 @@ def test_tokens_that_are_made_while_their_family_is_revoked_are_revoked_too(
 
 
 @pytest.mark.parametrize("kind", ["code", "refresh token"])
-def test_of_many_uses_at_the_same_moment_one_wins_at_most_and_keeps_nothing(
+def test_simultaneous_uses_of_a_token_leave_no_valid_token(
     server: str,
     committed_client: Callable[..., Registered],
     user_id: Callable[[str], int],
     forget: Callable[[], None],
     kind: str,
 ) -> None:
-    """Whichever request the database lets be the first."""
+    """The database decides which request is first; the others revoke its tokens."""
     client, first = committed_client(), str(key_format.generate(key_format.REFRESH_TOKEN))
     with db.transaction() as own:
         account = airflow_compat.users.account(own, user_id("admin"))

@@ -19,14 +19,14 @@ POOL = {"name": "made-by-a-client", "slots": 1, "description": ""}
 
 
 @pytest.mark.parametrize("public", [False, True])
-def test_a_code_is_changed_for_tokens(
+def test_a_code_is_exchanged_for_tokens(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     get: Callable[..., int],
     *,
     public: bool,
 ) -> None:
-    """In the shape of RFC 6749 §5.1; the access token works on stock endpoints and on ours."""
+    """The response has the shape of RFC 6749 §5.1; the token works on stock endpoints and the platform's."""
     answer = exchange(make_client(public=public, scopes=["dags:read", "pools:write", "tenants:read"]))
     access, new = answer.json.pop("access_token"), answer.json.pop("refresh_token")
     assert answer.status == 200
@@ -57,7 +57,7 @@ def test_a_code_is_changed_for_tokens(
         ({"code": "ä"}, "invalid_request"),
     ],
 )
-def test_an_exchange_that_does_not_fit_gives_nothing(
+def test_an_invalid_exchange_gives_no_token(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     session: Any,
@@ -72,13 +72,13 @@ def test_an_exchange_that_does_not_fit_gives_nothing(
 def test_pkce_is_optional_for_a_client_with_a_secret(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], agree: Callable[..., str]
 ) -> None:
-    """A verifier without a challenge is refused: somebody has taken the challenge away (RFC 9700 §4.8)."""
+    """A verifier without a challenge is refused, since someone has removed the challenge (RFC 9700 §4.8)."""
     client = make_client()
     assert exchange(client, agree(client, challenge=None), code_verifier="").status == 200
     assert exchange(client, agree(client, challenge=None)).status == 400
 
 
-def test_a_code_works_once_and_its_second_use_ends_all_that_came_of_it(
+def test_a_second_use_of_a_code_revokes_all_tokens_of_the_first_use(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     refresh: Callable[..., Any],
@@ -96,17 +96,17 @@ def test_a_code_works_once_and_its_second_use_ends_all_that_came_of_it(
     assert refresh(client, newer["refresh_token"]).status == 400
 
 
-def test_a_code_is_for_the_client_that_asked(
+def test_a_code_works_only_for_the_client_that_requested_it(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], agree: Callable[..., str]
 ) -> None:
-    """Another one that has got hold of it neither uses it nor spoils it."""
+    """Another client cannot use the code, and cannot invalidate it."""
     client = make_client()
     code = agree(client)
     assert exchange(make_client(), code).json["error"] == "invalid_grant"
     assert exchange(client, code).status == 200
 
 
-def test_a_code_lives_for_a_minute(
+def test_a_code_expires_after_a_minute(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     agree: Callable[..., str],
@@ -124,13 +124,13 @@ def test_a_code_lives_for_a_minute(
 # --- refresh token ---
 
 
-def test_refreshing_rotates_and_a_second_use_ends_the_family(
+def test_a_second_use_of_a_refresh_token_revokes_the_family(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     refresh: Callable[..., Any],
     get: Callable[..., int],
 ) -> None:
-    """The thief's tokens and the victim's alike: the server cannot tell one from the other."""
+    """The thief's tokens and the victim's end alike: the server cannot distinguish them."""
     client = make_client(public=True)
     first = exchange(client).json
     second = refresh(client, first["refresh_token"]).json
@@ -142,10 +142,10 @@ def test_refreshing_rotates_and_a_second_use_ends_the_family(
     assert refresh(client, second["refresh_token"]).status == 400
 
 
-def test_a_refresh_token_is_for_its_client_alone(
+def test_a_refresh_token_works_only_for_its_client(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], refresh: Callable[..., Any]
 ) -> None:
-    """Another client's attempt does not use it up, nor does an access token refresh."""
+    """Another client's attempt does not use the token up. An access token cannot refresh."""
     client = make_client()
     made = exchange(client).json
     assert refresh(make_client(), made["refresh_token"]).json["error"] == "invalid_grant"
@@ -154,10 +154,10 @@ def test_a_refresh_token_is_for_its_client_alone(
     assert refresh(client, made["refresh_token"]).status == 200
 
 
-def test_refreshing_may_ask_for_less_and_not_for_more(
+def test_a_refresh_can_request_fewer_scopes_but_not_more(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], refresh: Callable[..., Any]
 ) -> None:
-    """What is refused does not use the token up."""
+    """A refused request does not use the token up."""
     client = make_client(scopes=["dags:read", "pools:write", "tenants:read"])
     made = exchange(client).json
     assert refresh(client, made["refresh_token"], scope="dags:write").json["error"] == "invalid_scope"
@@ -192,7 +192,7 @@ def test_a_client_without_the_grant_gets_no_refresh_token(
 def test_a_client_acts_as_its_acting_user(
     make_client: Callable[..., Registered], post: Callable[..., Any], get: Callable[..., int]
 ) -> None:
-    """With all of its scopes, or those that it asks for; without a refresh token (RFC 6749 §4.4.3)."""
+    """It gets all of its scopes or the requested ones, and no refresh token (RFC 6749 §4.4.3)."""
     client = make_client(**SERVICE)
     all_of_it = post("token", client, grant_type="client_credentials")
     assert all_of_it.status == 200
@@ -213,13 +213,13 @@ def test_scopes_beyond_the_clients_are_refused_by_name(
     assert refused.json["error_description"].endswith(scope.rsplit(maxsplit=1)[-1])
 
 
-def test_a_token_may_no_more_than_its_user(
+def test_a_token_has_no_more_rights_than_its_user(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     agree: Callable[..., str],
     get: Callable[..., int],
 ) -> None:
-    """A viewer's token writes no pools, whatever the client's scopes."""
+    """A viewer's token cannot write pools, even if its client has the scope."""
     client = make_client()
     access = exchange(client, agree(client, "viewer")).json["access_token"]
     assert get(STOCK, access) == 200

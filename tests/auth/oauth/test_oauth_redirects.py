@@ -16,12 +16,12 @@ from airflow_platform_plugin.auth.oauth import redirects
         "http://localhost:3000/callback",
     ],
 )
-def test_https_and_this_machine_are_for_every_client(uri: str) -> None:
+def test_every_client_can_register_https_and_loopback_uris(uri: str) -> None:
     assert redirects.problem(uri, public=True) is None
     assert redirects.problem(uri, public=False) is None
 
 
-def test_a_scheme_of_an_apps_own_is_for_public_clients() -> None:
+def test_only_public_clients_can_register_an_apps_own_scheme() -> None:
     assert redirects.problem("com.example.app:/callback", public=True) is None
     assert redirects.problem("com.example.app:/callback", public=False) is not None
 
@@ -57,7 +57,7 @@ def test_a_scheme_of_an_apps_own_is_for_public_clients() -> None:
         ("", "URI"),
     ],
 )
-def test_what_is_no_safe_redirect_cannot_be_registered(uri: str, why: str) -> None:
+def test_an_unsafe_redirect_uri_cannot_be_registered(uri: str, why: str) -> None:
     assert why in (redirects.problem(uri, public=True) or "")
 
 
@@ -92,6 +92,8 @@ def test_what_is_no_safe_redirect_cannot_be_registered(uri: str, why: str) -> No
         ("https://127.0.0.1/callback", "https://127.0.0.1:54321/callback", False),
     ],
 )
-def test_only_the_port_of_a_loopback_ip_is_free(registered: str, uri: str, *, matches: bool) -> None:
-    """RFC 8252 §7.3; everything else is the same text or another URI."""
+def test_only_the_port_of_a_loopback_ip_address_may_differ(
+    registered: str, uri: str, *, matches: bool
+) -> None:
+    """RFC 8252 §7.3; everything else must be the same text."""
     assert redirects.match(["https://other.example.com/", registered], uri) is matches

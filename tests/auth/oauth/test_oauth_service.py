@@ -19,8 +19,8 @@ APP = {
 SERVICE = APP | {"grant_types": ["client_credentials"], "redirect_uris": [], "acting_user": "admin"}
 
 
-def test_a_client_is_made_and_its_secret_shown_once(call: Callable[..., Any], session: Any) -> None:
-    """It is in no later answer, and not in the database."""
+def test_a_new_clients_secret_is_shown_once(call: Callable[..., Any], session: Any) -> None:
+    """The secret is in no later response and not in the database."""
     made = call("POST", URL, json=APP)
     assert made.status == 201
     secret = made.json.pop("client_secret")
@@ -33,8 +33,8 @@ def test_a_client_is_made_and_its_secret_shown_once(call: Callable[..., Any], se
     assert all(secret not in str(value) for value in vars(row).values())
 
 
-def test_the_command_lines_client_is_there_from_the_start(call: Callable[..., Any]) -> None:
-    """It may be deleted like any other."""
+def test_the_command_line_client_exists_after_the_migration(call: Callable[..., Any]) -> None:
+    """It can be deleted like any other client."""
     listed = call("GET", URL).json
     assert [client["client_id"] for client in listed["oauth_clients"]] == ["airflow-cli"]
     (made,) = listed["oauth_clients"]
@@ -75,7 +75,7 @@ def test_a_public_client_has_no_secret(call: Callable[..., Any]) -> None:
         ({"client_secret": "mine"}, "/client_secret", "Unknown"),
     ],
 )
-def test_a_client_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_client_is_refused_with_the_wrong_field(
     call: Callable[..., Any], change: dict[str, Any], pointer: str, word: str
 ) -> None:
     refused = call("POST", URL, json=APP | change)
@@ -86,7 +86,7 @@ def test_a_client_that_does_not_fit_is_refused_by_field(
     assert call("GET", URL).json["total_entries"] == 1
 
 
-def test_a_client_is_changed_as_a_whole_or_not_at_all(call: Callable[..., Any]) -> None:
+def test_an_invalid_change_of_a_client_changes_nothing(call: Callable[..., Any]) -> None:
     made = call("POST", URL, json=APP).json
     one = f"{URL}/{made['client_id']}"
     changed = call("PATCH", one, json={"name": "New", "scopes": None, "acting_user": "viewer"})
@@ -131,10 +131,10 @@ def call_with(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable
     return make
 
 
-def test_a_key_hands_out_no_scope_that_it_lacks(
+def test_a_key_cannot_give_a_client_scopes_that_it_lacks(
     call: Callable[..., Any], call_with: Callable[..., Any]
 ) -> None:
-    """Neither in a new client, nor by changing one or getting its new secret."""
+    """It cannot create or change such a client, or rotate its secret."""
     limited = call_with(scopes=["oauth_clients:write", "dags:write"])
     assert limited("POST", URL, json=APP).status == 403
     assert limited("POST", URL, json=APP | {"scopes": None}).status == 403
@@ -150,16 +150,16 @@ def test_a_key_hands_out_no_scope_that_it_lacks(
     "limits",
     [{"allowed_networks": ["127.0.0.0/8"]}, {"allowed_dags": {"dag_ids": ["*"], "tags": []}}],
 )
-def test_a_key_with_limits_that_tokens_have_not_makes_no_clients(
+def test_a_key_with_limits_that_tokens_cannot_have_creates_no_clients(
     call_with: Callable[..., Any], limits: dict[str, Any]
 ) -> None:
     assert call_with(**limits)("POST", URL, json=APP).status == 403
 
 
-def test_acting_as_another_takes_the_permission_for_others_keys(
+def test_a_client_of_another_user_needs_the_permission_to_manage_keys(
     call: Callable[..., Any], call_with: Callable[..., Any]
 ) -> None:
-    """Also to change such a client, and to get its new secret."""
+    """This also applies to changing such a client and to rotating its secret."""
     scopes = ["oauth_clients:write", "dags:write", "dag_runs:write"]
     without, with_it = call_with(scopes=scopes), call_with(scopes=[*scopes, "api_keys:write"])
     refused = without("POST", URL, json=SERVICE | {"acting_user": "viewer"})
@@ -173,7 +173,7 @@ def test_acting_as_another_takes_the_permission_for_others_keys(
     assert with_it("POST", f"{URL}/{made.json['client_id']}/rotate-secret").status == 200
 
 
-def test_every_scope_has_its_words_on_the_consent_page() -> None:
+def test_every_scope_has_a_text_for_the_consent_page() -> None:
     for scope in all_scopes.known():
         assert len(all_scopes.describe([scope])) == 1
     assert len(set(all_scopes.describe(all_scopes.known()))) == len(all_scopes.resources()) + 1

@@ -19,7 +19,7 @@ from airflow_platform_plugin.core import db
 # --- authentication of clients ---
 
 
-def test_a_secret_may_be_sent_in_the_form(
+def test_a_client_can_send_its_secret_in_the_form(
     make_client: Callable[..., Registered], post: Callable[..., Any]
 ) -> None:
     client = make_client(**SERVICE)
@@ -33,10 +33,10 @@ def test_a_secret_may_be_sent_in_the_form(
 @pytest.mark.parametrize(
     "basic", ["{id}:wrong", "{id}:", "nobody:x", "{id}", ":", "\x00:x", "é:x", "{id}:ä", "{id}:\x00"]
 )
-def test_a_client_that_does_not_prove_itself_is_refused(
+def test_a_client_that_does_not_authenticate_is_refused(
     app: Any, make_client: Callable[..., Registered], path: str, basic: str
 ) -> None:
-    """RFC 6749 §5.2: 401, and the scheme to use."""
+    """RFC 6749 §5.2: the response is 401 and names the scheme to use."""
     sent = basic.format(id=make_client(**SERVICE).client_id).encode("latin-1")
     answer = app.test_client().post(
         f"/oauth/{path}",
@@ -47,10 +47,10 @@ def test_a_client_that_does_not_prove_itself_is_refused(
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-def test_a_secret_is_no_password_of_a_public_client(
+def test_a_public_client_cannot_send_a_secret(
     make_client: Callable[..., Registered], exchange: Callable[..., Any]
 ) -> None:
-    """And a client that has a secret does not get by without."""
+    """A client with a secret cannot omit it."""
     assert exchange(Registered(make_client(public=True).client_id, "any")).json["error"] == "invalid_client"
     assert exchange(Registered(make_client().client_id, None)).json["error"] == "invalid_client"
 
@@ -58,7 +58,7 @@ def test_a_secret_is_no_password_of_a_public_client(
 def test_a_public_client_cannot_introspect(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], post: Callable[..., Any]
 ) -> None:
-    """RFC 7662 §2.1 wants the caller's authentication."""
+    """RFC 7662 §2.1 requires authentication."""
     client = make_client(public=True)
     token = exchange(client).json["access_token"]
     assert post("introspect", client, token=token).json["error"] == "invalid_client"
@@ -67,14 +67,14 @@ def test_a_public_client_cannot_introspect(
 # --- revocation and introspection ---
 
 
-def test_a_client_ends_its_own_tokens(
+def test_a_client_can_revoke_its_own_tokens(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     post: Callable[..., Any],
     get: Callable[..., int],
     refresh: Callable[..., Any],
 ) -> None:
-    """An access token alone, or by the refresh token all that belong together (RFC 7009 §2.1)."""
+    """An access token ends alone; a refresh token ends its whole family (RFC 7009 §2.1)."""
     client = make_client(public=True)
     first = exchange(client).json
     assert post("revoke", client, token=first["access_token"]).status == 200
@@ -87,7 +87,7 @@ def test_a_client_ends_its_own_tokens(
     assert refresh(client, second["refresh_token"]).status == 400
 
 
-def test_revoking_what_is_not_there_is_no_error_and_what_is_anothers_is(
+def test_revoking_an_unknown_token_succeeds_and_another_clients_token_fails(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     post: Callable[..., Any],
@@ -104,13 +104,13 @@ def test_revoking_what_is_not_there_is_no_error_and_what_is_anothers_is(
     assert get(STOCK, token) == 200
 
 
-def test_a_client_learns_of_its_own_tokens(
+def test_a_client_can_introspect_only_its_own_valid_tokens(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     post: Callable[..., Any],
     user_id: Callable[[str], int],
 ) -> None:
-    """In the shape of RFC 7662 §2.2; of others' tokens, and of dead ones, nothing but that."""
+    """The response has the shape of RFC 7662 §2.2; other tokens are only "not active"."""
     client = make_client()
     made = exchange(client).json
     about = post("introspect", client, token=made["access_token"]).json
@@ -136,13 +136,13 @@ def test_a_client_learns_of_its_own_tokens(
 # --- the end of a token ---
 
 
-def test_a_scope_that_a_client_loses_is_lost_to_its_tokens(
+def test_tokens_lose_the_scopes_that_their_client_loses(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     get: Callable[..., int],
     session: Any,
 ) -> None:
-    """At once, and when they are refreshed."""
+    """They lose them at once, and when they are refreshed."""
     client = make_client()
     made = exchange(client).json
     row = session.get(Client, client.client_id)
@@ -154,7 +154,7 @@ def test_a_scope_that_a_client_loses_is_lost_to_its_tokens(
     assert newer["scope"] == "dags:read"
 
 
-def test_a_client_takes_its_tokens_with_it(
+def test_deleting_a_client_deletes_its_tokens(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     get: Callable[..., int],
@@ -174,7 +174,7 @@ def test_a_client_takes_its_tokens_with_it(
 def test_an_expired_access_token_is_refused(
     app: Any, make_client: Callable[..., Registered], exchange: Callable[..., Any], session: Any
 ) -> None:
-    """The answer says so as RFC 6750 §3 has it."""
+    """The response says so in the way of RFC 6750 §3."""
     made = exchange(make_client()).json["access_token"]
     row = session.get(Token, key_format.parse(made).id)
     row.expires_at = db.now()
@@ -184,13 +184,13 @@ def test_an_expired_access_token_is_refused(
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-def test_what_has_ended_is_deleted_in_batches(
+def test_expired_tokens_are_deleted_in_batches(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     get: Callable[..., int],
     session: Any,
 ) -> None:
-    """Codes are kept for a day longer, so that their second use is noticed."""
+    """Codes stay a day longer, so that a second use is detected."""
     client = make_client()
     exchange(client)
     live = exchange(client).json["access_token"]
@@ -209,14 +209,14 @@ def test_what_has_ended_is_deleted_in_batches(
 # --- what must never happen ---
 
 
-def test_nothing_secret_is_stored_or_logged(
+def test_no_token_or_secret_is_stored_or_logged(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     agree: Callable[..., str],
     session: Any,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not even at DEBUG, where authlib would write tokens into the log."""
+    """This holds at DEBUG too, where authlib would log tokens."""
     caplog.set_level(logging.DEBUG)
     client = make_client()
     code = agree(client)
@@ -230,7 +230,7 @@ def test_nothing_secret_is_stored_or_logged(
     assert [secret for secret in secrets if secret in kept] == []
 
 
-def test_a_token_is_recognised_in_one_query(
+def test_a_token_is_authenticated_with_one_query(
     make_client: Callable[..., Registered],
     exchange: Callable[..., Any],
     session: Any,
@@ -244,10 +244,10 @@ def test_a_token_is_recognised_in_one_query(
     assert len([statement for statement in statements if "SAVEPOINT" not in statement]) == 1
 
 
-def test_a_token_of_the_right_id_and_another_secret_is_refused(
+def test_a_token_with_a_known_id_and_a_wrong_secret_is_refused(
     make_client: Callable[..., Registered], exchange: Callable[..., Any], get: Callable[..., int]
 ) -> None:
-    """As is the same id and secret as a token of the other kind."""
+    """The same id and secret as a token of the other kind are refused too."""
     made = exchange(make_client()).json
     access, new = key_format.parse(made["access_token"]), key_format.parse(made["refresh_token"])
     assert get(STOCK, str(key_format.generate(key_format.ACCESS_TOKEN, access.id))) == 401
@@ -262,8 +262,8 @@ def test_a_repeated_parameter_is_refused(app: Any, path: str) -> None:
     assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
 
 
-def test_parameters_in_the_query_do_not_count(app: Any, make_client: Callable[..., Registered]) -> None:
-    """They stand in the logs of proxies (RFC 6749 §2.3.1)."""
+def test_parameters_in_the_query_are_ignored(app: Any, make_client: Callable[..., Registered]) -> None:
+    """Proxies log the query (RFC 6749 §2.3.1)."""
     client = make_client(**SERVICE)
     query = {
         "grant_type": "client_credentials",
@@ -275,10 +275,10 @@ def test_parameters_in_the_query_do_not_count(app: Any, make_client: Callable[..
 
 
 @pytest.mark.parametrize("base", ["http://airflow:8080", "https://airflow.example.com", "http://10.0.0.1"])
-def test_it_works_behind_a_proxy_that_ends_tls(
+def test_it_works_behind_a_proxy_that_terminates_tls(
     app: Any, make_client: Callable[..., Registered], base: str
 ) -> None:
-    """Whether there is one, the server cannot know."""
+    """The server cannot know whether there is such a proxy."""
     client = make_client(**SERVICE)
     answer = app.test_client().post(
         "/oauth/token", base_url=base, data={"grant_type": "client_credentials"}, auth=client.basic
@@ -286,10 +286,10 @@ def test_it_works_behind_a_proxy_that_ends_tls(
     assert answer.status_code == 200
 
 
-def test_a_failure_inside_is_told_in_the_protocols_shape(
+def test_an_internal_error_has_the_format_of_the_protocol(
     post: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database that is away says nothing of itself."""
+    """The details of a database failure are not in the response."""
 
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("at db.example.com"))

@@ -68,8 +68,8 @@ def codes() -> int:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"X-API-Key": "x"}])
-def test_whoever_is_not_logged_in_is_sent_to_airflows_login(app: Any, headers: dict[str, str]) -> None:
-    """With the way back, and whatever the request is; keys and tokens are no login."""
+def test_a_user_who_is_not_logged_in_is_sent_to_airflows_login(app: Any, headers: dict[str, str]) -> None:
+    """The login leads back to the request. Keys and tokens do not replace the login."""
     wanted = f"{URL}?{urlencode({'client_id': 'airflow-cli', 'redirect_uri': 'https://evil.example.com/'})}"
     answer = app.test_client().get(wanted, headers=headers)
     assert answer.status_code == 302
@@ -77,19 +77,19 @@ def test_whoever_is_not_logged_in_is_sent_to_airflows_login(app: Any, headers: d
     assert parse_qs(urlsplit(answer.location).query) == {"next": [wanted]}
 
 
-def test_the_way_back_leads_below_the_path_where_airflow_is_mounted(app: Any) -> None:
+def test_the_login_leads_back_below_the_path_where_airflow_is_mounted(app: Any) -> None:
     answer = app.test_client().get(f"{URL}?state=s1", base_url="http://localhost/airflow")
     assert urlsplit(answer.location).path == "/airflow/login/"
     assert parse_qs(urlsplit(answer.location).query) == {"next": [f"/airflow{URL}?state=s1"]}
 
 
-def test_a_real_key_is_no_login_either(app: Any, committed_key: Callable[[str], str]) -> None:
-    """A program cannot agree in its owner's name."""
+def test_a_valid_key_does_not_replace_the_login(app: Any, committed_key: Callable[[str], str]) -> None:
+    """A program cannot consent in its owner's name."""
     answer = app.test_client().get(URL, headers={"X-API-Key": committed_key("admin")})
     assert urlsplit(answer.location).path == "/login/"
 
 
-def test_the_page_says_who_wants_what(
+def test_the_consent_page_shows_the_client_and_the_scopes(
     browser: Any, committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
     client = committed_client(name="<b>Reports</b>", scopes=["dags:read", "analytics:read", "pools:write"])
@@ -104,10 +104,9 @@ def test_the_page_says_who_wants_what(
     assert 'class="navbar' in text  # Airflow's own frame
 
 
-def test_the_page_cannot_be_framed_or_kept(
+def test_the_consent_page_and_its_errors_cannot_be_framed_or_cached(
     browser: Any, committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
-    """Nor can its errors."""
     for query in (request_of(committed_client()), request_of("nobody")):
         headers = browser.get(URL, query_string=query).headers
         assert headers["Cache-Control"] == "no-store"
@@ -116,13 +115,13 @@ def test_the_page_cannot_be_framed_or_kept(
 
 
 @pytest.mark.parametrize("state", ["s1", 'a&b=c "d" \\ #', "ä€", None])
-def test_who_agrees_is_sent_back_with_a_code(
+def test_a_user_who_agrees_is_sent_back_with_a_code(
     decide: Callable[..., Any],
     committed_client: Callable[..., Registered],
     request_of: Callable[..., Any],
     state: str | None,
 ) -> None:
-    """And with the client's own state, and this server's name (RFC 9207)."""
+    """The redirect has the client's own state and this server's name (RFC 9207)."""
     sent = decide(request_of(committed_client(), state=state))
     assert sent.base == REDIRECT
     assert getattr(sent, "state", None) == state
@@ -130,10 +129,10 @@ def test_who_agrees_is_sent_back_with_a_code(
     assert len(sent.code) >= 43
 
 
-def test_who_does_not_agree_is_sent_back_without(
+def test_a_user_who_does_not_agree_is_sent_back_without_a_code(
     decide: Callable[..., Any], committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
-    """Whatever else the form says than to allow it."""
+    """Only the decision to allow counts as consent."""
     client, before = committed_client(), codes()
     for decision in ("deny", "", "ALLOW"):
         sent = decide(request_of(client), decision)
@@ -142,10 +141,10 @@ def test_who_does_not_agree_is_sent_back_without(
     assert codes() == before
 
 
-def test_agreeing_needs_the_form_token(
+def test_consent_needs_the_form_token(
     app: Any, browser: Any, committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
-    """Another site cannot make a user's browser agree."""
+    """Another site cannot make a user's browser consent."""
     query, before = request_of(committed_client()), codes()
     stranger = form_token(app.test_client().get("/login/").get_data(as_text=True))
     for form in ({}, {"csrf_token": ""}, {"csrf_token": stranger}):
@@ -155,10 +154,10 @@ def test_agreeing_needs_the_form_token(
     assert codes() == before
 
 
-def test_what_the_form_says_of_the_request_does_not_count(
+def test_the_form_cannot_change_the_request(
     browser: Any, committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
-    """The user has seen what stands in the query."""
+    """The user has seen the request in the query."""
     query = request_of(committed_client(), scope="dags:read")
     page = browser.get(URL, query_string=query).get_data(as_text=True)
     form = {
@@ -192,7 +191,7 @@ def test_what_the_form_says_of_the_request_does_not_count(
         ({"response_type": '"'}, "response_type"),
     ],
 )
-def test_nobody_is_sent_to_where_no_client_is_known_to_be(
+def test_the_browser_is_not_sent_to_an_unregistered_uri(
     browser: Any,
     committed_client: Callable[..., Registered],
     request_of: Callable[..., Any],
@@ -211,7 +210,7 @@ def test_nobody_is_sent_to_where_no_client_is_known_to_be(
 def test_a_repeated_parameter_is_refused(
     browser: Any, committed_client: Callable[..., Registered], request_of: Callable[..., Any]
 ) -> None:
-    """Of two redirect URIs one might be the client's."""
+    """One of two redirect URIs might not be the client's."""
     query = request_of(committed_client()) | {"redirect_uri": [REDIRECT, "https://evil.example.com/"]}
     answer = browser.get(URL, query_string=query)
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
@@ -237,7 +236,7 @@ def test_a_repeated_parameter_is_refused(
         ),
     ],
 )
-def test_a_known_client_is_told_what_is_wrong(  # noqa: PLR0913, PLR0917 - three fixtures and a row of a table
+def test_a_known_client_gets_the_error_at_its_redirect_uri(  # noqa: PLR0913, PLR0917 - three fixtures and a row of a table
     browser: Any,
     committed_client: Callable[..., Registered],
     request_of: Callable[..., Any],
@@ -245,7 +244,7 @@ def test_a_known_client_is_told_what_is_wrong(  # noqa: PLR0913, PLR0917 - three
     change: dict[str, str | None],
     error: str,
 ) -> None:
-    """At its redirect URI, with its state; the user is not asked."""
+    """The response has the client's state, and the user is not asked."""
     answer = browser.get(URL, query_string=request_of(committed_client(**client), **change))
     assert (answer.status_code, answer.location.partition("?")[0]) == (302, REDIRECT)
     sent = dict(parse_qsl(urlsplit(answer.location).query))
@@ -253,10 +252,10 @@ def test_a_known_client_is_told_what_is_wrong(  # noqa: PLR0913, PLR0917 - three
     assert "code" not in sent
 
 
-def test_the_command_line_is_called_back_on_whatever_port_it_has(
+def test_the_command_line_client_can_use_any_loopback_port(
     app: Any, cli: str, decide: Callable[..., Any], request_of: Callable[..., Any]
 ) -> None:
-    """With every scope there is, if it asks for none."""
+    """It gets all scopes if it requests none."""
     redirect = "http://127.0.0.1:54321/callback"
     sent = decide(request_of(cli, redirect_uri=redirect) | PKCE)
     assert sent.base == redirect
@@ -269,21 +268,21 @@ def test_the_command_line_is_called_back_on_whatever_port_it_has(
     assert "oauth_clients:write" in answer.get_json()["scope"].split()
 
 
-def test_a_client_with_one_redirect_uri_need_not_name_it(
+def test_a_client_with_one_redirect_uri_can_omit_it(
     browser: Any,
     decide: Callable[..., Any],
     committed_client: Callable[..., Registered],
     request_of: Callable[..., Any],
 ) -> None:
-    """One with two must (RFC 6749 §3.1.2.3)."""
+    """A client with two must send one (RFC 6749 §3.1.2.3)."""
     assert decide(request_of(committed_client(), redirect_uri=None)).base == REDIRECT
     client = committed_client(redirect_uris=[REDIRECT, "https://b.example.com/"])
     answer = browser.get(URL, query_string=request_of(client, redirect_uri=None))
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
 
 
-def test_a_failure_inside_is_a_page_too(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that is away says nothing of itself."""
+def test_an_internal_error_is_a_page(browser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The details of a database failure are not on the page."""
 
     def fail(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("at db.example.com"))
@@ -309,44 +308,44 @@ def test_a_failure_inside_is_a_page_too(browser: Any, monkeypatch: pytest.Monkey
         "http://127.0.0.1:8000/" + "a" * 3000,
     ],
 )
-def test_a_redirect_uri_that_is_none_is_refused(
+def test_an_invalid_redirect_uri_is_refused(
     browser: Any, cli: str, request_of: Callable[..., Any], redirect_uri: str
 ) -> None:
-    """As a request that does not fit, on a page, and nobody is sent there."""
+    """The user sees an error page, and the browser is sent nowhere."""
     answer = browser.get(URL, query_string=request_of(cli, redirect_uri=redirect_uri) | PKCE)
     assert (answer.status_code, "Location" in answer.headers) == (400, False)
 
 
-def test_the_servers_name_is_the_operators_and_not_the_requests(
+def test_the_issuer_comes_from_the_configuration_and_not_from_the_request(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes another Host into a request learns nothing else, and no cache learns it from them."""
+    """A forged ``Host`` changes nothing for other clients or for caches."""
     monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "https://airflow.example.com/airflow/")
     path = "/.well-known/oauth-authorization-server"
     for base in ("http://evil.example/airflow", "http://10.0.0.1:8080"):
-        told = app.test_client().get(path, base_url=base).get_json()
-        assert told["issuer"] == "https://airflow.example.com/airflow"
+        metadata = app.test_client().get(path, base_url=base).get_json()
+        assert metadata["issuer"] == "https://airflow.example.com/airflow"
         for name in ("authorization", "token", "revocation", "introspection"):
-            assert told[f"{name}_endpoint"].startswith("https://airflow.example.com/airflow/oauth/")
+            assert metadata[f"{name}_endpoint"].startswith("https://airflow.example.com/airflow/oauth/")
         with app.test_request_context(base_url=base):
-            assert server.IssuerExtension().get_issuer() == told["issuer"]
+            assert server.IssuerExtension().get_issuer() == metadata["issuer"]
     monkeypatch.setenv("AIRFLOW__WEBSERVER__BASE_URL", "http://localhost:8080")
     assert app.test_client().get(path, base_url="http://10.0.0.1").get_json()["issuer"] == "http://10.0.0.1"
 
 
 @pytest.mark.parametrize("base", ["https://airflow.example.com", "http://airflow:8080"])
-def test_clients_can_learn_where_everything_is(app: Any, base: str) -> None:
-    """RFC 8414, by the name under which they reach this server; Airflow may be mounted below a path."""
+def test_the_metadata_has_the_urls_of_all_endpoints(app: Any, base: str) -> None:
+    """RFC 8414; Airflow may be mounted below a path."""
     for mounted in ("", "/airflow"):
         answer = app.test_client().get(
             "/.well-known/oauth-authorization-server",
             base_url=base + mounted,
         )
-        told = AuthorizationServerMetadata(answer.get_json())
-        assert told["issuer"] == base + mounted
-        assert told["authorization_endpoint"] == f"{base}{mounted}/oauth/authorize"
-        assert told["token_endpoint"] == f"{base}{mounted}/oauth/token"
-        assert told["code_challenge_methods_supported"] == ["S256"]
-        assert "dags:read" in told["scopes_supported"]
+        metadata = AuthorizationServerMetadata(answer.get_json())
+        assert metadata["issuer"] == base + mounted
+        assert metadata["authorization_endpoint"] == f"{base}{mounted}/oauth/authorize"
+        assert metadata["token_endpoint"] == f"{base}{mounted}/oauth/token"
+        assert metadata["code_challenge_methods_supported"] == ["S256"]
+        assert "dags:read" in metadata["scopes_supported"]
         if base.startswith("https"):
-            told.validate()  # as authlib's own clients do
+            metadata.validate()  # as authlib's own clients do

@@ -1,4 +1,4 @@
-"""A credential belongs to one account: not to whoever is given its id, or its name, later."""
+"""A credential belongs to one account, and not to a later user with the same id or name."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -106,15 +106,15 @@ def status(app: Any, shown: str, path: str = STOCK) -> int:
     return int(client(app, {"Authorization": f"Bearer {shown}"})("GET", path).status)
 
 
-# --- whoever comes after ---
+# --- users with the id of a deleted user ---
 
 
 @pytest.mark.parametrize("way", ["delete", "delete_by_api", "delete_with_sql"])
 @pytest.mark.parametrize("name", ["successor", "leaver"])
-def test_whoever_gets_a_deleted_users_id_gets_none_of_their_credentials(
+def test_a_user_with_a_deleted_users_id_gets_no_credentials_of_that_user(
     app: Any, someone: Callable[..., Someone], way: str, name: str
 ) -> None:
-    """Neither a key nor a token, whatever the next user is called and may, and however the first one went."""
+    """This holds for keys and tokens, for any name and role of the new user, and for any way of deletion."""
     former = someone("leaver")
     shown = [former.key(), former.token()]
     assert [status(app, each) for each in shown] == [200, 200]
@@ -126,10 +126,10 @@ def test_whoever_gets_a_deleted_users_id_gets_none_of_their_credentials(
     assert status(app, successor.key()) == 200
 
 
-def test_a_worker_that_remembers_a_key_notices_at_once_whose_id_it_is_now(
+def test_a_cached_key_does_not_act_as_a_new_user_with_the_same_id(
     app: Any, someone: Callable[..., Someone]
 ) -> None:
-    """What is remembered for a second is the credential; its user is looked at in each request."""
+    """Only the credential is cached; each request reads the user."""
     former = someone("leaver")
     request = client(app, {"X-API-Key": former.key()})
     assert request("GET", STOCK).status == 200
@@ -173,10 +173,10 @@ def test_a_refresh_token_a_code_and_an_acting_user_end_with_the_account(
     assert redeemed[0] == 400
 
 
-def test_nobody_sees_or_changes_the_keys_of_who_had_their_id(
+def test_a_new_user_cannot_see_or_change_keys_of_a_deleted_user_with_the_same_id(
     app: Any, someone: Callable[..., Someone]
 ) -> None:
-    """A list shows no owner for them, rather than the new one."""
+    """A list shows no owner for these keys."""
     former = someone("leaver")
     left = key_format.parse(former.key())
     assert left is not None
@@ -194,7 +194,7 @@ def test_nobody_sees_or_changes_the_keys_of_who_had_their_id(
 # --- those who stay ---
 
 
-def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[..., Someone]) -> None:
+def test_a_renamed_user_keeps_all_credentials(app: Any, someone: Callable[..., Someone]) -> None:
     renamed = someone("before")
     shown = [renamed.key(), renamed.token()]
     admin = client(app, {"X-API-Key": someone("boss", role="Admin").key()})
@@ -211,7 +211,7 @@ def test_a_user_who_is_renamed_keeps_what_is_theirs(app: Any, someone: Callable[
 
 
 @pytest.mark.parametrize(("created_on", "expected"), [(None, 200), (datetime(2020, 1, 1), 401)])  # noqa: DTZ001 - Airflow's are naive
-def test_without_a_moment_of_creation_the_name_must_agree(
+def test_without_a_creation_time_the_name_must_match(
     app: Any, someone: Callable[..., Someone], created_on: datetime | None, expected: int
 ) -> None:
     user = airflow_compat.users.user_model()
@@ -231,10 +231,10 @@ def test_without_a_moment_of_creation_the_name_must_agree(
 # --- what a deletion leaves ---
 
 
-def test_a_deletion_ends_what_the_user_held_and_all_that_was_made_with_it(
+def test_deleting_a_user_ends_the_users_credentials_and_their_descendants(
     app: Any, someone: Callable[..., Someone]
 ) -> None:
-    """In the same transaction: tokens are gone, keys revoked, in all generations and whoever they act as."""
+    """In the same transaction, tokens are deleted and keys are revoked, in all generations, for any owner."""
     admin, other = someone("boss", role="Admin"), someone("robot")
     made = client(app, {"X-API-Key": admin.key()})("POST", KEYS, json={"name": "c", "owner": "robot"}).json
     refresh = admin.token(key_format.REFRESH_TOKEN)
@@ -248,7 +248,7 @@ def test_a_deletion_ends_what_the_user_held_and_all_that_was_made_with_it(
     assert status(app, other.key()) == 200
 
 
-def test_a_key_ends_with_the_maker_of_its_maker_also_where_no_hook_saw_the_deletion(
+def test_a_key_ends_when_its_grandparents_owner_is_deleted_with_sql(
     app: Any, someone: Callable[..., Someone]
 ) -> None:
     admin = someone("boss", role="Admin")
@@ -259,10 +259,10 @@ def test_a_key_ends_with_the_maker_of_its_maker_also_where_no_hook_saw_the_delet
     assert status(app, made["key"]) == 401
 
 
-def test_a_failure_of_ours_keeps_nobody_from_being_deleted_or_renamed(
+def test_a_failing_hook_does_not_stop_the_deletion_or_renaming_of_a_user(
     app: Any, someone: Callable[..., Someone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what is left behind does not count."""
+    """The credentials that stay are not valid."""
     from sqlalchemy.exc import OperationalError
 
     def fail(*_: Any) -> None:
@@ -277,8 +277,10 @@ def test_a_failure_of_ours_keeps_nobody_from_being_deleted_or_renamed(
         assert airflow_compat.users.account(session, leaver.id) is None
 
 
-def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable[..., Someone]) -> None:
-    """``airflow users delete`` is a process without an API; the plugin is there all the same."""
+def test_deleting_a_user_on_the_command_line_revokes_the_users_keys(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    """``airflow users delete`` is a process without an API, but it loads the plugin."""
     import subprocess
     import sys
 
@@ -301,8 +303,10 @@ def test_the_command_line_revokes_what_the_user_held(app: Any, someone: Callable
 # --- what there was before ---
 
 
-def test_what_there_was_before_is_bound_by_the_migration(app: Any, someone: Callable[..., Someone]) -> None:
-    """To its user; what has none, or one who was made later than itself, ends."""
+def test_the_migration_binds_older_credentials_to_their_users(
+    app: Any, someone: Callable[..., Someone]
+) -> None:
+    """A credential without a user, or with a user who was created later, ends."""
     import importlib
 
     migration = importlib.import_module(
