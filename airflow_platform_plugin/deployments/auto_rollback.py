@@ -88,7 +88,7 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
         deployment.rollback_from = None  # a user was faster
         return False
     bad = deployment.current
-    target = _target(session, deployment)
+    target = _find_target(session, deployment)
     if target is None:
         log.warning(
             "The deployment %s fails, and there is no earlier revision to roll back to", deployment_id
@@ -104,7 +104,7 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
     return True
 
 
-def _target(session: Session, deployment: Deployment) -> DeploymentRevision | None:
+def _find_target(session: Session, deployment: Deployment) -> DeploymentRevision | None:
     """Return the newest earlier revision that may be deployed.
 
     If the current revision is a rollback itself, the target is earlier than the one it repeats: so repeated

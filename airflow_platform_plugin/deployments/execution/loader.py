@@ -151,13 +151,13 @@ def _record_parse_results(
             db.execute_bulk(session, loaded)
 
 
-def registered_loaders(session: Session) -> list[str]:
+def list_loader_files(session: Session) -> list[str]:
     """Return the paths of the loader files that Airflow has parsed."""
     return list(session.scalars(select(LoaderFile.fileloc)))
 
 
 def request_parsing(session: Session) -> None:
     """Ask Airflow to parse the loader files at once."""
-    for fileloc in registered_loaders(session):
+    for fileloc in list_loader_files(session):
         table, row = airflow_compat.dags.parsing_request(fileloc)
         db.insert_absent(session.connection(), table, [row])
