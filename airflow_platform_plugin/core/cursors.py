@@ -17,13 +17,13 @@ class Cursor(db.Base):
     position = Column(BigInteger, nullable=False)
 
 
-def moment(session: Session, name: str) -> datetime | None:
+def get_moment(session: Session, name: str) -> datetime | None:
     """Return the moment stored under that name, if there is one."""
     cursor = session.get(Cursor, name)
     return None if cursor is None else datetime.fromtimestamp(int(cursor.position), tz=timezone.utc)
 
 
-def write_down(session: Session, name: str, when: datetime) -> None:
+def set_moment(session: Session, name: str, when: datetime) -> None:
     """Store a moment under that name; it replaces an earlier one."""
     session.merge(Cursor(name=name, position=int(when.timestamp())))
     session.flush()

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin.core import cursors, db, outbox
 from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
-from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, row
+from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, to_row
 
-__all__ = ["Event", "NewEvent", "record", "row"]
+__all__ = ["Event", "NewEvent", "record", "to_row"]
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def record(connection: Connection, new: list[NewEvent]) -> int:
 
     If all are stored, nothing is executed: on SQLite even an insert that does nothing takes the lock.
     """
-    rows = [row(event) for event in find_absent(connection, new)]
+    rows = [to_row(event) for event in find_absent(connection, new)]
     db.insert_absent(connection, Event.__table__, rows)
     return len(rows)
 
@@ -87,12 +87,12 @@ def horizon(session: Session) -> datetime:
     It is at least the plugin's first start on this database, and later than every event that was deleted
     since. So a deleted event is never stored again, even after the retention was extended.
     """
-    started = cursors.moment(session, FIRST_START)
+    started = cursors.get_moment(session, FIRST_START)
     if started is None:
         started = _first_start(session)
-        cursors.write_down(session, FIRST_START, started)
+        cursors.set_moment(session, FIRST_START, started)
     moments = [started, db.now() - retention() + MARGIN]
-    expired = cursors.moment(session, EXPIRED)
+    expired = cursors.get_moment(session, EXPIRED)
     if expired is not None:
         moments.append(expired + MARGIN)
     return max(moments)
@@ -114,7 +114,7 @@ def expire() -> int:
             old = old.where(Event.id.not_in(reference.undeletable_ids()))
         ids = list(session.scalars(old.order_by(Event.occurred_at).limit(_EXPIRED_AT_ONCE)))
         if ids:
-            cursors.write_down(session, EXPIRED, before)
+            cursors.set_moment(session, EXPIRED, before)
             for reference in references:
                 reference.delete_rows(session, ids)
             _forget_failures(session, ids)

@@ -103,7 +103,7 @@ class Globs:
 
 
 @lru_cache(maxsize=128)
-def compiled(patterns: tuple[str, ...]) -> Globs:
+def compile_patterns(patterns: tuple[str, ...]) -> Globs:
     """Return the patterns, compiled once in a process while they are in use."""
     return Globs(patterns)
 

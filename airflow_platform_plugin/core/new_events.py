@@ -44,7 +44,7 @@ class NewEvent:
         return str(uuid.uuid5(_NAMESPACE, "\x1f".join((self.type, *self.identity))))
 
 
-def row(event: NewEvent) -> dict[str, Any]:
+def to_row(event: NewEvent) -> dict[str, Any]:
     """Return the event's row in ``platform_event``, the primary key first."""
     return {
         "id": event.id,
@@ -65,7 +65,7 @@ def record_now(connection: Connection, event: NewEvent) -> None:
 
     It is not written if nobody can want it. The sweep writes it if a subscriber comes at the same moment.
     """
-    values = row(event)
+    values = to_row(event)
     if event.tenant_id is None and "dag_id" in event.data:
         values["tenant_id"] = _tenant_of_dag(connection.dialect.name, event.data["dag_id"])
     nowait.insert(connection, "platform_event", values, where_any=SUBSCRIBERS)
@@ -83,8 +83,8 @@ def _tenant_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
     )
 
 
-def observed(event: NewEvent) -> NewEvent:
-    """Return an event that happens right now, whatever its dates say.
+def redate_expired(event: NewEvent) -> NewEvent:
+    """Return the event of a change that happens right now, whatever its dates say.
 
     ``airflow dags test`` starts a run on its logical date. An event that is older than the horizon would be
     deleted at once, so it gets the current time.

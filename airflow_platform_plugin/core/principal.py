@@ -41,7 +41,7 @@ class DagLimit:
     @cached_property
     def patterns(self) -> globs.Globs:
         """The patterns, compiled once."""
-        return globs.compiled(self.dag_ids)
+        return globs.compile_patterns(self.dag_ids)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def task_instance_changed(task_instance: TaskRow) -> None:
 def _record(changed: Row, event: NewEvent | None) -> None:
     if event is None:
         return
-    event = new_events.observed(event)
+    event = new_events.redate_expired(event)
     session = object_session(changed) or airflow_compat.tasks.current_session()
     if session is not None:
         new_events.record_now(session.connection(), event)

@@ -180,7 +180,7 @@ def _run_events(
     for run in runs:
         event = dag_run_event(run, {})
         if event is not None and run.id in witnessed:
-            event = new_events.observed(event)
+            event = new_events.redate_expired(event)
         if event is not None and event.occurred_at >= horizon:
             ids[event.id] = run.id
             found.append(event)

@@ -76,4 +76,4 @@ def test_the_caches_are_bounded() -> None:
 
 
 def test_the_same_patterns_are_compiled_once() -> None:
-    assert globs.compiled(("a*", "*b*c")) is globs.compiled(("a*", "*b*c"))
+    assert globs.compile_patterns(("a*", "*b*c")) is globs.compile_patterns(("a*", "*b*c"))

@@ -51,7 +51,7 @@ def receiver(session: Any) -> Iterator[Receiver]:
         session, NewWebhook(**fields), by=SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
     )
     sweep.sweep()
-    cursors.write_down(session, events.FIRST_START, now() - 365 * DAYS)
+    cursors.set_moment(session, events.FIRST_START, now() - 365 * DAYS)
     yield made
     made.stop()
 
@@ -216,7 +216,7 @@ def test_a_run_that_ended_before_the_plugins_first_start_creates_no_event(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
     """Also within the retention, and if a user changes it. A run that ends later creates one."""
-    cursors.write_down(session, events.FIRST_START, now() - DAYS)
+    cursors.set_moment(session, events.FIRST_START, now() - DAYS)
     make_run("before", "success", now() - 2 * DAYS, now() - 2 * DAYS)
     session.add(Log(event="clear", dag_id="d", run_id="before"))
     rounds(session)
@@ -228,12 +228,12 @@ def test_a_run_that_ended_before_the_plugins_first_start_creates_no_event(
 
 def test_the_first_start_is_stored_once(session: Any, make_run: Callable[..., DagRun]) -> None:
     sweep.sweep()
-    first = cursors.moment(session, events.FIRST_START)
+    first = cursors.get_moment(session, events.FIRST_START)
     assert first is not None
     assert abs((first - now()).total_seconds()) < 60
-    cursors.write_down(session, events.FIRST_START, first - DAYS)
+    cursors.set_moment(session, events.FIRST_START, first - DAYS)
     sweep.sweep()
-    assert cursors.moment(session, events.FIRST_START) == first - DAYS
+    assert cursors.get_moment(session, events.FIRST_START) == first - DAYS
 
 
 def test_the_oldest_event_is_the_first_start_of_an_earlier_version(session: Any) -> None:
