@@ -39,7 +39,9 @@ class Consumer:
         return {name.partition("-")[2] for name in rows}
 
 
-def test_an_event_that_a_consumer_cannot_process_stops_no_other(session: Any) -> None:
+def test_an_event_that_a_consumer_cannot_process_stops_no_other(
+    session: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """The other consumers get all events, and this one the others, each once."""
     happen(session, "a", "bad", "c")
     choosy, other = Consumer("bad"), Consumer()
@@ -50,6 +52,7 @@ def test_an_event_that_a_consumer_cannot_process_stops_no_other(session: Any) ->
     assert (sorted(other.taken), other.written(session)) == (["a", "bad", "c"], {"a", "bad", "c"})
     (failed,) = session.scalars(select(FailedConsumption)).all()
     assert (failed.consumer, failed.attempts, failed.error) == ("choosy", 1, "KeyError")
+    assert "The consumer choosy failed with 1 events" in caplog.text
 
 
 def test_a_consumer_gets_a_failed_event_again_until_it_is_set_aside(session: Any) -> None:
