@@ -9,16 +9,18 @@ processes do the same in Airflow's session of the task. No lock is waited for.
 import json
 import logging
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy.orm import object_session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.airflow_compat.types import DagRunRow, TaskRow
 from airflow_platform_plugin.core import new_events, nowait
 from airflow_platform_plugin.core.new_events import NewEvent
 from airflow_platform_plugin.core.timestamps import timestamp
-from airflow_platform_plugin.core.types import Row
+
+if TYPE_CHECKING:
+    from airflow_platform_plugin.airflow_compat.types import DagRunRow, TaskRow
+    from airflow_platform_plugin.core.types import Row
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def unreadable_conf(reason: str) -> dict[str, Any]:
     return {"conf": {}, "conf_error": f"The conf is left out: {reason}"}
 
 
-def dag_run_event(dag_run: DagRunRow, conf: dict[str, Any] | None = None) -> NewEvent | None:
+def dag_run_event(dag_run: "DagRunRow", conf: dict[str, Any] | None = None) -> NewEvent | None:
     """Return the event of the run's present state; None if there is no event for that state.
 
     Args:
@@ -98,7 +100,7 @@ def dag_run_event(dag_run: DagRunRow, conf: dict[str, Any] | None = None) -> New
     )
 
 
-def task_instance_event(task: TaskRow) -> NewEvent | None:
+def task_instance_event(task: "TaskRow") -> NewEvent | None:
     """Return the event of the task instance's present state, or None."""
     state = str(task.state)
     event_type = TASK_EVENTS.get(state)
@@ -130,7 +132,7 @@ def task_instance_event(task: TaskRow) -> NewEvent | None:
     )
 
 
-def dag_run_changed(dag_run: DagRunRow) -> None:
+def dag_run_changed(dag_run: "DagRunRow") -> None:
     """Store the event of a DAG run's change; a failure is logged, and the sweep stores the event later."""
     try:
         _record(dag_run, dag_run_event(dag_run))
@@ -140,7 +142,7 @@ def dag_run_changed(dag_run: DagRunRow) -> None:
         log.exception("The platform missed a DAG run's change; the sweep will find it")
 
 
-def task_instance_changed(task_instance: TaskRow) -> None:
+def task_instance_changed(task_instance: "TaskRow") -> None:
     """Store the event of a task instance's change; a failure is logged, and the sweep stores it later."""
     try:
         if not getattr(task_instance, "test_mode", False):
@@ -151,7 +153,7 @@ def task_instance_changed(task_instance: TaskRow) -> None:
         log.exception("The platform missed a task instance's change; the sweep will find it")
 
 
-def _record(changed: Row, event: NewEvent | None) -> None:
+def _record(changed: "Row", event: NewEvent | None) -> None:
     if event is None:
         return
     event = new_events.redate_expired(event)

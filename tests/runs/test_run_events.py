@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import listener
-from airflow_platform_plugin.core import db, naming
+from airflow_platform_plugin.core import db, naming, new_events
 from airflow_platform_plugin.core.events import Event, NewEvent
 from airflow_platform_plugin.runs import run_events, sweep
 from airflow_platform_plugin.webhooks.models import Webhook
@@ -132,6 +132,8 @@ def test_an_event_is_stored_with_the_tenant_of_its_dag(
     (event,) = session.query(Event).all()
     assert event.tenant_id == tenant_id
     assert naming.tenant_of(tags) == tenant_id
+    assert new_events.TENANT_TAG_PREFIX == naming.TENANT_TAG_PREFIX
+    assert new_events.LONGEST_TENANT_TAG == naming.LONGEST_TENANT_TAG
 
 
 def test_a_conf_that_is_not_json_is_included_as_far_as_possible(
