@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 ROUNDS = 15
-GOAL_MS = 20
+GOAL_MS = 3
 
 CODE = """
 import sys, time

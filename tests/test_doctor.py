@@ -30,8 +30,8 @@ def found() -> dict[str, bool]:
 
 
 def message(name: str) -> str:
-    (told,) = [finding.message for finding in doctor.examine() if finding.name == name]
-    return told
+    (found_message,) = [finding.message for finding in doctor.examine() if finding.name == name]
+    return found_message
 
 
 @pytest.fixture
@@ -52,17 +52,17 @@ def loader_file() -> Iterator[Path]:
 
 @pytest.fixture
 def steps(session: Any) -> None:
-    """A worker that has just come round."""
+    """A worker whose steps have just finished."""
     session.query(Step).delete()
     session.add_all([Step(name=name, finished_at=db.now()) for name in worker.STEPS])
     session.flush()
 
 
-def test_all_is_well_where_all_is_well(session: Any, steps: None, loader_file: Path) -> None:
+def test_a_healthy_installation_passes_all_checks(session: Any, steps: None, loader_file: Path) -> None:
     assert found() == dict.fromkeys(CHECKS, True)
 
 
-def test_a_worker_that_never_ran_or_fell_silent_is_noticed(session: Any) -> None:
+def test_a_worker_that_never_ran_or_is_silent_is_reported(session: Any) -> None:
     session.query(Step).delete()
     session.flush()
     assert not found()["worker"]
@@ -74,14 +74,14 @@ def test_a_worker_that_never_ran_or_fell_silent_is_noticed(session: Any) -> None
     )
 
 
-def test_a_step_that_hangs_is_noticed_while_the_others_go_on(session: Any, steps: None) -> None:
+def test_a_step_that_hangs_is_reported_while_the_others_go_on(session: Any, steps: None) -> None:
     session.get(Step, "deliver").finished_at = db.now() - timedelta(minutes=5, seconds=1)
     session.flush()
     assert message("worker") == "The step deliver has not finished for 5 minutes."
 
 
-def test_a_step_that_fails_is_noticed_until_it_succeeds(session: Any, steps: None) -> None:
-    """By the kind of the error, for its message may repeat a secret."""
+def test_a_step_that_fails_is_reported_until_it_succeeds(session: Any, steps: None) -> None:
+    """With the kind of the error only, because its message may repeat a secret."""
     beats = Beats()
     beats.failed("sweep", ValueError("s3cret"))
     beats.write_down()
@@ -92,7 +92,7 @@ def test_a_step_that_fails_is_noticed_until_it_succeeds(session: Any, steps: Non
 
 
 def test_of_several_workers_the_latest_counts(session: Any, steps: None) -> None:
-    """One that was late with writing down takes nothing back."""
+    """A worker that stores its beats late does not replace later ones."""
     late = Beats()
     late.finished("sweep")
     late._finished["sweep"] = db.now() - timedelta(hours=1)
@@ -100,7 +100,7 @@ def test_of_several_workers_the_latest_counts(session: Any, steps: None) -> None
     assert found()["worker"]
 
 
-def test_a_consumer_that_fails_is_noticed(session: Any, steps: None) -> None:
+def test_a_consumer_that_fails_is_reported(session: Any, steps: None) -> None:
     events.record(session.connection(), [events.NewEvent("dag.success", ("d",), db.now(), {})])
     (event_id,) = session.scalars(select(events.Event.id)).all()
     failed = {"event_id": event_id, "consumer": "mails", "attempts": 1, "error": "KeyError"}
@@ -110,7 +110,7 @@ def test_a_consumer_that_fails_is_noticed(session: Any, steps: None) -> None:
     assert "mails: 1 (KeyError)" in message("consumers")
 
 
-def test_what_cannot_be_decrypted_is_noticed(session: Any, call: Callable[..., Any]) -> None:
+def test_a_secret_that_cannot_be_decrypted_is_reported(session: Any, call: Callable[..., Any]) -> None:
     hook = {"name": "w", "url": "http://127.0.0.1:9/", "events": ["dag.success"]}
     call("POST", "/api/v1/platform/webhooks", json=hook)
     assert found()["secrets"]
@@ -121,8 +121,8 @@ def test_what_cannot_be_decrypted_is_noticed(session: Any, call: Callable[..., A
     assert "rotate-fernet-key" in message("secrets")
 
 
-def test_a_missing_loader_file_is_noticed(session: Any, loader_file: Path) -> None:
-    """Whatever the file is called; it is its content that counts."""
+def test_a_missing_loader_file_is_reported(session: Any, loader_file: Path) -> None:
+    """The content counts, whatever the name of the file."""
     assert str(loader_file) in message("loader")
     renamed = loader_file.rename(loader_file.with_name("anything.py"))
     assert found()["loader"]
@@ -133,7 +133,7 @@ def test_a_missing_loader_file_is_noticed(session: Any, loader_file: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("runners", "ok", "told"),
+    ("runners", "ok", "start"),
     [
         ("production=docker, *=process", True, "Runners of DataKits: docker in production, process in *."),
         ("podman", False, "[platform] datakit_runners must be one of process, docker, kubernetes"),
@@ -141,13 +141,13 @@ def test_a_missing_loader_file_is_noticed(session: Any, loader_file: Path) -> No
         ("a=docker, a=process, *=process", False, "[platform] datakit_runners must be"),
     ],
 )
-def test_runners_are_looked_at(monkeypatch: pytest.MonkeyPatch, runners: str, ok: bool, told: str) -> None:  # noqa: FBT001 - a table
+def test_runners_are_checked(monkeypatch: pytest.MonkeyPatch, runners: str, ok: bool, start: str) -> None:  # noqa: FBT001 - a table
     set_options(monkeypatch, datakit_runners=runners)
     passed, message = doctor.checks()["datakit-runners"]()
-    assert (passed, message.startswith(told)) == (ok, True)
+    assert (passed, message.startswith(start)) == (ok, True)
 
 
-def test_a_runner_without_its_provider_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runner_without_its_provider_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     set_options(monkeypatch, datakit_runners="docker")
     monkeypatch.setitem(sys.modules, "airflow_platform_plugin.deployments.execution.runners.docker", None)
     passed, message = doctor.checks()["datakit-runners"]()
@@ -155,8 +155,8 @@ def test_a_runner_without_its_provider_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert message.startswith("The runner docker needs airflow-platform-plugin[docker]: ")
 
 
-def test_a_check_that_cannot_be_made_has_failed(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are made nevertheless."""
+def test_a_check_that_raises_has_failed(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other checks still run."""
 
     def fail() -> tuple[bool, str]:
         raise RuntimeError("broken")
@@ -174,8 +174,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any, loader_file: Path) -> None:
-    """As text, and as JSON for machines."""
+def test_the_command_prints_every_finding_and_fails_if_one_failed(app: Any, loader_file: Path) -> None:
+    """As text, and as JSON for programs."""
     with db.transaction() as session:
         for name in worker.STEPS:
             session.merge(Step(name=name, finished_at=db.now(), error=None))
@@ -191,7 +191,7 @@ def test_the_command_tells_every_finding_and_fails_where_one_has(app: Any, loade
     assert "rate_limit_read" in next(c["message"] for c in answer["checks"] if c["name"] == "rate-limits")
 
 
-def test_looking_leaves_nothing_behind(app: Any, tmp_path: Path) -> None:
-    """The one who looks may be another user than the webserver's."""
+def test_the_checks_leave_nothing_behind(app: Any, tmp_path: Path) -> None:
+    """The operator may be another user of the system than the webserver's."""
     run(AIRFLOW__PLATFORM__RATE_LIMIT_STORAGE=f"platform-file://{tmp_path}/new/counters")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md), read from the sources."""
+"""Which package may import which (docs/architecture.md), read from the sources."""
 
 import ast
 import dataclasses
@@ -85,7 +85,7 @@ def test_every_package_is_a_feature_or_named_here() -> None:
 
 @pytest.mark.parametrize("package", LOWER)
 def test_what_features_are_built_on_imports_no_feature(package: str) -> None:
-    """Nor does one of these packages import a later one; the list of features is read in one place."""
+    """These packages do not import later ones either; only one place reads the list of features."""
     above = (PACKAGES | ENTRY_POINTS) - set(LOWER[: LOWER.index(package)])
     assert {(a, b) for a, b in imports() if a == package and b in above} - LAZY == set()
 

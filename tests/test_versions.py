@@ -49,7 +49,7 @@ def test_two_changes_at_the_same_moment_are_a_conflict(
     session: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The version that was read stands in the UPDATE itself: the slower one changes no row and fails."""
+    """The UPDATE compares the version that was read: the slower request changes no row and fails."""
     from sqlalchemy import text
 
     from airflow_platform_plugin.http.endpoint import RequestContext

@@ -91,7 +91,7 @@ def test_scripts_without_a_suffix_are_read_and_exempt_files_are_not(checker: Sim
     assert not names & {*checker.EXEMPT, "LICENSE", "constraints.txt"}
 
 
-def test_exempt_files_and_unclean_folders_exist(checker: SimpleNamespace) -> None:
+def test_exempt_files_exist(checker: SimpleNamespace) -> None:
     """An exemption that no longer applies is removed."""
-    for name in (*checker.EXEMPT, *checker.NOT_YET):
+    for name in checker.EXEMPT:
         assert (ROOT / name).exists(), name

@@ -30,10 +30,10 @@ def test_every_step_runs_once(session: Any) -> None:
     ]
 
 
-def test_a_failing_step_does_not_hold_up_the_others(
+def test_a_failing_step_does_not_stop_the_others(
     session: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged, and is told from one that had nothing to do."""
+    """It is logged, and its result differs from that of a step with nothing to do."""
     assert session is not None
 
     def fail() -> int:
@@ -55,7 +55,7 @@ def test_a_failing_step_does_not_hold_up_the_others(
         ({"a": None}, 99, worker.MAX_PAUSE),
     ],
 )
-def test_rounds_follow_at_once_while_there_is_work_and_slowly_while_it_fails(
+def test_the_next_round_is_at_once_after_work_and_later_after_failures(
     done: dict[str, int | None], failures: int, seconds: float
 ) -> None:
     assert worker.pause(done, failures, 1) == seconds
@@ -65,8 +65,8 @@ def test_every_step_is_in_one_lane() -> None:
     assert sorted(name for lane in worker.LANES.values() for name in lane) == sorted(worker.STEPS)
 
 
-def test_a_step_that_hangs_holds_up_its_own_lane_alone(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its silence is seen by what is written down of the others."""
+def test_a_step_that_hangs_stops_only_its_own_lane(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored beats of the other steps show that it is silent."""
     released, went_on, stopping = threading.Event(), threading.Event(), threading.Event()
 
     def hang() -> int:
@@ -97,7 +97,7 @@ def test_a_step_that_hangs_holds_up_its_own_lane_alone(session: Any, monkeypatch
             stopping.wait(0.01)
         beats.write_down()
         assert {step.name for step in session.query(Step)} == set(worker.STEPS) - {"send-mail", "deliver"}
-    finally:  # or they would go on beside other tests
+    finally:  # or they would go on during other tests
         stopping.set()
         released.set()
         for lane in lanes:
@@ -112,7 +112,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("database", [["--database", "0" * 32], []])
-def test_a_worker_refuses_a_database_that_is_not_its_parent_s(app: Any, database: list[str]) -> None:
+def test_a_worker_refuses_another_database_than_its_parent_s(app: Any, database: list[str]) -> None:
     """It says why, and does nothing at all."""
     with db.transaction() as session:
         session.query(Step).delete()
@@ -123,8 +123,8 @@ def test_a_worker_refuses_a_database_that_is_not_its_parent_s(app: Any, database
         assert session.query(Step).count() == 0
 
 
-def test_a_fingerprint_tells_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stands in the list of processes. A new password is no new database."""
+def test_a_fingerprint_contains_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is visible in the list of processes. A new password is not another database."""
     from types import SimpleNamespace
 
     from sqlalchemy.engine import make_url
@@ -141,7 +141,7 @@ def test_a_fingerprint_tells_no_password(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_worker_gets_the_scheduler_s_environment_by_value(
     app: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not the C library's, which another thread may be overwriting; a refusal is told as what it is."""
+    """Not the C library's, which another thread may be overwriting. A refusal is logged as such."""
     started: list[dict[str, Any]] = []
     keeper = supervisor.Supervisor()
 

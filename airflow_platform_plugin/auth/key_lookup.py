@@ -48,9 +48,5 @@ def find_by_id(session: Session, key_id: str) -> FoundKey | None:
 def record_use(session: Session, key_id: str, *, unless_since: datetime) -> None:
     """Set when the key was last used to now, unless it was used after ``unless_since``."""
     is_older = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < unless_since)
-    session.execute(
-        update(ApiKey)
-        .where(ApiKey.id == key_id, is_older)
-        .values(last_used_at=db.now())
-        .execution_options(synchronize_session=False)
-    )
+    used = update(ApiKey).where(ApiKey.id == key_id, is_older).values(last_used_at=db.now())
+    db.execute_bulk(session, used)

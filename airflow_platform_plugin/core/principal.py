@@ -1,4 +1,4 @@
-"""The caller of a request, and what the caller may do. Handlers need neither Flask-Login nor FAB."""
+"""The caller of a request, and what the caller may do. Handlers do not see Flask-Login or FAB."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

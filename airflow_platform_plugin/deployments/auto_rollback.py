@@ -75,12 +75,8 @@ def _roll_back(deployment_id: str) -> bool:
     except Exception:
         log.exception("The deployment %s cannot be rolled back", deployment_id)
     with suppress(SQLAlchemyError), db.transaction() as session:
-        session.execute(
-            update(Deployment)
-            .where(Deployment.id == deployment_id)
-            .values(rollback_from=None)
-            .execution_options(synchronize_session=False)
-        )
+        unmarked = update(Deployment).where(Deployment.id == deployment_id).values(rollback_from=None)
+        db.execute_bulk(session, unmarked)
     return False
 
 
@@ -92,7 +88,7 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
         deployment.rollback_from = None  # a user was faster
         return False
     bad = deployment.current
-    target = _target(session, deployment)
+    target = _find_target(session, deployment)
     if target is None:
         log.warning(
             "The deployment %s fails, and there is no earlier revision to roll back to", deployment_id
@@ -108,7 +104,7 @@ def _roll_back_in(session: Session, deployment_id: str) -> bool:
     return True
 
 
-def _target(session: Session, deployment: Deployment) -> DeploymentRevision | None:
+def _find_target(session: Session, deployment: Deployment) -> DeploymentRevision | None:
     """Return the newest earlier revision that may be deployed.
 
     If the current revision is a rollback itself, the target is earlier than the one it repeats: so repeated

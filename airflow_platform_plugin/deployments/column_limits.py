@@ -17,7 +17,12 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, DagModel, DagTag, DatasetModel, TaskInstance
 from airflow_platform_plugin.core.naming import tenant_tag
-from airflow_platform_plugin.deployments.spec import LONGEST_SCHEDULE, ON_INPUTS, DeploymentSpec, dataset_uri
+from airflow_platform_plugin.deployments.spec import (
+    LONGEST_SCHEDULE,
+    ON_INPUTS,
+    DeploymentSpec,
+    build_dataset_uri,
+)
 
 # Characters of a schedule that the loader evaluates, for deployments from before ``LONGEST_SCHEDULE``:
 # the time to evaluate a cron expression is proportional to its length.
@@ -55,9 +60,9 @@ def find_misfits(dag: DAG, spec: DeploymentSpec, dialect: str) -> Iterator[Misfi
         spec: the deployment.
         dialect: SQLAlchemy's name of Airflow's database.
     """
-    yield from _too_long(dag)
+    yield from _find_too_long(dag)
     if dialect == "mysql":
-        yield from _out_of_time(spec)
+        yield from _find_out_of_time(spec)
 
 
 def find_long_inputs(spec: DeploymentSpec) -> Iterator[Misfit]:
@@ -68,14 +73,14 @@ def find_long_inputs(spec: DeploymentSpec) -> Iterator[Misfit]:
         for item in items:
             if len(item.name) + len(item.schema_ or "") < _SHORT_DATASET:
                 continue
-            length = len(dataset_uri(item, spec.namespace, spec.environment))
+            length = len(build_dataset_uri(item, spec.namespace, spec.environment))
             if length > _LONGEST_URI:
                 yield Misfit(
                     field, f"a Dataset's URI has {length} characters; Airflow can store {_LONGEST_URI}"
                 )
 
 
-def _too_long(dag: DAG) -> Iterator[Misfit]:
+def _find_too_long(dag: DAG) -> Iterator[Misfit]:
     values = [
         ("name", "the DAG's id", dag.dag_id, _LONGEST_ID),
         ("namespace", "the DAG's owner", dag.owner, _LONGEST_OWNER),
@@ -93,14 +98,14 @@ def _too_long(dag: DAG) -> Iterator[Misfit]:
         yield Misfit("description", f"has {size} bytes; Airflow can store {_LONGEST_TEXT}")
 
 
-def _out_of_time(spec: DeploymentSpec) -> Iterator[Misfit]:
+def _find_out_of_time(spec: DeploymentSpec) -> Iterator[Misfit]:
     if not _FIRST_TIME <= spec.start_date <= _LAST_TIME:
         yield Misfit("start_date", "must be from 1970-01-02 to 2038-01-18: MySQL cannot store other times")
-    elif any(time > _LAST_TIME for time in _rare_runs(spec)):
+    elif any(time > _LAST_TIME for time in _find_rare_runs(spec)):
         yield Misfit("schedule", "its next runs are after 2038-01-18, which MySQL cannot store")
 
 
-def _rare_runs(spec: DeploymentSpec) -> Iterator[datetime]:
+def _find_rare_runs(spec: DeploymentSpec) -> Iterator[datetime]:
     """Yield the next times of a schedule that may skip years; nothing for schedules that do not."""
     if spec.schedule in (None, ON_INPUTS) or spec.schedule.startswith("@"):
         return

@@ -47,9 +47,9 @@ def grant(
         ValidationFailed: the kit may not have a connection of that name.
         PermissionDenied: the caller may not grant it.
     """
-    found = _found(session, names, tenant_id, granted)
+    found = _find_rows(session, names, tenant_id, granted)
     for name in names:
-        if not (_reads_all(by) if found[name].tenant_id is None else by.may(_READ, tenant_id)):
+        if not (_may_read_all(by) if found[name].tenant_id is None else by.may(_READ, tenant_id)):
             raise PermissionDenied(
                 f"You may not give connection '{name}' to a kit: you need the right to read it, "
                 "and to read all connections if it is not the tenant's.",
@@ -73,10 +73,10 @@ def find(
     Raises:
         ValidationFailed: a connection was deleted or replaced, or it has another owner.
     """
-    return _found(session, names, tenant_id, granted)
+    return _find_rows(session, names, tenant_id, granted)
 
 
-def _found(
+def _find_rows(
     session: Session, names: Sequence[str], tenant_id: str | None, granted: Mapping[str, int] | None
 ) -> dict[str, ConnectionRecord]:
     """Return all connections with their owners, or raise; ``granted`` is None for any shared row."""
@@ -107,7 +107,7 @@ def _found(
     return found
 
 
-def _reads_all(by: Principal) -> bool:
+def _may_read_all(by: Principal) -> bool:
     credential = by.credential
     granted = credential is None or (credential.tenant_id is None and scopes.covers(credential.scopes, _READ))
     return granted and ("can_read", "Connections") in airflow_compat.users.permissions(by.user)

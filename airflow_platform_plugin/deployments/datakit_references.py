@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision, is_in_force
 
 
-def deployments_of_version(session: Session, name: str, version: str) -> list[str]:
+def find_deployments(session: Session, name: str, version: str) -> list[str]:
     """Return the ids of the active deployments whose revision in force is of that version."""
     running = (
         select(Deployment.id)

@@ -50,46 +50,47 @@ def to_desired_state(session: Session, request: DeployRequest, target: Target, *
         configuration=plain,
         secrets=secrets,
         chosen=sorted(merged.values),
-        schedule=_value(request, "schedule", None if kept is None else kept.schedule, None),
+        schedule=_choose_value(request, "schedule", None if kept is None else kept.schedule, None),
         start_date=request.get("start_date") or (None if current is None else current.start_date),
-        options=_options(request, kept),
-        notifications=_notifications(request, kept),
-        auto_rollback_after=_auto_rollback_after(request, kept),
+        options=_choose_options(request, kept),
+        notifications=_merge_notifications(request, kept),
+        auto_rollback_after=_choose_auto_rollback(request, kept),
         shared_connections={},
     )
-    grants = _grants(session, state, None if "connections" in request else kept, target.tenant_id, by)
+    grants = _resolve_grants(session, state, None if "connections" in request else kept, target.tenant_id, by)
     return Requested(replace(state, shared_connections=grants), merged.warnings)
 
 
-def _options(request: DeployRequest, kept: DesiredState | None) -> RunOptions:
+def _choose_options(request: DeployRequest, kept: DesiredState | None) -> RunOptions:
     stored = RunOptions() if kept is None else kept.options
     values = {
-        name: _value(request, name, getattr(stored, name), default) for name, default in RUN_OPTIONS.items()
+        name: _choose_value(request, name, getattr(stored, name), default)
+        for name, default in RUN_OPTIONS.items()
     }
     return RunOptions(**values)
 
 
-def _value(request: DeployRequest, name: str, kept: Json, default: Json) -> Json:
+def _choose_value(request: DeployRequest, name: str, kept: Json, default: Json) -> Json:
     """Return the requested value, or else the kept one; for null, or if there is neither, the default."""
     found: Json = request.get(name, kept)
     return default if found is None else found
 
 
-def _notifications(request: DeployRequest, kept: DesiredState | None) -> dict[str, list[str]]:
+def _merge_notifications(request: DeployRequest, kept: DesiredState | None) -> dict[str, list[str]]:
     is_reset = "notifications" in request and request["notifications"] is None
     stored = _NOBODY if kept is None or is_reset else _NOBODY | kept.notifications
     given: dict[str, Json] = dict(request.get("notifications") or {})
     return stored | {name: addresses or [] for name, addresses in given.items()}
 
 
-def _auto_rollback_after(request: DeployRequest, kept: DesiredState | None) -> int | None:
+def _choose_auto_rollback(request: DeployRequest, kept: DesiredState | None) -> int | None:
     if "auto_rollback" not in request:
         return None if kept is None else kept.auto_rollback_after
     given = request["auto_rollback"]
     return None if given is None else given["after_failures"]
 
 
-def _grants(
+def _resolve_grants(
     session: Session, state: DesiredState, kept: DesiredState | None, tenant_id: str | None, by: Principal
 ) -> dict[str, int]:
     """Return the shared connections that the deployment may use.

@@ -115,7 +115,7 @@ def _chosen(spec: DeploymentSpec) -> list[str]:
     return plain + spec.secrets
 
 
-def difference(before: DesiredState, after: DesiredState) -> list[dict[str, Json]]:
+def compare(before: DesiredState, after: DesiredState) -> list[dict[str, Json]]:
     """Return the fields that differ, each as ``{field, before, after}``. Secrets are masked."""
     old, new = _fields(before), _fields(after)
     hidden = _secret_fields(before) | _secret_fields(after)

@@ -19,7 +19,7 @@ _MOST_FILES = 10_000
 _LOADER = b"airflow_platform_plugin.deployments.execution.loader"
 
 
-def deployments() -> tuple[bool, str]:
+def check_deployments() -> tuple[bool, str]:
     """Check that a DAG can be built of each deployment."""
     broken = select(Deployment.dag_id, Deployment.import_error).where(
         Deployment.import_error.is_not(None), Deployment.retired_at.is_(None)
@@ -32,7 +32,7 @@ def deployments() -> tuple[bool, str]:
     return False, f"No DAG can be built of {len(rows)} deployments, which do not run: {named}"
 
 
-def tenant_pools() -> tuple[bool, str]:
+def check_tenant_pools() -> tuple[bool, str]:
     """Check that each tenant has its pool, and that its tasks fit into the pool."""
     with db.transaction() as session:
         wrong = quota.list_tenants_without_pool(session)
@@ -51,7 +51,7 @@ def tenant_pools() -> tuple[bool, str]:
     return True, "Each tenant has its pool."
 
 
-def loader() -> tuple[bool, str]:
+def check_loader() -> tuple[bool, str]:
     """Check that a file in the DAGs folder calls the loader of deployments."""
     folder = airflow_compat.config.dags_folder()
     found = next((path for path in _python_files(folder) if _LOADER in path.read_bytes()), None)
@@ -72,7 +72,7 @@ def _python_files(folder: Path) -> Iterator[Path]:
                 return
 
 
-def runners() -> tuple[bool, str]:
+def check_runners() -> tuple[bool, str]:
     """Check that the runner of every environment can be loaded."""
     try:
         chosen = base.parse_setting(settings.get(DeploymentSettings).datakit_runners)

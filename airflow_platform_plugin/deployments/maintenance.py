@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.execution.loader import list_loader_files
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
@@ -29,7 +29,7 @@ def maintain() -> int:
     """Do each task once, in transactions of their own; return how much was changed."""
     return (
         _repair_each(quota.list_tenants_without_pool, _restore_pool)
-        + _repair_each(_tenants_with_oversized_tasks, reapply_quotas)
+        + _repair_each(_find_tenants_with_oversized_tasks, reapply_quotas)
         + _end_orphans()
     )
 
@@ -56,7 +56,7 @@ def _restore_pool(session: Session, tenant: Tenant) -> None:
     quota.ensure_pool(session, str(tenant.tenant_id))
 
 
-def _tenants_with_oversized_tasks(session: Session) -> list[str]:
+def _find_tenants_with_oversized_tasks(session: Session) -> list[str]:
     """Return the tenants with a waiting task that needs more slots than the pool has, and now needs fewer."""
     oversized = airflow_compat.pools.pools_with_oversized_tasks(
         session, quota.pool_name(""), quota.POOL_SLOTS
@@ -65,17 +65,17 @@ def _tenants_with_oversized_tasks(session: Session) -> list[str]:
     return [
         str(tenant.tenant_id)
         for tenant in tenants
-        if quota.pool_name(str(tenant.tenant_id)) in oversized and _outdated_slots(session, tenant)
+        if quota.pool_name(str(tenant.tenant_id)) in oversized and _find_outdated_slots(session, tenant)
     ]
 
 
 def reapply_quotas(session: Session, tenant: Tenant) -> None:
     """Set the slots of the tenant's waiting tasks by its current limits."""
-    for dag_id, slots in _outdated_slots(session, tenant).items():
+    for dag_id, slots in _find_outdated_slots(session, tenant).items():
         airflow_compat.pools.set_waiting_slots(session, quota.pool_name(str(tenant.tenant_id)), dag_id, slots)
 
 
-def _outdated_slots(session: Session, tenant: Tenant) -> dict[str, int]:
+def _find_outdated_slots(session: Session, tenant: Tenant) -> dict[str, int]:
     """Return the correct slots by DAG id, for DAGs with a waiting task that has other slots."""
     waiting = airflow_compat.pools.waiting_slots(session, quota.pool_name(str(tenant.tenant_id)))
     if not waiting:
@@ -93,15 +93,15 @@ def count_slots(deployment: Deployment, tenant: Tenant) -> int:
 
 def _end_orphans() -> int:
     with db.transaction() as session:
-        gone = _orphans(session)
+        gone = _find_orphans(session)
         if gone:
             airflow_compat.runs.end_runs(session, gone, GONE)
     return len(gone)
 
 
-def _orphans(session: Session) -> set[str]:
+def _find_orphans(session: Session) -> set[str]:
     """Return the DAGs of loader files that have unfinished runs and no active deployment."""
-    loaders = registered_loaders(session)
+    loaders = list_loader_files(session)
     found = airflow_compat.runs.unfinished_dags(session, loaders) if loaders else set()
     if not found:
         return set()

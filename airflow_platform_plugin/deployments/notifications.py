@@ -68,7 +68,7 @@ def enqueue(session: Session, events: Sequence[Event]) -> None:
     db.insert_absent(session.connection(), Mail.__table__, rows)
 
 
-def _unsent() -> Select:
+def _select_unsent() -> Select:
     """Select the ids of the events whose mails are still to be sent."""
     return select(Mail.event_id)
 
@@ -94,7 +94,7 @@ def send() -> int:
     return sent
 
 
-def lease() -> timedelta:
+def get_lease() -> timedelta:
     """Return how long a worker may take to send a mail before another worker tries, by Airflow's settings."""
     return airflow_compat.config.mail_timeout() + _SLACK
 
@@ -108,7 +108,7 @@ def claim(session: Session) -> list[PreparedMail]:
         The mail; an empty list if no mail is due.
     """
     for _ in range(_BATCH):
-        claims = outbox.claim(session, Mail, most=1, lease=lease())
+        claims = outbox.claim(session, Mail, most=1, lease=get_lease())
         prepared = [mail for claim in claims for mail in _prepare(session, claim)]
         if prepared or not claims:
             return prepared
@@ -144,11 +144,11 @@ def _render(session: Session, claim: outbox.Claim, event: Event, deployment: Dep
         "Namespace": deployment.namespace,
         "Run": data["dag_run_id"],
         "Logical date": data["execution_date"],
-        "Duration": _duration(data["duration_seconds"]),
+        "Duration": _format_duration(data["duration_seconds"]),
     }
     if event.type == "dag.failure":
-        facts |= _failure(session, data)
-    url = log_url(data["dag_id"], data["dag_run_id"])
+        facts |= _describe_failure(session, data)
+    url = build_log_url(data["dag_id"], data["dag_run_id"])
     rows = "".join(
         f"<tr><th align='left'>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
         for name, value in facts.items()
@@ -163,11 +163,11 @@ def _render(session: Session, claim: outbox.Claim, event: Event, deployment: Dep
     )
 
 
-def _duration(seconds: float | None) -> str:
+def _format_duration(seconds: float | None) -> str:
     return "unknown" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
-def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
+def _describe_failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
     """Return the number of tries, and the error message of the last one."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
@@ -181,7 +181,7 @@ def _failure(session: Session, data: dict[str, Any]) -> dict[str, str]:
     return ({"Tries": str(tries)} if tries else {}) | ({"Error": str(error)} if error else {})
 
 
-def log_url(dag_id: str, run_id: str) -> str:
+def build_log_url(dag_id: str, run_id: str) -> str:
     """Return the URL of the log of a deployment's run in Airflow's pages."""
     from airflow_platform_plugin.deployments.execution.dag import TASK_ID
 
@@ -218,4 +218,4 @@ def _postpone_due(session: Session, attempt: int) -> None:
     db.execute_bulk(session, update(Mail).where(Mail.due_at <= db.now()).values(due_at=later))
 
 
-EVENT_REFERENCE = EventReference(undeletable_ids=_unsent)
+EVENT_REFERENCE = EventReference(undeletable_ids=_select_unsent)

@@ -14,11 +14,11 @@ from airflow_platform_plugin.core import crypto, db
 from airflow_platform_plugin.core.errors import FieldError, ServiceUnavailable, ValidationFailed
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.deployments import column_limits, preconditions
-from airflow_platform_plugin.deployments.desired_state import DesiredState, difference
+from airflow_platform_plugin.deployments.desired_state import DesiredState, compare
 from airflow_platform_plugin.deployments.execution import contract
 from airflow_platform_plugin.deployments.execution.dag import Owner, build
 from airflow_platform_plugin.deployments.execution.runners import base
-from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dag_id
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, build_dag_id
 from airflow_platform_plugin.deployments.target import Target
 
 NEXT_RUNS = 5
@@ -74,27 +74,27 @@ def plan(session: Session, desired: DesiredState, target: Target, *, force: bool
     preconditions.require_deployable(target, force=force)
     if desired.schedule == ON_INPUTS and not manifest.inputs:
         raise ValidationFailed.of("schedule", message="the kit has no inputs that could start it")
-    runner_name = _runner_name(target.environment)
+    runner_name = _find_runner(target.environment)
     if target.tenant is not None:
         preconditions.require_features(target.tenant, manifest, runner_name)
         preconditions.require_declared_needs(target.tenant, manifest, runner_name)
     _require_short_secrets(desired)
-    spec = _spec(desired, target)
+    spec = _build_spec(desired, target)
     _require_short_documents(spec, desired)
-    next_runs = _next_runs(session, spec, target)
+    next_runs = _find_next_runs(session, spec, target)
     if target.tenant is not None:  # last, because it locks
         preconditions.require_quota(session, target.tenant, manifest, target)
     return Plan(
         target=target,
         desired=desired,
         spec=spec,
-        diff=[] if target.current is None else difference(target.current, desired),
+        diff=[] if target.current is None else compare(target.current, desired),
         next_runs=next_runs,
-        warnings=preconditions.installation_warnings(manifest, runner_name),
+        warnings=preconditions.check_installation(manifest, runner_name),
     )
 
 
-def _runner_name(environment: str) -> str:
+def _find_runner(environment: str) -> str:
     try:
         return base.runner_for(environment)
     except ValueError as error:
@@ -108,17 +108,17 @@ def _require_short_secrets(desired: DesiredState) -> None:
         )
 
 
-def _spec(desired: DesiredState, target: Target) -> DeploymentSpec:
+def _build_spec(desired: DesiredState, target: Target) -> DeploymentSpec:
     deployment = target.deployment
     return DeploymentSpec(
-        dag_id=dag_id(target.namespace, target.environment, desired.manifest.name),
+        dag_id=build_dag_id(target.namespace, target.environment, desired.manifest.name),
         manifest=desired.manifest,
         environment=target.environment,
         namespace=target.namespace,
         configuration=desired.configuration,
         secrets=sorted(desired.secrets),
         schedule=desired.schedule,
-        start_date=_start_date(desired, target.current),
+        start_date=_choose_start_date(desired, target.current),
         deployment_id=db.new_id("dep") if deployment is None else deployment.id,
         revision=1 if deployment is None else deployment.revision + 1,
         shared_connections=desired.shared_connections,
@@ -128,7 +128,7 @@ def _spec(desired: DesiredState, target: Target) -> DeploymentSpec:
 
 
 def _require_short_documents(spec: DeploymentSpec, desired: DesiredState) -> None:
-    if (size := contract.document_size(spec, desired.secrets)) > contract.LONGEST_DOCUMENT:
+    if (size := contract.measure_document(spec, desired.secrets)) > contract.LONGEST_DOCUMENT:
         raise ValidationFailed.of(
             "configuration",
             message=f"with the manifest's inputs and outputs it has {size} bytes of JSON; "
@@ -141,20 +141,20 @@ def _require_short_documents(spec: DeploymentSpec, desired: DesiredState) -> Non
         )
 
 
-def _start_date(desired: DesiredState, current: DesiredState | None) -> datetime:
+def _choose_start_date(desired: DesiredState, current: DesiredState | None) -> datetime:
     """Return the start of the first interval.
 
     It stays the same in all revisions unless a request changes it: Airflow would skip or repeat intervals.
     """
     start = desired.start_date
     if start is None:
-        return _current_interval(desired.schedule)
+        return _find_current_interval(desired.schedule)
     if not _FIRST_START <= start <= _LAST_START and (current is None or start != current.start_date):
         raise ValidationFailed.of("start_date", message="must be from 1970-01-02 to 2037-12-31")
     return start
 
 
-def _current_interval(schedule: str | None) -> datetime:
+def _find_current_interval(schedule: str | None) -> datetime:
     """Return the start of the current interval, so that the first run is at the schedule's next time."""
     now = db.now()
     if schedule is None or schedule in (ON_INPUTS, "@once"):
@@ -167,7 +167,7 @@ def _current_interval(schedule: str | None) -> datetime:
     return start.astimezone(timezone.utc)
 
 
-def _next_runs(session: Session, spec: DeploymentSpec, target: Target) -> list[datetime]:
+def _find_next_runs(session: Session, spec: DeploymentSpec, target: Target) -> list[datetime]:
     """Return when Airflow starts the next runs, by the timetable of the DAG that the loader will build."""
     tenant = target.tenant
     owner = None if tenant is None else Owner(str(tenant.tenant_id), tenant.resource_limits)

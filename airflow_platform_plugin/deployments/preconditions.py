@@ -140,7 +140,7 @@ def _require_free_deployment(session: Session, tenant_id: str) -> None:
         )
 
 
-def installation_warnings(manifest: Manifest, runner_name: str) -> list[str]:
+def check_installation(manifest: Manifest, runner_name: str) -> list[str]:
     """Return a warning if the kit runs as a process and is not installed here; workers may have it.
 
     Raises:
@@ -150,7 +150,7 @@ def installation_warnings(manifest: Manifest, runner_name: str) -> list[str]:
 
     if runner_name != base.PROCESS or process.find(manifest.image) is not None:
         return []
-    message = process.not_installed(manifest.image)
+    message = process.describe_missing_kit(manifest.image)
     if settings.get(DeploymentSettings).require_installed_kits:
         raise Conflict(message, image=manifest.image)
     return [f"{message} Its runs fail unless the workers have it."]

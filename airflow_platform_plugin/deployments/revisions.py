@@ -34,7 +34,7 @@ class ChangeCause(NamedTuple):
     source: int | None = None
 
 
-def new_deployment(planned: Plan, cause: ChangeCause) -> Deployment:
+def build_deployment(planned: Plan, cause: ChangeCause) -> Deployment:
     """Return a deployment for a plan whose target has none; it is not in the session."""
     spec = planned.spec
     return Deployment(
@@ -49,7 +49,7 @@ def new_deployment(planned: Plan, cause: ChangeCause) -> Deployment:
     )
 
 
-def new_revision(planned: Plan, cause: ChangeCause) -> DeploymentRevision:
+def build_revision(planned: Plan, cause: ChangeCause) -> DeploymentRevision:
     """Return the revision of a plan; it is not in the session."""
     return DeploymentRevision(
         deployment_id=planned.spec.deployment_id,
@@ -72,14 +72,14 @@ def apply(session: Session, planned: Plan, cause: ChangeCause) -> Deployment:
     """Write a plan's revision and make it the one in force."""
     deployment = planned.target.deployment
     if deployment is None:
-        deployment = new_deployment(planned, cause)
+        deployment = build_deployment(planned, cause)
         session.add(deployment)
     deployment.revision = planned.spec.revision
     deployment.retired_at = deployment.rollback_from = deployment.import_error = None
     version = planned.spec.manifest.version
     deployment.bad_versions = [bad for bad in deployment.bad_versions or [] if bad != version]
     session.flush()
-    session.add(new_revision(planned, cause))
+    session.add(build_revision(planned, cause))
     session.flush()
     session.refresh(deployment)
     airflow_compat.dags.force_serialization(session, str(deployment.dag_id))

@@ -1,5 +1,7 @@
 """Deployments: deploy, find, roll back, pause and retire."""
 
+from dataclasses import replace
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,8 +15,8 @@ from airflow_platform_plugin.deployments.deploy_request import to_desired_state
 from airflow_platform_plugin.deployments.execution.loader import request_parsing
 from airflow_platform_plugin.deployments.inputs import DeploymentFilter, DeployRequest, Rollback
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision
-from airflow_platform_plugin.deployments.planning import plan
-from airflow_platform_plugin.deployments.results import DeployResult, view
+from airflow_platform_plugin.deployments.planning import Plan, plan
+from airflow_platform_plugin.deployments.results import DeploymentView, DeployResult, view
 from airflow_platform_plugin.deployments.revisions import ChangeCause
 
 # Deployments have the scopes of kits.
@@ -36,19 +38,22 @@ def deploy(session: Session, datakit_id: str, request: DeployRequest, *, by: Pri
     desired, warnings = to_desired_state(session, request, target, by=by)
     planned = plan(session, desired, target, force=request["force"])
     cause = ChangeCause("deploy", by.username, request["reason"])
-    if not request["dry_run"]:
-        shown = view(revisions.apply(session, planned, cause))
-    else:
-        deployment = target.deployment or revisions.new_deployment(planned, cause)
-        if target.deployment is None:
-            deployment.id = None
-        shown = view(deployment, revisions.new_revision(planned, cause))
+    is_dry = request["dry_run"]
+    shown = _preview(planned, cause) if is_dry else view(revisions.apply(session, planned, cause))
     return DeployResult(
         **vars(shown),
         next_runs=planned.next_runs,
         warnings=[*warnings, *planned.warnings],
-        is_new=planned.is_new and not request["dry_run"],
+        is_new=planned.is_new and not is_dry,
     )
+
+
+def _preview(planned: Plan, cause: ChangeCause) -> DeploymentView:
+    revision = revisions.build_revision(planned, cause)
+    deployment = planned.target.deployment
+    if deployment is not None:
+        return view(deployment, revision)
+    return replace(view(revisions.build_deployment(planned, cause), revision), id=None)
 
 
 def get(session: Session, deployment_id: str, *, by: Principal) -> Deployment:

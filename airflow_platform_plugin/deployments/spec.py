@@ -60,7 +60,7 @@ class DeploymentSpec(StrictModel):
     )
 
 
-def dataset_uri(item: Dataset, namespace: str, environment: str) -> str:
+def build_dataset_uri(item: Dataset, namespace: str, environment: str) -> str:
     """Return the URI of the Airflow Dataset for an input or output.
 
     The URI contains namespace and environment: an output in staging starts nothing in production, and an
@@ -71,6 +71,6 @@ def dataset_uri(item: Dataset, namespace: str, environment: str) -> str:
     return "x-datakit://" + "/".join(quote(part, safe="") for part in parts)
 
 
-def dag_id(namespace: str, environment: str, name: str) -> str:
+def build_dag_id(namespace: str, environment: str, name: str) -> str:
     """Return the id of a deployment's DAG. The parts contain no underscore, so the id is unique."""
     return f"{namespace}__{environment}__{name}"

@@ -12,8 +12,8 @@ from airflow_platform_plugin.airflow_compat.types import DagRow, DagRunRow
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.deployments import maintenance, service
-from airflow_platform_plugin.deployments.execution.dag import revision_marker
-from airflow_platform_plugin.deployments.execution.loader import registered_loaders
+from airflow_platform_plugin.deployments.execution.dag import build_revision_marker
+from airflow_platform_plugin.deployments.execution.loader import list_loader_files
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants import quota
@@ -82,7 +82,7 @@ def _state(session: Session, deployment: Deployment, known: DagRow | None) -> tu
 def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: bool) -> tuple[str, str | None]:
     if is_paused:
         return "paused", None
-    marker = revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
+    marker = build_revision_marker(DeploymentSpec.model_validate(deployment.current.spec))
     if airflow_compat.dags.serialized_doc(session, deployment.dag_id).startswith(marker):
         return "active", _waits_for(session, deployment)
     return "parsed", "Airflow has parsed the DAG; the scheduler does not have it yet."
@@ -102,7 +102,7 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
 
 
 def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
-    loaders = registered_loaders(session)
+    loaders = list_loader_files(session)
     broken = airflow_compat.dags.import_error(session, loaders)
     if broken is not None:
         return "import_error", broken.strip().splitlines()[-1]

@@ -52,8 +52,8 @@ def resolve(session: Session, datakit_id: str, request: DeployRequest, *, by: Pr
         ValidationFailed: no tenant in which the caller may deploy owns the namespace.
     """
     kit = datakits.get(session, datakit_id, by=by)
-    namespace = request["namespace"] or _default_namespace(session, by)
-    tenant = _owner(session, namespace, by)
+    namespace = request["namespace"] or _choose_namespace(session, by)
+    tenant = _find_owner(session, namespace, by)
     deployment: Deployment | None = session.scalar(
         select(Deployment).where(
             Deployment.datakit == kit.name,
@@ -90,7 +90,7 @@ def of_deployment(session: Session, deployment: Deployment, version: str) -> Tar
     )
 
 
-def _default_namespace(session: Session, by: Principal) -> str:
+def _choose_namespace(session: Session, by: Principal) -> str:
     """Return the namespace of the only tenant in which the caller may deploy, or else the platform's."""
     reach = by.reach(datakits.WRITE)
     if reach.everywhere or len(reach.tenant_ids) != 1:
@@ -99,7 +99,7 @@ def _default_namespace(session: Session, by: Principal) -> str:
     return DEFAULT_NAMESPACE if tenant is None else str(tenant.namespace)
 
 
-def _owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
+def _find_owner(session: Session, namespace: str, by: Principal) -> Tenant | None:
     """Return the tenant that owns the namespace; None for the platform's namespace.
 
     The error is the same for a namespace of another tenant and for one that does not exist.

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Select
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import TenantResource
 from airflow_platform_plugin.datakits.manifest import Requirements
 from airflow_platform_plugin.deployments import maintenance
@@ -28,10 +29,7 @@ def _delete(session: Session, tenant_id: str) -> None:
     """Delete all deployments and end their runs at once. Airflow keeps the history of runs."""
     ids = list(session.scalars(select(Deployment.id).where(Deployment.tenant_id == tenant_id)))
     if ids:
-        session.execute(
-            delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)),
-            execution_options={"synchronize_session": False},
-        )
+        db.execute_bulk(session, delete(DeploymentRevision).where(DeploymentRevision.deployment_id.in_(ids)))
         rows = session.scalars(select(Deployment).where(Deployment.id.in_(ids))).all()
         airflow_compat.runs.end_runs(session, [str(row.dag_id) for row in rows], maintenance.GONE)
         for deployment in rows:

@@ -1,7 +1,5 @@
 """Alembic's environment: always online, on the connection that ``db`` hands over under its lock."""
 
-from typing import Any
-
 from alembic import context
 
 from airflow_platform_plugin.core import db
@@ -10,7 +8,7 @@ from airflow_platform_plugin.core.feature import load_models
 load_models()
 
 
-def only_ours(name: str | None, kind: str, _parents: Any) -> bool:  # noqa: ANN401 - Alembic's signature
+def only_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Leave Airflow's tables, in the same database, alone."""
     return kind != "table" or (name or "").startswith("platform_")
 

@@ -8,11 +8,11 @@ the tasks that run at one moment fit every limit. (Dominant resource fairness: G
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from sqlalchemy import literal, select, update
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import kubernetes_quantities
+from airflow_platform_plugin.core import db, kubernetes_quantities
 from airflow_platform_plugin.core.errors import Conflict
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -74,11 +74,9 @@ def count_slots(limits: Mapping[str, str], needs: Mapping[str, Decimal]) -> int:
 def lock_tenant(session: Session, tenant_id: str) -> None:
     """Let no other transaction deploy for the tenant until this one ends.
 
-    Two deployments that fit alone may not fit together. This is an UPDATE that changes nothing, because
-    SQLite has no SELECT … FOR UPDATE.
+    Two deployments that fit alone may not fit together.
     """
-    table = Tenant.__table__
-    session.execute(update(table).where(table.c.tenant_id == tenant_id).values(tenant_id=tenant_id))
+    db.lock_row(session, Tenant, tenant_id)
 
 
 def require_within_limits(

@@ -1,10 +1,9 @@
 """Webhooks over HTTP."""
 
-from typing import Any
-
 from marshmallow import ValidationError, fields, validate
 
 from airflow_platform_plugin.core import events
+from airflow_platform_plugin.core.types import Json, Option
 from airflow_platform_plugin.http.fields import (
     LONGEST_ID,
     LONGEST_LABEL,
@@ -34,18 +33,18 @@ _LONGEST_URL = 2000
 _MOST_ATTEMPTS = 20
 
 
-def _name(**options: Any) -> Line:  # noqa: ANN401 - marshmallow's
+def _name(**options: Option) -> Line:
     return Line(least=1, most=256, **options)
 
 
-def _events(**options: Any) -> Items:  # noqa: ANN401 - marshmallow's
+def _events(**options: Option) -> Items:
     return Items(Choice(events.types()), least=1, most=len(events.types()), **options)
 
 
 class _Address(Link):
     """The URL of a receiver."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> str:
         url = super()._deserialize(value, *args, **kwargs)
         self._validate(url)  # its length and form, before it is parsed
         try:
@@ -58,7 +57,7 @@ class _Address(Link):
 class _Headers(Mapping):
     """Headers that the user may set."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:  # noqa: ANN401 - marshmallow's signature
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> dict[str, str]:
         headers: dict[str, str] = super()._deserialize(value, *args, **kwargs)
         errors: dict[str, list[str]] = {}
         seen: set[str] = set()
@@ -84,7 +83,7 @@ def _problem(name: str, value: str, seen: set[str]) -> str | None:
     return None
 
 
-def _headers(**options: Any) -> Mapping:  # noqa: ANN401 - marshmallow's
+def _headers(**options: Option) -> Mapping:
     # Together at most ``crypto.LONGEST``, because they are encrypted.
     name = Line(least=1, most=128, validate=_HEADER_NAME)
     value = Line(most=2000, validate=_HEADER_VALUE)

@@ -23,6 +23,7 @@ import httpx
 
 from airflow_platform_plugin import __version__
 from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core.types import Option
 from airflow_platform_plugin.webhooks.settings import WebhookSettings
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class _Bounded(httpcore.AsyncNetworkStream):
         """Encrypt what follows."""
         return _Bounded(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._left)
 
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+    def get_extra_info(self, info: str) -> object:
         """Return what the wrapped connection knows."""
         return self._stream.get_extra_info(info)
 
@@ -159,7 +160,7 @@ class _Bounded(httpcore.AsyncNetworkStream):
 class _Backend(httpcore.AnyIOBackend):
     """TCP connections with bounded responses."""
 
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:  # noqa: ANN401 - httpcore's
+    async def connect_tcp(self, *args: Option, **kwargs: Option) -> httpcore.AsyncNetworkStream:
         """Connect."""
         return _Bounded(await super().connect_tcp(*args, **kwargs))
 
@@ -236,10 +237,8 @@ class Courier:
             request: what ``build`` returned.
             deadline: seconds for everything: resolving the name, connecting, sending and the response.
         """
-        if self._loop is None:
-            self._start()
-        assert self._loop is not None  # noqa: S101 - _start made it
-        return asyncio.run_coroutine_threadsafe(self._send(request, deadline), self._loop)
+        loop = self._loop or self._start()
+        return asyncio.run_coroutine_threadsafe(self._send(request, deadline), loop)
 
     @staticmethod
     async def _send(request: httpx.Request, deadline: float) -> int:
@@ -251,12 +250,13 @@ class Courier:
                 raise
         return heard[0]
 
-    def _start(self) -> None:
-        self._loop = asyncio.new_event_loop()
+    def _start(self) -> asyncio.AbstractEventLoop:
+        self._loop = loop = asyncio.new_event_loop()
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="platform-lookup")
-        self._loop.set_default_executor(self._lookups)
-        self._thread = threading.Thread(target=_run, args=(self._loop,), name="platform-courier", daemon=True)
+        loop.set_default_executor(self._lookups)
+        self._thread = threading.Thread(target=_run, args=(loop,), name="platform-courier", daemon=True)
         self._thread.start()
+        return loop
 
     def close(self) -> None:
         """End the loop and the requests in it; the next request starts another loop."""

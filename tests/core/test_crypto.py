@@ -1,4 +1,4 @@
-"""What is encrypted, and the rotation of Airflow's Fernet key."""
+"""Encrypted columns, and the rotation of Airflow's Fernet key."""
 
 import os
 import subprocess
@@ -45,8 +45,8 @@ def webhooks(session: Any, keys: Callable[..., None], call: Callable[..., Any]) 
     session.expire_all()
 
 
-def test_every_encrypted_column_is_known() -> None:
-    """By its name, so that a new one is rotated too."""
+def test_every_encrypted_column_is_found() -> None:
+    """By its name, so that a new column is rotated too."""
     known = {f"{column.table.name}.{column.name}" for column in crypto.encrypted_columns()}
     assert known >= {
         "platform_webhook.encrypted_secret",
@@ -59,7 +59,7 @@ def test_every_encrypted_column_is_known() -> None:
 def test_a_rotation_leaves_nothing_under_the_old_key(
     session: Any, webhooks: None, keys: Callable[..., None]
 ) -> None:
-    """Nothing else of the rows changes, and what no key opens is left as it is and counted."""
+    """Nothing else of the rows changes. Values that no key decrypts stay as they are and are counted."""
     session.execute(update(Webhook).where(Webhook.webhook_id == "wh_7").values(encrypted_secret="none"))
     before = {row.webhook_id: row.row_version for row in session.scalars(select(Webhook))}
     keys(NEW, OLD)
@@ -96,7 +96,7 @@ def test_the_command_says_what_it_has_done(app: Any) -> None:
 
 
 def test_a_downgrade_asks_before_it_deletes(app: Any) -> None:
-    """And goes no further where nobody can answer."""
+    """It stops if there is no terminal to answer."""
     done = run("db", "downgrade", "--to-revision", "base")
     assert done.returncode == 1
     assert "--yes" in done.stderr

@@ -1,4 +1,4 @@
-"""The tables: made by migrations, in Airflow's database, without touching Airflow's own."""
+"""The tables: created by migrations in Airflow's database, without changing Airflow's own."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def connection(app: Any) -> Iterator[Any]:
 
 
 def test_models_and_migrations_do_not_drift(connection: Any) -> None:
-    """What the migrations made is what the models say."""
+    """The migrations create what the models declare."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -40,7 +40,7 @@ def test_models_and_migrations_do_not_drift(connection: Any) -> None:
 
 
 def test_starting_the_webserver_has_upgraded_the_tables(connection: Any) -> None:
-    """``pip install`` and a start are all it takes."""
+    """``pip install`` and a start are enough."""
     assert db.current(connection) == db.head()
     assert db.is_current()
 
@@ -53,8 +53,8 @@ def test_airflows_own_revision_is_untouched(connection: Any) -> None:
     assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == head
 
 
-def test_down_and_up_again_leaves_nothing_behind_and_everything_there(connection: Any) -> None:
-    """Downgrading to base removes our tables and no other; upgrading makes them again."""
+def test_a_downgrade_removes_all_tables_and_an_upgrade_creates_them_again(connection: Any) -> None:
+    """A downgrade to base removes only our tables."""
     before = set(inspect(connection).get_table_names())
     db.downgrade("base")
     try:
@@ -78,7 +78,7 @@ def test_many_processes_may_upgrade_at_once(app: Any, connection: Any) -> None:
     assert db.is_current()
 
 
-def test_a_failing_migration_leaves_no_half(
+def test_a_failing_migration_is_undone_completely(
     app: Any, monkeypatch: pytest.MonkeyPatch, connection: Any
 ) -> None:
     from alembic import command
@@ -99,7 +99,7 @@ def test_a_failing_migration_leaves_no_half(
     db.upgrade()
 
 
-def test_insert_absent_ignores_only_what_is_there(session: Any) -> None:
+def test_insert_absent_skips_only_existing_rows(session: Any) -> None:
     from airflow_platform_plugin.runs.models import ObservedRun
 
     for rows in ([{"dag_run_id": 1}], [{"dag_run_id": 1}, {"dag_run_id": 2}], []):
@@ -107,8 +107,61 @@ def test_insert_absent_ignores_only_what_is_there(session: Any) -> None:
     assert sorted(row.dag_run_id for row in session.query(ObservedRun)) == [1, 2]
 
 
+def test_a_bulk_statement_returns_the_number_of_changed_rows(session: Any) -> None:
+    from sqlalchemy import delete, update
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    session.add_all([Cursor(name=f"bulk-{number}", position=number) for number in range(3)])
+    session.flush()
+    ours = Cursor.name.like("bulk-%")
+    assert db.execute_bulk(session, update(Cursor).where(ours, Cursor.position > 0).values(position=5)) == 2
+    assert db.execute_bulk(session, delete(Cursor).where(ours)) == 3
+    assert db.execute_bulk(session, delete(Cursor).where(ours)) == 0
+
+
+def test_a_locked_row_is_read_again(session: Any) -> None:
+    """Another transaction may have changed it since it was loaded; a change of ours is kept."""
+    from sqlalchemy import text
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    assert db.lock_row(session, Cursor, "none") is None
+    cursor = Cursor(name="locked", position=1)
+    session.add(cursor)
+    session.flush()
+    session.execute(text("UPDATE platform_cursor SET position = 2 WHERE name = 'locked'"))
+    assert cursor.position == 1
+    assert db.lock_row(session, Cursor, "locked") is cursor
+    assert cursor.position == 2
+    cursor.position = 3
+    assert db.lock_row(session, Cursor, "locked").position == 3
+
+
+def test_a_locked_row_waits_for_the_other_transaction(app: Any) -> None:
+    """Two that count up a number under the lock lose no count."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from airflow_platform_plugin.core.cursors import Cursor
+
+    def count(_: int) -> None:
+        with db.transaction() as own:
+            db.lock_row(own, Cursor, "counted").position += 1
+
+    with db.transaction() as own:
+        own.merge(Cursor(name="counted", position=0))
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(count, range(12)))
+        with db.transaction() as own:
+            assert own.get(Cursor, "counted").position == 12
+    finally:
+        with db.transaction() as own:
+            own.delete(own.get(Cursor, "counted"))
+
+
 def test_a_savepoint_is_undone_with_its_transaction(app: Any, connection: Any) -> None:
-    """Also where nothing was written before it, and by itself."""
+    """Also if nothing was written before it. And it can be undone alone."""
     row = insert(db.metadata.tables["platform_loader_file"])
 
     def fail() -> None:
@@ -135,7 +188,7 @@ def test_the_console_script_runs(app: Any, arguments: list[str]) -> None:
 
 
 def test_a_new_key_is_all_that_the_command_prints(app: Any) -> None:
-    """``KEY=$(airflow-platform api-keys create …)`` works, also where tables are made on the way."""
+    """``KEY=$(airflow-platform api-keys create …)`` works, also if the command creates the tables."""
     from sqlalchemy import delete
 
     from airflow_platform_plugin.auth import key_format
@@ -155,7 +208,7 @@ def test_a_new_key_is_all_that_the_command_prints(app: Any) -> None:
         session.execute(delete(ApiKey))
 
 
-def test_a_key_for_nobody_is_refused_in_one_line(app: Any) -> None:
+def test_a_key_for_an_unknown_user_is_refused_in_one_line(app: Any) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "airflow_platform_plugin", "api-keys", "create"]
     done = subprocess.run([*command, "--user", "nobody"], capture_output=True, text=True, check=False)
     assert done.returncode == 1

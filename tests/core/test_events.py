@@ -1,4 +1,4 @@
-"""Events on their way to those who are to hear of them."""
+"""Events and their consumers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,14 +18,14 @@ def happen(session: Any, *names: str) -> None:
 
 
 class Consumer:
-    """Takes events, but none of those names; what it has written of a batch that fails is undone."""
+    """A consumer that fails with events of the given names. Each batch writes before it fails."""
 
     def __init__(self, *poison: str) -> None:
         self.poison = set(poison)
         self.taken: list[str] = []
 
     def __call__(self, session: Any, given: Sequence[Event]) -> None:
-        """Write down each event."""
+        """Write a row for each event."""
         for event in given:
             session.add(Cursor(name=f"{id(self)}-{event.data['name']}", position=0))
             session.flush()
@@ -34,13 +34,15 @@ class Consumer:
         self.taken += [event.data["name"] for event in given]
 
     def written(self, session: Any) -> set[str]:
-        """The events of which something is written."""
+        """The names of the events whose rows are stored."""
         rows = session.scalars(select(Cursor.name).where(Cursor.name.like(f"{id(self)}-%")))
         return {name.partition("-")[2] for name in rows}
 
 
-def test_a_poisonous_event_stops_nobody(session: Any) -> None:
-    """Neither the other consumers nor the other events; each is taken once."""
+def test_an_event_that_a_consumer_cannot_process_stops_no_other(
+    session: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other consumers get all events, and this one the others, each once."""
     happen(session, "a", "bad", "c")
     choosy, other = Consumer("bad"), Consumer()
     consumers = {"choosy": choosy, "other": other}
@@ -50,9 +52,10 @@ def test_a_poisonous_event_stops_nobody(session: Any) -> None:
     assert (sorted(other.taken), other.written(session)) == (["a", "bad", "c"], {"a", "bad", "c"})
     (failed,) = session.scalars(select(FailedConsumption)).all()
     assert (failed.consumer, failed.attempts, failed.error) == ("choosy", 1, "KeyError")
+    assert "The consumer choosy failed with 1 events" in caplog.text
 
 
-def test_a_consumer_is_given_again_what_it_failed_with_and_then_no_more(session: Any) -> None:
+def test_a_consumer_gets_a_failed_event_again_until_it_is_set_aside(session: Any) -> None:
     happen(session, "bad")
     choosy = Consumer("bad")
     events.fan_out({"choosy": choosy})
@@ -73,8 +76,8 @@ def test_a_consumer_is_given_again_what_it_failed_with_and_then_no_more(session:
     assert session.scalars(select(FailedConsumption)).all() == []
 
 
-def test_a_database_that_is_away_is_nobody_s_fault(session: Any) -> None:
-    """The whole batch comes again."""
+def test_a_lost_database_connection_is_not_the_consumer_s_failure(session: Any) -> None:
+    """The whole batch is given again."""
     happen(session, "a")
 
     def lose(_session: Any, _given: Sequence[Event]) -> None:
@@ -88,7 +91,7 @@ def test_a_database_that_is_away_is_nobody_s_fault(session: Any) -> None:
     assert events.fan_out({"taker": taker}) == 1
 
 
-def test_what_failed_goes_with_its_event(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_deleted_with_its_event(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     happen(session, "bad")
     events.fan_out({"choosy": Consumer("bad")})
     session.execute(update(Event).values(occurred_at=db.now().replace(year=2020)))

@@ -1,4 +1,4 @@
-"""Shell patterns, many at once, against what fnmatch says, and against those that make others slow."""
+"""Shell patterns: the same results as fnmatch, and patterns that make other matchers slow."""
 
 import time
 from fnmatch import fnmatchcase
@@ -26,8 +26,8 @@ LONGEST = 250  # characters of a DAG's id, and of a pattern
 @example([""], "")
 @example(["*"], "")
 @example(["?"], "\U0001f600")
-def test_patterns_mean_what_they_mean_to_fnmatch(patterns: list[str], text: str) -> None:
-    """But for ranges that go backwards, which hold nothing here; fnmatch takes some of those for all."""
+def test_patterns_match_as_in_fnmatch(patterns: list[str], text: str) -> None:
+    """Except reversed ranges, which match nothing here; in fnmatch some of them match everything."""
     if any(_goes_backwards(pattern) for pattern in patterns):
         return
     expected = any(fnmatchcase(text, pattern) for pattern in patterns)
@@ -66,8 +66,8 @@ def test_no_pattern_takes_much_longer_than_another(patterns: list[str]) -> None:
     assert (time.process_time() - started) / 10 < 0.1
 
 
-def test_what_is_kept_is_bounded() -> None:
-    """Of letters and of names: a stranger chooses neither how many nor which."""
+def test_the_caches_are_bounded() -> None:
+    """The caches of letters and of names: requests may bring any number of them."""
     made = globs.Globs(["*x*y?", "[a-z]*q"])
     for number in range(3 * globs._MOST_NAMES):
         assert made.match(f"x{chr(1000 + number)}y{number % 10}")
@@ -75,5 +75,5 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(made._moves) <= globs._MOST_LETTERS
 
 
-def test_the_same_patterns_are_made_ready_once() -> None:
+def test_the_same_patterns_are_compiled_once() -> None:
     assert globs.compiled(("a*", "*b*c")) is globs.compiled(("a*", "*b*c"))

@@ -33,7 +33,7 @@ from airflow_platform_plugin.core import kubernetes_quantities
         ("0.5Mi", str(512 * 1024)),
     ],
 )
-def test_a_quantity_is_what_kubernetes_takes_it_for(text: str, number: str) -> None:
+def test_a_quantity_is_read_as_kubernetes_reads_it(text: str, number: str) -> None:
     assert kubernetes_quantities.parse(text) == Decimal(number)
 
 
@@ -71,7 +71,7 @@ def test_a_quantity_is_what_kubernetes_takes_it_for(text: str, number: str) -> N
         "1" * 1_000_000 + "!",
     ],
 )
-def test_anything_else_is_no_quantity(text: str) -> None:
+def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="Kubernetes quantity"):
         kubernetes_quantities.parse(text)
 
@@ -79,8 +79,8 @@ def test_anything_else_is_no_quantity(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["9" * 32, "9" * 30 + "Ei", "." + "9" * 31, "9" * 29 + "e99", "9" * 28 + "e-99", "-" + "9" * 31]
 )
-def test_the_longest_ones_are_numbers_too(text: str) -> None:
-    """Neither too many digits for the arithmetic nor beyond what 64 bits hold."""
+def test_the_longest_quantities_are_numbers(text: str) -> None:
+    """The arithmetic has enough digits, and the result fits into 64 bits."""
     assert abs(kubernetes_quantities.parse(text)) <= 2**63 - 1
     assert (
         kubernetes_quantities.parse(kubernetes_quantities.render(kubernetes_quantities.parse(text)))

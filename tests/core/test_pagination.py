@@ -25,7 +25,7 @@ def _folded(value: Any) -> Any:
 
 @pytest.fixture
 def three(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
-    """Three of everything."""
+    """Three rows of each list."""
     for name in ("b", "c", "a"):
         webhook = {"name": name, "url": "https://example.com", "events": ["dag.success"]}
         call("POST", "/api/v1/platform/tenants", json={"tenant_id": name, "display_name": "same"})
@@ -39,7 +39,7 @@ def three(call: Callable[..., Any], manifest: dict[str, Any]) -> None:
 def test_every_list_is_ordered_by_each_of_its_columns(
     call: Callable[..., Any], three: None, path: str, items: str
 ) -> None:
-    """The document names the columns; both ways, and page by page in the same order."""
+    """By the columns in the OpenAPI document, in both directions, and in the same order from page to page."""
     described = call("GET", "/api/v1/platform/openapi.json").json["paths"][path]["get"]["parameters"]
     (order_by,) = [parameter for parameter in described if parameter["name"] == "order_by"]
     for choice in order_by["schema"]["enum"]:
@@ -70,7 +70,7 @@ def test_every_order_that_a_list_names_works(call: Callable[..., Any]) -> None:
     assert lists >= len(LISTS)
 
 
-def test_equals_are_in_the_order_of_their_keys(call: Callable[..., Any], three: None) -> None:
+def test_rows_with_equal_values_are_ordered_by_their_keys(call: Callable[..., Any], three: None) -> None:
     for choice in ("display_name", "-display_name"):
         found = call("GET", f"/api/v1/platform/tenants?order_by={choice}").json["tenants"]
         assert [tenant["tenant_id"] for tenant in found] == ["a", "b", "c"]
@@ -78,9 +78,7 @@ def test_equals_are_in_the_order_of_their_keys(call: Callable[..., Any], three: 
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("order_by", ["colour", "-", "", "name desc", "secret_hash", "metadata"])
-def test_a_column_that_a_list_does_not_know_is_refused_by_name(
-    call: Callable[..., Any], path: str, order_by: str
-) -> None:
+def test_an_unknown_column_is_refused_by_name(call: Callable[..., Any], path: str, order_by: str) -> None:
     refused = call("GET", path, query_string={"order_by": order_by})
     assert refused.status == 400
     (error,) = refused.json["error"]["details"]["errors"]
@@ -90,14 +88,14 @@ def test_a_column_that_a_list_does_not_know_is_refused_by_name(
 
 @pytest.mark.parametrize("offset", [2**63 - 1, 2**63, 10**30])
 def test_an_offset_beyond_everything_is_empty_or_refused(call: Callable[..., Any], offset: int) -> None:
-    """No database meets a number that it has no type for."""
+    """No database gets a number that is too large for its type."""
     answer = call("GET", f"/api/v1/platform/tenants?offset={offset}")
     assert answer.status == (200 if offset < 2**63 else 400)
 
 
 @pytest.mark.parametrize("maximum", [50, 1000])
-def test_the_most_on_a_page_is_airflows_own(maximum: int) -> None:
-    """``[api] maximum_page_limit`` counts for our lists as for stock ones, and so does a default above it."""
+def test_the_longest_page_is_airflows_own(maximum: int) -> None:
+    """``[api] maximum_page_limit`` limits our lists and their default too."""
     code = (
         "from airflow_platform_plugin.http.schemas import PageQuery as Q; "
         f"print(Q().load({{}}).limit, Q().validate({{'limit': '{maximum}'}}), "

@@ -1,4 +1,4 @@
-"""Seats for requests that wait."""
+"""Wait slots: a limit on requests that wait."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ from airflow_platform_plugin.core import wait_slots
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Seats of this test alone."""
+    """A folder with slots for this test alone."""
     monkeypatch.setattr("airflow.settings.AIRFLOW_HOME", str(tmp_path))
     return tmp_path
 
 
-def test_a_seat_is_taken_until_its_end() -> None:
+def test_a_slot_is_taken_until_the_end_of_the_block() -> None:
     with (
         wait_slots.wait_slot((0, 1)) as first,
         wait_slots.wait_slot((0, 1)) as second,
@@ -27,8 +27,8 @@ def test_a_seat_is_taken_until_its_end() -> None:
         assert again
 
 
-def test_no_kind_of_waiting_keeps_the_other_from_it() -> None:
-    """However many wait for deployments, one test of a connection may; three wait in all."""
+def test_no_kind_of_waiting_takes_all_slots() -> None:
+    """However many requests wait for deployments, one test of a connection may wait; three in all."""
     for one, other in (
         (wait_slots.DEPLOYMENTS, wait_slots.CONNECTIONS),
         (wait_slots.CONNECTIONS, wait_slots.DEPLOYMENTS),
@@ -42,8 +42,8 @@ def test_no_kind_of_waiting_keeps_the_other_from_it() -> None:
             assert (third, fourth) == (True, False)
 
 
-def test_a_seat_counts_for_all_processes_of_a_host(folder: Path) -> None:
-    """And is free again when its process is gone."""
+def test_a_slot_is_shared_by_all_processes_of_a_host(folder: Path) -> None:
+    """It is free again when its process has ended."""
     program = (
         f"import airflow.settings\nairflow.settings.AIRFLOW_HOME = {str(folder)!r}\n"
         "from airflow_platform_plugin.core import wait_slots\n"
@@ -63,7 +63,7 @@ def test_a_seat_counts_for_all_processes_of_a_host(folder: Path) -> None:
         assert taken
 
 
-def test_without_a_file_everybody_may(folder: Path) -> None:
+def test_without_a_lock_file_all_requests_may_wait(folder: Path) -> None:
     (folder / "platform").write_text("no folder")
     with wait_slots.wait_slot((0,)) as first, wait_slots.wait_slot((0,)) as second:
         assert (first, second) == (True, True)

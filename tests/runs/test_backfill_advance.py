@@ -1,4 +1,4 @@
-"""Backfills carried out, round by round, with the test in the scheduler's place."""
+"""Backfills carried out round by round; the test does the scheduler's work."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ Finish = Callable[..., int]
 
 @pytest.fixture
 def make(session: Any, app: Any, dags: None) -> Make:
-    """Ask for a backfill of January 2024, or of what is given."""
+    """Create a backfill, by default of January 2024."""
 
     def ask(dag_id: str = "daily", **fields: Any) -> Backfill:
         body = {"start_date": "2024-01-01", "end_date": "2024-01-05", "max_active_runs": 2} | fields
@@ -60,7 +60,7 @@ def set_dag(session: Any, dag_id: str = "daily", **columns: Any) -> None:
 
 
 def drive(session: Any, backfill: Backfill, finish: Finish, *, most: int = 1) -> list[int]:
-    """Rounds, each with runs that end in between, to the end; how many runs were unfinished each time."""
+    """Run rounds to the end; runs end in between. Return the number of unfinished runs each time."""
     unfinished = []
     while refresh(session, backfill).state == "running":
         scheduler.advance()
@@ -75,10 +75,10 @@ def drive(session: Any, backfill: Backfill, finish: Finish, *, most: int = 1) ->
     return unfinished
 
 
-def test_runs_are_made_a_few_at_a_time_until_all_are_there(
+def test_runs_are_created_a_few_at_a_time_until_all_exist(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
-    """Never more at once than was asked for, each date once, in order."""
+    """Never more active ones than ``max_active_runs``; each date once, in order."""
     backfill = make(conf={"a": 1})
     assert runs() == []
     assert max(drive(session, backfill, finish)) == 2
@@ -94,7 +94,7 @@ def test_runs_are_made_a_few_at_a_time_until_all_are_there(
 
 
 def test_a_run_is_one_that_the_scheduler_executes(session: Any, make: Make, runs: Runs) -> None:
-    """It is queued, has its tasks, the schedule's data interval, and an id that follows from its date."""
+    """It is queued and has tasks, the schedule's data interval, and an id that follows from its date."""
     backfill = make(conf={"a": 1})
     scheduler.advance()
     run = runs()[0]
@@ -108,7 +108,7 @@ def test_a_run_is_one_that_the_scheduler_executes(session: Any, make: Make, runs
 
 
 def test_a_date_before_the_dags_start_has_its_tasks_too(session: Any, make: Make, runs: Runs) -> None:
-    """Airflow would make a run without tasks, which succeeds at once."""
+    """Airflow would create a run without tasks, which succeeds at once."""
     make(start_date="2023-12-30", end_date="2023-12-31")
     scheduler.advance()
     for run in runs():
@@ -118,7 +118,7 @@ def test_a_date_before_the_dags_start_has_its_tasks_too(session: Any, make: Make
 
 
 def test_a_quiet_round_writes_nothing(session: Any, make: Make) -> None:
-    """On SQLite, every write keeps the scheduler waiting."""
+    """On SQLite, the scheduler waits for every write."""
     make()
     scheduler.advance()
     statements: list[str] = []
@@ -130,7 +130,7 @@ def test_a_quiet_round_writes_nothing(session: Any, make: Make) -> None:
 def test_a_round_costs_the_same_whatever_the_range_and_the_history(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
-    """Counted in statements: for five dates, and for 10,000 behind which as many others lie."""
+    """Counted in SQL statements: for five dates, and for 10,000 after a history of 10,000 runs."""
 
     def cost() -> int:
         statements: list[str] = []
@@ -154,10 +154,10 @@ def test_a_round_costs_the_same_whatever_the_range_and_the_history(
     assert len(runs()) == 2
 
 
-def test_nobody_is_asked_for_all_dates_of_a_long_range(
+def test_the_timetable_computes_only_some_dates_of_a_long_range(
     session: Any, make: Make, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """10,000 runs are accepted for the price of 100 dates, half a millisecond each."""
+    """10,000 runs are accepted at the cost of 100 dates, half a millisecond each."""
     timetable = app.dag_bag.get_dag("daily", session=session).timetable
     asked = 0
     original = timetable.next_dagrun_info
@@ -178,7 +178,7 @@ def test_nobody_is_asked_for_all_dates_of_a_long_range(
     ("reprocess", "cleared", "skipped"),
     [("none", [], [2, 3, 4]), ("failed", [2], [3, 4]), ("all", [2, 3], [4])],
 )
-def test_runs_that_are_there_count(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+def test_existing_runs_are_reprocessed_as_requested(  # noqa: PLR0913, PLR0917 - fixtures and parameters
     session: Any,
     make: Make,
     make_run: Callable[..., Any],
@@ -187,7 +187,7 @@ def test_runs_that_are_there_count(  # noqa: PLR0913, PLR0917 - fixtures and par
     cleared: list[int],
     skipped: list[int],
 ) -> None:
-    """Scheduled and manual ones alike; what is queued or running is left alone in any case."""
+    """Scheduled and manual ones alike. Queued and running ones are always left as they are."""
     for day, state in ((2, "failed"), (3, "success"), (4, "running")):
         make_run(day, state)
     make_run(3, "success", dag_id="hidden")
@@ -208,9 +208,7 @@ def test_runs_that_are_there_count(  # noqa: PLR0913, PLR0917 - fixtures and par
     assert [run.clear_number for run in runs("hidden")] == [0]
 
 
-def test_many_dates_that_are_there_are_passed_in_bounded_steps(
-    session: Any, make: Make, finish: Finish
-) -> None:
+def test_many_existing_runs_are_skipped_in_bounded_steps(session: Any, make: Make, finish: Finish) -> None:
     date = pendulum.datetime(2024, 1, 1)
     session.add_all(
         DagRun("daily", f"r{n}", execution_date=date.add(days=n), run_type="scheduled", state="success")
@@ -227,10 +225,10 @@ def test_many_dates_that_are_there_are_passed_in_bounded_steps(
     ("dag_id", "end", "count"),
     [("daily", "2024-01-05", 5), ("daily", "2024-02-19", 50), ("every_36_hours", "2024-09-01", 163)],
 )
-def test_backwards_takes_the_same_dates_from_the_end(  # noqa: PLR0913, PLR0917 - the same
+def test_a_backwards_backfill_has_the_same_dates_from_the_end(  # noqa: PLR0913, PLR0917 - the same
     session: Any, make: Make, runs: Runs, finish: Finish, dag_id: str, end: str, count: int
 ) -> None:
-    """Also where there are more than could be looked at at once, and where a date depends on the first."""
+    """Also if there are more than one round reads, and if dates depend on the first one."""
     set_dag(session, dag_id, max_active_runs=100)
     backfill = make(dag_id, end_date=end, run_backwards=True, max_active_runs=100)
     drive(session, backfill, finish, most=100)
@@ -250,10 +248,10 @@ def app_dates(session: Any, dag_id: str, end: str) -> list[Any]:
     return [info.logical_date for info in dag.iter_dagrun_infos_between(first, last)]
 
 
-def test_a_run_that_failed_makes_the_backfill_failed_at_its_end(
+def test_a_failed_run_lets_the_backfill_fail_at_its_end(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
-    """The others run all the same, and the message says how many failed."""
+    """The others still run, and the message says how many failed."""
     backfill = make(end_date="2024-01-03", max_active_runs=1)
     scheduler.advance()
     finish(state="failed")
@@ -266,7 +264,7 @@ def test_a_run_that_failed_makes_the_backfill_failed_at_its_end(
 def test_tasks_that_depend_on_the_past_get_one_run_after_the_other(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
-    """A run that failed holds the next up until somebody clears it and it succeeds."""
+    """After a failed run, the next one waits until it is cleared and succeeds."""
     backfill = make("in_order", end_date="2024-01-03", max_active_runs=5)
     assert scheduler.advance() == 1
     assert scheduler.advance() == 0
@@ -286,7 +284,7 @@ def test_tasks_that_depend_on_the_past_get_one_run_after_the_other(
     assert (done.state, done.success, done.failed) == ("completed", 3, 0)
 
 
-def test_pausing_does_not_let_the_next_run_pass_one_that_failed(
+def test_after_a_pause_the_next_run_still_waits_for_a_failed_one(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
     backfill = make("in_order", end_date="2024-01-03")
@@ -299,7 +297,7 @@ def test_pausing_does_not_let_the_next_run_pass_one_that_failed(
     assert len(runs("in_order")) == 1
 
 
-def test_what_is_paused_makes_nothing_and_counts_what_ends(
+def test_a_paused_backfill_creates_no_runs_and_counts_those_that_end(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
     backfill = make()
@@ -316,10 +314,10 @@ def test_what_is_paused_makes_nothing_and_counts_what_ends(
     assert days(runs()) == [1, 2, 3, 4, 5]
 
 
-def test_cancelling_takes_back_what_has_not_started(
+def test_cancelling_withdraws_runs_that_have_not_started(
     session: Any, make: Make, make_run: Callable[..., Any], runs: Runs, finish: Finish
 ) -> None:
-    """A run of the backfill's own is gone, one that was there before is failed, and what runs goes on."""
+    """A run that it created is deleted, one that it cleared is marked failed, and running ones go on."""
     make_run(3, "success")
     set_dag(session, max_active_runs=10)
     backfill = make(max_active_runs=3, reprocess="all")
@@ -341,7 +339,7 @@ def test_cancelling_takes_back_what_has_not_started(
 
 
 @pytest.mark.parametrize("turn", [service.pause, service.resume, service.cancel])
-def test_what_has_ended_cannot_be_turned(
+def test_an_ended_backfill_cannot_be_paused_resumed_or_cancelled(
     session: Any, make: Make, finish: Finish, turn: Callable[..., Any]
 ) -> None:
     backfill = make(end_date="2024-01-01")
@@ -359,10 +357,10 @@ def test_what_has_ended_cannot_be_turned(
         ({"max_active_runs": 0}, "The DAG has 0 active runs"),
     ],
 )
-def test_a_dag_that_cannot_run_is_waited_for(  # noqa: PLR0913, PLR0917 - the same
+def test_a_backfill_waits_while_its_dag_cannot_run(  # noqa: PLR0913, PLR0917 - the same
     session: Any, make: Make, runs: Runs, finish: Finish, columns: dict[str, Any], message: str
 ) -> None:
-    """The status says why, once, and waiting costs nothing but a look."""
+    """The message says why. While it waits, nothing is written."""
     backfill = make()
     before = dict(session.execute(select(*(getattr(DagModel, name) for name in columns))).first()._mapping)
     set_dag(session, **columns)
@@ -391,7 +389,7 @@ def test_a_dag_that_is_deleted_ends_its_backfill(session: Any, make: Make) -> No
 def test_no_more_runs_are_queued_than_the_dag_may_have_active(
     session: Any, make: Make, make_run: Callable[..., Any], runs: Runs
 ) -> None:
-    """Queued runs count for Airflow too: more of them would only keep its own schedule from going on."""
+    """Airflow counts queued runs too: more of them would stop its own schedule."""
     for day in (20, 21, 22):
         make_run(day, "running")
     make(max_active_runs=100)
@@ -402,7 +400,7 @@ def test_no_more_runs_are_queued_than_the_dag_may_have_active(
 def test_a_scheduled_run_that_airflow_has_put_off_goes_first(
     session: Any, make: Make, make_run: Callable[..., Any], runs: Runs
 ) -> None:
-    """Else a backfill that takes each place as it falls free would hold the schedule up to its end."""
+    """Otherwise the backfill would take each free place, and the schedule would wait until its end."""
     due = pendulum.datetime(2024, 3, 1)
     held = {"next_dagrun": due, "next_dagrun_data_interval_start": due}
     held |= {"next_dagrun_data_interval_end": due.add(days=1), "next_dagrun_create_after": None}
@@ -417,10 +415,10 @@ def test_a_scheduled_run_that_airflow_has_put_off_goes_first(
     assert days(runs(_state="queued")) == [1, 2]
 
 
-def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
+def test_a_worker_that_dies_between_two_runs_leaves_a_consistent_state(
     session: Any, make: Make, runs: Runs, finish: Finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run and the place in the range are one transaction."""
+    """The run and the position in the range are one transaction."""
     backfill = make()
     original, made = airflow_compat.runs.create_run, []
 
@@ -440,7 +438,7 @@ def test_a_worker_that_dies_between_two_runs_leaves_nothing_half(
     assert days(runs()) == [1, 2, 3, 4, 5]
 
 
-def test_a_run_that_somebody_makes_at_the_same_moment_is_found_in_the_next_round(
+def test_a_run_that_another_program_creates_meanwhile_is_found_in_the_next_round(
     session: Any, make: Make, runs: Runs, finish: Finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backfill = make()
@@ -456,10 +454,10 @@ def test_a_run_that_somebody_makes_at_the_same_moment_is_found_in_the_next_round
     assert days(runs()) == [1, 2, 3, 4, 5]
 
 
-def test_what_airflow_refuses_to_make_ends_the_backfill_and_no_other(
+def test_a_run_that_airflow_refuses_ends_only_its_backfill(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
-    """Say, where the DAG's params were changed meanwhile."""
+    """For example, if the DAG's params were changed meanwhile."""
     broken = make("strict", conf={"size": 2})
     broken.conf = {"size": "large"}
     sound = make()
@@ -473,7 +471,7 @@ def test_what_airflow_refuses_to_make_ends_the_backfill_and_no_other(
     assert len(runs()) == 5
 
 
-def test_two_backfills_of_a_dag_share_nothing_but_its_limit(
+def test_two_backfills_of_a_dag_share_only_its_limit(
     session: Any, make: Make, runs: Runs, finish: Finish
 ) -> None:
     make()
@@ -489,8 +487,8 @@ def test_two_backfills_of_a_dag_share_nothing_but_its_limit(
     ]
 
 
-def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) -> None:
-    """Nor more than may be active, and none of them fails; with real transactions."""
+def test_workers_at_the_same_moment_create_no_run_twice(app: Any, stored: None) -> None:
+    """Together they keep to the limit of active runs, and no worker fails. Real transactions."""
     asked = BackfillInput().load({"start_date": "2024-01-01", "end_date": "2024-01-09", "max_active_runs": 3})
     with app.app_context(), db.transaction() as own:
         backfill_id = service.create(own, "daily", asked, by=ADMIN).backfill_id
@@ -522,10 +520,10 @@ def test_workers_at_the_same_moment_make_no_run_twice(app: Any, stored: None) ->
         (RuntimeError("a timetable's own"), "failed"),
     ],
 )
-def test_a_backfill_that_cannot_go_on_keeps_no_other_from_its_turn(  # noqa: PLR0913, PLR0917 - fixtures
+def test_a_backfill_that_cannot_go_on_does_not_stop_the_others(  # noqa: PLR0913, PLR0917 - fixtures
     session: Any, make: Make, runs: Runs, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
 ) -> None:
-    """And where the database was busy or away, it is not over itself."""
+    """If the database was busy or away, it does not end."""
     bad, good = make("daily"), make("berlin")
     real = scheduler.assess
 

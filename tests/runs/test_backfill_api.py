@@ -22,7 +22,7 @@ JANUARY = {"start_date": "2024-01-01", "end_date": "2024-01-31"}
 Request = Callable[..., Any]
 
 
-def test_the_range_of_the_reference_is_accepted(call: Request) -> None:
+def test_the_range_of_the_api_reference_is_accepted(call: Request) -> None:
     """31 days, both ends included, with the DAG's own limit."""
     made = call("POST", DAILY, json=JANUARY)
     assert made.status == 201
@@ -69,13 +69,13 @@ def test_the_status_follows_the_runs(call: Request, finish: Callable[..., int], 
     assert progress["remaining"] == 26
 
 
-def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
+def test_a_dry_run_returns_what_would_be_done_and_writes_nothing(
     call: Request, session: Any, make_run: Callable[..., Any]
 ) -> None:
     there = make_run(2, "failed").run_id
-    told = call("POST", DAILY, json=JANUARY | {"dry_run": True, "reprocess": "failed"})
-    assert (told.status, told.json["backfill_id"], told.json["progress"]["total"]) == (200, None, 31)
-    assert [(run["action"], run["dag_run_id"]) for run in told.json["first_runs"][:3]] == [
+    answer = call("POST", DAILY, json=JANUARY | {"dry_run": True, "reprocess": "failed"})
+    assert (answer.status, answer.json["backfill_id"], answer.json["progress"]["total"]) == (200, None, 31)
+    assert [(run["action"], run["dag_run_id"]) for run in answer.json["first_runs"][:3]] == [
         ("create", None),
         ("clear", there),
         ("create", None),
@@ -87,7 +87,7 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(
 
 
 def test_ten_thousand_runs_are_accepted_as_fast_as_thirty(call: Request, session: Any) -> None:
-    """None is made yet, and the total says that it is an estimate."""
+    """No run is created yet, and the total is an estimate."""
     long = {"start_date": "1990-01-01", "end_date": "2017-05-18", "max_active_runs": 100}
     made = call("POST", DAILY, json=long)
     assert made.status == 201
@@ -97,7 +97,7 @@ def test_ten_thousand_runs_are_accepted_as_fast_as_thirty(call: Request, session
     assert session.query(DagRun).filter_by(dag_id="daily").count() == 0
 
 
-def test_it_is_paused_resumed_and_cancelled(call: Request, session: Any) -> None:
+def test_a_backfill_is_paused_resumed_and_cancelled(call: Request, session: Any) -> None:
     backfill_id = call("POST", DAILY, json=JANUARY).json["backfill_id"]
     for turn, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         turned = call("POST", f"{ALL}/{backfill_id}/{turn}")
@@ -109,7 +109,7 @@ def test_it_is_paused_resumed_and_cancelled(call: Request, session: Any) -> None
     assert events == [f"platform.{name}_backfill" for name in ("create", "pause", "resume", "cancel")]
 
 
-def test_lists_are_narrowed_and_ordered(call: Request) -> None:
+def test_lists_are_filtered_and_ordered(call: Request) -> None:
     ids = []
     for month in (1, 2, 3):
         dates = {"start_date": f"2024-0{month}-01", "end_date": f"2024-0{month}-02"}
@@ -148,7 +148,7 @@ def test_lists_are_narrowed_and_ordered(call: Request) -> None:
         ({"colour": "red"}, "/colour"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_field(call: Request, change: dict[str, Any], pointer: str) -> None:
+def test_an_invalid_field_is_refused_by_name(call: Request, change: dict[str, Any], pointer: str) -> None:
     refused = call("POST", DAILY, json=JANUARY | change)
     assert refused.status == 400
     assert [error["pointer"] for error in refused.json["error"]["details"]["errors"]] == [pointer]
@@ -162,8 +162,8 @@ def test_a_range_of_too_many_runs_is_refused(call: Request, monkeypatch: pytest.
     assert "at most 1000" in refused.json["error"]["message"]
 
 
-def test_a_conf_that_the_dags_params_refuse_is_refused_at_once(call: Request) -> None:
-    """Not by the worker, when nobody looks any more."""
+def test_a_conf_that_does_not_fit_the_dags_params_is_refused_at_once(call: Request) -> None:
+    """Not later, by the worker."""
     url = "/api/v1/platform/dags/strict/backfills"
     refused = call("POST", url, json=JANUARY | {"conf": {"size": "large"}})
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/conf"
@@ -187,32 +187,32 @@ def test_a_dag_that_cannot_be_backfilled_is_refused_with_the_reason(call: Reques
 
 
 def test_a_date_is_midnight_in_the_dags_own_zone(call: Request) -> None:
-    """A time without a zone is too, and one with a zone is what it says."""
+    """A time without a zone is in that zone too; a time with a zone is not changed."""
     url = "/api/v1/platform/dags/berlin/backfills"
     dates = {"start_date": "2024-07-01", "end_date": "2024-07-03T00:00:00", "dry_run": True}
-    told = call("POST", url, json=dates).json
-    assert (told["start_date"], told["end_date"]) == ("2024-06-30T22:00:00Z", "2024-07-02T22:00:00Z")
-    assert [run["logical_date"] for run in told["first_runs"]] == [
+    answer = call("POST", url, json=dates).json
+    assert (answer["start_date"], answer["end_date"]) == ("2024-06-30T22:00:00Z", "2024-07-02T22:00:00Z")
+    assert [run["logical_date"] for run in answer["first_runs"]] == [
         f"2024-{day}T22:00:00Z" for day in ("06-30", "07-01", "07-02")
     ]
-    told = call("POST", url, json=dates | {"start_date": "2024-07-01T00:00:00Z"}).json
-    assert told["start_date"] == "2024-07-01T00:00:00Z"
-    assert told["progress"]["total"] == 2
+    answer = call("POST", url, json=dates | {"start_date": "2024-07-01T00:00:00Z"}).json
+    assert answer["start_date"] == "2024-07-01T00:00:00Z"
+    assert answer["progress"]["total"] == 2
 
 
-def test_a_range_ends_with_what_is_due(call: Request) -> None:
-    """Later dates come by the DAG's own schedule."""
+def test_a_range_ends_with_the_last_date_that_is_due(call: Request) -> None:
+    """Later dates are left to the DAG's own schedule."""
     today = pendulum.now("UTC").start_of("day")
     dates = {"start_date": str(today.subtract(days=3).date()), "end_date": str(today.add(days=30).date())}
-    told = call("POST", DAILY, json=dates | {"dry_run": True}).json
-    assert told["progress"]["total"] == 3
-    assert pendulum.parse(told["end_date"]) <= pendulum.now("UTC")
+    answer = call("POST", DAILY, json=dates | {"dry_run": True}).json
+    assert answer["progress"]["total"] == 3
+    assert pendulum.parse(answer["end_date"]) <= pendulum.now("UTC")
 
 
-def test_who_may_work_with_a_dags_runs_may_backfill_it_and_no_other(
+def test_a_user_may_backfill_the_dags_whose_runs_they_may_create(
     app: Any, call: Request, make_key: Callable[[str], str]
 ) -> None:
-    """By Airflow's own permissions: no other is needed, and other DAGs do not seem to be there."""
+    """By Airflow's own permissions; other DAGs are not found."""
     hidden = call("POST", "/api/v1/platform/dags/hidden/backfills", json=JANUARY).json["backfill_id"]
     limited = client(app, {"X-API-Key": make_key("editor")})
     own = limited("POST", DAILY, json=JANUARY)
@@ -237,7 +237,9 @@ def test_who_may_work_with_a_dags_runs_may_backfill_it_and_no_other(
     assert call("GET", f"{ALL}/{hidden}").json["state"] == "running"
 
 
-def test_who_may_only_read_may_not_backfill(app: Any, call: Request, make_key: Callable[[str], str]) -> None:
+def test_a_user_who_may_only_read_may_not_backfill(
+    app: Any, call: Request, make_key: Callable[[str], str]
+) -> None:
     backfill_id = call("POST", DAILY, json=JANUARY).json["backfill_id"]
     reader = client(app, {"X-API-Key": make_key("reader")})
     assert reader("POST", DAILY, json=JANUARY).status == 403
@@ -246,7 +248,7 @@ def test_who_may_only_read_may_not_backfill(app: Any, call: Request, make_key: C
     assert reader("GET", DAILY).json["total_entries"] == 1
 
 
-def test_who_may_read_no_runs_finds_no_backfills(
+def test_a_user_who_may_read_no_runs_finds_no_backfills(
     app: Any, call: Request, make_key: Callable[[str], str]
 ) -> None:
     call("POST", DAILY, json=JANUARY)
@@ -258,7 +260,7 @@ def test_who_may_read_no_runs_finds_no_backfills(
 @pytest.mark.parametrize(
     "limit", [{"dag_ids": ["dai*"], "tags": []}, {"tags": ["none has it"], "dag_ids": ["daily"]}]
 )
-def test_a_key_that_is_limited_to_dags_reaches_these_alone(
+def test_a_key_with_a_dag_limit_reaches_only_backfills_of_these_dags(
     app: Any, call: Request, session: Any, user_id: Callable[[str], int], limit: dict[str, Any]
 ) -> None:
     from airflow_platform_plugin.auth import service
@@ -273,7 +275,7 @@ def test_a_key_that_is_limited_to_dags_reaches_these_alone(
     assert limited("POST", "/api/v1/platform/dags/hidden/backfills", json=JANUARY).status == 404
 
 
-def test_a_keys_scopes_count(app: Any, session: Any, user_id: Callable[[str], int]) -> None:
+def test_a_key_needs_the_scope(app: Any, session: Any, user_id: Callable[[str], int]) -> None:
     from airflow_platform_plugin.auth import service
 
     _, key = service.issue(session, name="k", user_id=user_id("admin"), scopes=["dag_runs:read"])
@@ -283,15 +285,15 @@ def test_a_keys_scopes_count(app: Any, session: Any, user_id: Callable[[str], in
     assert (refused.status, refused.json["error"]["details"]) == (403, {"scope": "dag_runs:write"})
 
 
-def test_no_permission_stands_beside_airflows_own(app: Any) -> None:
-    """A role editor that offers *Platform Dag Runs* would promise something that nobody asks for."""
+def test_backfills_have_no_permission_of_the_platform(app: Any) -> None:
+    """Airflow's own permissions on DAG runs count; *Platform Dag Runs* would have no effect."""
     with app.app_context():
         names = {str(resource.name) for resource in app.appbuilder.sm.get_all_resources()}
     assert "Platform Api Keys" in names
     assert {name for name in names if name.startswith(("Platform Dag", "Platform Tasks"))} == set()
 
 
-def test_an_idempotency_key_makes_one_backfill(call: Request) -> None:
+def test_an_idempotency_key_creates_one_backfill(call: Request) -> None:
     headers = {"Idempotency-Key": "january"}
     first = call("POST", DAILY, json=JANUARY, headers=headers)
     again = call("POST", DAILY, json=JANUARY, headers=headers)
@@ -307,7 +309,7 @@ def test_the_audit_log_names_the_dag_and_the_range(call: Request, session: Any) 
     assert "hunter2" not in row.extra
 
 
-def test_a_dag_whose_file_is_gone_is_not_there(call: Request, session: Any) -> None:
+def test_a_dag_whose_file_is_gone_is_not_found(call: Request, session: Any) -> None:
     session.get(DagModel, "daily").is_active = False
     session.flush()
     assert call("POST", DAILY, json=JANUARY).status == 404

@@ -22,7 +22,7 @@ def airflow(app: Any, make_key: Callable[[str], str]) -> Iterator[PlatformClient
         yield client
 
 
-def test_a_backfill_is_asked_for_followed_and_turned(
+def test_a_backfill_is_created_followed_and_controlled(
     airflow: PlatformClient, finish: Callable[..., int]
 ) -> None:
     made = airflow.dags.backfill("daily", start_date="2024-01-01", end_date=date(2024, 1, 3), conf={"a": 1})
@@ -50,12 +50,12 @@ def test_a_backfill_is_asked_for_followed_and_turned(
 
 
 def test_a_dry_run_has_no_id(airflow: PlatformClient) -> None:
-    told = airflow.dags.backfill(
+    dry = airflow.dags.backfill(
         "daily", datetime(2024, 1, 1, tzinfo=timezone.utc), "2024-01-02", run_backwards=True, dry_run=True
     )
-    assert (told.backfill_id, told.progress.total) == (None, 2)
+    assert (dry.backfill_id, dry.progress.total) == (None, 2)
     with pytest.raises(PlatformError, match="dry run"):
-        told.refresh()
+        dry.refresh()
 
 
 def test_many_runs_are_triggered_and_their_tasks_cleared(airflow: PlatformClient) -> None:

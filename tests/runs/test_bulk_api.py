@@ -23,10 +23,10 @@ def statuses(answer: Any) -> list[int]:
     return [result["status"] for result in answer.json["results"]]
 
 
-def test_each_run_is_triggered_or_says_why_not(
+def test_each_run_is_triggered_or_has_an_error(
     call: Request, session: Any, runs: Callable[..., list[Any]]
 ) -> None:
-    """As a request for it alone would have been answered; one that fails undoes no other."""
+    """With the status of a separate request. A failed run does not undo the others."""
     session.get(DagModel, "hidden").has_import_errors = True
     session.flush()
     first = {"dag_id": "daily", "dag_run_id": "one", "logical_date": DATE, "conf": {"a": 1}, "note": "n"}
@@ -71,10 +71,10 @@ def test_each_run_is_triggered_or_says_why_not(
     assert len(runs("strict")) == 1
 
 
-def test_a_run_is_the_one_that_airflows_own_endpoint_makes(
+def test_a_run_is_the_same_as_from_airflows_own_endpoint(
     call: Request, runs: Callable[..., list[Any]]
 ) -> None:
-    """The same columns, but for its own moment."""
+    """All columns are the same, except the times."""
     item = {"dag_id": "daily", "dag_run_id": "bulk", "logical_date": DATE, "conf": {"a": 1}}
     shown = call("POST", TRIGGER, json={"runs": [item]}).json["results"][0]["dag_run"]
     (run,) = runs()
@@ -91,14 +91,14 @@ def test_a_run_is_the_one_that_airflows_own_endpoint_makes(
 def test_a_date_before_the_dags_start_runs_its_tasks(
     call: Request, session: Any, runs: Callable[..., list[Any]]
 ) -> None:
-    """Airflow's own endpoint makes a run without tasks there, which succeeds at once."""
+    """Airflow's own endpoint creates a run without tasks, which succeeds at once."""
     item = {"dag_id": "daily", "logical_date": "2023-06-01T00:00:00Z"}
     assert statuses(call("POST", TRIGGER, json={"runs": [item]})) == [201]
     assert len(runs()[0].get_task_instances(session=session)) == 2
 
 
 def test_many_runs_of_one_dag_at_once_are_many_runs(call: Request, runs: Callable[..., list[Any]]) -> None:
-    """Each with a logical date of its own."""
+    """Each has its own logical date."""
     answer = call("POST", TRIGGER, json={"runs": [{"dag_id": "daily"}] * 20})
     assert statuses(answer) == [201] * 20
     assert len({run.execution_date for run in runs()}) == 20
@@ -118,7 +118,7 @@ def test_many_runs_of_one_dag_at_once_are_many_runs(call: Request, runs: Callabl
         ({"runs": [{"dag_id": "daily", "colour": "red"}]}, "/runs/0/colour"),
     ],
 )
-def test_a_body_that_does_not_fit_triggers_nothing(
+def test_an_invalid_body_triggers_nothing(
     call: Request, runs: Callable[..., list[Any]], body: dict[str, Any], pointer: str
 ) -> None:
     refused = call("POST", TRIGGER, json=body)
@@ -127,12 +127,12 @@ def test_a_body_that_does_not_fit_triggers_nothing(
     assert runs() == []
 
 
-def test_permissions_are_asked_of_each_item(
+def test_permissions_are_checked_for_each_item(
     app: Any, make_key: Callable[[str], str], runs: Callable[..., list[Any]]
 ) -> None:
-    """By Airflow's own rules; a DAG that the caller may not see does not seem to be there."""
+    """By Airflow's own rules. A DAG that the caller may not see is not found."""
     body = {"runs": [{"dag_id": "daily"}, {"dag_id": "hidden"}, {"dag_id": "nowhere"}]}
-    # Whoever may read all DAGs learns nothing from a 403 for one that is not there.
+    # A user who may read all DAGs learns nothing from a 403 for a DAG that does not exist.
     expected = {"editor": [201, 404, 404], "reader": [403, 404, 404], "viewer": [403, 403, 403]}
     for name, wanted in expected.items():
         answer = client(app, {"X-API-Key": make_key(name)})("POST", TRIGGER, json=body)
@@ -141,7 +141,7 @@ def test_permissions_are_asked_of_each_item(
     assert runs("hidden") == []
 
 
-def test_a_limited_key_triggers_within_its_limit(
+def test_a_key_with_a_dag_limit_triggers_only_these_dags(
     app: Any, session: Any, user_id: Callable[[str], int]
 ) -> None:
     from airflow_platform_plugin.auth import service
@@ -178,7 +178,7 @@ def test_an_idempotency_key_triggers_once(call: Request, runs: Callable[..., lis
     assert len(runs()) == 1
 
 
-def test_each_item_is_cleared_or_says_why_not(
+def test_each_item_is_cleared_or_has_an_error(
     call: Request, session: Any, make_run: Callable[..., Any], runs: Callable[..., list[Any]]
 ) -> None:
     run_ids = [make_run(day, "success").run_id for day in (1, 2, 3)]
@@ -219,7 +219,7 @@ def test_each_item_is_cleared_or_says_why_not(
         ({"only_failed": True}, set()),
     ],
 )
-def test_what_is_cleared_follows_the_options(
+def test_the_options_choose_the_cleared_tasks(
     call: Request, make_run: Callable[..., Any], options: dict[str, Any], cleared: set[str]
 ) -> None:
     run_id = make_run(1, "success").run_id
@@ -227,7 +227,7 @@ def test_what_is_cleared_follows_the_options(
     assert {task["task_id"] for task in answer.json["results"][0]["task_instances"]} == cleared
 
 
-def test_the_run_may_stay_as_it_is(
+def test_the_state_of_the_run_may_stay(
     call: Request, make_run: Callable[..., Any], runs: Callable[..., list[Any]]
 ) -> None:
     run_id = make_run(1, "success").run_id
@@ -246,7 +246,7 @@ def test_a_dry_run_clears_nothing(
     assert session.scalars(select(Log).where(Log.event == "platform.clear_tasks")).all() == []
 
 
-def test_clearing_asks_for_airflows_own_permission(
+def test_clearing_needs_airflows_own_permission(
     app: Any, make_key: Callable[[str], str], make_run: Callable[..., Any]
 ) -> None:
     body = {
@@ -270,15 +270,13 @@ def test_clearing_asks_for_airflows_own_permission(
         ({"dag_id": "daily", "dag_run_id": "r", "only_failed": "no"}, "/tasks/0/only_failed"),
     ],
 )
-def test_an_item_that_does_not_fit_is_refused_by_field(
-    call: Request, item: dict[str, Any], pointer: str
-) -> None:
+def test_an_invalid_item_is_refused_by_field(call: Request, item: dict[str, Any], pointer: str) -> None:
     refused = call("POST", CLEAR, json={"tasks": [item]})
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == pointer
 
 
-def test_an_item_costs_the_same_however_many_there_are(call: Request, session: Any) -> None:
-    """In statements; 1,000 items are a thousand times one."""
+def test_the_cost_of_an_item_does_not_depend_on_their_number(call: Request, session: Any) -> None:
+    """Counted in SQL statements."""
     counts = []
     for number in (1, 11):
         statements: list[str] = []

@@ -1,4 +1,4 @@
-"""The dates of a backfill: those that Airflow itself would take, found a few at a time."""
+"""The dates of a backfill: those of Airflow's own backfill, computed a few at a time."""
 
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -34,8 +34,8 @@ def test_dates_are_those_of_airflows_own_backfill(timetable: Any) -> None:
 
 
 @pytest.mark.parametrize("timetable", TIMETABLES, ids=IDS)
-def test_going_on_from_anywhere_finds_the_same_dates(timetable: Any) -> None:
-    """Whatever process goes on, and also where a date depends on the first one."""
+def test_dates_are_the_same_from_any_anchor(timetable: Any) -> None:
+    """Any process can continue, also if dates depend on the first one."""
     whole = [info.logical_date for info in walk(timetable, RANGE)]
     for index, info in enumerate(islice(walk(timetable, RANGE), 0, None, 7)):
         rest = [later.logical_date for later in walk(timetable, RANGE, anchor(info))]
@@ -57,7 +57,7 @@ def test_a_run_that_is_not_due_is_left_to_the_schedule() -> None:
 
 
 def test_a_timetable_that_stands_still_ends() -> None:
-    """Somebody's own timetable must not keep a worker busy for ever."""
+    """A custom timetable cannot keep a worker busy for ever."""
 
     class Still:
         def next_dagrun_info(self, **_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is old is not told again: neither history from before the plugin nor what is past the retention.
+"""History from before the plugin, or older than the retention, creates no events.
 
 The worker's own rounds, with a receiver that counts.
 """
@@ -41,7 +41,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def receiver(session: Any) -> Iterator[Receiver]:
-    """A receiver of everything; the platform has run for a year."""
+    """A webhook for all events; the platform has run for a year."""
     made = Receiver()
     fields: dict[str, Any] = {
         "name": "w", "url": made.url, "events": EVERYTHING, "filters": {}, "headers": {},
@@ -56,7 +56,7 @@ def receiver(session: Any) -> Iterator[Receiver]:
     made.stop()
 
 
-def told(receiver: Receiver) -> list[str]:
+def delivered(receiver: Receiver) -> list[str]:
     return [json.loads(body)["event"] for _, body in receiver.requests]
 
 
@@ -68,7 +68,7 @@ def rounds(session: Any, count: int = 3) -> None:
 
 @pytest.fixture
 def make_run(session: Any) -> Callable[..., DagRun]:
-    """Make a run with one task, of a DAG ``d`` unless another is named."""
+    """Make a run with one task, of the DAG ``d`` by default."""
 
     def make(
         run_id: str, state: str, began: datetime, ended: datetime | None = None, dag_id: str = "d"
@@ -91,7 +91,7 @@ def make_run(session: Any) -> Callable[..., DagRun]:
 
 
 def grow_old(session: Any, days: int) -> None:
-    """Let so many days pass for all that there is."""
+    """Let so many days pass for all stored times."""
     passed = timedelta(days=days)
     for model, names in (
         (DagRun, ("execution_date", "start_date", "end_date", "queued_at", "updated_at")),
@@ -105,13 +105,13 @@ def grow_old(session: Any, days: int) -> None:
     session.expire_all()
 
 
-def test_what_was_told_is_not_told_again_after_the_retention(
+def test_a_delivered_event_is_not_delivered_again_after_the_retention(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
-    """A quiet system: the run is among the newest hundred for ever."""
+    """On a quiet system, the run stays among the newest hundred."""
     make_run("r", "success", now() - timedelta(minutes=1), now())
     rounds(session)
-    assert sorted(told(receiver)) == ["dag.success", "task.success"]
+    assert sorted(delivered(receiver)) == ["dag.success", "task.success"]
     grow_old(session, 31)
     rounds(session)
     assert session.scalar(select(func.count()).select_from(Event)) == 0
@@ -119,10 +119,10 @@ def test_what_was_told_is_not_told_again_after_the_retention(
     assert len(receiver.requests) == 2
 
 
-def test_nor_where_the_retention_is_made_longer_then(
+def test_an_expired_event_is_not_delivered_again_after_the_retention_is_extended(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was deleted is known to have been told."""
+    """The platform remembers up to when events were deleted."""
     make_run("r", "success", now() - timedelta(minutes=1), now())
     rounds(session)
     grow_old(session, 31)
@@ -132,23 +132,23 @@ def test_nor_where_the_retention_is_made_longer_then(
     assert len(receiver.requests) == 2
 
 
-def test_a_run_that_has_been_running_for_a_month_is_told_once(
+def test_a_run_that_has_been_running_for_a_month_is_delivered_once(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
-    """Such as one whose DAG is gone. Its end is told when it comes."""
+    """Such as one whose DAG was deleted. Its end is an event when it comes."""
     run = make_run("r", "running", now())
     rounds(session)
     grow_old(session, 31)
     rounds(session)
-    assert told(receiver) == ["dag.running"]
+    assert delivered(receiver) == ["dag.running"]
     run.set_state("failed")
     session.flush()
     rounds(session)
-    assert told(receiver) == ["dag.running", "dag.failure"]
+    assert delivered(receiver) == ["dag.running", "dag.failure"]
 
 
 @pytest.mark.parametrize("event", ["dag_run.clear", "api.patch_dag_run", "set_dag_run_note"])
-def test_an_audit_row_that_names_an_old_run_tells_nothing(
+def test_an_audit_row_that_names_an_old_run_creates_no_event(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], event: str
 ) -> None:
     """A dry run of a clear writes one, and so does a note."""
@@ -156,10 +156,10 @@ def test_an_audit_row_that_names_an_old_run_tells_nothing(
     session.add(Log(event=event, dag_id="d", run_id="r", extra='{"dry_run": true}'))
     session.flush()
     rounds(session)
-    assert told(receiver) == []
+    assert delivered(receiver) == []
 
 
-def test_a_task_of_an_old_run_that_is_marked_is_not_told_again_and_again(
+def test_a_mark_on_a_task_of_an_old_run_creates_no_events(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
     """Airflow keeps the old end."""
@@ -169,16 +169,16 @@ def test_a_task_of_an_old_run_that_is_marked_is_not_told_again_and_again(
     session.add(Log(event="api.patch_task", dag_id="d", run_id="r"))
     session.flush()
     rounds(session)
-    assert told(receiver) == []
+    assert delivered(receiver) == []
 
 
-def test_a_run_that_begins_now_is_told_once_whatever_its_dates_say(
+def test_a_run_that_starts_now_is_delivered_once_whatever_its_dates_say(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
     """``airflow dags test`` starts a run on its logical date."""
     run = make_run("r", "running", now() - 1000 * DAYS)
     rounds(session)
-    assert told(receiver) == ["dag.running"]
+    assert delivered(receiver) == ["dag.running"]
     (body,) = [json.loads(body) for _, body in receiver.requests]
     assert datetime.fromisoformat(body["timestamp"].replace("Z", "+00:00")) > now() - DAYS
     run.set_state("success")
@@ -186,13 +186,13 @@ def test_a_run_that_begins_now_is_told_once_whatever_its_dates_say(
     rounds(session)
     grow_old(session, 31)
     rounds(session)
-    assert told(receiver) == ["dag.running", "dag.success"]
+    assert delivered(receiver) == ["dag.running", "dag.success"]
 
 
-def test_history_that_is_imported_is_not_told_and_read_in_parts(
+def test_imported_history_creates_no_events_and_is_read_in_parts(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor may one round read all of it."""
+    """One round reads only a part of it."""
     monkeypatch.setattr(sweep, "_MOST", 10)
     monkeypatch.setattr(sweep, "OVERLAP", 5)
     sweep.sweep()
@@ -209,24 +209,24 @@ def test_history_that_is_imported_is_not_told_and_read_in_parts(
         read = select(func.count()).where(DagRun.id > before, DagRun.id <= after)
         most = max(most, session.scalar(read))
     assert most == 10
-    assert sorted(told(receiver)) == ["dag.success", "task.success"]
+    assert sorted(delivered(receiver)) == ["dag.success", "task.success"]
 
 
-def test_what_ended_before_the_plugins_first_start_is_not_told(
+def test_a_run_that_ended_before_the_plugins_first_start_creates_no_event(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
-    """Within the retention too, also where somebody touches it; what ends later is told."""
+    """Also within the retention, and if a user changes it. A run that ends later creates one."""
     cursors.write_down(session, events.FIRST_START, now() - DAYS)
     make_run("before", "success", now() - 2 * DAYS, now() - 2 * DAYS)
     session.add(Log(event="clear", dag_id="d", run_id="before"))
     rounds(session)
-    assert told(receiver) == []
+    assert delivered(receiver) == []
     make_run("after", "success", now() - 2 * DAYS, now())
     rounds(session)
-    assert sorted(told(receiver)) == ["dag.success", "task.success"]
+    assert sorted(delivered(receiver)) == ["dag.success", "task.success"]
 
 
-def test_the_first_start_is_written_down_once(session: Any, make_run: Callable[..., DagRun]) -> None:
+def test_the_first_start_is_stored_once(session: Any, make_run: Callable[..., DagRun]) -> None:
     sweep.sweep()
     first = cursors.moment(session, events.FIRST_START)
     assert first is not None
@@ -236,7 +236,7 @@ def test_the_first_start_is_written_down_once(session: Any, make_run: Callable[.
     assert cursors.moment(session, events.FIRST_START) == first - DAYS
 
 
-def test_an_earlier_version_s_events_say_since_when_it_was_there(session: Any) -> None:
+def test_the_oldest_event_is_the_first_start_of_an_earlier_version(session: Any) -> None:
     """Changes between its stop and the upgrade become events."""
     moment = now() - 3 * DAYS
     data: dict[str, Any] = dict.fromkeys(("execution_date", "start_date", "end_date", "duration_seconds"))
@@ -249,7 +249,7 @@ def test_an_earlier_version_s_events_say_since_when_it_was_there(session: Any) -
 def deployed(
     call: Callable[..., Any], tenant: dict[str, Any], manifest: dict[str, Any], deployment: dict[str, Any]
 ) -> str:
-    """The reference's deployment, which mails failures; its DAG's id."""
+    """The API reference's deployment, which mails failures; returns its DAG's id."""
     call("POST", "/api/v1/platform/tenants", json=tenant)
     call("POST", "/api/v1/datakits", json=manifest)
     made = call("POST", f"/api/v1/datakits/{manifest['name']}/deploy", json=deployment)
@@ -275,7 +275,7 @@ def test_no_mail_is_sent_again_after_the_retention(
 
 
 class Unpicklable:
-    """Whose class is gone when it is read."""
+    """An object whose class does not exist when it is unpickled."""
 
     def __reduce__(self) -> Any:
         return _fail, ()
@@ -299,10 +299,10 @@ def cyclic() -> dict[str, Any]:
         ({"a": "x" * 1_100_000}, "characters"),
     ],
 )
-def test_a_conf_that_cannot_be_told_stops_nobody(
+def test_an_unreadable_conf_does_not_stop_the_sweep(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], conf: Any, reason: str
 ) -> None:
-    """Its run is told without it, the others as ever."""
+    """The event of its run is stored without it, and those of the others as usual."""
     if reason == "characters" and session.get_bind().dialect.name == "mysql":
         pytest.skip("MySQL keeps at most 65,535 bytes of a conf, and an event has room for those")
     run = make_run("bad", "running", now())
@@ -316,10 +316,10 @@ def test_a_conf_that_cannot_be_told_stops_nobody(
     assert "conf_error" not in data["good"]
 
 
-def test_an_event_that_the_database_refuses_stops_nobody(
+def test_an_event_that_the_database_refuses_does_not_stop_the_sweep(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its conf it cannot be stored; without it can."""
+    """It is stored without its conf."""
     real = db.insert_absent
 
     def refusing(connection: Any, into: Any, rows: list[dict[str, Any]]) -> None:
@@ -333,13 +333,13 @@ def test_an_event_that_the_database_refuses_stops_nobody(
     session.execute(update(DagRun).where(DagRun.id == run.id).values(conf={"bad": True}))
     make_run("good", "running", now())
     rounds(session)
-    assert told(receiver) == ["dag.running", "dag.running"]
+    assert delivered(receiver) == ["dag.running", "dag.running"]
 
 
-def test_a_run_of_airflow_tasks_test_is_none(
+def test_a_run_of_airflow_tasks_test_creates_no_event(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
-    """Neither the sweep nor a listener speaks of it."""
+    """By the sweep and by a listener."""
     from airflow_platform_plugin import listener
 
     run_id = "__airflow_temporary_run_2026-11-26T00:00:00__"
@@ -353,7 +353,7 @@ def test_a_run_of_airflow_tasks_test_is_none(
     assert session.scalar(select(func.count()).select_from(Event)) == 0
 
 
-def test_a_task_that_is_only_tested_tells_nothing(
+def test_a_task_in_test_mode_creates_no_event(
     session: Any, receiver: Receiver, make_run: Callable[..., DagRun]
 ) -> None:
     from airflow_platform_plugin import listener

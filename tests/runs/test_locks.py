@@ -1,4 +1,4 @@
-"""A lock on a table of ours never keeps Airflow waiting: real servers, and somebody who holds the lock."""
+"""A lock on one of our tables never keeps Airflow waiting. Real servers; another connection has the lock."""
 
 import threading
 import time
@@ -57,8 +57,8 @@ def an_event(run: str = "r") -> NewEvent:
 
 
 @pytest.fixture
-def tell(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
-    """What the scheduler calls when a run succeeds, on its own connection; how many seconds that takes."""
+def notify(monkeypatch: pytest.MonkeyPatch) -> Callable[..., float]:
+    """Call the hook as the scheduler does when a run succeeds; return the seconds that it takes."""
 
     def call(connection: Any, run: str = "r") -> float:
         monkeypatch.setattr(run_events, "dag_run_event", lambda _: an_event(run))
@@ -84,7 +84,7 @@ def value(engine: Engine) -> int:
 
 @contextmanager
 def locked(engine: Engine, table: str = "platform_event") -> Iterator[None]:
-    """Somebody holds the whole table, as a migration does."""
+    """Hold a lock on the whole table, as a migration does."""
     with engine.connect() as other:
         if engine.dialect.name == "postgresql":
             transaction = other.begin()
@@ -102,7 +102,7 @@ def locked(engine: Engine, table: str = "platform_event") -> Iterator[None]:
 
 
 def patience(connection: Any) -> list[Any]:
-    """What a session waits for locks."""
+    """The session's timeouts for locks."""
     if connection.dialect.name == "postgresql":
         return [connection.execute(text("SHOW lock_timeout")).scalar()]
     waits = connection.execute(text("SELECT @@lock_wait_timeout, @@innodb_lock_wait_timeout"))
@@ -111,7 +111,7 @@ def patience(connection: Any) -> list[Any]:
 
 @pytest.fixture(params=["as it is", "without SET STATEMENT"])
 def either(request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """MariaDB also as the MySQL that is not to be had here, which bounds no single statement."""
+    """MariaDB also in the way of MySQL, which has no timeout for a single statement."""
     if request.param != "as it is":
         if engine.dialect.name != "mysql":
             pytest.skip("PostgreSQL has one way only")
@@ -121,16 +121,16 @@ def either(request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "dag_tag"])
 def test_the_scheduler_does_not_wait_for_a_lock_and_goes_on(
-    either: Engine, tell: Callable[..., float], caplog: pytest.LogCaptureFixture, table: str
+    either: Engine, notify: Callable[..., float], caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
-    """What it did before and does after is committed; its own patience is what it was."""
+    """Its changes before and after are committed; its own timeouts are the same as before."""
     with either.connect() as scheduler:
         before = patience(scheduler)
         scheduler.rollback() if hasattr(scheduler, "rollback") else None
         with scheduler.begin():
             scheduler.execute(text("UPDATE theirs SET value = value + 1 WHERE id = 1"))
             with locked(either, table):
-                assert tell(scheduler) < SOON
+                assert notify(scheduler) < SOON
                 assert "the sweep will find it" in caplog.text
                 assert patience(scheduler) == before
                 scheduler.execute(text("UPDATE theirs SET value = value + 1 WHERE id = 1"))
@@ -142,35 +142,37 @@ def test_the_scheduler_does_not_wait_for_a_lock_and_goes_on(
     assert stored(either) == [an_event().id]
 
 
-def test_nor_for_somebody_who_is_writing_the_same_event(
-    either: Engine, tell: Callable[..., float], caplog: pytest.LogCaptureFixture
+def test_the_scheduler_does_not_wait_for_a_writer_of_the_same_event(
+    either: Engine, notify: Callable[..., float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Such as a worker that was stopped in the middle of a round."""
+    """Such as a worker that was suspended in the middle of a round."""
     with either.connect() as other, other.begin() as theirs:
         events.record(other, [an_event()])
         with either.connect() as scheduler, scheduler.begin():
             scheduler.execute(text("UPDATE theirs SET value = 5 WHERE id = 1"))
-            assert tell(scheduler) < SOON
+            assert notify(scheduler) < SOON
             assert "the sweep will find it" in caplog.text
         theirs.rollback()
     assert value(either) == 5
 
 
-def test_an_event_is_committed_with_what_it_tells_of(either: Engine, tell: Callable[..., float]) -> None:
-    """Once, whoever tells of it again, and with its data as they are; and not at all if that is undone."""
+def test_an_event_is_stored_in_the_scheduler_s_transaction(
+    either: Engine, notify: Callable[..., float]
+) -> None:
+    """Once, with its data unchanged; and not at all if the transaction is rolled back."""
     with either.connect() as scheduler:
         before = patience(scheduler)
     with either.connect() as scheduler, scheduler.begin() as transaction:
-        tell(scheduler)
+        notify(scheduler)
         assert stored(either) == []
         transaction.rollback()
     assert stored(either) == []
     with either.connect() as scheduler, scheduler.begin():
-        tell(scheduler)
-        tell(scheduler)
+        notify(scheduler)
+        notify(scheduler)
         assert patience(scheduler) == before
     with either.connect() as scheduler, scheduler.begin():
-        tell(scheduler)
+        notify(scheduler)
     assert stored(either) == [an_event().id]
     with either.connect() as reader:
         row = reader.execute(Event.__table__.select()).one()
@@ -178,7 +180,7 @@ def test_an_event_is_committed_with_what_it_tells_of(either: Engine, tell: Calla
     assert abs((row.occurred_at - START).total_seconds()) < 0.001
 
 
-def test_a_patience_of_airflow_s_own_is_kept(engine: Engine, tell: Callable[..., float]) -> None:
+def test_airflow_s_own_lock_timeout_is_kept(engine: Engine, notify: Callable[..., float]) -> None:
     """Whether it is the session's or the transaction's."""
     if engine.dialect.name != "postgresql":
         pytest.skip("MySQL knows none of a transaction")
@@ -187,32 +189,32 @@ def test_a_patience_of_airflow_s_own_is_kept(engine: Engine, tell: Callable[...,
             scheduler.execute(text("SET lock_timeout = '7s'"))
         with scheduler.begin():
             scheduler.execute(text("SET LOCAL lock_timeout = '9s'"))
-            tell(scheduler)
+            notify(scheduler)
             assert patience(scheduler) == ["9s"]
         with scheduler.begin(), locked(engine):
             scheduler.execute(text("SET LOCAL lock_timeout = '9s'"))
-            tell(scheduler, "other")
+            notify(scheduler, "other")
             assert patience(scheduler) == ["9s"]
         assert patience(scheduler) == ["7s"]
 
 
-def test_where_nobody_is_subscribed_nothing_is_written(engine: Engine, tell: Callable[..., float]) -> None:
+def test_nothing_is_written_without_subscribers(engine: Engine, notify: Callable[..., float]) -> None:
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM platform_webhook"))
     with engine.connect() as scheduler, scheduler.begin():
-        tell(scheduler)
+        notify(scheduler)
     assert stored(engine) == []
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO platform_deployment VALUES (1)"))
     with engine.connect() as scheduler, scheduler.begin():
-        tell(scheduler)
+        notify(scheduler)
     assert stored(engine) == [an_event().id]
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM platform_deployment"))
 
 
 def test_a_missing_table_undoes_itself_alone(
-    engine: Engine, tell: Callable[..., float], caplog: pytest.LogCaptureFixture
+    engine: Engine, notify: Callable[..., float], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Before the first migration, or after the plugin was uninstalled from the database."""
     with engine.begin() as connection:
@@ -221,7 +223,7 @@ def test_a_missing_table_undoes_itself_alone(
         with engine.connect() as scheduler, scheduler.begin():
             scheduler.execute(text("UPDATE theirs SET value = 3 WHERE id = 1"))
             before = patience(scheduler)
-            tell(scheduler)
+            notify(scheduler)
             assert "the sweep will find it" in caplog.text
             assert patience(scheduler) == before
         assert value(engine) == 3
@@ -230,10 +232,10 @@ def test_a_missing_table_undoes_itself_alone(
             connection.execute(text("ALTER TABLE platform_gone RENAME TO platform_event"))
 
 
-def test_a_deadlock_is_airflow_s_to_handle(
-    engine: Engine, tell: Callable[..., float], monkeypatch: pytest.MonkeyPatch
+def test_airflow_handles_a_deadlock(
+    engine: Engine, notify: Callable[..., float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MySQL undoes the whole transaction then: to go on would commit half of what the scheduler did."""
+    """MySQL undoes the whole transaction: to go on would commit half of the scheduler's changes."""
     if engine.dialect.name != "mysql":
         pytest.skip("PostgreSQL undoes to the SAVEPOINT")
     monkeypatch.setattr(engine.dialect, "is_mariadb", False)  # with SET STATEMENT it does not wait at all
@@ -249,7 +251,7 @@ def test_a_deadlock_is_airflow_s_to_handle(
         while not _is_waiting(engine):
             time.sleep(0.01)
         with pytest.raises(OperationalError):
-            tell(scheduler, "mine")
+            notify(scheduler, "mine")
         ours.rollback()
         waiting.join(SOON)
         theirs.commit()
@@ -263,8 +265,8 @@ def _is_waiting(engine: Engine) -> bool:
         return bool(connection.execute(text(waits)).scalar())
 
 
-def test_sqlite_s_own_patience_is_kept(tmp_path: Any) -> None:
-    """The listener waits for a tenth of a second; the scheduler for as long as ever."""
+def test_sqlite_s_own_lock_timeout_is_kept(tmp_path: Any) -> None:
+    """The listener waits for a tenth of a second, and the scheduler as long as before."""
     engine = create_engine(f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool)
     Event.__table__.create(engine)
     with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""State changes of runs and tasks as events: by the listeners, and by the sweep for what those miss."""
+"""State changes of runs and tasks as events: by the listeners, and by the sweep for those that they miss."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def end(run: DagRun, state: DagRunState, seconds: int = 330) -> None:
     run.end_date = START + timedelta(seconds=seconds)
 
 
-def test_the_payload_is_the_references(session: Any, make_run: Callable[..., DagRun]) -> None:
+def test_the_payload_is_that_of_the_api_reference(session: Any, make_run: Callable[..., DagRun]) -> None:
     run = make_run("scheduled__2024-01-15T00:00:00+00:00")
     end(run, DagRunState.SUCCESS)
     listener.on_dag_run_success(dag_run=run)
@@ -134,20 +134,18 @@ def test_an_event_is_stored_with_the_tenant_of_its_dag(
     assert naming.tenant_of(tags) == tenant_id
 
 
-def test_a_conf_that_json_cannot_hold_is_told_all_the_same(
+def test_a_conf_that_is_not_json_is_included_as_far_as_possible(
     session: Any, make_run: Callable[..., DagRun]
 ) -> None:
-    """One odd run must not keep the sweep from telling of all the others."""
+    """One such run does not stop the sweep."""
     sweep.sweep()
     make_run("r", conf={"when": START, "rate": float("nan"), ("a",): 1})
     assert sweep.sweep() == 1
     assert session.query(Event).one().data["conf"] == {"when": str(START), "rate": "NaN"}
 
 
-def test_listener_and_sweep_make_one_event_between_them(
-    session: Any, make_run: Callable[..., DagRun]
-) -> None:
-    """Whoever comes first, and however often the sweep comes."""
+def test_a_listener_and_the_sweep_create_one_event(session: Any, make_run: Callable[..., DagRun]) -> None:
+    """Whichever is first, and however often the sweep runs."""
     sweep.sweep()
     run = make_run("r")
     listener.on_dag_run_running(dag_run=run)
@@ -185,14 +183,14 @@ def test_a_run_that_began_and_ended_between_two_sweeps_is_found(
     assert types(session) == ["dag.success"]
 
 
-def test_a_finished_run_that_a_person_marks_otherwise_is_found_by_the_audit_log(
+def test_a_new_mark_on_a_finished_run_is_found_by_the_audit_log(
     session: Any, make_run: Callable[..., DagRun]
 ) -> None:
     run = make_run("r")
     end(run, DagRunState.FAILED)
     session.flush()
     sweep.sweep()
-    # Many runs later, so that it is none of the newest.
+    # After many later runs, so that it is not among the newest.
     session.execute(text("UPDATE dag_run SET id = id + 10000 WHERE run_id <> 'r'"))
     later = make_run("later")
     session.execute(text("UPDATE dag_run SET id = 100000 WHERE run_id = 'later'"))
@@ -211,7 +209,7 @@ def test_a_finished_run_that_a_person_marks_otherwise_is_found_by_the_audit_log(
 
 
 def test_thousands_of_marks_in_one_round_are_read(session: Any, make_run: Callable[..., DagRun]) -> None:
-    """As bulk operations make them; a round that fails would be tried again for ever."""
+    """Bulk operations make so many. A round that fails would be repeated for ever."""
     run = make_run("r")
     sweep.sweep()
     session.add_all([Log(event="trigger_dags", dag_id="d", run_id=f"r{number}") for number in range(2000)])
@@ -222,7 +220,9 @@ def test_thousands_of_marks_in_one_round_are_read(session: Any, make_run: Callab
     assert "dag.success" in types(session)
 
 
-def test_history_from_before_the_plugin_is_not_told(session: Any, make_run: Callable[..., DagRun]) -> None:
+def test_history_from_before_the_plugin_creates_no_events(
+    session: Any, make_run: Callable[..., DagRun]
+) -> None:
     end(make_run("r"), DagRunState.SUCCESS)
     session.flush()
     assert sweep.sweep() == 0
@@ -230,7 +230,7 @@ def test_history_from_before_the_plugin_is_not_told(session: Any, make_run: Call
 
 
 def test_a_quiet_round_writes_nothing(session: Any, make_run: Callable[..., DagRun]) -> None:
-    """On SQLite, every write keeps the scheduler waiting."""
+    """On SQLite, the scheduler waits for every write."""
     from sqlalchemy import event
 
     make_run("r")
@@ -246,7 +246,7 @@ def test_a_quiet_round_writes_nothing(session: Any, make_run: Callable[..., DagR
 def test_the_sweep_reads_what_is_unfinished_not_the_history(
     session: Any, make_run: Callable[..., DagRun]
 ) -> None:
-    """The number of rows that come back does not grow with finished runs."""
+    """The number of rows that it reads does not grow with finished runs."""
     sweep.sweep()
     make_run("running")
     for number in range(3 * sweep.OVERLAP):
@@ -277,7 +277,7 @@ def test_a_run_that_airflow_deletes_is_forgotten(session: Any, make_run: Callabl
 def test_a_tasks_end_is_an_event(
     session: Any, make_run: Callable[..., DagRun], state: str, hook: str, event_type: str
 ) -> None:
-    """Airflow calls the same hook for a failure for good and for one that is tried again."""
+    """Airflow calls the same hook for a final failure and for one that is retried."""
     run = make_run("r")
     (task,) = run.get_task_instances(session=session)
     task.state, task.start_date, task.end_date = state, START, START + timedelta(seconds=5)
@@ -290,7 +290,7 @@ def test_a_tasks_end_is_an_event(
 def test_a_failing_listener_raises_nothing_and_undoes_itself_alone(
     session: Any, make_run: Callable[..., DagRun], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With our table missing, the scheduler's transaction goes on as if we were not there."""
+    """If our table is missing, the scheduler's transaction goes on."""
     if session.bind.dialect.name == "mysql":
         pytest.skip("MySQL commits when a table is renamed, so that the test could not be undone")
     run = make_run("r")
@@ -309,7 +309,7 @@ def test_a_row_that_the_database_refuses_undoes_itself_alone(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What the scheduler's transaction did before and does after is kept, on every database."""
+    """The scheduler's changes before and after it are kept, on every database."""
     run = make_run("r")
     refused = NewEvent("dag.success", ("d", "r"), NOW, {})
     monkeypatch.setattr(NewEvent, "id", None)  # a primary key must not be null
@@ -327,7 +327,7 @@ def test_a_row_that_the_database_refuses_undoes_itself_alone(
 
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[Engine]:
-    """SQLite with events and a table of somebody else's, whose writers wait for a tenth of a second."""
+    """SQLite with events and a table of another program; writers wait for a tenth of a second."""
     engine = create_engine(
         f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool, connect_args={"timeout": 0.1}, future=True
     )
@@ -340,8 +340,8 @@ def lone(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def tell(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the scheduler calls when a run succeeds, whose session is on that connection."""
+def notify(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call the hook as the scheduler does when a run succeeds, with a session on that connection."""
     monkeypatch.setattr(run_events, "dag_run_event", lambda _: NewEvent("dag.success", ("d", "r"), START, {}))
     monkeypatch.setattr(
         run_events, "object_session", lambda _: SimpleNamespace(connection=lambda: connection)
@@ -350,20 +350,22 @@ def tell(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored(engine: Engine) -> int:
-    """The events that others see."""
+    """The events that other connections see."""
     with engine.connect() as connection:
         return int(connection.scalar(text("SELECT count(*) FROM platform_event")))
 
 
-def test_an_event_is_there_with_what_it_tells_of(lone: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither before nor without it: also SQLite's driver, which begins late, has them in one transaction."""
+def test_an_event_is_committed_with_the_change_that_it_reports(
+    lone: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with SQLite's driver, which begins transactions late."""
     with lone.connect() as scheduler:
-        tell(scheduler, monkeypatch)
+        notify(scheduler, monkeypatch)
         scheduler.execute(text("INSERT INTO theirs VALUES (1)"))
         assert stored(lone) == 0
         scheduler.rollback()
         assert stored(lone) == 0
-        tell(scheduler, monkeypatch)
+        notify(scheduler, monkeypatch)
         scheduler.commit()
         assert stored(lone) == 1
 
@@ -371,12 +373,12 @@ def test_an_event_is_there_with_what_it_tells_of(lone: Engine, monkeypatch: pyte
 def test_a_listener_that_is_locked_out_leaves_no_lock(
     lone: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While others write to SQLite: what the scheduler writes then waits for them as if we were not there."""
+    """While others write to SQLite: the scheduler's own writes wait for them as usual."""
     with lone.connect() as scheduler, closing(sqlite3.connect(str(lone.url.database))) as other:
         assert scheduler.execute(text("SELECT * FROM theirs")).all() == []
         other.execute("BEGIN IMMEDIATE")
         other.execute("INSERT INTO theirs VALUES (1)")
-        tell(scheduler, monkeypatch)
+        notify(scheduler, monkeypatch)
         assert "the sweep will find it" in caplog.text
         assert not scheduler.connection.in_transaction
         other.commit()
@@ -385,7 +387,7 @@ def test_a_listener_that_is_locked_out_leaves_no_lock(
         assert scheduler.scalars(text("SELECT value FROM theirs")).all() == [2]
 
 
-def test_what_is_no_run_at_all_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_object_that_is_not_a_run_raises_nothing(caplog: pytest.LogCaptureFixture) -> None:
     listener.on_dag_run_success(dag_run=None)
     listener.on_task_instance_failed(task_instance=object())
     assert caplog.text.count("the sweep will find it") == 2

@@ -10,9 +10,12 @@ import pytest
 from calls import client
 from sqlalchemy import select
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.testing.results import TestResult
+from airflow_platform_plugin.core import scopes
+from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.http.endpoint import Endpoint
 from airflow_platform_plugin.tenants import roles
@@ -177,8 +180,6 @@ def make_dag(session: Any, name: str) -> str:
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.operators.empty import EmptyOperator
 
-    from airflow_platform_plugin import airflow_compat
-
     with DAG(
         f"dag_of_{name}", schedule="@daily", start_date=datetime(2024, 1, 1, tzinfo=timezone.utc)
     ) as dag:
@@ -198,8 +199,6 @@ def as_person(
 ) -> Callable[[str], Call]:
     """Return callers for users of the test's transaction, which Airflow's own sessions do not see."""
     from airflow.providers.fab.auth_manager.models import Permission, Role, User
-
-    from airflow_platform_plugin import airflow_compat
 
     def user_by_id(user_id: int) -> Any:
         user = session.get(User, user_id)
@@ -287,6 +286,33 @@ def test_each_endpoint_answers_each_caller_as_the_table_says(
         for row in REACH
     }
     assert answers == REACH
+
+
+@pytest.fixture
+def mixed(
+    session: Any, tenants: dict[str, Own], people: dict[str, int], as_person: Callable[[str], Call]
+) -> Call:
+    """A caller who may read everything of the first tenant, and write everything of the second."""
+    held = {permission(scope, "team-a" if scope.endswith(":read") else "team-b") for scope in scopes.known()}
+    held.add(("can_read", f"DAG:{tenants['a'].dag_id}"))
+    airflow_compat.roles.ensure_role(session, "mixed", held)
+    airflow_compat.roles.add_role_member(session, "mixed", people["stranger"])
+    return as_person("stranger")
+
+
+def test_the_right_to_read_in_one_tenant_and_to_write_in_another_changes_nothing_in_the_first(
+    app: Any, tenants: dict[str, Own], mixed: Call, ask: Callable[..., Any]
+) -> None:
+    """Each right counts only where it was given, for every endpoint that writes."""
+    statuses = {
+        row: ask(mixed, row, tenants["a"]).status
+        for row, (_, declared) in endpoints(app).items()
+        if row in REACH and declared.scope is not None and declared.scope.endswith(":write")
+    }
+    # The place of a deploy is in its body: the namespace of a tenant in which the caller may not write.
+    assert statuses.pop("POST /datakits/{datakit_id}/deploy") == 400
+    assert set(statuses.values()) <= {403, 404}, statuses
+    assert len(statuses) > 15
 
 
 def test_another_tenants_objects_look_as_if_they_did_not_exist(

@@ -54,8 +54,8 @@ def happen(
     assert record(session.connection(), [event]) == 1
 
 
-def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver: Receiver) -> None:
-    """The standard's own library verifies it; the user's own headers are there."""
+def test_a_delivery_is_signed_as_standard_webhooks_says(session: Any, receiver: Receiver) -> None:
+    """The standard's own library verifies it, and the user's own headers are sent."""
     webhook = subscribe(
         session, receiver.url, headers={"X-Webhook-Secret": "your-secret-key", "Webhook-Id": "forged"}
     )
@@ -69,7 +69,7 @@ def test_a_delivery_is_signed_as_standard_webhooks_has_it(session: Any, receiver
     assert headers["webhook-id"] == session.query(Event.id).scalar()
 
 
-def test_the_body_is_the_references() -> None:
+def test_the_body_is_that_of_the_api_reference() -> None:
     body = json.loads(signing.payload("dag.success", MOMENT, {"state": "success"}))
     assert body == {"event": "dag.success", "timestamp": "2024-01-15T10:30:00Z", "data": {"state": "success"}}
 
@@ -103,8 +103,8 @@ def test_a_webhook_made_later_gets_no_old_events(session: Any, receiver: Receive
         ({"filters": {"dag_ids": ["e"], "tags": ["production"]}}, False),
     ],
 )
-def test_filters_choose(session: Any, change: dict[str, Any], *, wanted: bool) -> None:
-    """Types, DAGs and tags must all fit where they are given."""
+def test_filters_select_events(session: Any, change: dict[str, Any], *, wanted: bool) -> None:
+    """Types, DAGs and tags must all match if they are given."""
     from airflow.models.dag import DagModel, DagTag
 
     session.add(DagModel(dag_id="d", tags=[DagTag(name="production")]))
@@ -217,7 +217,7 @@ def test_a_failed_attempt_is_made_again_and_then_given_up(session: Any, receiver
     assert first == second
 
 
-def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
+def test_an_unreachable_receiver_is_an_outcome(session: Any) -> None:
     subscribe(session, "http://127.0.0.1:9/nobody")
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})
@@ -227,7 +227,7 @@ def test_a_receiver_that_is_away_is_an_outcome(session: Any) -> None:
 
 
 def test_a_worker_that_dies_leaves_its_delivery_to_the_next(session: Any) -> None:
-    """A claim is a lease: it keeps others away while it lasts, and nobody afterwards."""
+    """A claim is a lease: no other worker gets the delivery before it ends."""
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})
@@ -252,8 +252,8 @@ def test_old_events_and_their_deliveries_expire(session: Any, monkeypatch: pytes
     assert session.query(Delivery).count() == 1
 
 
-def test_what_is_still_to_be_delivered_does_not_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither an event that nobody has looked at yet, nor one with a delivery that is due."""
+def test_an_event_that_is_still_needed_does_not_expire(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that was not fanned out yet, and one with a delivery that is due."""
     set_options(monkeypatch, event_retention_days=1)
     subscribe(session, "http://127.0.0.1:9/")
     happen(session)
@@ -270,7 +270,7 @@ def set_timeout(monkeypatch: pytest.MonkeyPatch, seconds: float, **options: Any)
 
 
 def of(session: Any, webhook: Any) -> Any:
-    """What has become of a webhook's one delivery."""
+    """The webhook's one delivery, as it is stored."""
     session.expire_all()
     return session.scalars(select(Delivery).where(Delivery.webhook_id == webhook.webhook_id)).one()
 
@@ -305,10 +305,10 @@ def break_filters(session: Any, webhook: Any) -> None:
         ("", "ValueError"),
     ],
 )
-def test_an_address_that_nothing_can_be_sent_to_fails_alone(
+def test_an_invalid_url_fails_only_its_own_deliveries(
     session: Any, receiver: Receiver, url: str, error: str
 ) -> None:
-    """Also where it was stored before such were refused: the others of the batch are delivered once."""
+    """Such as one that was stored before it was refused. The others of the batch are delivered once."""
     bad = subscribe(session, "http://127.0.0.1:9/")
     good = subscribe(session, receiver.url)
     session.execute(update(Webhook).where(Webhook.webhook_id == bad.webhook_id).values(url=url))
@@ -324,8 +324,10 @@ def test_an_address_that_nothing_can_be_sent_to_fails_alone(
 
 
 @pytest.mark.parametrize("break_", [break_secret, break_policy, break_filters])
-def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Receiver, break_: Any) -> None:
-    """Such as one whose secret is under a Fernet key that is gone."""
+def test_a_webhook_that_cannot_be_read_fails_only_its_own_deliveries(
+    session: Any, receiver: Receiver, break_: Any
+) -> None:
+    """Such as one whose secret was encrypted with a lost Fernet key."""
     bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
     break_(session, bad)
     session.expire_all()
@@ -342,7 +344,7 @@ def test_a_webhook_that_cannot_be_read_fails_alone(session: Any, receiver: Recei
 
 
 def test_framing_headers_that_were_stored_before_are_left_out(session: Any, receiver: Receiver) -> None:
-    """The receiver sees the request as it is, and one Host."""
+    """The receiver gets one Host and the correct framing."""
     headers = {
         "Content-Length": "5", "Transfer-Encoding": "chunked", "HOST": "internal.example", "X-A": "1",
         "Connection": "upgrade", "transfer_encoding": "chunked", "Proxy-Authorization": "x",
@@ -372,10 +374,10 @@ HOSTILE = [
 ]
 
 
-def test_each_receiver_harms_itself_alone(
+def test_a_hostile_receiver_affects_only_its_own_deliveries(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever they do, each attempt ends, is written down, and is made again by the policy."""
+    """Each attempt ends, is recorded, and is made again by the retry policy."""
     set_timeout(monkeypatch, 1.0)
     with ExitStack() as stack:
         bad = []
@@ -395,8 +397,8 @@ def test_each_receiver_harms_itself_alone(
         assert row.due_at > db.now()
 
 
-def test_an_answer_that_never_ends_is_not_read(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receiver gets rid of what the sockets between hold, and of no more."""
+def test_a_response_that_never_ends_is_not_read(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver can send only what the sockets' buffers hold."""
     set_timeout(monkeypatch, 5.0)
     sent = [0]
 
@@ -427,7 +429,7 @@ def test_redirects_are_not_followed(session: Any, receiver: Receiver, status: in
     assert (row.last_status, row.delivered_at, len(receiver.requests)) == (status, None, 1)
 
 
-def test_the_environments_proxies_are_not_asked_but_the_operators_is(
+def test_the_environments_proxies_are_ignored_and_the_operators_is_used(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
@@ -450,7 +452,7 @@ def test_the_environments_proxies_are_not_asked_but_the_operators_is(
 def test_a_good_receiver_does_not_wait_for_one_that_hangs(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty events for both: all have arrived at the one while the other's first attempts still hang."""
+    """Twenty events for both: the one has got all while the other's first attempts still hang."""
     set_timeout(monkeypatch, 60.0)
     monkeypatch.setattr(dispatcher, "_LAST", 0.0)
     with receivers.behaving(receivers.hang) as address:
@@ -476,10 +478,10 @@ def test_a_good_receiver_does_not_wait_for_one_that_hangs(
     assert sum(row.attempts for row in hanging) == attempts._CONCURRENCY_OF_WEBHOOK
 
 
-def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
+def test_a_webhook_that_times_out_has_one_attempt_at_a_time(
     session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And no tenant has all places, however many webhooks it makes."""
+    """And no tenant takes all the room, however many webhooks it has."""
     room = attempts.Room(slow={"slow"})
     assert (room.of("slow", None), room.of("quick", None)) == (1, attempts._CONCURRENCY_OF_WEBHOOK)
     for number in range(8):
@@ -503,10 +505,10 @@ def test_a_webhook_that_runs_out_of_time_has_one_attempt_at_a_time(
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, SystemExit, KeyboardInterrupt])
-def test_whatever_is_raised_while_sending_is_an_outcome(
+def test_any_exception_while_sending_is_an_outcome(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    """Of that delivery alone."""
+    """An outcome of that delivery alone."""
     bad, good = subscribe(session, "http://127.0.0.1:9/bad"), subscribe(session, receiver.url)
     real = transport._exchange
 
@@ -526,7 +528,7 @@ def test_whatever_is_raised_while_sending_is_an_outcome(
 def test_a_loop_that_hangs_is_replaced(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What blocks it is recorded as out of time, and the next deliveries go out."""
+    """The delivery that blocks it is recorded as timed out, and the next ones are sent."""
     import time
 
     set_timeout(monkeypatch, 0.2)
@@ -557,8 +559,8 @@ def test_a_loop_that_hangs_is_replaced(
     assert of(session, good).delivered_at is not None
 
 
-def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, receiver: Receiver) -> None:
-    """Its workers were killed, each in the middle of an attempt: the policy counts those attempts."""
+def test_a_delivery_whose_workers_died_is_given_up_too(session: Any, receiver: Receiver) -> None:
+    """Each worker was killed during an attempt: the retry policy counts those attempts."""
     webhook = subscribe(session, receiver.url)
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})
@@ -571,8 +573,8 @@ def test_a_delivery_that_nobody_has_recorded_is_given_up_too(session: Any, recei
     assert receiver.requests == []
 
 
-def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -> None:
-    """What becomes of the attempt is nobody's business any more."""
+def test_a_webhook_may_be_deleted_during_a_delivery(session: Any) -> None:
+    """The outcome of the attempt is ignored."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})
@@ -584,8 +586,8 @@ def test_a_webhook_may_be_deleted_while_it_is_being_delivered_to(session: Any) -
     assert dispatcher.deliver() == 0
 
 
-def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> None:
-    """An attempt outlived its lease: the next worker's success stands, and so does a late success."""
+def test_a_late_failure_does_not_undo_another_workers_outcome(session: Any) -> None:
+    """An attempt took longer than its lease: the next worker's success counts, and so does a late one."""
     webhook = subscribe(session, "http://127.0.0.1:9/")
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})
@@ -599,10 +601,10 @@ def test_a_late_failure_does_not_undo_what_another_worker_did(session: Any) -> N
     assert (of(session, webhook).last_status, of(session, webhook).due_at) == (204, None)
 
 
-def test_an_outcome_that_cannot_be_written_down_waits(
+def test_an_outcome_that_cannot_be_recorded_waits(
     session: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that the database refuses does not keep the others from being written down."""
+    """An outcome that the database refuses does not stop the others."""
     bad, good = subscribe(session, receiver.url), subscribe(session, receiver.url)
     happen(session)
     events.fan_out({"webhooks": subscriptions.enqueue})

@@ -14,7 +14,7 @@ URL = "/api/v1/platform/webhooks"
 
 @pytest.fixture
 def webhook() -> dict[str, Any]:
-    """The webhook of the API reference, without the id that the server gives."""
+    """The webhook of the API reference, without the id that the server creates."""
     return {
         "name": "DAG Success Notifier",
         "url": "https://your-app.com/webhooks/airflow",
@@ -28,10 +28,10 @@ def webhook() -> dict[str, Any]:
     }
 
 
-def test_the_reference_webhook_is_made_and_its_secret_shown_once(
+def test_the_api_references_webhook_is_created_and_its_secret_shown_once(
     call: Callable[..., Any], webhook: dict[str, Any], session: Any
 ) -> None:
-    """Neither it nor the headers' values are in a later answer, or readable in the database."""
+    """The secret and the headers' values are in no later response, and encrypted in the database."""
     made = call("POST", URL, json=webhook)
     assert made.status == 201
     secret = made.json.pop("secret")
@@ -67,7 +67,7 @@ def test_a_webhook_is_deleted(call: Callable[..., Any], webhook: dict[str, Any])
         ({"secret": "mine"}, "/secret"),
     ],
 )
-def test_a_webhook_that_does_not_fit_is_refused_by_field(
+def test_an_invalid_webhook_is_refused_by_field(
     call: Callable[..., Any], webhook: dict[str, Any], change: dict[str, Any], pointer: str
 ) -> None:
     refused = call("POST", URL, json=webhook | change)
@@ -76,7 +76,7 @@ def test_a_webhook_that_does_not_fit_is_refused_by_field(
     assert call("GET", URL).json["total_entries"] == 0
 
 
-def test_a_change_replaces_what_it_names(call: Callable[..., Any], session: Any) -> None:
+def test_a_change_replaces_the_fields_that_are_sent(call: Callable[..., Any], session: Any) -> None:
     hook = {"name": "h", "url": "https://example.com/x", "events": ["dag.success"], "headers": {"A": "1"}}
     made = call("POST", URL, json=hook).json
     change = {"events": ["dag.failure"], "filters": {"tags": ["production"]}, "headers": {"B": "2"}}
@@ -89,10 +89,10 @@ def test_a_change_replaces_what_it_names(call: Callable[..., Any], session: Any)
     assert call("PATCH", f"{URL}/{made['webhook_id']}", json={"events": []}).status == 400
 
 
-def test_the_references_object_is_a_request_word_for_word(
+def test_the_api_references_object_is_a_valid_request(
     call: Callable[..., Any], webhook: dict[str, Any]
 ) -> None:
-    """The id in it is the server's to give, as in an answer that is sent back."""
+    """The id in it is ignored, as in a response that is sent back."""
     made = call("POST", URL, json={"webhook_id": "wh_123456"} | webhook)
     assert made.status == 201
     assert made.json["webhook_id"] != "wh_123456"
@@ -115,7 +115,7 @@ def test_the_references_object_is_a_request_word_for_word(
 def test_headers_that_frame_a_request_are_refused_by_name(
     call: Callable[..., Any], webhook: dict[str, Any], name: str
 ) -> None:
-    """One would make every delivery of it fail, or smuggle a second request."""
+    """Such a header would make every delivery fail, or smuggle a second request."""
     for status, answer in (
         (400, call("POST", URL, json=webhook | {"headers": {"X-A": "1", name: "5"}})),
         (201, call("POST", URL, json=webhook)),
@@ -150,10 +150,8 @@ def test_headers_that_cannot_be_sent_are_refused(
         f"http://{'a.' * 130}com/", "gopher://a/", "//a/", "http://",
     ],
 )  # fmt: skip
-def test_an_address_that_nothing_can_be_sent_to_is_refused(
-    call: Callable[..., Any], webhook: dict[str, Any], url: str
-) -> None:
-    """At the POST and at the PATCH, rather than at each delivery."""
+def test_an_invalid_url_is_refused(call: Callable[..., Any], webhook: dict[str, Any], url: str) -> None:
+    """By the POST and the PATCH, not only at each delivery."""
     refused = call("POST", URL, json=webhook | {"url": url})
     assert refused.status == 400
     assert {error["pointer"] for error in refused.json["error"]["details"]["errors"]} == {"/url"}
@@ -169,7 +167,7 @@ def test_an_address_that_nothing_can_be_sent_to_is_refused(
         "https://hooks.slack.com/services/T00/B00/xyz?a=b&c=%2F#d",
     ],
 )  # fmt: skip
-def test_an_ordinary_address_is_taken(call: Callable[..., Any], webhook: dict[str, Any], url: str) -> None:
+def test_an_ordinary_url_is_accepted(call: Callable[..., Any], webhook: dict[str, Any], url: str) -> None:
     made = call("POST", URL, json=webhook | {"url": url})
     assert (made.status, made.json["url"]) == (201, url)
 
@@ -177,7 +175,7 @@ def test_an_ordinary_address_is_taken(call: Callable[..., Any], webhook: dict[st
 def test_a_masked_header_keeps_its_value(
     call: Callable[..., Any], webhook: dict[str, Any], session: Any
 ) -> None:
-    """So that an answer can be changed and sent back; where there is no value to keep it is refused."""
+    """So a response can be changed and sent back. Without a stored value it is refused."""
     refused = call("POST", URL, json=webhook | {"headers": {"X-A": "***"}})
     assert refused.json["error"]["details"]["errors"][0]["pointer"] == "/headers/X-A"
     made = call("POST", URL, json=webhook).json
@@ -201,7 +199,7 @@ def test_a_masked_header_keeps_its_value(
 def test_headers_do_not_follow_to_another_host(
     call: Callable[..., Any], webhook: dict[str, Any], session: Any, url: str
 ) -> None:
-    """They may be secrets of whoever set them, for the host that they were set for."""
+    """They may be secrets that are meant for the old host only."""
     made = call("POST", URL, json=webhook).json
     path = f"{URL}/{made['webhook_id']}"
     for change in ({"url": url}, {"url": url, "headers": {"X-Webhook-Secret": "***"}}):
@@ -213,10 +211,10 @@ def test_headers_do_not_follow_to_another_host(
     assert call("PATCH", path, json={"url": url, "headers": {}}).json["headers"] == {}
 
 
-def test_the_address_is_whole_for_who_may_write_alone(
+def test_only_a_caller_who_may_write_sees_the_whole_url(
     call: Callable[..., Any], app: Any, session: Any, webhook: dict[str, Any], user_id: Callable[[str], int]
 ) -> None:
-    """For chat services it is the right to post: in one answer and in a list."""
+    """Anybody who knows a chat service's URL can post there. In one response and in a list."""
     from calls import client
 
     from airflow_platform_plugin.auth import service
@@ -232,7 +230,7 @@ def test_the_address_is_whole_for_who_may_write_alone(
     assert call("GET", URL).json["webhooks"][0]["url"] == made["url"]
 
 
-def test_a_webhook_that_cannot_be_decrypted_is_shown_and_mended(
+def test_a_webhook_that_cannot_be_decrypted_is_shown_and_can_be_repaired(
     call: Callable[..., Any], webhook: dict[str, Any], session: Any
 ) -> None:
     made = call("POST", URL, json=webhook).json

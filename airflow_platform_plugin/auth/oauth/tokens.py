@@ -150,7 +150,7 @@ def use_up(session: Session, source: AuthorizationCode | Token) -> bool:
         )
         use = unused.values(redeemed_at=db.now())
     # The database decides which request is first: another may have read the row at the same moment.
-    if session.execute(use.execution_options(synchronize_session=False)).rowcount == 1:
+    if db.execute_bulk(session, use) == 1:
         return True
     revoke_family(session, str(source.family))
     return False
@@ -168,10 +168,10 @@ def revoke(session: Session, token: Token) -> None:
 def revoke_family(session: Session, family: str) -> None:
     """Revoke every token that comes from one consent."""
     live = update(Token).where(Token.family == family, Token.revoked_at.is_(None))
-    end = live.values(revoked_at=db.now()).execution_options(synchronize_session=False)
+    end = live.values(revoked_at=db.now())
     # The first UPDATE may wait for a request that refreshes; the second revokes the tokens of that request.
-    session.execute(end)
-    session.execute(end)
+    db.execute_bulk(session, end)
+    db.execute_bulk(session, end)
     _revoke_keys(session, Token.family == family)
 
 
@@ -185,9 +185,7 @@ def delete_all(session: Session, client_id: str) -> None:
     """Delete all codes and tokens of a client, and revoke the keys that were created with them."""
     _revoke_keys(session, Token.client_id == client_id)
     for model in (Token, AuthorizationCode):
-        session.execute(
-            delete(model).where(model.client_id == client_id).execution_options(synchronize_session=False)
-        )
+        db.execute_bulk(session, delete(model).where(model.client_id == client_id))
 
 
 def expire() -> int:
@@ -205,8 +203,6 @@ def expire_in(session: Session) -> int:
     ):
         ended = list(session.scalars(select(key).where(column < before).limit(_BATCH)))
         if ended:
-            session.execute(
-                delete(key.class_).where(key.in_(ended)).execution_options(synchronize_session=False)
-            )
+            db.execute_bulk(session, delete(key.class_).where(key.in_(ended)))
         deleted += len(ended)
     return deleted

@@ -168,7 +168,7 @@ def _overrides(spec: DeploymentSpec, conf: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def document_size(spec: DeploymentSpec, secrets: dict[str, Any]) -> int:
+def measure_document(spec: DeploymentSpec, secrets: dict[str, Any]) -> int:
     """Return how many bytes of a run's document the deployment uses; ``LONGEST_DOCUMENT`` is the limit."""
     datasets = [item.model_dump() for item in [*spec.manifest.inputs, *spec.manifest.outputs]]
     return sum(len(json.dumps(part)) for part in (spec.configuration, secrets, *datasets))
@@ -197,7 +197,7 @@ def parse_result(text: str, outputs: list[Dataset]) -> KitResult:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise ValueError(f"the result is not valid: {where}: {first['msg']}") from None
-    unknown = sorted(set(result.outputs) - {name for item in outputs for name in output_names(item)})
+    unknown = sorted(set(result.outputs) - {name for item in outputs for name in list_output_names(item)})
     if unknown:
         raise ValueError(
             f"the result reports outputs that the manifest does not declare: {', '.join(unknown)}"
@@ -205,17 +205,17 @@ def parse_result(text: str, outputs: list[Dataset]) -> KitResult:
     return result
 
 
-def output_names(output: Dataset) -> tuple[str, ...]:
+def list_output_names(output: Dataset) -> tuple[str, ...]:
     """Return the names that a result may use for an output: with its schema, if it has one, and without."""
     return (output.name,) if output.schema_ is None else (f"{output.schema_}.{output.name}", output.name)
 
 
-def failure_message(spec: DeploymentSpec, kit_exit: KitExit, error: str | None) -> str:
+def describe_failure(spec: DeploymentSpec, kit_exit: KitExit, error: str | None) -> str:
     """Return the error that the kit reported, or else a sentence about its exit."""
     message = error or f"{spec.manifest.name} ended with exit status {kit_exit.status}. {kit_exit.note}"
     return message.strip()[:_LONGEST_ERROR]
 
 
-def last_line(text: str) -> str:
+def describe_last_line(text: str) -> str:
     """Return a note about the last line that a kit printed."""
     return f"Its last line: {text}" if text else ""

@@ -10,7 +10,7 @@ from airflow_platform_plugin.airflow_compat.types import Timetable
 from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
-from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, dataset_uri
+from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, build_dataset_uri
 from airflow_platform_plugin.tenants import quota, roles
 
 TASK_ID = "run"
@@ -34,7 +34,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
     """
     manifest = spec.manifest
     inputs, outputs = (
-        [Dataset(dataset_uri(item, spec.namespace, spec.environment)) for item in items]
+        [Dataset(build_dataset_uri(item, spec.namespace, spec.environment)) for item in items]
         for items in (manifest.inputs, manifest.outputs)
     )
     limits = {"catchup": spec.catchup, "max_active_runs": spec.max_active_runs}
@@ -58,7 +58,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
             **(_pool(owner, manifest) if owner else {}),
         },
         access_control=None if owner is None else _access_control(owner.tenant_id),
-        doc_md=f"{revision_marker(spec)}\n\n```json\n{manifest.model_dump_json(indent=2)}\n```",
+        doc_md=f"{build_revision_marker(spec)}\n\n```json\n{manifest.model_dump_json(indent=2)}\n```",
         **{name: value for name, value in limits.items() if value is not None},
     )
     if spec.schedule not in (None, ON_INPUTS):
@@ -75,7 +75,7 @@ def _timetable(spec: DeploymentSpec) -> Timetable | None:
     return airflow_compat.timetables.timetable(spec.schedule, spec.start_date.utcoffset() or timedelta())
 
 
-def revision_marker(spec: DeploymentSpec) -> str:
+def build_revision_marker(spec: DeploymentSpec) -> str:
     """Return the first line of the DAG's documentation, which identifies the revision that Airflow has."""
     return f"DataKit **{spec.manifest.name} {spec.manifest.version}**, revision {spec.revision}"
 

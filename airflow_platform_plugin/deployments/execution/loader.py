@@ -143,21 +143,21 @@ def _record_parse_results(
     for row in rows:
         error = errors.get(row.dag_id)
         if row.loaded_revision != row.revision or row.import_error != error:
-            session.execute(
+            loaded = (
                 update(Deployment)
                 .where(Deployment.id == row.id, Deployment.revision == row.revision)
                 .values(loaded_revision=row.revision, loaded_at=db.now(), import_error=error)
-                .execution_options(synchronize_session=False)
             )
+            db.execute_bulk(session, loaded)
 
 
-def registered_loaders(session: Session) -> list[str]:
+def list_loader_files(session: Session) -> list[str]:
     """Return the paths of the loader files that Airflow has parsed."""
     return list(session.scalars(select(LoaderFile.fileloc)))
 
 
 def request_parsing(session: Session) -> None:
     """Ask Airflow to parse the loader files at once."""
-    for fileloc in registered_loaders(session):
+    for fileloc in list_loader_files(session):
         table, row = airflow_compat.dags.parsing_request(fileloc)
         db.insert_absent(session.connection(), table, [row])

@@ -15,7 +15,7 @@ from airflow_platform_plugin.airflow_compat.models import BaseOperator, Dataset
 from airflow_platform_plugin.airflow_compat.types import TaskContext
 from airflow_platform_plugin.core.errors import PlatformError
 from airflow_platform_plugin.core.types import Option
-from airflow_platform_plugin.deployments.spec import DeploymentSpec, dataset_uri
+from airflow_platform_plugin.deployments.spec import DeploymentSpec, build_dataset_uri
 
 if TYPE_CHECKING:
     from airflow_platform_plugin.deployments.execution.contract import Job, KitExit, KitResult
@@ -110,18 +110,18 @@ class DataKitOperator(BaseOperator):
                 raise AirflowSkipException(f"{spec.manifest.name} has nothing to do.")
             case Outcome.SUCCESS if invalid is None:
                 return self._report(spec, result, context)
-        message = contract.failure_message(spec, kit_exit, invalid or result.error)
+        message = contract.describe_failure(spec, kit_exit, invalid or result.error)
         self._store_error(context, message)
         raise (AirflowFailException if kit_exit.outcome is Outcome.FAILED else AirflowException)(message)
 
     def _report(self, spec: DeploymentSpec, result: "KitResult", context: TaskContext) -> Reports | None:
         """Attach the reports to the events of Airflow Datasets, and return them."""
-        from airflow_platform_plugin.deployments.execution.contract import output_names
+        from airflow_platform_plugin.deployments.execution.contract import list_output_names
 
         reports = {name: report.model_dump(exclude_none=True) for name, report in result.outputs.items()}
         for output in spec.manifest.outputs:
-            uri = dataset_uri(output, spec.namespace, spec.environment)
-            extra = next((reports[name] for name in output_names(output) if name in reports), None)
+            uri = build_dataset_uri(output, spec.namespace, spec.environment)
+            extra = next((reports[name] for name in list_output_names(output) if name in reports), None)
             if extra is not None:
                 context["outlet_events"][Dataset(uri)].extra = extra
         return reports or None

@@ -69,7 +69,7 @@ def load_secrets(spec: DeploymentSpec) -> TaskSecrets:
                 _is_revision(spec.deployment_id, spec.revision)
             )
         )
-        checked = _connections(session, spec)
+        checked = _load_connections(session, spec)
     for one in checked.values():
         # A row may be older than a rule, or was changed in Airflow's pages. A kit resolves names by itself.
         require_reachable(one, look_up=False)
@@ -96,34 +96,34 @@ def mask_variables(spec: DeploymentSpec, private: dict[str, str]) -> None:
 
 def _mask(secrets: dict[str, Any], connections: dict[str, str]) -> None:
     documents = [json.loads(text) for text in connections.values()]
-    for form in ((secrets, documents), (_escaped(secrets), _escaped(documents))):
-        airflow_compat.masking.mask_secrets([*_texts(form[0]), *form[1]])
+    for form in ((secrets, documents), (_escape(secrets), _escape(documents))):
+        airflow_compat.masking.mask_secrets([*_walk_texts(form[0]), *form[1]])
 
 
-def _escaped(value: Json) -> Json:
+def _escape(value: Json) -> Json:
     """Return the value with each text escaped as in JSON: a kit gets JSON, and may print it."""
     match value:
         case str():
             return json.dumps(value)[1:-1]
         case dict():
-            return {name: _escaped(item) for name, item in value.items()}
+            return {name: _escape(item) for name, item in value.items()}
         case list():
-            return [_escaped(item) for item in value]
+            return [_escape(item) for item in value]
     return value
 
 
-def _texts(value: Json) -> Iterator[str]:
+def _walk_texts(value: Json) -> Iterator[str]:
     match value:
         case str():
             yield value
         case dict():
-            yield from _texts(list(value.values()))
+            yield from _walk_texts(list(value.values()))
         case list():
             for item in value:
-                yield from _texts(item)
+                yield from _walk_texts(item)
 
 
-def _connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedConnection]:
+def _load_connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedConnection]:
     """Return copies of the deployment's connections by name."""
     if not spec.connections:
         return {}
@@ -135,9 +135,6 @@ def _connections(session: Session, spec: DeploymentSpec) -> dict[str, DetachedCo
 def store_image_digest(deployment_id: str, number: int, digest: str) -> None:
     """Store the digest, ``sha256:…``, of a revision's image, unless an earlier run has stored one."""
     with db.transaction() as session:
-        session.execute(
-            update(DeploymentRevision)
-            .where(_is_revision(deployment_id, number), DeploymentRevision.image_digest.is_(None))
-            .values(image_digest=digest)
-            .execution_options(synchronize_session=False)
-        )
+        unknown = (_is_revision(deployment_id, number), DeploymentRevision.image_digest.is_(None))
+        stored = update(DeploymentRevision).where(*unknown).values(image_digest=digest)
+        db.execute_bulk(session, stored)

@@ -1,10 +1,10 @@
 """Backfills over HTTP."""
 
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from airflow_platform_plugin.core.types import Json, Loaded, Option
 from airflow_platform_plugin.http.fields import (
     EARLIEST,
     LATEST,
@@ -31,13 +31,15 @@ _EARLIEST, _LATEST = EARLIEST.date(), LATEST.date() - timedelta(days=2)
 class DateOrTime(Line):
     """A date such as 2024-01-31, or a moment as in RFC 3339, whose zone may be missing."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - marshmallow's
+    def __init__(self, **options: Option) -> None:
         super().__init__(most=LONGEST_MOMENT, **options)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - a date
+    def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> Loaded:
         text = super()._deserialize(value, *args, **kwargs)
         try:
-            found = date.fromisoformat(text) if len(text) <= len("2024-01-31") else _moment(text)
+            found: date | datetime = (
+                date.fromisoformat(text) if len(text) <= len("2024-01-31") else _moment(text)
+            )
         except ValueError as error:
             raise ValidationError("Must be a date such as 2024-01-31 or 2024-01-31T06:00:00Z.") from error
         day = found.date() if isinstance(found, datetime) else found

@@ -23,7 +23,7 @@ from airflow_platform_plugin.deployments.execution.contract import (
     RESULT_FILE,
     Job,
     KitExit,
-    last_line,
+    describe_last_line,
 )
 from airflow_platform_plugin.deployments.execution.runners.base import Runner
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
@@ -66,7 +66,7 @@ class DockerRunner(Runner):
                     container.cli.stop(
                         container_id
                     )  # with a grace period, if a timeout of the task ended the wait
-                    kit_exit = _read_exit(container, container_id, last_line(printed))
+                    kit_exit = _read_exit(container, container_id, describe_last_line(printed))
                 finally:
                     container.cli.remove_container(container_id, v=True, force=True)
         return kit_exit

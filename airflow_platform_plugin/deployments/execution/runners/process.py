@@ -26,7 +26,7 @@ from airflow_platform_plugin.deployments.execution.contract import (
     RESULT_FILE,
     Job,
     KitExit,
-    last_line,
+    describe_last_line,
 )
 from airflow_platform_plugin.deployments.execution.runners import GROUP
 from airflow_platform_plugin.deployments.execution.runners.base import Runner
@@ -61,7 +61,7 @@ class ProcessRunner(Runner):
         image = job.spec.manifest.image
         kit = find(image)
         if kit is None:
-            raise AirflowFailException(not_installed(image))
+            raise AirflowFailException(describe_missing_kit(image))
         program = "airflow_platform_plugin.deployments.execution.runners.entry_point"
         command = [sys.executable, "-m", program, kit.name, str(os.getpid()), str(GRACE)]
         with tempfile.TemporaryDirectory(prefix="datakit") as folder:
@@ -84,7 +84,7 @@ class ProcessRunner(Runner):
                 self.kill()  # if a timeout of the task ended the wait
             # A signal is a negative number here; a shell and the other runners report 128 + signal.
             status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-            return KitExit(status, result=_read(file), note=last_line(last))
+            return KitExit(status, result=_read(file), note=describe_last_line(last))
 
     def kill(self) -> None:
         """End the kit and everything that it started, by the process that watches it."""
@@ -99,7 +99,7 @@ class ProcessRunner(Runner):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def not_installed(image: str) -> str:
+def describe_missing_kit(image: str) -> str:
     """Return the message for a kit that is not installed."""
     return f"No kit '{image_name(image)}' is installed here (no such entry point in the group {GROUP})."
 
