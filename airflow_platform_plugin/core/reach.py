@@ -42,7 +42,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class DagReach:
-    """The DAGs that a caller reaches. The default is none.
+    """The DAGs that a caller reaches. The default is no DAG.
 
     Attributes:
         dag_ids: the DAGs.
