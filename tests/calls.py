@@ -1,4 +1,4 @@
-"""Requests to the application of the tests."""
+"""Send requests to the tests' application."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document promises. Every test's requests go through here."""
+"""Compare responses with the OpenAPI document; all requests of the tests pass through here."""
 
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from airflow_platform_plugin.openapi import document
 
 
 def check(app: Any, method: str, path: str, answer: Any) -> None:
-    """Assert that the document has this status for the operation, and that the answer is as it says."""
+    """Assert that the document has the operation's status, and that the response matches it."""
     try:
         rule, _ = app.url_map.bind("").match(path.partition("?")[0], method, return_rule=True)
     except HTTPException:

@@ -1,4 +1,4 @@
-"""The real Airflow application on a real database; each test in a transaction that is undone after it."""
+"""The real Airflow application on a real database. Each test's transaction is rolled back."""
 
 import atexit
 import base64
@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Airflow reads its configuration when it is first imported, so it is set before any test module is."""
+    """Set Airflow's configuration before any test module imports Airflow, which reads it then."""
     assert "airflow" not in sys.modules, "A conftest.py imports Airflow before it is configured."
     os.environ |= {
         "AIRFLOW_HOME": str(HOME),
@@ -53,7 +53,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def app() -> Any:
-    """Airflow's web application with the plugin, found by its entry point, and the users of the tests."""
+    """Return Airflow's web application with the plugin, loaded by its entry point, with the tests' users."""
     from airflow.www.app import create_app
 
     # In its own process: Airflow keeps the database handle of the process that migrates first.
@@ -68,7 +68,7 @@ def app() -> Any:
 
 @pytest.fixture
 def session(app: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A session whose transaction is undone after the test; the product's own units of work join it."""
+    """Return a session that is rolled back after the test; the product's own transactions join it."""
     from airflow import settings
     from sqlalchemy import create_engine
     from sqlalchemy.orm import Session
@@ -110,7 +110,7 @@ def declared_payloads(session: Any) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _unmasked(request: pytest.FixtureRequest) -> None:
-    """Airflow's masker remembers every password that it has seen; one test's is another's plain word."""
+    """Reset Airflow's masker: a password of one test may be a plain word of another."""
     if "app" in request.fixturenames:
         from airflow.utils.log.secrets_masker import _secrets_masker
 
@@ -121,7 +121,7 @@ def _unmasked(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def user_id(app: Any) -> Callable[[str], int]:
-    """The id of a user by name."""
+    """Return the id of a user by name."""
 
     def find(name: str) -> int:
         with app.app_context():
@@ -132,7 +132,7 @@ def user_id(app: Any) -> Callable[[str], int]:
 
 @pytest.fixture
 def make_key(session: Any, user_id: Callable[[str], int]) -> Callable[[str], str]:
-    """Make an API key of a user."""
+    """Create an API key of a user."""
     from airflow_platform_plugin.auth import service
 
     return lambda name: service.issue(session, name="test", user_id=user_id(name))[1]
@@ -140,7 +140,7 @@ def make_key(session: Any, user_id: Callable[[str], int]) -> Callable[[str], str
 
 @pytest.fixture
 def committed_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[[str], str]]:
-    """Make an API key outside of any test's transaction, for what writes to Airflow's own tables too."""
+    """Create a committed API key, for requests that also write to Airflow's own tables."""
     from sqlalchemy import delete
 
     from airflow_platform_plugin.auth import service
@@ -185,7 +185,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 @pytest.fixture
 def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
-    """Limit the application as the API reference says, but for what is given: ``limit(read="3/minute")``."""
+    """Set the API reference's limits, except for the given ones: ``limit(read="3/minute")``."""
     from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass
     from airflow_platform_plugin.ratelimit.limiter import Limiter
     from airflow_platform_plugin.ratelimit.limits import ConfiguredLimits
@@ -218,7 +218,7 @@ def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any
 
 @pytest.fixture
 def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A DuckDB file with the API reference's table, known to Airflow as the connection ``warehouse``."""
+    """Create a DuckDB file with the API reference's table, and the connection ``warehouse`` for it."""
     import duckdb
 
     file = tmp_path / "w.duckdb"

@@ -1,4 +1,4 @@
-"""What JSON Schemas, and those of OpenAPI, say of bounds; and values that are one beyond."""
+"""Bounds in JSON Schemas and OpenAPI schemas, and values beyond them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def alternatives(schema: Schema, whole: Schema) -> Iterator[Schema]:
 
 
 def values(schema: Schema) -> list[Schema]:
-    """What an object's values under any name must be."""
+    """Return the schemas of an object's values under any name."""
     additional = {} if schema.get("additionalProperties") is True else schema.get("additionalProperties")
     return [
         *([additional] if isinstance(additional, dict) else []),
@@ -41,7 +41,7 @@ def values(schema: Schema) -> list[Schema]:
 
 
 def unbounded(schema: Schema, path: str, whole: Schema) -> Iterator[str]:
-    """The places at and below ``path`` where there is no bound."""
+    """Yield the places at and below ``path`` without a bound."""
     for found in alternatives(schema, whole):
         if missing := _missing(found):
             yield f"{path}: {', '.join(sorted(missing))}"
@@ -66,7 +66,7 @@ def _missing(schema: Schema) -> set[str]:
 
 
 def example(schema: Schema, whole: Schema) -> Any:
-    """A short value of that type."""
+    """Return a short value of a type."""
     found = next(alternatives(schema, whole))
     if "enum" in found:
         return found["enum"][0]
@@ -81,7 +81,7 @@ def example(schema: Schema, whole: Schema) -> Any:
 
 
 def beyond(schema: Schema, whole: Schema) -> Iterator[tuple[str, Any]]:
-    """Values that are one beyond a bound or of another type, and the pointer at which an error must be."""
+    """Yield values beyond a bound or of another type, and the pointer of the expected error."""
     options = list(alternatives(schema, whole))
     kinds = {option.get("type") for option in options}
     for found in options:

@@ -1,4 +1,4 @@
-"""Options of the section ``[platform]`` for a test."""
+"""Set options of the section ``[platform]`` in a test."""
 
 from typing import Any
 

@@ -62,7 +62,7 @@ Attack = Callable[[int], str]
 
 
 class Pattern(NamedTuple):
-    """A use of a regular expression: where, and what is done with a text there."""
+    """A use of a regular expression: its place, and how it is applied to a text."""
 
     where: str
     source: str
@@ -70,13 +70,13 @@ class Pattern(NamedTuple):
 
 
 class Unclear(NamedTuple):
-    """A use whose pattern is made while the program runs; the table of parsers has a way to call it."""
+    """A use with a pattern that is built at run time; the table of parsers has a way to call it."""
 
     where: str
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of the product, without the half of the SDK that is generated, and migrations."""
+    """Return every module of the product, without the generated half of the SDK and without migrations."""
     for package, root in ROOTS.items():
         for path in sorted(root.rglob("*.py")):
             inner = path.relative_to(root).with_suffix("").parts
@@ -87,7 +87,7 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 
 
 def found() -> Iterator[Pattern | Unclear]:
-    """Every use of a regular expression."""
+    """Return every use of a regular expression."""
     for name, tree in sources():
         for node, owner in _calls(tree, ()):
             kind = _kind(node)
@@ -129,7 +129,7 @@ def _kind(node: ast.Call) -> str | None:
 
 
 def _patterns(node: ast.Call, owner: tuple[str, ...], module: Any) -> Iterator[re.Pattern[Any]]:
-    """What is compiled there, as far as the module itself says."""
+    """Return the compiled patterns, as far as the module shows them."""
     named = vars(module).get(owner[0]) if len(owner) == 1 else None
     for value in named.values() if isinstance(named, dict) else [named]:
         if isinstance(value, (re.Pattern, Regexp)):
@@ -177,7 +177,7 @@ def _run(compiled: re.Pattern[Any], method: str) -> Run:
 
 
 def attacks(source: str) -> Iterator[Attack]:
-    """Texts that may make a pattern slow, each with a part that comes so many times."""
+    """Yield texts that may make a pattern slow; each repeats a part so many times."""
     plain = re.sub(r"\\[a-zA-Z]|[\\^$*+?(){}|\[\]]", "", source)
     letters = [*dict.fromkeys(plain)][: _MOST_LETTERS - len(_ALWAYS)]
     letters = list(dict.fromkeys([*letters, *_ALWAYS]))
@@ -242,7 +242,7 @@ def _step(attack: Attack) -> int:
 
 
 def is_linear(once: float, four_times: float) -> bool:
-    """Whether the time grows as the text does."""
+    """Return whether the time grows linearly with the text."""
     return four_times < _NOTHING or four_times / once < _MOST_GROWTH
 
 
@@ -263,7 +263,7 @@ def _least(run: Run, text: str) -> float:
 
 
 def _quiet(run: Run) -> Run:
-    """Ignore that a parser refuses a text, because only its time counts; but not that the call is wrong."""
+    """Ignore that a parser refuses a text, since only its time matters; do not ignore a wrong call."""
 
     def wrapped(text: str) -> None:
         with contextlib.suppress(ValueError, LookupError, RecursionError, PlatformError, ValidationError):

@@ -1,4 +1,4 @@
-"""Receivers of webhooks: an honest one that remembers, and those that behave as badly as one can."""
+"""Receivers of webhooks: one that stores requests, and several that misbehave."""
 
 import socket
 import threading
@@ -44,14 +44,14 @@ Behaviour = Callable[[socket.socket, Callable[[], bool]], None]
 
 
 def hang(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """Take the request, say nothing."""
+    """Accept the request and send nothing."""
     connection.recv(65536)
     while going():
         time.sleep(0.05)
 
 
 def drip_headers(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """A byte of the answer now and then, far below any time-out between two bytes."""
+    """Send a byte of the response from time to time, faster than any timeout between bytes."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 500 X\r\nX-Drip: ")
     while going():
@@ -69,7 +69,7 @@ def drip_body(connection: socket.socket, going: Callable[[], bool]) -> None:
 
 
 def never_end(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """A body as fast as it is taken, without an end."""
+    """Send an endless body as fast as possible."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"10000\r\n" + b"a" * 65536 + b"\r\n"
@@ -78,7 +78,7 @@ def never_end(connection: socket.socket, going: Callable[[], bool]) -> None:
 
 
 def endless_headers(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """Headers as fast as they are taken."""
+    """Send endless headers as fast as possible."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     while going():
@@ -86,25 +86,25 @@ def endless_headers(connection: socket.socket, going: Callable[[], bool]) -> Non
 
 
 def continue_for_ever(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """Interim answers only."""
+    """Send interim responses only."""
     connection.recv(65536)
     while going():
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
 
 
 def hang_up(connection: socket.socket, _going: Callable[[], bool]) -> None:
-    """No answer at all."""
+    """Close the connection without a response."""
     connection.recv(65536)
 
 
 def talk_nonsense(connection: socket.socket, _going: Callable[[], bool]) -> None:
-    """Something else than HTTP."""
+    """Send something that is not HTTP."""
     connection.recv(65536)
     connection.sendall(b"\x00\xff SSH-2.0-nonsense\r\n\r\n")
 
 
 def switch_protocols(connection: socket.socket, going: Callable[[], bool]) -> None:
-    """An upgrade that nobody asked for."""
+    """Send an unrequested upgrade."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n")
     hang(connection, going)

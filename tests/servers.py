@@ -28,7 +28,7 @@ class Server(NamedTuple):
 
 
 def postgresql() -> Server:
-    """A new PostgreSQL cluster."""
+    """Start a new PostgreSQL cluster."""
     installed = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
     initdb, postgres = _programs(["initdb", "postgres"], installed)
     folder, as_user = _folder("postgres")
@@ -48,7 +48,7 @@ def postgresql() -> Server:
 
 
 def mysql() -> Server:
-    """A new MariaDB, which stands for MySQL here: Debian has no other."""
+    """Start a new MariaDB in place of MySQL, which Debian does not have."""
     install, mariadbd = _programs(["mariadb-install-db", "mariadbd"], ["/usr/sbin"])
     folder, as_user = _folder("mysql")
     port, data = _free_port(), f"--datadir={folder / 'data'}"
@@ -67,7 +67,7 @@ def mysql() -> Server:
 
 
 def redis() -> Server:
-    """A new Redis, which keeps nothing on disk."""
+    """Start a new Redis without files."""
     (server,) = _programs(["redis-server"], [])
     folder = Path(tempfile.mkdtemp(prefix="platform-redis-"))
     port = _free_port()

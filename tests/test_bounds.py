@@ -1,4 +1,4 @@
-"""Whatever a caller sends has a bound, which is enforced, and which the OpenAPI document has."""
+"""Every input has a bound, which is enforced and is in the OpenAPI document."""
 
 import json
 import time
@@ -22,7 +22,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def unbounded(field: Any, path: str, *, of_query: bool = False) -> Iterator[str]:
-    """The fields at and below ``path`` that take values without a bound."""
+    """Yield the fields at and below ``path`` without a bound."""
     match field:
         case plain.Nested():
             yield from unbounded_of(field.schema, path)
@@ -49,7 +49,7 @@ def unbounded(field: Any, path: str, *, of_query: bool = False) -> Iterator[str]
 
 
 def unbounded_of(schema: Schema, path: str = "") -> Iterator[str]:
-    """Those of a schema."""
+    """Yield the fields of a schema without a bound."""
     for name, field in schema.fields.items():
         yield from unbounded(field, f"{path}/{name}")
 
@@ -75,7 +75,7 @@ def test_every_field_of_every_input_has_a_bound(app: Any) -> None:
 
 
 def parameters_and_bodies(whole: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the document says of what a caller sends, by operation."""
+    """Yield the schemas of parameters and bodies in the document, by operation."""
     for path in whole["paths"].values():
         for method in METHODS & path.keys():
             operation = path[method]
@@ -104,7 +104,7 @@ class Part(InputSchema):
 
 
 class Unbounded(InputSchema):
-    """What the walk must find."""
+    """Fields that the walk must find."""
 
     text = plain.String()
     long = plain.String(validate=validate.Length(min=1))
@@ -136,7 +136,7 @@ def test_the_walk_finds_a_field_without_a_bound() -> None:
 
 
 class Model(BaseModel):
-    """The same for a document."""
+    """The same as a pydantic model."""
 
     text: str
     number: int | None
@@ -155,7 +155,7 @@ def test_the_walk_finds_a_schema_without_a_bound() -> None:
 
 
 def refused_at(body: Any, sent: Any) -> list[str]:
-    """The pointers of a body's errors."""
+    """Return the pointers of a body's errors."""
     with pytest.raises((ValidationFailed, PydanticError)) as refused:
         body.model_validate(sent) if issubclass(body, BaseModel) else load(body, sent)
     if isinstance(refused.value, PydanticError):

@@ -1,4 +1,4 @@
-"""No text that a stranger sends makes a regular expression or a parser slow."""
+"""No input makes a regular expression or a parser slow."""
 
 import re
 from typing import Any

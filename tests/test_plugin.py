@@ -1,4 +1,4 @@
-"""What the plugin costs the processes that only load it."""
+"""The cost of loading the plugin in each Airflow process."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ HEAVY = [
 
 
 def loaded_by(code: str) -> set[str]:
-    """The top-level modules that a fresh interpreter holds after running the code."""
+    """Return the top-level modules that a new interpreter has loaded after running the code."""
     report = "import json, sys; print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"{code}\n{report}"],

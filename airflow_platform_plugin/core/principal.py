@@ -11,7 +11,7 @@ from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.core import globs, scopes
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
-from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, Reach
+from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, DagReach, Reach
 from airflow_platform_plugin.core.scopes import DagPolicy
 
 # The action of Airflow's permissions for a scope's verb.
@@ -143,13 +143,13 @@ class Principal:
         if not airflow_compat.authorization.is_authorized_dag(self.user, method, dag_id, part):
             raise PermissionDenied(f"You may not do this with DAG '{dag_id}'.", dag_id=dag_id)
 
-    def dags_with_runs(self) -> set[str] | None:
-        """Return the DAGs whose runs the caller may read; None for all, also for deleted DAGs."""
+    def reach_of_runs(self) -> DagReach:
+        """Return the DAGs whose runs the caller may read."""
         if not airflow_compat.authorization.is_authorized_dag(self.user, "GET", None, "RUN"):
-            return set()
+            return DagReach()
         if airflow_compat.authorization.is_authorized_dag(self.user, "GET", None):
-            return None
-        return airflow_compat.authorization.permitted_dag_ids(self.user, "GET")
+            return DagReach(everywhere=True)
+        return DagReach(frozenset(airflow_compat.authorization.permitted_dag_ids(self.user, "GET")))
 
     def require(self, scope: str, access: Access, *, dags: DagPolicy) -> None:
         """Check that the caller may use an endpoint.

@@ -22,7 +22,7 @@ class RequestClass(Enum):
     FREE = "free"  # not counted if the caller is known
 
 
-LIMITED = tuple(rate for rate in RequestClass if rate is not RequestClass.FREE)
+LIMITED = tuple(each for each in RequestClass if each is not RequestClass.FREE)
 
 
 @lru_cache(maxsize=1000)

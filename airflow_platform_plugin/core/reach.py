@@ -1,4 +1,4 @@
-"""``Reach``: the tenants in which a caller holds a scope. Pure."""
+"""What a caller reaches: ``Reach`` for tenants, ``DagReach`` for DAGs. Pure."""
 
 from dataclasses import dataclass
 
@@ -38,6 +38,24 @@ class Reach:
     def covers(self, other: "Reach") -> bool:
         """Return whether this reach allows all that ``other`` allows."""
         return self.everywhere or (not other.everywhere and other.tenant_ids <= self.tenant_ids)
+
+
+@dataclass(frozen=True)
+class DagReach:
+    """The DAGs that a caller reaches. The default is no DAG.
+
+    Attributes:
+        dag_ids: the DAGs.
+        everywhere: whether the caller reaches all DAGs, also deleted ones.
+    """
+
+    dag_ids: frozenset[str] = frozenset()
+    everywhere: bool = False
+
+    def where(self, dag_id: ColumnElement[str]) -> ColumnElement[bool]:
+        """Return the SQL condition on a column of DAG ids that selects the caller's rows."""
+        condition: ColumnElement[bool] = true() if self.everywhere else dag_id.in_(sorted(self.dag_ids))
+        return condition
 
 
 EVERYWHERE = Reach(everywhere=True)

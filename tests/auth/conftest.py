@@ -1,4 +1,4 @@
-"""Keys of all kinds, committed, for Airflow reads on connections of its own."""
+"""Committed API keys, since Airflow reads on its own connections."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def with_key(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., Any]]:
-    """Make requests with an administrator's key of those limits."""
+    """Make requests with an administrator's key with the given limits."""
     from sqlalchemy import delete
 
     from airflow_platform_plugin.auth import service

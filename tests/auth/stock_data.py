@@ -1,4 +1,4 @@
-"""Two DAGs' rows in every table that Airflow's API reads: one for a limited key, one to hide from it."""
+"""Rows of two DAGs in every table that Airflow's API reads: one for a limited key, one hidden from it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ RUN, TASK, URI = "run-1", "load", "s3://bucket/shared"
 
 @contextmanager
 def two_dags(app: Any) -> Iterator[None]:
-    """Commit them, for Airflow reads on connections of its own, and take them away afterwards."""
+    """Commit the rows, since Airflow reads on its own connections, and delete them afterwards."""
     from airflow import settings
     from sqlalchemy.orm import Session
 
@@ -34,7 +34,7 @@ def two_dags(app: Any) -> Iterator[None]:
 
 
 def _dag(dag_id: str, other: str, tags: list[str]) -> Any:
-    """A DAG whose last task, when cleared, clears one of the other DAG's too; both write one dataset."""
+    """Build a DAG; clearing its last task clears a task of the other DAG. Both write one dataset."""
     import pendulum
     from airflow import DAG, Dataset
     from airflow.operators.empty import EmptyOperator
@@ -59,7 +59,7 @@ def _dag(dag_id: str, other: str, tags: list[str]) -> Any:
 
 
 def path(dag_id: str) -> Path:
-    """Where the DAG's file lies."""
+    """Return the path of the DAG's file."""
     from airflow import settings
 
     return Path(settings.DAGS_FOLDER) / f"{dag_id}.py"
@@ -131,7 +131,7 @@ def _tables() -> list[Any]:
 
 
 def _ids() -> dict[str, set[Any]]:
-    """The primary keys that are there, of each table."""
+    """Return the primary keys of the existing rows, by table."""
     from airflow import settings
     from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Every operation of Airflow's own API, and a request of each."""
+"""Every operation of Airflow's own API, with a request for each."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ QUERIES = {"get_dag_stats": {"dag_ids": f"{MINE},{HIDDEN}"}, "patch_dags": {"dag
 
 
 def operations() -> list[tuple[str, str, str]]:
-    """Method, path and id of every operation in the two documents; deletions last."""
+    """Return method, path and id of every operation in the two documents; deletions last."""
     found = []
     for base, name in DOCUMENTS.items():
         document = yaml.safe_load((Path(airflow.__path__[0]) / name).read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ OPERATIONS = operations()
 
 
 def send(request: Callable[..., Any], app: Any, operation: tuple[str, str, str], dag_id: str) -> Any:
-    """One operation about a DAG; what its path names exists, unless a deletion came before."""
+    """Send one operation for a DAG; the objects in its path exist unless a deletion came before."""
     method, path, name = operation
     from airflow.models.errors import ParseImportError
     from airflow.models.log import Log

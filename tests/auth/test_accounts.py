@@ -24,7 +24,7 @@ Call = Callable[..., Any]
 
 
 class Someone:
-    """A user outside of any test's transaction, and what programs of theirs hold."""
+    """A committed user, and the credentials of the user's programs."""
 
     def __init__(self, app: Any, name: str, role: str = "Op", user_id: int | None = None) -> None:
         self.app, self.name = app, name
@@ -36,7 +36,7 @@ class Someone:
             self._take(user_id)
 
     def _take(self, user_id: int) -> None:
-        """Get the id that somebody had: SQLite gives it out by itself, other databases after a reset."""
+        """Take the id of a deleted user: SQLite assigns it again, other databases after a reset."""
         # MySQL keeps whole seconds of when a user was made, and a test makes the second one in the same.
         own = {"old": self.id, "new": user_id, "later": datetime.now() + timedelta(seconds=2)}  # noqa: DTZ005 - as Airflow's
         with db.transaction() as session:
@@ -46,12 +46,12 @@ class Someone:
         self.id = user_id
 
     def key(self, **limits: Any) -> str:
-        """A new key of theirs."""
+        """Return a new key of the user."""
         with db.transaction() as session:
             return service.issue(session, name="k", user_id=self.id, **limits)[1]
 
     def token(self, kind: str = key_format.ACCESS_TOKEN) -> str:
-        """A new token of theirs."""
+        """Return a new token of the user."""
         made = str(key_format.generate(kind))
         with db.transaction() as session:
             account = airflow_compat.users.account(session, self.id)
@@ -61,7 +61,7 @@ class Someone:
         return made
 
     def delete(self) -> None:
-        """As Airflow's own API does, and its pages."""
+        """Delete the user as Airflow's API and pages do."""
         with self.app.app_context():
             manager = self.app.appbuilder.sm
             user = manager.find_user(self.name)
@@ -70,14 +70,14 @@ class Someone:
             manager.get_session.commit()
 
     def delete_by_api(self) -> None:
-        """By another's request."""
+        """Delete the user with a request of another user."""
         boss = Someone(self.app, "the-boss", role="Admin")
         answer = client(self.app, {"X-API-Key": boss.key()})("DELETE", f"/auth/fab/v1/users/{self.name}")
         assert answer.status == 204
         boss.delete_with_sql()
 
     def delete_with_sql(self) -> None:
-        """Past Airflow, so that no hook of ours sees it."""
+        """Delete the user with SQL, so that no hook runs."""
         with db.transaction() as session:
             session.execute(text("DELETE FROM ab_user_role WHERE user_id = :id"), {"id": self.id})
             session.execute(text("DELETE FROM ab_user WHERE id = :id"), {"id": self.id})
@@ -191,7 +191,7 @@ def test_a_new_user_cannot_see_or_change_keys_of_a_deleted_user_with_the_same_id
     assert (shown.status, shown.json["owner"]) == (200, None)
 
 
-# --- those who stay ---
+# --- users that are renamed ---
 
 
 def test_a_renamed_user_keeps_all_credentials(app: Any, someone: Callable[..., Someone]) -> None:
@@ -228,7 +228,7 @@ def test_without_a_creation_time_the_name_must_match(
     assert status(app, shown) == 401
 
 
-# --- what a deletion leaves ---
+# --- deletion of a user ---
 
 
 def test_deleting_a_user_ends_the_users_credentials_and_their_descendants(
@@ -300,7 +300,7 @@ def test_deleting_a_user_on_the_command_line_revokes_the_users_keys(
         assert session.get(ApiKey, parsed.id).revoked_at is not None
 
 
-# --- what there was before ---
+# --- the migration ---
 
 
 def test_the_migration_binds_older_credentials_to_their_users(

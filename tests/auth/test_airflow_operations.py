@@ -1,4 +1,4 @@
-"""Keys that are limited to scopes and DAGs, on every operation of Airflow's own API."""
+"""Keys with limited scopes and DAGs, on every operation of Airflow's own API."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

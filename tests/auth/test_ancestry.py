@@ -1,4 +1,4 @@
-"""What a credential makes may no more than itself, lives no longer, and ends with it."""
+"""A credential limits the credentials that it creates: in rights, in lifetime, and when it ends."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta, timezone
@@ -30,7 +30,7 @@ def _forget() -> Iterator[None]:
 
 @pytest.fixture
 def make(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[..., Call]:
-    """A program with a new key of the administrator's, which a person has made."""
+    """Return a program with a new key of the administrator, which no credential created."""
 
     def program(**limits: Any) -> Call:
         return as_key(app, service.issue(session, name="k", user_id=user_id("admin"), **limits)[1])
@@ -40,7 +40,7 @@ def make(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[...,
 
 @pytest.fixture
 def token(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[..., Call]:
-    """A program with an access token."""
+    """Return a program with an access token."""
 
     def program(client_id: str = "airflow-cli", family: str = "f") -> Call:
         text = str(key_format.generate(key_format.ACCESS_TOKEN))
@@ -56,7 +56,7 @@ def token(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[...
 
 
 def as_key(app: Any, text: str) -> Call:
-    """A program that shows it; nothing is remembered of it from before."""
+    """Return a program with the key; the cache is cleared before each request."""
     call = client(app, {"Authorization": f"Bearer {text}"})
 
     def request(*asked: Any, **options: Any) -> Any:
@@ -69,7 +69,7 @@ def as_key(app: Any, text: str) -> Call:
 
 
 def child(app: Any, parent: Call, **fields: Any) -> tuple[Call, dict[str, Any]]:
-    """A program with a key that another program has made."""
+    """Return a program with a key that another program creates, and the response to its creation."""
     made = parent("POST", KEYS, json={"name": "child", **fields})
     assert made.status == 201, made.text
     return as_key(app, made.json["key"]), made.json
@@ -149,7 +149,7 @@ def test_a_clock_that_is_set_back_revives_no_revoked_key(
     assert program("GET", STOCK).status == 401
 
 
-# --- the end of a parent ---
+# --- a parent that ends ---
 
 
 def test_revoking_a_key_ends_all_generations_below_it(
@@ -241,7 +241,7 @@ def test_descendants_lose_the_scopes_that_a_client_or_parent_loses(
     assert below("GET", KEYS, environ_base={"REMOTE_ADDR": "10.1.1.1"}).status == 200
 
 
-# --- OAuth clients that a credential makes ---
+# --- OAuth clients that a credential creates ---
 
 
 def test_an_oauth_client_ends_with_the_key_that_created_it(
@@ -295,7 +295,7 @@ def test_a_key_with_rate_limits_creates_no_clients(make: Callable[..., Call], li
     assert make(**limits)("POST", CLIENTS, json=body).status == 403
 
 
-# --- secrets that are replaced ---
+# --- rotated secrets ---
 
 
 def test_a_key_ends_with_the_credential_that_rotated_it(
@@ -345,7 +345,7 @@ def test_the_number_of_generations_is_limited(app: Any, make: Callable[..., Call
     assert (last("GET", STOCK).status, refused.status) == (200, 403)
 
 
-# --- how often ---
+# --- rate limits ---
 
 
 def test_a_key_shares_the_rate_limit_of_the_key_that_created_it(
@@ -367,7 +367,7 @@ def test_a_key_shares_the_rate_limit_of_the_key_that_created_it(
     assert programs[-1]("GET", STOCK).headers["X-RateLimit-Limit"] == "6"
 
 
-# --- what is left of two, in words ---
+# --- the combination of two credentials ---
 
 
 def test_a_credential_has_its_own_limits_and_its_parents() -> None:

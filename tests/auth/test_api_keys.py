@@ -1,4 +1,4 @@
-"""API keys over HTTP: made, narrowed, rotated, revoked; and what they are worth afterwards."""
+"""API keys through the API: creation, limits, rotation and revocation, and their effect on requests."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    """Each test looks keys up itself."""
+    """Clear the cache of credentials for each test."""
     credentials.clear_cache()
     yield
     credentials.clear_cache()
@@ -106,7 +106,7 @@ def test_an_invalid_field_is_named_in_the_error(call: Call, fields: dict[str, An
     assert [error["pointer"] for error in answer.json["error"]["details"]["errors"]] == [pointer]
 
 
-# --- whose keys ---
+# --- owners ---
 
 
 def test_every_user_can_manage_their_own_keys(viewer: Call) -> None:
@@ -149,7 +149,7 @@ def test_a_user_with_the_permission_can_manage_other_users_keys(
     assert call("GET", f"{URL}?owner=viewer&revoked=true").json["total_entries"] == 1
 
 
-# --- a key cannot grow ---
+# --- delegation ---
 
 
 def test_a_key_cannot_create_a_key_with_more_rights(call: Call, as_key: Callable[[str], Call]) -> None:
@@ -203,7 +203,7 @@ def test_a_dag_limited_key_needs_listed_scopes_for_the_platforms_endpoints(
     assert explicit("GET", "/api/v1/datakits/deployments").status == 403
 
 
-# --- the end of a key ---
+# --- revocation, expiry and rotation ---
 
 
 def test_a_revoked_key_is_refused_and_stays_in_the_list(call: Call, as_key: Callable[[str], Call]) -> None:
@@ -312,7 +312,7 @@ def test_a_key_loses_the_rights_of_its_owner_at_once(app: Any) -> None:
         own.execute(delete(ApiKey))
 
 
-# --- what a look-up costs ---
+# --- cost of authentication ---
 
 
 def test_a_key_is_read_once_a_second_and_its_use_stored_once_a_minute(
@@ -377,7 +377,7 @@ def test_a_key_can_be_sent_as_a_bearer_token(call: Call, app: Any) -> None:
     assert client(app, {"Authorization": f"Bearer {refresh}"})("GET", STOCK).status == 401
 
 
-# --- how many, and how much in one ---
+# --- number and size of keys ---
 
 
 def test_the_number_of_active_keys_of_a_user_is_limited(
@@ -453,7 +453,7 @@ def test_matching_a_thousand_dags_against_the_most_patterns_is_fast(app: Any) ->
         assert time.process_time() - first < 0.1  # measured: 0.5 ms
 
 
-# --- what is refused, in the log ---
+# --- log of refused credentials ---
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -495,11 +495,11 @@ def test_a_refused_credential_is_logged_without_its_secret(
     assert "a-secret" not in caplog.text
 
 
-# --- views of others ---
+# --- views of other plugins ---
 
 
 class Declared:
-    """What another plugin's view may carry under the name that ours do."""
+    """An attribute of another plugin's view, with the same name as the declaration of ``@endpoint``."""
 
     scope = None
 
@@ -553,7 +553,7 @@ def _key_of(call: Call) -> str:
     return str(call("POST", URL, json={"name": "k", "scopes": ["dags:read"]}).json["key"])
 
 
-# --- the document's first key ---
+# --- examples of the document ---
 
 
 def test_the_commands_of_the_document_create_a_key_with_a_key(

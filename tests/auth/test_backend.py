@@ -1,4 +1,4 @@
-"""API keys on stock endpoints and on ours."""
+"""API keys on stock endpoints and on the platform's."""
 
 from base64 import b64encode
 from collections.abc import Callable
@@ -111,5 +111,5 @@ def test_a_damaged_key_costs_no_query(session: Any) -> None:
 
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
-    """A client that is logged in as the administrator, as a browser is; once, for logins are limited."""
+    """Return a browser that is logged in as the administrator; once, since logins are limited."""
     return log_in(app, "admin")

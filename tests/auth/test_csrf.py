@@ -1,4 +1,4 @@
-"""Pages of other sites, and what they cannot do with a browser's session."""
+"""Requests that pages of other sites send with a browser's session."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +49,7 @@ OWN = [
 
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
-    """A client that is logged in as an administrator."""
+    """Return a client that is logged in as an administrator."""
     return log_in(app, "admin")
 
 

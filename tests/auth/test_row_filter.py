@@ -1,4 +1,4 @@
-"""Rows of DAGs that a caller may not read, on every operation of Airflow's API and on its pages."""
+"""Airflow's API and pages show no rows of DAGs that the caller may not read."""
 
 import re
 from base64 import b64encode
@@ -48,7 +48,7 @@ PEOPLE = ["newcomer", "member", "curious-newcomer", "curious-member"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _rows(app: Any) -> Iterator[None]:
-    """Two DAGs; the other has a run and a tag that no request names."""
+    """Create two DAGs; the hidden one has a run and a tag that no request names."""
     from airflow.models.dag import DagOwnerAttributes
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState
@@ -75,7 +75,7 @@ def _rows(app: Any) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def people(app: Any) -> Iterator[dict[str, int]]:
-    """Members of tenants without a DAG and with one, and each with more permissions than a tenant gives."""
+    """Create members of tenants with and without a DAG; some with more permissions than a tenant gives."""
     from airflow.utils.session import create_session
 
     usual = {permission(scope, "team") for scope in role_scopes("member")} | roles._AIRFLOW_PERMISSIONS
@@ -103,7 +103,7 @@ def people(app: Any) -> Iterator[dict[str, int]]:
 
 @pytest.fixture
 def with_key_of(app: Any, people: dict[str, int]) -> Iterator[Callable[[str], Any]]:
-    """Make requests with somebody's key, which is limited by nothing but its owner's roles."""
+    """Make requests with a user's key without limits."""
 
     def make(name: str) -> Any:
         with db.transaction() as session:
@@ -117,12 +117,12 @@ def with_key_of(app: Any, people: dict[str, int]) -> Iterator[Callable[[str], An
 
 @pytest.fixture(scope="module")
 def browsers(app: Any, people: dict[str, int]) -> dict[str, Any]:
-    """Everybody's browser."""
+    """Return a logged-in browser for each user."""
     return {name: log_in(app, name) for name in people}
 
 
 def find_secrets(text: str) -> list[str]:
-    """What an answer tells that it must not."""
+    """Return the hidden texts that a response contains."""
     return [word for word in SECRETS if word in text]
 
 
@@ -241,7 +241,7 @@ def test_a_caller_cannot_change_rows_that_the_caller_cannot_read(
 
 
 def _state() -> list[Any]:
-    """The other DAG's rows."""
+    """Return the rows of the hidden DAG."""
     from airflow.utils.session import create_session
 
     run, instance, dag = (
@@ -274,7 +274,7 @@ def test_a_user_who_may_read_all_dags_sees_all_rows(app: Any, with_key: Callable
 
 
 def pages(app: Any) -> list[tuple[str, Any]]:
-    """Method and rule of every page of Airflow's that is asked for by a path and a query."""
+    """Return method and rule of every page of Airflow that takes a path and a query."""
     with app.app_context():
         stock = airflow_compat.web.stock_views()
     return [
@@ -353,7 +353,7 @@ HIDDEN_URI = "s3://lab/nobody-else-knows"
 
 @pytest.fixture
 def hidden_event(app: Any) -> Iterator[int]:
-    """An event of a dataset of the other DAG's, made by the REST API, and its dataset's id."""
+    """Create an event of the hidden DAG's dataset with the REST API, and return it with the dataset's id."""
     from airflow.utils.session import create_session
 
     dataset_model, event_model = airflow_compat.models.DatasetModel, airflow_compat.models.DatasetEvent

@@ -1,4 +1,4 @@
-"""How limits are written. Pure."""
+"""The text format of rate limits."""
 
 import pytest
 

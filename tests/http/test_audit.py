@@ -1,4 +1,4 @@
-"""What the API changes, in Airflow's audit log."""
+"""Changes through the API are in Airflow's audit log."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ KEYS = "/api/v1/platform/api-keys"
 
 @pytest.fixture(autouse=True)
 def _empty(request: pytest.FixtureRequest) -> None:
-    """Begin without what other tests have committed; in this test's transaction alone."""
+    """Hide rows that other tests have committed, in this test's transaction."""
     if "session" in request.fixturenames:
         request.getfixturevalue("session").execute(delete(Log))
 

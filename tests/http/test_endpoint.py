@@ -26,7 +26,7 @@ OPEN = {
 
 
 def ours(app: Any) -> list[tuple[str, str, Endpoint | None]]:
-    """Every route of the plugin: its method, its path with made-up values, its declaration."""
+    """Return every route of the plugin: its method, its path with example values, and its declaration."""
     routes = []
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]

@@ -150,7 +150,7 @@ def test_a_caller_who_has_lost_a_dag_does_not_get_the_stored_answer(monkeypatch:
         gone.clear()
 
 
-# --- whose a key is ---
+# --- callers ---
 
 
 def test_every_kind_of_credential_is_a_separate_caller(app: Any) -> None:

@@ -1,4 +1,4 @@
-"""JSON from strangers. Pure."""
+"""Parsing of JSON from callers."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from airflow_platform_plugin.http import ijson
 
 
 def errors(data: bytes) -> list[tuple[str, str]]:
-    """The pointers and messages with which ``data`` is refused."""
+    """Return the pointers and messages of the errors for ``data``."""
     with pytest.raises(ValidationFailed) as refused:
         ijson.parse(data)
     return [(error["pointer"], error["message"]) for error in refused.value.details.get("errors", [])]

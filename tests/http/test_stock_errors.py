@@ -1,4 +1,4 @@
-"""What every answer under ``/api/v1`` has in common."""
+"""The common properties of every response under ``/api/v1``."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from airflow_platform_plugin.http import stock_errors
 
 @pytest.fixture
 def dags(app: Any) -> Iterator[list[str]]:
-    """Some DAGs that are there."""
+    """Create some DAGs."""
     from airflow.utils.session import create_session
 
     model = airflow_compat.models.DagModel
@@ -63,7 +63,7 @@ def test_a_failing_query_for_suggestions_leaves_the_stock_response(
     assert answer.json["error"]["message"] == answer.json["detail"]
 
 
-# --- nobody is recognised ---
+# --- unauthenticated requests ---
 
 STOCK = [
     "/api/v1/dags",
@@ -135,18 +135,18 @@ def test_pages_keep_their_own_errors(app: Any) -> None:
 
 @pytest.fixture
 def as_in_production(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exceptions are answered, as outside of tests."""
+    """Turn exceptions into responses, as in production."""
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", value=False)
 
 
 @pytest.fixture
 def writing(app: Any, committed_key: Callable[[str], str]) -> Callable[..., Any]:
-    """Make requests with an administrator's key, also such as write to Airflow's own tables."""
+    """Make requests with an administrator's committed key; they may write to Airflow's own tables."""
     return client(app, {"X-API-Key": committed_key("admin")})
 
 
 def assert_enveloped(answer: Any, status: int) -> None:
-    """That it is an answer of an API: a problem with the keys of stock ones, the envelope, the headers."""
+    """Assert that a response has the keys of a stock error, the envelope and the headers."""
     assert answer.status == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json["status"] == status

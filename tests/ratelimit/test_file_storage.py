@@ -30,7 +30,7 @@ def storage(path: Path) -> FileStorage:
 
 
 def in_a_bucket_with(key: str, amount: int) -> list[str]:
-    """Keys whose counters are in the same bucket as that of ``key``."""
+    """Yield keys with counters in the same bucket as the counter of ``key``."""
 
     def bucket(text: str) -> int:
         return int.from_bytes(file_storage._digest(text)[:4], "little") % file_storage.BUCKETS
@@ -130,7 +130,7 @@ def test_the_file_does_not_grow_with_the_number_of_callers(storage: FileStorage,
     assert path.stat().st_size <= file_storage.BUCKETS * file_storage.SLOTS * 32
 
 
-# --- many at once ---
+# --- concurrency ---
 
 
 def count(storage: FileStorage, times: int) -> None:
@@ -182,7 +182,7 @@ def hold(storage: FileStorage, ready: Any) -> None:
 
 @pytest.fixture
 def holder(storage: FileStorage) -> Any:
-    """A process that keeps the bucket of ``k`` locked."""
+    """Start a process that keeps the bucket of ``k`` locked."""
     storage.incr("k", 3600)
     ready = FORK.Event()
     process = FORK.Process(target=hold, args=(storage, ready))
@@ -254,7 +254,7 @@ def test_the_file_does_not_follow_a_link(storage: FileStorage, path: Path, tmp_p
         storage.incr("k", 60)
 
 
-# --- where it is, and whether it works ---
+# --- the file's path and the check ---
 
 
 def test_the_file_is_in_airflows_home_unless_the_address_says_otherwise(tmp_path: Path) -> None:

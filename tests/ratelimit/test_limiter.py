@@ -1,4 +1,4 @@
-"""What counts, whatever counts it: the file and a real Redis; and what happens when it fails."""
+"""The limiter with the file and with a real Redis, and its behavior when they fail."""
 
 import multiprocessing
 import os
@@ -32,7 +32,7 @@ def limiter_of(uri: str, text: str = "1000/hour") -> Limiter:
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[str]:
-    """The address of a Redis."""
+    """Return the address of a Redis."""
     server = servers.redis()
     yield server.url
     server.stop()
@@ -193,7 +193,7 @@ def test_a_redis_that_starts_later_is_used_then(monkeypatch: pytest.MonkeyPatch)
         again.stop()
 
 
-# --- options that do not fit ---
+# --- invalid options ---
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_limits_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bare() -> Flask:
-    """An application that has nothing but the limiter and a view."""
+    """Return an application with only the limiter and a view."""
     app, blueprint = Flask("bare"), Blueprint("hooks", __name__)
     app.secret_key = "x"
     app.api_auth = []  # type: ignore[attr-defined]  # as in Airflow's application

@@ -1,4 +1,4 @@
-"""Limits of a key's own and of its tenant."""
+"""Rate limits of a key and of its tenant."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +18,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _limits(limit: Callable[..., Any]) -> Iterator[None]:
-    """The limits of the reference; keys are looked up anew."""
+    """Set the limits of the reference, and clear the cache of credentials."""
     limit()
     credentials.clear_cache()
     yield

@@ -62,7 +62,7 @@ def test_the_limits_of_the_reference_are_exact(
 
 @pytest.fixture
 def call_committed(call_anonymously: Call, committed_key: Callable[[str], str], limit: Limit) -> Call:
-    """Call with an administrator's key within the limits of the reference; stock endpoints may write."""
+    """Call with an administrator's committed key under the limits of the reference."""
     limit()
     headers = {"X-API-Key": committed_key("admin")}
     return lambda method, path, **options: call_anonymously(method, path, headers=headers, **options)
@@ -125,7 +125,7 @@ def test_pages_of_the_user_interface_are_not_limited(call_anonymously: Call, lim
     assert "X-RateLimit-Limit" not in call_anonymously("GET", "/login/").headers
 
 
-# --- the answer ---
+# --- the response ---
 
 
 def test_a_refusal_has_the_format_of_the_endpoints_errors(call: Call, limit: Limit) -> None:
@@ -169,7 +169,7 @@ def test_several_limits_of_a_class_apply_together(
     assert [call("GET", STOCK).status for _ in range(2)] == [200, 429]
 
 
-# --- whose request it is ---
+# --- subjects ---
 
 
 def test_each_key_has_its_own_count(
@@ -223,7 +223,7 @@ def test_unknown_callers_are_counted_for_the_address(call_anonymously: Call, lim
 
 @pytest.fixture
 def basic(app: Any, call_anonymously: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """A function that calls with a name and password, which the application is configured to take."""
+    """Call with a name and password, and configure the application for basic authentication."""
     from airflow.providers.fab.auth_manager.api.auth.backend import basic_auth
 
     monkeypatch.setattr(app, "api_auth", [*app.api_auth, CountingBackend(basic_auth)])
@@ -290,7 +290,7 @@ def test_a_program_with_a_session_and_a_password_is_not_a_browser(
 
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
-    """A client that is logged in as the administrator; once, for logins are limited by Airflow itself."""
+    """Return a client that is logged in as the administrator; once, since Airflow limits logins."""
     return log_in(app, "admin")
 
 
@@ -319,7 +319,7 @@ def test_an_invalid_session_cookie_is_not_a_browser(call_anonymously: Call, limi
     assert [call_anonymously("GET", STOCK, headers=forged).status for _ in range(2)] == [200, 429]
 
 
-# --- one's own state ---
+# --- usage ---
 
 
 def test_a_caller_can_read_its_own_usage_for_free(
@@ -367,7 +367,7 @@ def test_reading_the_usage_without_credentials_is_counted_for_the_address(
     assert [call_anonymously("GET", OWN).status for _ in range(3)] == [401, 401, 429]
 
 
-# --- what must never happen ---
+# --- failures ---
 
 
 def test_a_completed_change_is_not_refused_afterwards(

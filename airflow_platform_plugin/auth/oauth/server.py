@@ -13,6 +13,7 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.integrations.flask_oauth2.requests import FlaskOAuth2Payload, FlaskOAuth2Request
 from authlib.oauth2.base import invalid_error_characters
 from authlib.oauth2.rfc6749 import (
+    BaseGrant,
     InvalidClientError,
     InvalidGrantError,
     InvalidRequestError,
@@ -26,6 +27,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9207 import IssuerParameter
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import credentials, key_format
@@ -33,6 +35,9 @@ from airflow_platform_plugin.auth.oauth import grants, tokens
 from airflow_platform_plugin.auth.oauth.models import ACCESS, GRANT_TYPES, Client, Token
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core import scopes as all_scopes
+from airflow_platform_plugin.core.types import Option
+
+Parameters = MultiDict[str, str]
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # Parameters that authlib repeats in error descriptions. RFC 6749 §5.2 forbids some characters there.
@@ -59,11 +64,11 @@ def url_of(endpoint: str) -> str:
 class RequestParameters(FlaskOAuth2Payload):
     """The parameters of a request, from the query or from the form, as the endpoint defines."""
 
-    def __init__(self, given: Any) -> None:  # noqa: ANN401 - a werkzeug MultiDict
+    def __init__(self, given: Parameters) -> None:
         self._given = given
 
     @property
-    def data(self) -> Any:  # noqa: ANN401 - a werkzeug MultiDict
+    def data(self) -> Parameters:
         """The parameters."""
         return self._given
 
@@ -75,7 +80,7 @@ class OAuthRequest(FlaskOAuth2Request):
         InvalidRequestError: a parameter is repeated (RFC 6749 §3.1, §3.2), or has forbidden characters.
     """
 
-    def __init__(self, request: flask.Request, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
+    def __init__(self, request: flask.Request, parameters: Parameters) -> None:
         # authlib refuses http, but TLS may end at a proxy.
         uri = urlsplit(request.url)._replace(scheme="https").geturl()
         OAuth2Request.__init__(self, request.method, uri, headers=request.headers)
@@ -110,7 +115,7 @@ class OAuthServer(AuthorizationServer):
         parameters: the query at the authorization endpoint, the form at all others.
     """
 
-    def __init__(self, session: Session, parameters: Any) -> None:  # noqa: ANN401 - a MultiDict
+    def __init__(self, session: Session, parameters: Parameters) -> None:
         super().__init__()
         self.session = session
         self.parameters = parameters
@@ -129,7 +134,7 @@ class OAuthServer(AuthorizationServer):
         self.register_endpoint(Introspection)
         self.register_extension(IssuerExtension())
 
-    def create_oauth2_request(self, _request: Any) -> OAuthRequest:  # noqa: ANN401 - authlib's signature
+    def create_oauth2_request(self, _request: object) -> OAuthRequest:
         """Return the current request; authlib calls this."""
         return OAuthRequest(flask.request, self.parameters)
 
@@ -147,7 +152,7 @@ class OAuthServer(AuthorizationServer):
         client = self.session.get(Client, client_id) if _CLIENT_ID.fullmatch(client_id) else None
         return client if client is not None and credentials.is_client_valid(self.session, client) else None
 
-    def generate_token(self, grant_type: str, client: Client, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - authlib's
+    def generate_token(self, grant_type: str, client: Client, **options: Option) -> dict[str, Any]:
         """Generate a token; without requested scopes, with the client's default (RFC 6749 §3.3).
 
         Raises:
@@ -158,7 +163,7 @@ class OAuthServer(AuthorizationServer):
             raise InvalidScopeError
         return super().generate_token(grant_type=grant_type, client=client, **options)  # type: ignore[no-any-return]
 
-    def get_authorization_grant(self, request: OAuthRequest) -> Any:  # noqa: ANN401 - authlib's grant
+    def get_authorization_grant(self, request: OAuthRequest) -> BaseGrant:
         """Return the grant of a request to the authorization endpoint.
 
         Raises:

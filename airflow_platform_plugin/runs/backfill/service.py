@@ -102,11 +102,8 @@ def _authorized(backfill: Backfill, method: str, by: Principal) -> Backfill:
 
 def page(session: Session, query: BackfillFilter, *, by: Principal) -> pagination.Page:
     """Return a page of the backfills of DAGs whose runs the caller may read, by default the newest first."""
-    wanted = _wanted(query)
-    readable = by.dags_with_runs()
-    if readable is not None:
-        wanted = wanted.where(Backfill.dag_id.in_(readable))
-    return pagination.fetch(session, wanted, query)
+    rows = _wanted(query).where(by.reach_of_runs().where(Backfill.dag_id))
+    return pagination.fetch(session, rows, query)
 
 
 def page_of_dag(session: Session, dag_id: str, query: BackfillFilter, *, by: Principal) -> pagination.Page:

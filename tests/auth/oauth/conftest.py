@@ -1,4 +1,4 @@
-"""OAuth clients of tests, and what they send."""
+"""OAuth clients for tests, and their requests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,13 +11,13 @@ from registered import CHALLENGE, REDIRECT, VERIFIER, Registered, register
 
 @pytest.fixture
 def make_client(session: Any, user_id: Callable[[str], int]) -> Callable[..., Registered]:
-    """Make a client in the test's transaction."""
+    """Create a client in the test's transaction."""
     return lambda **fields: register(session, user_id("admin"), **fields)
 
 
 @pytest.fixture
 def committed_client(app: Any, user_id: Callable[[str], int]) -> Iterator[Callable[..., Registered]]:
-    """Make a client outside of any test's transaction, for what logs in and for real servers."""
+    """Create a committed client, for tests with logins and real servers."""
     from airflow_platform_plugin.auth.oauth import service
     from airflow_platform_plugin.core import db
     from airflow_platform_plugin.core.errors import NotFound
@@ -37,7 +37,7 @@ def committed_client(app: Any, user_id: Callable[[str], int]) -> Iterator[Callab
 
 @pytest.fixture
 def cli(app: Any) -> Iterator[str]:
-    """The client that comes with the platform, outside of any test's transaction."""
+    """Return the built-in client, committed."""
     from airflow_platform_plugin.auth.oauth import tokens
     from airflow_platform_plugin.core import db
 
@@ -48,7 +48,7 @@ def cli(app: Any) -> Iterator[str]:
 
 @pytest.fixture
 def forget() -> Callable[[], None]:
-    """Forget the credentials that the web worker remembers for a second."""
+    """Clear the cache of credentials."""
     from airflow_platform_plugin.auth import credentials
 
     return credentials.clear_cache
@@ -73,7 +73,7 @@ def post(app: Any) -> Callable[..., SimpleNamespace]:
 
 @pytest.fixture
 def get(app: Any, forget: Callable[[], None]) -> Callable[..., int]:
-    """The status that a request with a token has."""
+    """Return the status of a request with a token."""
 
     def send(path: str, token: str, **kwargs: Any) -> int:
         forget()
@@ -86,7 +86,7 @@ def get(app: Any, forget: Callable[[], None]) -> Callable[..., int]:
 
 @pytest.fixture
 def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
-    """The code of a user who has agreed."""
+    """Return a code of a user who has agreed."""
     from airflow_platform_plugin import airflow_compat
     from airflow_platform_plugin.auth import key_format
     from airflow_platform_plugin.auth.oauth import tokens
@@ -107,7 +107,7 @@ def agree(session: Any, user_id: Callable[[str], int]) -> Callable[..., str]:
 
 @pytest.fixture
 def exchange(post: Callable[..., Any], agree: Callable[..., str]) -> Callable[..., SimpleNamespace]:
-    """Change a code for tokens, with whatever is given in place of what is right."""
+    """Exchange a code for tokens; arguments replace the correct parameters."""
 
     def send(client: Registered, code: str | None = None, **form: str) -> SimpleNamespace:
         right = {
@@ -123,7 +123,7 @@ def exchange(post: Callable[..., Any], agree: Callable[..., str]) -> Callable[..
 
 @pytest.fixture
 def refresh(post: Callable[..., Any]) -> Callable[..., SimpleNamespace]:
-    """Change a refresh token for new tokens."""
+    """Exchange a refresh token for new tokens."""
     return lambda client, token, **form: post(
         "token", client, grant_type="refresh_token", refresh_token=token, **form
     )

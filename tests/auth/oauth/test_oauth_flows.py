@@ -1,4 +1,4 @@
-"""Whole flows: clients that others have written, a browser's session and a real HTTP server."""
+"""Whole flows, with OAuth client libraries, a browser's session and a real HTTP server."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ LOOPBACK = "http://127.0.0.1:54321/callback"
 
 @pytest.fixture(scope="module")
 def server(app: Any) -> Iterator[str]:
-    """The real application on a free port."""
+    """Serve the real application on a free port."""
     running = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
@@ -39,7 +39,7 @@ def server(app: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def person(server: str) -> Iterator[requests.Session]:
-    """A browser's session; logged in on the way to agreeing to something, once, for logins are limited."""
+    """Return a browser's session; it logs in once, at the consent page, since logins are limited."""
     with requests.Session() as browser:
         query = urlencode({"client_id": "nobody", "response_type": "code"})
         login = browser.get(f"{server}/oauth/authorize?{query}")
@@ -53,7 +53,7 @@ def person(server: str) -> Iterator[requests.Session]:
 
 @pytest.fixture
 def agree(person: requests.Session) -> Callable[[str], str]:
-    """Open a URL, agree on the page that comes, and give back where the client would find the browser."""
+    """Open a URL, agree on the consent page, and return the URL that the browser is sent to."""
 
     def act(url: str) -> str:
         page = person.get(url)
@@ -67,7 +67,7 @@ def agree(person: requests.Session) -> Callable[[str], str]:
 
 
 def status(server: str, token: str, forget: Callable[[], None]) -> int:
-    """The status of a stock request with the token."""
+    """Return the status of a stock request with the token."""
     forget()
     return requests.get(server + DAGS, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
 

@@ -1,4 +1,4 @@
-"""How clients get tokens at ``/oauth/token``."""
+"""The grants at ``/oauth/token``."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""OAuth clients over HTTP."""
+"""OAuth clients through the API."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -117,7 +117,7 @@ def test_a_rotated_secret_replaces_the_old_one(app: Any, call: Callable[..., Any
 
 @pytest.fixture
 def call_with(app: Any, session: Any, user_id: Callable[[str], int]) -> Callable[..., Any]:
-    """Make requests with an administrator's key that is limited."""
+    """Make requests with an administrator's key with limits."""
 
     def make(**limits: Any) -> Callable[..., Any]:
         _, key = keys_service.issue(session, name="limited", user_id=user_id("admin"), **limits)

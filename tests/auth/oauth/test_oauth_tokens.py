@@ -1,4 +1,4 @@
-"""Clients that prove themselves, end tokens and ask about them; and the ends that tokens have."""
+"""Authentication of clients, revocation and introspection of tokens, and their expiry."""
 
 import logging
 from base64 import b64encode
@@ -206,7 +206,7 @@ def test_expired_tokens_are_deleted_in_batches(
     assert get(STOCK, live) == 200
 
 
-# --- what must never happen ---
+# --- secrets and errors ---
 
 
 def test_no_token_or_secret_is_stored_or_logged(

@@ -1,4 +1,4 @@
-"""``/oauth/authorize``: the page where a user agrees. In a browser, so outside of the tests' transactions."""
+"""``/oauth/authorize``, the consent page. A browser's session needs committed rows."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ PKCE = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
 
 @pytest.fixture(scope="module")
 def browser(app: Any) -> Any:
-    """A client that is logged in as the administrator; once, for logins are limited."""
+    """Return a client that is logged in as the administrator; once, since logins are limited."""
     client = app.test_client()
     token = form_token(client.get("/login/").get_data(as_text=True))
     form = {"username": "admin", "password": "admin", "csrf_token": token}
@@ -35,7 +35,7 @@ def browser(app: Any) -> Any:
 
 @pytest.fixture
 def request_of() -> Callable[..., dict[str, str]]:
-    """An authorization request, with whatever is given in place of what is right; None leaves out."""
+    """Return an authorization request; arguments replace the correct parameters, and None omits one."""
 
     def make(client: Registered | str, **given: str | None) -> dict[str, str]:
         client_id = client if isinstance(client, str) else client.client_id
@@ -47,7 +47,7 @@ def request_of() -> Callable[..., dict[str, str]]:
 
 @pytest.fixture
 def decide(browser: Any) -> Callable[..., SimpleNamespace]:
-    """Answer the form of an authorization request; gives back where the browser is sent."""
+    """Submit the form of an authorization request, and return the URL that the browser is sent to."""
 
     def send(query: dict[str, str], decision: str = "allow") -> SimpleNamespace:
         page = browser.get(URL, query_string=query)
