@@ -310,6 +310,9 @@ def test_a_key_loses_the_rights_of_its_owner_at_once(app: Any) -> None:
     assert status() == 401
     with db.transaction() as own:
         own.execute(delete(ApiKey))
+    with app.app_context():  # other tests have a user of this name
+        manager.get_session.delete(manager.find_user("leaver"))
+        manager.get_session.commit()
 
 
 # --- cost of authentication ---
