@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from options import defaults
 
-from airflow_platform_plugin.core import errors, events
+from airflow_platform_plugin.core import errors, events, settings
 from airflow_platform_plugin.core.feature import EventType, resolve
 from airflow_platform_plugin.core.rate_limits import RequestClass
 from airflow_platform_plugin.openapi import document
@@ -24,6 +24,14 @@ def read(name: str) -> str:
 def test_every_setting_is_documented_with_its_default(option: str) -> None:
     default = defaults()[option]
     assert f"| `{option}` | `{default}` |" in read("docs/settings.md")
+
+
+def test_the_docs_describe_settings_as_the_code_does() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `.*?` \| (.+) \|$", read("docs/settings.md"), flags=re.MULTILINE)
+    described = {
+        name: field.description for group in settings.groups() for name, field in group.model_fields.items()
+    }
+    assert dict(rows) == described
 
 
 def test_no_setting_is_documented_that_does_not_exist() -> None:

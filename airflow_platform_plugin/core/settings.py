@@ -29,8 +29,8 @@ class CoreSettings(Settings):
     )
     worker: bool = Field(
         default=True,
-        description="Run the worker as a child process of the scheduler. "
-        "Turn it off where `airflow-platform worker` runs by itself.",
+        description="Run the worker as a child process of the scheduler. Turn it off if `airflow-platform"
+        " worker` runs separately.",
     )
     worker_interval: Seconds = Field(
         default=1.0, description="Seconds between two rounds of the worker's steps."
@@ -40,8 +40,8 @@ class CoreSettings(Settings):
     )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_048_576,
-        description="The longest body that the platform's endpoints take. "
-        "`[webserver] allowed_payload_size` counts as well, and for Airflow's own.",
+        description="Maximum size of a request body for the platform's endpoints, in bytes. `[webserver] "
+        "allowed_payload_size` applies too, and to Airflow's own endpoints.",
     )
 
 

@@ -12,11 +12,11 @@ class WebhookSettings(Settings):
 
     webhook_timeout: Seconds = Field(
         default=10.0,
-        description="Seconds for one whole attempt of a delivery: resolving the name, connecting, sending "
-        "and the response.",
+        description="Seconds that one attempt of a delivery may take: resolving the name, connecting, "
+        "sending and the response.",
     )
     webhook_proxy: Annotated[str, Field(pattern=r"^https?://")] | None = Field(
         default=None,
-        description="The proxy that deliveries go through, `http://user:password@proxy.example.com:3128`; "
-        "unless given, none: variables such as `HTTPS_PROXY` are not read.",
+        description="The proxy for deliveries, such as `http://user:password@proxy.example.com:3128`. By "
+        "default no proxy is used; variables such as `HTTPS_PROXY` are ignored.",
     )
