@@ -72,7 +72,10 @@ def test_a_rotation_leaves_nothing_under_the_old_key(
     assert {row.webhook_id: row.row_version for row in rows} == before
     assert all(row.headers == {"A": "1"} for row in rows)
     assert {row.webhook_id for row in rows if row.encrypted_secret == "none"} == {"wh_7"}
-    assert {found.unreadable for found in crypto.examine()} == {0, 1}
+    # Other tables may have rows of tests that ran before, whose key this one does not know.
+    unreadable = {found.column: found.unreadable for found in crypto.examine()}
+    assert unreadable["platform_webhook.encrypted_secret"] == 1
+    assert unreadable["platform_webhook.encrypted_headers"] == 0
 
 
 def test_without_a_key_there_is_nothing_to_rotate(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
