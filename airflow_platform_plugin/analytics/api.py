@@ -21,7 +21,7 @@ blueprint = Blueprint("platform_analytics", __name__, url_prefix="/api/v1/analyt
     blueprint,
     "POST",
     "/query",
-    scope="analytics:read",
+    scope=service.READ,
     access=Access.TENANT,
     dags=DagPolicy.NOT_APPLICABLE,
     body=QueryInput,

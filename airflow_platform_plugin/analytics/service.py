@@ -25,7 +25,7 @@ from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, Plat
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import audit
 
-SCOPE = "analytics:read"
+READ = "analytics:read"
 
 
 def query(data: NewQuery, *, by: Principal, abandoned: Callable[[], bool] = lambda: False) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _authorize(database: str, by: Principal) -> Source:
             not use its type.
         ValidationFailed: a tenant's connection leads to a host that tenants may not reach.
     """
-    for_all = by.reach(SCOPE).everywhere
+    for_all = by.reach(READ).everywhere
     checked = _find_any(database) if for_all else _find_of_tenants(database, by)
     airflow_compat.web.end_request_transaction()  # it has read the caller's permissions
     destination = reachability.require_reachable(checked, look_up=False)
@@ -136,7 +136,7 @@ def _find_of_tenants(database: str, by: Principal) -> DetachedConnection:
     """Return the connection of that name if it is shared, or belongs to one of the caller's tenants."""
     with db.transaction() as session:
         found = find(session, database)
-        if found is None or not authorization.is_visible(found, by, SCOPE):
+        if found is None or not authorization.is_visible(found, by, READ):
             raise _no_connection(database)
         _require_shared(found, by)
         return found.detach()
