@@ -118,7 +118,7 @@ def run(parent: int | None = None, database: str | None = None) -> int:
     interval = settings.get(settings.CoreSettings).worker_interval
     log.info("The platform's worker runs its steps every %s s: %s", interval, ", ".join(STEPS))
     beats = Beats()
-    lanes = [
+    threads = [
         threading.Thread(
             target=_run_lane,
             args=(names, stopping, interval, beats),
@@ -127,8 +127,8 @@ def run(parent: int | None = None, database: str | None = None) -> int:
         )
         for lane, names in LANES.items()
     ]
-    for lane in lanes:
-        lane.start()
+    for thread in threads:
+        thread.start()
     written = -_HEARTBEAT
     while not stopping.is_set() and (parent is None or os.getppid() == parent):
         stopping.wait(interval)
@@ -138,8 +138,8 @@ def run(parent: int | None = None, database: str | None = None) -> int:
     stopping.set()
     _write_down(beats)
     deadline = time.monotonic() + _STOPPING
-    for lane in lanes:
-        lane.join(max(0.0, deadline - time.monotonic()))
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
     return 0
 
 

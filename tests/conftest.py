@@ -184,6 +184,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 @pytest.fixture
+def fresh_credentials() -> Iterator[None]:
+    """Clear this process's cache of credentials before and after the test."""
+    from airflow_platform_plugin.auth import credentials
+
+    credentials.clear_cache()
+    yield
+    credentials.clear_cache()
+
+
+@pytest.fixture
 def limit(app: Any, tmp_path: Path, clock: object) -> Iterator[Callable[..., Any]]:
     """Set the API reference's limits, except for the given ones: ``limit(read="3/minute")``."""
     from airflow_platform_plugin.core.rate_limits import LIMITED, RequestClass

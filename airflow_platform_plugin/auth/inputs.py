@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from airflow_platform_plugin.core import pagination
 from airflow_platform_plugin.core.unset import UNSET, Unset
@@ -61,20 +61,8 @@ class NewApiKey:
 
     def limits(self) -> ApiKeyLimits:
         """Return the limits that are set."""
-        limits = ApiKeyLimits()
-        if self.tenant_id is not UNSET:
-            limits["tenant_id"] = self.tenant_id
-        if self.scopes is not UNSET:
-            limits["scopes"] = self.scopes
-        if self.allowed_dags is not UNSET:
-            limits["allowed_dags"] = self.allowed_dags
-        if self.allowed_networks is not UNSET:
-            limits["allowed_networks"] = self.allowed_networks
-        if self.rate_limits is not UNSET:
-            limits["rate_limits"] = self.rate_limits
-        if self.expires_at is not UNSET:
-            limits["expires_at"] = self.expires_at
-        return limits
+        given = {name: getattr(self, name) for name in ApiKeyLimits.__annotations__}
+        return cast("ApiKeyLimits", {name: limit for name, limit in given.items() if limit is not UNSET})
 
 
 class ApiKeyChanges(ApiKeyLimits, total=False):

@@ -60,7 +60,7 @@ def _read(group: type[Settings]) -> Settings:
 
 
 def forget() -> None:
-    """Forget what was read, for tests."""
+    """Forget what was read, for benchmarks that change options."""
     _read.cache_clear()
 
 

@@ -1,6 +1,6 @@
 """A credential limits the credentials that it creates: in rights, in lifetime, and when it ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -16,16 +16,11 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import Credential, DagLimit
 from airflow_platform_plugin.core.timestamps import timestamp
 
+pytestmark = pytest.mark.usefixtures("fresh_credentials")
+
 KEYS, CLIENTS = "/api/v1/platform/api-keys", "/api/v1/platform/oauth-clients"
 STOCK = "/api/v1/pools"
 Call = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    credentials.clear_cache()
-    yield
-    credentials.clear_cache()
 
 
 @pytest.fixture

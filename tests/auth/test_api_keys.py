@@ -5,7 +5,7 @@ import logging
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial, wraps
 from pathlib import Path
@@ -25,17 +25,11 @@ from airflow_platform_plugin.core.principal import DagLimit
 from airflow_platform_plugin.core.timestamps import timestamp
 from airflow_platform_plugin.http.endpoint import declared
 
+pytestmark = pytest.mark.usefixtures("fresh_credentials")
+
 URL = "/api/v1/platform/api-keys"
 STOCK = "/api/v1/dags"
 Call = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    """Clear the cache of credentials for each test."""
-    credentials.clear_cache()
-    yield
-    credentials.clear_cache()
 
 
 @pytest.fixture

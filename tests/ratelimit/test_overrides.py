@@ -1,6 +1,6 @@
 """Rate limits of a key and of its tenant."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,18 +11,17 @@ from airflow_platform_plugin.auth import credentials, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
 
+pytestmark = pytest.mark.usefixtures("fresh_credentials")
+
 KEYS, TENANTS = "/api/v1/platform/api-keys", "/api/v1/platform/tenants"
 READ = "/api/v1/pools"
 Call = Callable[..., Any]
 
 
 @pytest.fixture(autouse=True)
-def _limits(limit: Callable[..., Any]) -> Iterator[None]:
-    """Set the limits of the reference, and clear the cache of credentials."""
+def _limits(limit: Callable[..., Any]) -> None:
+    """Set the limits of the reference."""
     limit()
-    credentials.clear_cache()
-    yield
-    credentials.clear_cache()
 
 
 @pytest.fixture
