@@ -92,12 +92,21 @@ def _take(session: Session, outbox: Model, row: Row, until: datetime) -> bool:
     return db.execute_bulk(session, taken) == 1
 
 
-def finish(session: Session, outbox: Model, key: str, **values: SqlValue) -> bool:
-    """Record a success; return whether the row still exists.
+def finish(
+    session: Session, outbox: Model, key: str, *where: ColumnElement[bool], **values: SqlValue
+) -> bool:
+    """Record a success; return whether there is such a row.
 
     A success counts even if the lease has ended and another worker has begun an attempt.
+
+    Args:
+        session: its own transaction.
+        outbox: the outbox's model.
+        key: the row's primary key.
+        where: which rows a success may still change, such as those without an earlier success.
+        values: further columns to set.
     """
-    done = update(outbox).where(_key(outbox) == key).values(due_at=None, **values)
+    done = update(outbox).where(_key(outbox) == key, *where).values(due_at=None, **values)
     return db.execute_bulk(session, done) == 1
 
 

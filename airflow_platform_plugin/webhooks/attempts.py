@@ -178,7 +178,9 @@ def record(session: Session, outcome: Outcome) -> None:
     attempt = outcome.attempt
     result = {"last_status": outcome.status, "last_error": outcome.error}
     if outcome.delivered:
-        outbox.finish(session, Delivery, attempt.delivery_id, delivered_at=db.now(), **result)
+        # The first success counts: a worker whose lease had ended may record a second one.
+        first = Delivery.delivered_at.is_(None)
+        outbox.finish(session, Delivery, attempt.delivery_id, first, delivered_at=db.now(), **result)
     else:
         due_at = attempt.backoff.next_due(attempt.number)
         outbox.postpone(session, Delivery, attempt.delivery_id, attempt.number, due_at, **result)

@@ -103,6 +103,8 @@ def test_a_failed_attempt_is_due_again_or_given_up(session: Any) -> None:
     assert outbox.finish(session, delivery, "d", last_status=200)
     assert stored() == (200, False)
     assert not outbox.finish(session, delivery, "gone")
+    assert not outbox.finish(session, delivery, "d", delivery.last_status != 200, last_status=204)
+    assert stored() == (200, False)
 
 
 def test_a_late_failure_does_not_change_a_row_that_another_worker_has_claimed(

@@ -599,6 +599,8 @@ def test_a_late_failure_does_not_undo_another_workers_outcome(session: Any) -> N
     attempts.record(session, attempts.Outcome(second, 204, None))
     attempts.record(session, attempts.Outcome(first, 500, None))
     assert (of(session, webhook).last_status, of(session, webhook).due_at) == (204, None)
+    attempts.record(session, attempts.Outcome(first, 200, None))  # a late success, after the second attempt's
+    assert of(session, webhook).last_status == 204
 
 
 def test_an_outcome_that_cannot_be_recorded_waits(
