@@ -77,10 +77,13 @@ def _tenant_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
     """Return what ``naming.tenant_of`` says of the DAG's tags, as part of the INSERT."""
     # MySQL compares text without case and accents, unless one side is binary.
     prefix = "CAST({} AS BINARY)" if dialect == "mysql" else "{}"
+    length = "CHAR_LENGTH" if dialect == "mysql" else "LENGTH"  # there, LENGTH counts bytes
     size = len(TENANT_TAG_PREFIX)
     return nowait.Expression(
         "(SELECT CASE COUNT(*) WHEN 1 THEN SUBSTR(MIN(name), {}) END FROM dag_tag WHERE dag_id = {}"
-        " AND SUBSTR(name, 1, {}) = :prefix AND LENGTH(name) <= {})".replace(":prefix", prefix),
+        " AND SUBSTR(name, 1, {}) = :prefix AND :length(name) <= {})".replace(":prefix", prefix).replace(
+            ":length", length
+        ),
         (size + 1, dag_id, size, TENANT_TAG_PREFIX, LONGEST_TENANT_TAG),
     )
 

@@ -114,6 +114,7 @@ def test_the_payload_is_that_of_the_api_reference(session: Any, make_run: Callab
         (["tenant:bl\u00fce"], "bl\u00fce"),  # and this one, which is another tenant's
         (["tenant:" + "b" * 63], "b" * 63),
         (["tenant:" + "b" * 64], None),
+        (["tenant:" + "\u00fc" * 63], "\u00fc" * 63),
     ],
 )
 @pytest.mark.parametrize("seen_by", ["listener", "sweep"])
