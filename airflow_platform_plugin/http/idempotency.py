@@ -30,7 +30,7 @@ from airflow_platform_plugin.core import crypto, db
 from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.errors import Conflict, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.principal import Principal
-from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.core.reach import EVERYWHERE, Reach
 from airflow_platform_plugin.core.types import Json, SqlValue
 
 HEADER = "Idempotency-Key"
@@ -48,6 +48,7 @@ _SHOWN_ONCE = (
 _NOT_STORED = (
     "Its answer is not stored, since it is too long or too many others are stored. Read what was created."
 )
+_IDS_OF_OTHERS = ("tenant_id", "dag_id")
 _ON_DAGS = (("GET", None), ("POST", "RUN"), ("PUT", "RUN"), ("PUT", "TASK_INSTANCE"))
 
 
@@ -198,8 +199,10 @@ def _require_rights(principal: Principal, scope: str | None, then: dict[str, Any
         PermissionDenied: the caller has lost one.
     """
     now = collect_rights(principal, scope, *({"dag_id": dag_id} for dag_id in then["dags"]))
-    everywhere = now["everywhere"] or (not then["everywhere"] and {*then["tenants"]} <= {*now["tenants"]})
-    if not everywhere or any({*may} - {*now["dags"][dag_id]} for dag_id, may in then["dags"].items()):
+    before, after = (Reach(frozenset(held["tenants"]), held["everywhere"]) for held in (then, now))
+    if not after.covers(before) or any(
+        {*may} - {*now["dags"][dag_id]} for dag_id, may in then["dags"].items()
+    ):
         raise PermissionDenied(
             "The first request with this Idempotency-Key succeeded. You have lost rights since, so its "
             "answer is not shown again."
@@ -239,11 +242,11 @@ def _rights_on_dag(principal: Principal, dag_id: str) -> list[str]:
 
 def _find_id(dumped: Json) -> str | None:
     """Return the id of what was created, so that the caller can read it."""
-    names = list(dumped) if isinstance(dumped, dict) else []
-    # ``id``, or the first field of the response that is called so: ids come first in schemas.
-    found = next((name for name in names if name == "id" or name.endswith("_id")), None)
-    own = "id" if "id" in names else found
-    return None if own is None else str(dumped[own])
+    found = dumped if isinstance(dumped, dict) else {}
+    # Its own id rather than that of its owner or its DAG, in whatever order the fields are.
+    own = sorted(name for name in found if name.endswith("_id") and name not in _IDS_OF_OTHERS)
+    name = next((name for name in ("id", *own, *_IDS_OF_OTHERS) if name in found), None)
+    return None if name is None else str(found[name])
 
 
 def _update(session: Session, where: ColumnElement[bool], **values: SqlValue) -> int:

@@ -44,6 +44,13 @@ def test_a_repeated_request_gets_the_first_answer(call: Call, tenant: dict[str, 
     assert call("GET", TENANTS).json["total_entries"] == 1
 
 
+ID_FIELDS = {
+    KEYS: "id",
+    "/api/v1/platform/oauth-clients": "client_id",
+    "/api/v1/platform/webhooks": "webhook_id",
+}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "secret"),
     [
@@ -69,10 +76,28 @@ def test_a_secret_is_not_shown_again(
     assert (first.status, second.status) == (201, 409)
     details = second.json["error"]["details"]
     assert (details["status"], details["idempotency_key"]) == (201, "a1")
-    assert details["id"] in first.json.values()
+    assert details["id"] == first.json[ID_FIELDS[path]]
     kept = crypto.decrypt(session.scalars(select(IdempotencyKey.encrypted_answer)).one())
     assert first.json[secret] not in kept + second.text
     assert call("GET", path).json["total_entries"] == (2 if path != "/api/v1/platform/webhooks" else 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({"tenant_id": "t", "webhook_id": "w"}, "w"),
+        ({"webhook_id": "w", "tenant_id": "t"}, "w"),
+        ({"dag_id": "d", "backfill_id": "b"}, "b"),
+        ({"datakit_id": "k", "id": "d"}, "d"),
+        ({"tenant_id": "t"}, "t"),
+        ({"status": "ok"}, None),
+        ([1], None),
+        (None, None),
+    ],
+)
+def test_the_id_of_what_was_created_is_its_own(answer: Any, found: str | None) -> None:
+    """It is not the id of its tenant or its DAG, in whatever order the fields are."""
+    assert idempotency._find_id(answer) == found
 
 
 def test_an_answer_whose_secret_field_is_empty_is_shown_again(call: Call) -> None:
