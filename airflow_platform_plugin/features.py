@@ -15,17 +15,18 @@ from airflow_platform_plugin.runs.feature import FEATURE as RUNS
 from airflow_platform_plugin.tenants.feature import FEATURE as TENANTS
 from airflow_platform_plugin.webhooks.feature import FEATURE as WEBHOOKS
 
-# Each after those that it is built on. Requests pass through their hooks in this order.
+# Each after those that it is built on. Requests pass through their hooks in this order. When a tenant is
+# deleted, what it owns ends in the reverse order, so deployments end before what they use.
 FEATURES: tuple[Feature, ...] = (
     AUTH,
     OAUTH,
     RATELIMIT,
     TENANTS,
     CONNECTIONS,
+    WEBHOOKS,
     DATAKITS,
     DEPLOYMENTS,
     ANALYTICS,
-    WEBHOOKS,
     RUNS,
     BACKFILL,
     BULK,

@@ -12,7 +12,14 @@ from options import defaults
 import airflow_platform_plugin
 from airflow_platform_plugin import features, worker
 from airflow_platform_plugin.core import db, new_events, scopes, settings
-from airflow_platform_plugin.core.feature import Feature, Lane, WorkerStep, load_models, resolve
+from airflow_platform_plugin.core.feature import (
+    Feature,
+    Lane,
+    WorkerStep,
+    load_models,
+    resolve,
+    tenant_resources,
+)
 
 ROOT = Path(airflow_platform_plugin.__file__).parent
 ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
@@ -178,6 +185,12 @@ def test_what_tenants_own_goes_with_them() -> None:
     for table in db.metadata.tables.values():
         if "tenant_id" in table.c and table.name not in NOT_OWNED:
             assert modules[table.name].rpartition(".")[0] in owners, table.name
+
+
+def test_deployments_end_before_what_they_use() -> None:
+    """A tenant's deletion goes through what it owns in this order."""
+    names = [resource.name for resource in tenant_resources()]
+    assert names == ["deployments", "datakits", "webhooks", "connections", "api_keys"]
 
 
 def test_roles_have_scopes_that_exist() -> None:

@@ -21,6 +21,6 @@ class NewQuery:
 
     query: str
     database: str | None = None
-    limit: int = 1000
-    timeout_seconds: float = 30.0
+    limit: int
+    timeout_seconds: float
     parameters: Parameters = field(default_factory=dict)

@@ -127,7 +127,7 @@ def _find_any(database: str) -> DetachedConnection:
     except AirflowNotFoundException as error:
         raise _no_connection(database) from error
     if connection.id is None:
-        return DetachedConnection(connection)
+        return DetachedConnection(connection, tenant_id=None)
     with db.transaction() as session:
         return ConnectionRecord(connection, find_metadata(session, connection)).detach()
 

@@ -217,7 +217,7 @@ def test_connection(context: RequestContext) -> TestResult:
     response=UsageResponse,
 )
 def get_connection_usage(context: RequestContext) -> dict[str, Any]:
-    """Get what refers to a connection, and the caller may read."""
+    """Get what refers to a connection, as far as you may read it."""
     record = service.get(context.session, context.path["connection_id"], by=context.principal)
     used_by = find_references(context.session, record, by=context.principal)
     return {"connection_id": record.connection_id, "used_by": used_by}

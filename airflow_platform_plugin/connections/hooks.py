@@ -10,7 +10,7 @@ from airflow_platform_plugin.airflow_compat.models import Connection
 from airflow_platform_plugin.airflow_compat.types import Hook
 from airflow_platform_plugin.connections import pinned_http
 
-# Tests must only read, but the HTTP hook would send a POST.
+# The hooks must only read, but the HTTP hook would send a POST.
 _ARGUMENTS: dict[str, dict[str, Any]] = {"http": {"method": "GET"}}
 
 

@@ -41,7 +41,7 @@ class NewConnection(ConnectionFields):
     """A connection to create.
 
     Attributes:
-        connection_id: Airflow's ``conn_id``, one of all tenants'.
+        connection_id: Airflow's ``conn_id``, unique across all tenants.
         tenant_id: the tenant that owns it; None for the caller's only one, or to share it with all tenants.
     """
 
@@ -57,9 +57,10 @@ class UnsavedConnection(NewConnection):
 
 
 class ConnectionChanges(TypedDict, total=False):
-    """What to change of a connection. Its fields are ``NewConnection``'s.
+    """What to change of a connection. Its fields are ``NewConnection``'s; the id never changes.
 
-    Extra is merged key by key, and None removes a key. ``***`` keeps the secret that a response shows so.
+    A ``tenant_id`` of None shares it with all tenants. Extra is merged key by key, and None removes a key.
+    ``***`` keeps the secret that a response shows so.
     """
 
     connection_type: str
@@ -103,9 +104,9 @@ class ImportRequest:
     """
 
     content: str | None = None
-    format: str = "json"
+    format: str
     connections: dict[str, Json] | None = None
     passphrase: str | None = None
     tenant_id: str | None = None
-    on_conflict: OnConflict = "skip"
-    dry_run: bool = False
+    on_conflict: OnConflict
+    dry_run: bool

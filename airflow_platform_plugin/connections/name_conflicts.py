@@ -28,13 +28,22 @@ def find_alike(session: Session, names: Collection[str], *, lock: bool = False) 
         names: the names.
         lock: select Airflow's rows FOR UPDATE.
     """
+    return attach_metadata(session, _find_rows(session, names, lock=lock))
+
+
+def find_stored_names(session: Session, names: Collection[str]) -> set[str]:
+    """Return the names of the connections that have one of the names, in any case."""
+    return {str(row.conn_id) for row in _find_rows(session, names)}
+
+
+def _find_rows(session: Session, names: Collection[str], *, lock: bool = False) -> list[Connection]:
     lowered = sorted({name.lower() for name in names})
     found: list[Connection] = []
     for start in range(0, len(lowered), _AT_ONCE):
         some = lowered[start : start + _AT_ONCE]
         rows = select(Connection).where(func.lower(Connection.conn_id).in_(some)).order_by(Connection.id)
         found += session.scalars(rows.with_for_update() if lock else rows)
-    return attach_metadata(session, found)
+    return found
 
 
 def require_free(taken: Iterable[ConnectionRecord], connection_id: str, by: Principal) -> None:

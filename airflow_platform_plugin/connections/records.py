@@ -48,7 +48,7 @@ class DetachedConnection:
     """
 
     connection: Connection
-    tenant_id: str | None = None
+    tenant_id: str | None
     approved: bool = False
 
 

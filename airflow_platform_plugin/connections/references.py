@@ -19,7 +19,7 @@ Referrer = dict[str, Json]  # such as ``{"dag_id": "etl", "task_ids": ["load"]}`
 def find_references(
     session: Session, record: ConnectionRecord, *, by: Principal
 ) -> dict[str, list[Referrer]]:
-    """Return what refers to a connection and the caller may read, by kind: ``dags``, ``deployments``."""
+    """Return what refers to a connection, as far as the caller may read it, by kind, such as ``dags``."""
     return {finder.name: finder.find(session, record.connection_id, by) for finder in connection_references()}
 
 

@@ -182,7 +182,7 @@ class ConnectionList(ResponseSchema):
 
 
 class UsageResponse(ResponseSchema):
-    """What refers to a connection, and the caller may read."""
+    """What refers to a connection, as far as the caller may read it."""
 
     connection_id = fields.String()
     used_by = fields.Dict(keys=fields.String(), values=fields.List(fields.Dict()))

@@ -352,6 +352,6 @@ def test_a_password_of_a_lost_key_fails_nothing_else(
     assert call("GET", f"{URL}/bad").json["secrets_set"][0] == "password"
     row = session.scalars(select(Connection).where(Connection.conn_id == "bad")).one()
     with pytest.raises(ServiceUnavailable, match="cannot be decrypted"):
-        require_reachable(DetachedConnection(row))
+        require_reachable(DetachedConnection(row, tenant_id=None))
     assert call("PATCH", f"{URL}/bad", json={"password": "new"}).status == 200
     assert call("DELETE", f"{URL}/worse").status == 204

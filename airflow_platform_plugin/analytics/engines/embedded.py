@@ -93,12 +93,12 @@ class Embedded(Engine):
             yield [Decimal(cell[1]) if len(cell) > 1 else cell[0] for cell in line[0]]
 
     def cancel(self) -> None:
-        """Stop the query at the database."""
+        """Kill the process that runs the query."""
         if self._process is not None:
             self._process.kill()
 
     def close(self) -> None:
-        """Disconnect."""
+        """End the process, if it still runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -1,7 +1,7 @@
 """The hosts that tenants may name, by ``[platform] internal_hosts``, and those that no tenant may reach.
 
 Pure. A host is a name or an address. Names are compared as names here. When a connection is used,
-``reachability`` looks its names up, and asks again about each address.
+``destinations`` looks its names up, and asks again about each address.
 """
 
 import re

@@ -151,7 +151,7 @@ def _read(request: ImportRequest) -> formats.ConnectionDocument:
 def _find_shadowed(names: list[str]) -> set[str]:
     """Return the names that no row has, and that the environment or a secrets backend has."""
     with db.transaction() as session:
-        stored = {record.connection_id for record in name_conflicts.find_alike(session, names)}
+        stored = name_conflicts.find_stored_names(session, names)
     return {name for name in names if name not in stored and name_conflicts.is_shadowed(name)}
 
 

@@ -240,7 +240,8 @@ def test_rules_apply_to_stored_rows_when_they_are_used(
     row = stored(session, "a", **columns)
     with pytest.raises(error):
         reachability.require_reachable(DetachedConnection(row, "a"))
-    assert reachability.require_reachable(DetachedConnection(row)) == destinations.Destination()
+    shared = DetachedConnection(row, tenant_id=None)
+    assert reachability.require_reachable(shared) == destinations.Destination()
 
 
 @pytest.mark.parametrize("external", [False, True])
