@@ -128,8 +128,10 @@ def test_a_missing_loader_file_is_reported(session: Any, loader_file: Path) -> N
     assert found()["loader"]
     renamed.write_text("# nothing of ours\n")
     assert not found()["loader"]
-    assert "airflow-platform install-loader" in message("loader")
-    renamed.unlink()
+    assert message("loader").endswith("airflow-platform install-loader")
+    renamed.rename(loader_file)  # such as that of an earlier version
+    assert message("loader").endswith("airflow-platform install-loader --force")
+    loader_file.unlink()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.deployments.execution import loader_file
 from airflow_platform_plugin.deployments.execution.runners import base
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
@@ -57,7 +58,12 @@ def check_loader() -> tuple[bool, str]:
     found = next((path for path in _python_files(folder) if _LOADER in path.read_bytes()), None)
     if found is not None:
         return True, f"{found} builds the DAGs of deployments."
-    return False, f"No file in {folder} builds the DAGs of deployments; run airflow-platform install-loader"
+    # A file of that name may be of an earlier version, which installs nothing over it.
+    force = " --force" if (folder / loader_file.NAME).exists() else ""
+    return (
+        False,
+        f"No file in {folder} builds the DAGs of deployments; run airflow-platform install-loader{force}",
+    )
 
 
 def _python_files(folder: Path) -> Iterator[Path]:

@@ -105,7 +105,7 @@ def claim(session: Session) -> list[PreparedMail]:
     Mails are claimed one at a time, so that a worker that is killed delays one mail only.
 
     Returns:
-        The mail; an empty list if no mail is due.
+        The mail; an empty list if no mail is due, or another worker was faster.
     """
     for _ in range(_BATCH):
         claims = outbox.claim(session, Mail, most=1, lease=get_lease())

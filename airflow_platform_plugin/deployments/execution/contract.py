@@ -212,8 +212,8 @@ def list_output_names(output: Dataset) -> tuple[str, ...]:
 
 def describe_failure(spec: DeploymentSpec, kit_exit: KitExit, error: str | None) -> str:
     """Return the error that the kit reported, or else a sentence about its exit."""
-    message = error or f"{spec.manifest.name} ended with exit status {kit_exit.status}. {kit_exit.note}"
-    return message.strip()[:_LONGEST_ERROR]
+    ended = f"{spec.manifest.name} ended with exit status {kit_exit.status}. {kit_exit.note}"
+    return ((error or "").strip() or ended.strip())[:_LONGEST_ERROR]
 
 
 def describe_last_line(text: str) -> str:

@@ -59,6 +59,17 @@ def test_an_invalid_conf_is_refused(spec: DeploymentSpec) -> None:
         job(spec, {"note": "x" * 140_000})
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [("why\n", "why"), (None, "kit ended with exit status 1."), ("", "kit ended with exit status 1."),
+     (" \n", "kit ended with exit status 1.")],
+)  # fmt: skip
+def test_a_failure_always_has_a_description(spec: DeploymentSpec, error: str | None, message: str) -> None:
+    """A kit that reports a blank error fails with its exit status."""
+    described = contract.describe_failure(spec, contract.KitExit(1), error)
+    assert described == message.replace("kit", spec.manifest.name)
+
+
 def test_public_variables_contain_no_secret(spec: DeploymentSpec) -> None:
     assert not {"DATAKIT_CONFIGURATION", "DATAKIT_RUN"} & job(spec, {}).environment.keys()
 
