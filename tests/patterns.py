@@ -282,15 +282,15 @@ def _manifest(name: str) -> Run:
 
 # What reads strangers' text by hand, and the texts that it may find hard.
 PARSERS: dict[str, tuple[Run, list[Attack]]] = {
-    "strict_json.parse": (
+    "ijson.parse": (
         _quiet(lambda text: ijson.parse(text.encode())),
         [*_pumps("[", '{"a":', "1", "1e1", "\\u0041", " "), *_pumps("a", "\\n", start='"', end='"')],
     ),
-    "quantities.parse": (
+    "kubernetes_quantities.parse": (
         _quiet(kubernetes_quantities.parse),
         _pumps("1", "1.", ".1", "e1", "9", "0", end=""),
     ),
-    "rates.parse": (_quiet(rate_limits.parse), _pumps("1/minute;", "1 per 2 ", " ", "1", "a")),
+    "rate_limits.parse": (_quiet(rate_limits.parse), _pumps("1/minute;", "1 per 2 ", " ", "1", "a")),
     "schedules.require_valid": (
         _quiet(schedules.require_valid),
         _pumps("1,", "0-59/1,", "*/", "1 ", " ", "mon,", end=" * * * *"),

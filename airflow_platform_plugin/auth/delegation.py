@@ -66,14 +66,14 @@ def require_within(by: Principal, extent: Extent) -> None:
     if mine is None:
         return
     if mine.networked:
-        raise PermissionDenied("A key that is limited to networks cannot create or change other credentials.")
+        raise PermissionDenied("A key that is limited to networks cannot create or change credentials.")
     if not scopes.within(extent.scopes, mine.scopes):
-        raise PermissionDenied("The credential would have scopes that the caller's credential lacks.")
+        raise PermissionDenied("The credential has, or would get, scopes that the caller's credential lacks.")
     if mine.tenant_id not in {None, extent.tenant_id}:
         raise PermissionDenied("A key of a tenant can only create and change keys of that tenant.")
     if mine.expires_at is not None and (extent.expires_at is None or extent.expires_at > mine.expires_at):
         raise PermissionDenied(
-            f"The credential would outlive the caller's credential, which ends at "
+            f"The credential outlives, or would outlive, the caller's credential, which ends at "
             f"{timestamp(mine.expires_at)}. Create longer-lived ones in a browser's session or with "
             "airflow-platform api-keys create.",
             expires_at=timestamp(mine.expires_at),
@@ -81,8 +81,8 @@ def require_within(by: Principal, extent: Extent) -> None:
     for name, text in (extent.rate_limits or {}).items():
         if name in mine.own_limits and not rate_limits.within(text, mine.own_limits[name]):
             raise PermissionDenied(
-                f"The credential would have higher rate limits than the caller's credential, which has "
-                f"{mine.own_limits[name]} for the class {name}."
+                "The credential has, or would get, higher rate limits than the caller's credential, which "
+                f"has {mine.own_limits[name]} for the class {name}."
             )
 
 

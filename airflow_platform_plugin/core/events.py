@@ -18,7 +18,7 @@ from airflow_platform_plugin.core.db import UtcDateTime
 from airflow_platform_plugin.core.feature import EventType, event_references, features, resolve
 from airflow_platform_plugin.core.new_events import MARGIN, NewEvent, retention, to_row
 
-__all__ = ["Event", "NewEvent", "record", "to_row"]
+__all__ = ["Event", "NewEvent", "record"]
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class Event(db.Base):
     type = Column(String(64), nullable=False)
     occurred_at = Column(UtcDateTime, nullable=False)
     data = Column(JSON, nullable=False)
-    # The owner at that time. None also for a DAG with several tags of tenants: then the tags decide later.
+    # The owner at that time. None also for a DAG without a tag of a tenant, or with several: then the tags
+    # decide when it is delivered.
     # Not a foreign key, so that writing an event waits for no tenant's row.
     tenant_id = Column(String(63))
     fanned_out_at = Column(UtcDateTime)

@@ -23,7 +23,7 @@ def to_public_error(error: Exception) -> PlatformError:
         return public
     if isinstance(error, (IntegrityError, StaleDataError)):
         # Services check before they write, so another request came in between.
-        return Conflict("The resource was changed by another request; read it and retry.")
+        return Conflict("The resource was created or changed by another request; read it and retry.")
     log.error("Request %s failed", responses.request_id(), exc_info=error)
     if isinstance(error, (OperationalError, ProgrammingError)) and not _tables_are_current():
         return ServiceUnavailable(

@@ -15,7 +15,8 @@ class NewTenant:
         display_name: for people; the id if None.
         namespace: where its DataKits are deployed; the id if None.
         resource_limits: Kubernetes quantities by name: ``{"cpu": "4000m", "memory": "16Gi"}``.
-        features: features that are turned on or off, by name; others have the defaults of ``FEATURES``.
+        features: features that are turned on or off, by name; others have the defaults of
+            ``TENANT_FEATURES``.
         admin_users: user names and mail addresses of its administrators.
         metadata: the platform admin's own labels, by name.
         rate_limits: limits such as ``100/minute`` by class of request; the settings' limits if None.
@@ -32,7 +33,7 @@ class NewTenant:
 
 
 class TenantChanges(TypedDict, total=False):
-    """What to change of a tenant. Its fields are ``NewTenant``'s.
+    """What to change of a tenant. Its fields are some of ``NewTenant``'s: id and namespace never change.
 
     Objects are merged key by key. A key with the value None is removed.
     """

@@ -100,7 +100,7 @@ def install() -> None:
 
 
 def install_in_app(app: Flask) -> None:
-    """Complete the roles of existing tenants, and assign roles to users at login."""
+    """Add the menu to the roles of existing tenants, and assign roles to users at login."""
     add_menu_to_existing_roles()
     airflow_compat.roles.on_login(app, assign_on_login)
 

@@ -149,7 +149,7 @@ def delete(session: Session, tenant: Tenant, *, cascade: bool) -> None:
 
 
 def has_feature(tenant: Tenant, name: str) -> bool:
-    """Return whether the tenant has the feature, by its own setting or the default of ``FEATURES``."""
+    """Return whether the tenant has the feature, by its own setting or the default in ``TENANT_FEATURES``."""
     return bool(tenant.features.get(name, TENANT_FEATURES[name]))
 
 

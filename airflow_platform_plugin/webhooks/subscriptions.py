@@ -67,8 +67,8 @@ def wants(webhook: Webhook, event: Event, tags: set[str]) -> bool:
 def _may_see(webhook: Webhook, event: Event, tags: set[str]) -> bool:
     """Return whether the event belongs to the webhook's tenant; a webhook of no tenant sees all.
 
-    The tags decide for an event without a tenant: its DAG had several tags of tenants when it happened, or it
-    was stored before events had a tenant.
+    The present tags decide for an event without a tenant: its DAG had no tag of a tenant or several when it
+    happened, or it was stored before events had a tenant.
     """
     if webhook.tenant_id is None:
         return True

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from airflow_platform_plugin import listener
-from airflow_platform_plugin.core import events, nowait
+from airflow_platform_plugin.core import events, new_events, nowait
 from airflow_platform_plugin.core.events import Event, NewEvent
 from airflow_platform_plugin.runs import run_events
 
@@ -245,7 +245,7 @@ def test_airflow_handles_a_deadlock(
         worker.execute(text("INSERT INTO theirs VALUES (2, 0), (3, 0), (4, 0), (5, 0)"))
         events.record(worker, [an_event("mine")])
         scheduler.execute(text("INSERT INTO theirs VALUES (6, 0)"))
-        scheduler.execute(Event.__table__.insert().values(**events.to_row(an_event("yours"))))
+        scheduler.execute(Event.__table__.insert().values(**new_events.to_row(an_event("yours"))))
         waiting = threading.Thread(target=lambda: events.record(worker, [an_event("yours")]))
         waiting.start()
         while not _is_waiting(engine):
@@ -278,7 +278,7 @@ def test_sqlite_s_own_lock_timeout_is_kept(tmp_path: Any) -> None:
         started = time.monotonic()
         with pytest.raises(OperationalError):
             nowait.insert(
-                scheduler, "platform_event", events.to_row(an_event()), where_any=("platform_webhook",)
+                scheduler, "platform_event", new_events.to_row(an_event()), where_any=("platform_webhook",)
             )
         assert time.monotonic() - started < before / 1000
         assert scheduler.exec_driver_sql("PRAGMA busy_timeout").scalar() == before == 5000

@@ -100,7 +100,9 @@ def _refusal(error: OAuth2Error) -> Response:
 
 
 def _error_page(message: str, status: int) -> Response:
-    return Response(airflow_compat.web.render_page("platform/oauth/error.html", message=message), status)
+    is_refused = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    page = airflow_compat.web.render_page("platform/oauth/error.html", message=message, is_refused=is_refused)
+    return Response(page, status)
 
 
 def _destination(redirect_uri: str) -> str:
