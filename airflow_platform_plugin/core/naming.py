@@ -1,7 +1,10 @@
-"""Names: DNS labels, namespaces, and the tags by which DAGs belong to tenants."""
+"""Names: DNS labels, namespaces, the tags by which DAGs belong to tenants, and the roles of tenants."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
 
 # RFC 1123's label, as Kubernetes uses it for names: safe in DAG ids, URLs and namespaces alike.
 DNS_LABEL_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -32,3 +35,40 @@ def looks_like_tenant_tag(tag: str) -> bool:
     """
     plain = "".join(letter for letter in unicodedata.normalize("NFKD", tag) if "!" <= letter <= "~")
     return plain.casefold().startswith(TENANT_TAG_PREFIX)
+
+
+class TenantRole(str, Enum):
+    """What a user is in a tenant."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+class TenantRoleName(NamedTuple):
+    """What the name of an Airflow role says: its users have this role in this tenant."""
+
+    tenant_id: str
+    role: TenantRole
+
+
+_ROLE_NAME = re.compile(rf"Tenant ({DNS_LABEL_PATTERN}) (Admin|Member|Viewer)")
+
+
+def tenant_role_name(tenant_id: str, role: TenantRole) -> str:
+    """Return the name of the Airflow role that makes a user a member of the tenant, in that role.
+
+    The Airflow role is a label and holds no permissions; ``shared_role_name`` names the role that does.
+    """
+    return f"Tenant {tenant_id} {role.value.title()}"
+
+
+def parse_tenant_role_name(name: str) -> TenantRoleName | None:
+    """Return the tenant and the role that the name of an Airflow role says; None for another role."""
+    found = _ROLE_NAME.fullmatch(name)
+    return None if found is None else TenantRoleName(found[1], TenantRole(found[3].lower()))
+
+
+def shared_role_name(role: TenantRole) -> str:
+    """Return the name of the Airflow role that holds what that role may do, in every tenant."""
+    return f"Tenant {role.value.title()}"
