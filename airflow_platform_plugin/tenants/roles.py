@@ -17,6 +17,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import role_scopes
+from airflow_platform_plugin.core.naming import parse_tenant_role_name
 from airflow_platform_plugin.core.principal import permission
 from airflow_platform_plugin.tenants.models import Tenant
 
@@ -93,7 +94,8 @@ def delete(session: Session, tenant_id: str) -> None:
 
 
 def install() -> None:
-    """Remove users from the tenants' lists of administrators when this process deletes them in Airflow."""
+    """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
+    airflow_compat.security_manager.read_few_roles(is_label)
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _remove_from_admin_lists):
         event.listen(user, "after_delete", _remove_from_admin_lists)
@@ -101,8 +103,14 @@ def install() -> None:
 
 def install_in_app(app: Flask) -> None:
     """Add the menu to the roles of existing tenants, and assign roles to users at login."""
+    airflow_compat.role_forms.offer_names_only(app)
     add_menu_to_existing_roles()
     airflow_compat.roles.on_login(app, assign_on_login)
+
+
+def is_label(role_name: str) -> bool:
+    """Return whether an Airflow role only says who belongs to a tenant."""
+    return parse_tenant_role_name(role_name) is not None
 
 
 def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
