@@ -1,8 +1,7 @@
 """The two Airflow roles of a tenant: one for its administrators, one for its members.
 
 Airflow's role editor shows their permissions, which name the tenant, and you can change them there. When
-the tenant changes, the platform adds the usual permissions that a role lacks. The tenant's DAGs grant
-permissions on themselves to both roles (``DAG(access_control=…)``).
+the tenant changes, the platform adds the usual permissions that a role lacks.
 """
 
 import logging
