@@ -140,7 +140,7 @@ def test_the_known_code_is_that_of_this_version_of_airflow(manager: Any) -> None
 
 
 def test_a_method_of_another_version_or_of_an_operators_class_is_not_replaced() -> None:
-    """Neither a changed body nor an override is known; comments and docstrings do not matter."""
+    """A changed body or an override is not known. Comments and docstrings do not matter."""
 
     class Stock:
         def method(self) -> int:

@@ -106,7 +106,7 @@ class NamesField(QuerySelectMultipleField):
         data: list[Model] = self._data
         return data
 
-    data = property(_get_data, QuerySelectMultipleField._set_data)  # noqa: SLF001 - as the base class has it
+    data = property(_get_data, QuerySelectMultipleField._set_data)  # noqa: SLF001 - the base class's
 
 
 class _Options(Select2ManyWidget):
