@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name
+from airflow_platform_plugin.core.naming import TenantRole, parse_tenant_role_name, tenant_role_name
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
@@ -55,20 +55,27 @@ def delete(session: Session, tenant_id: str) -> None:
 
 
 def install() -> None:
-    """Remove users from the tenants' lists of administrators when this process deletes them in Airflow."""
+    """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
+    airflow_compat.security_manager.read_few_roles(is_label)
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _remove_from_admin_lists):
         event.listen(user, "after_delete", _remove_from_admin_lists)
 
 
 def install_in_app(app: Flask) -> None:
-    """Assign roles to users at login."""
+    """Assign roles to users at login, and let forms offer many roles."""
+    airflow_compat.role_forms.offer_names_only(app)
     airflow_compat.roles.on_login(app, assign_on_login)
 
 
 def _add_admins(session: Session, tenant: Tenant, users: Collection[str]) -> None:
     name = tenant_role_name(str(tenant.tenant_id), TenantRole.ADMIN)
     airflow_compat.roles.add_users(session, name, airflow_compat.users.ids_of(session, users))
+
+
+def is_label(role_name: str) -> bool:
+    """Return whether an Airflow role only says who belongs to a tenant."""
+    return parse_tenant_role_name(role_name) is not None
 
 
 def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
