@@ -22,6 +22,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.principal import in_any_tenant
 from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.request_state import current_principal
 
 # By model, the condition on the rows that a caller may see.
 Conditions = dict[Model, ColumnElement[bool]]
@@ -37,6 +38,7 @@ class RowFilter:
     def __init__(self) -> None:
         self.suspended = False
         self._user: User = None  # basic authentication recognizes the caller during the request
+        self._recognized: tuple[User, User] = (None, None)  # as Airflow keeps it, when ``_user`` was set
         self._reads_all_dags = False
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
@@ -44,10 +46,14 @@ class RowFilter:
 
     def apply(self, state: ORMExecuteState) -> None:
         """Limit a query to the rows that the current caller may see."""
+        if self._reads_all_dags and self._is_recognized():
+            return  # most requests are of users without limits, so ask no more than once
         self.suspended = True
         try:
-            if self._reads_all_dags and airflow_compat.users.current_user() is self._user:
-                return
+            if not self._is_recognized() and _has_session():
+                self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
+                if self._reads_all_dags:
+                    return  # without a look at the statement, which takes longer
             models = airflow_compat.authorization.models_of(state.statement, _filtered_models())
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
@@ -56,7 +62,13 @@ class RowFilter:
         finally:
             self.suspended = False
 
+    def _is_recognized(self) -> bool:
+        """Return whether the caller is still the user of the last query."""
+        session_user, other_user = airflow_compat.users.recognized_users()
+        return session_user is self._recognized[0] and other_user is self._recognized[1]
+
     def _set_user(self, user: User) -> None:
+        self._recognized = airflow_compat.users.recognized_users()
         if user is self._user:
             return
         manager = airflow_compat.users.auth_manager()
@@ -86,6 +98,11 @@ class RowFilter:
                     model, self._conditions[model], include_aliases=True
                 )
         return [self._options[model] for model in models if model in self._options]
+
+
+def _has_session() -> bool:
+    """Return whether the caller is known without a key; a key's limits may be suspended at this moment."""
+    return current_principal() is None and airflow_compat.users.request_user() is not None
 
 
 def install() -> None:
