@@ -67,7 +67,8 @@ def recognized_users() -> tuple[User, User]:
     """Return the objects from which ``current_user`` is answered, to notice cheaply that it has changed."""
     from flask import g
 
-    return g.get("_login_user"), g.get("user")  # where Flask-Login and Airflow keep it
+    kept = g._get_current_object()  # noqa: SLF001 - Werkzeug's API; each use of the proxy takes as long as the rest
+    return kept.get("_login_user"), kept.get("user")  # where Flask-Login and Airflow keep it
 
 
 def refresh_user(user: User) -> User:

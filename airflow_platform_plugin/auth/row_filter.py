@@ -46,8 +46,6 @@ class RowFilter:
 
     def apply(self, state: ORMExecuteState) -> None:
         """Limit a query to the rows that the current caller may see."""
-        if self._reads_all_dags and self._is_recognized():
-            return  # most requests are of users without limits, so ask no more than once
         self.suspended = True
         try:
             if not self._is_recognized() and _has_session():
@@ -61,6 +59,10 @@ class RowFilter:
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.suspended = False
+
+    def passes_all(self) -> bool:
+        """Return whether it is known that the current caller may see all rows."""
+        return self._reads_all_dags and self._is_recognized()
 
     def _is_recognized(self) -> bool:
         """Return whether the caller is still the user of the last query."""
@@ -143,10 +145,14 @@ def _filtered_blueprints() -> frozenset[str]:
 
 
 def _filter_query(state: ORMExecuteState) -> None:
-    if state.is_select and not state.is_column_load and has_request_context():
-        row_filter = request_state.current().find(RowFilter)
-        if row_filter is not None and not row_filter.suspended:
-            row_filter.apply(state)
+    # This runs at every query of every session. So what is cheap and ends most calls comes first.
+    if not has_request_context():
+        return
+    row_filter = request_state.current().find(RowFilter)
+    if row_filter is None or row_filter.suspended or row_filter.passes_all():
+        return
+    if state.is_select and not state.is_column_load:
+        row_filter.apply(state)
 
 
 @cache
