@@ -63,6 +63,14 @@ def current_user() -> User:
     return user._get_current_object() if hasattr(user, "_get_current_object") else user  # noqa: SLF001 - Werkzeug's API
 
 
+def recognized_users() -> tuple[User, User]:
+    """Return the objects from which ``current_user`` is answered, to notice cheaply that it has changed."""
+    from flask import g
+
+    kept = g._get_current_object()  # noqa: SLF001 - Werkzeug's API; each use of the proxy takes as long as the rest
+    return kept.get("_login_user"), kept.get("user")  # where Flask-Login and Airflow keep it
+
+
 def refresh_user(user: User) -> User:
     """Return the user; read it again if stock code has closed the session that loaded it."""
     from sqlalchemy import inspect

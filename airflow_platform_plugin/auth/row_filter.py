@@ -23,6 +23,7 @@ from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.memberships import memberships_of
 from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.request_state import current_principal
 
 # By model, the condition on the rows that a caller may see.
 Conditions = dict[Model, ColumnElement[bool]]
@@ -38,6 +39,7 @@ class RowFilter:
     def __init__(self) -> None:
         self.suspended = False
         self._user: User = None  # basic authentication recognizes the caller during the request
+        self._recognized: tuple[User, User] = (None, None)  # as Airflow keeps it, when ``_user`` was set
         self._reads_all_dags = False
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
@@ -47,8 +49,10 @@ class RowFilter:
         """Limit a query to the rows that the current caller may see."""
         self.suspended = True
         try:
-            if self._reads_all_dags and airflow_compat.users.current_user() is self._user:
-                return
+            if not self._is_recognized() and _has_session():
+                self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
+                if self._reads_all_dags:
+                    return  # without a look at the statement, which takes longer
             models = airflow_compat.authorization.models_of(state.statement, _filtered_models())
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
@@ -57,7 +61,17 @@ class RowFilter:
         finally:
             self.suspended = False
 
+    def passes_all(self) -> bool:
+        """Return whether it is known that the current caller may see all rows."""
+        return self._reads_all_dags and self._is_recognized()
+
+    def _is_recognized(self) -> bool:
+        """Return whether the caller is still the user of the last query."""
+        session_user, other_user = airflow_compat.users.recognized_users()
+        return session_user is self._recognized[0] and other_user is self._recognized[1]
+
     def _set_user(self, user: User) -> None:
+        self._recognized = airflow_compat.users.recognized_users()
         if user is self._user:
             return
         manager = airflow_compat.users.auth_manager()
@@ -88,6 +102,11 @@ class RowFilter:
                     model, self._conditions[model], include_aliases=True
                 )
         return [self._options[model] for model in models if model in self._options]
+
+
+def _has_session() -> bool:
+    """Return whether the caller is known without a key; a key's limits may be suspended at this moment."""
+    return current_principal() is None and airflow_compat.users.request_user() is not None
 
 
 def install() -> None:
@@ -128,10 +147,14 @@ def _filtered_blueprints() -> frozenset[str]:
 
 
 def _filter_query(state: ORMExecuteState) -> None:
-    if state.is_select and not state.is_column_load and has_request_context():
-        row_filter = request_state.current().find(RowFilter)
-        if row_filter is not None and not row_filter.suspended:
-            row_filter.apply(state)
+    # This runs at every query of every session. So what is cheap and ends most calls comes first.
+    if not has_request_context():
+        return
+    row_filter = request_state.current().find(RowFilter)
+    if row_filter is None or row_filter.suspended or row_filter.passes_all():
+        return
+    if state.is_select and not state.is_column_load:
+        row_filter.apply(state)
 
 
 @cache

@@ -56,9 +56,10 @@ def _ignore_json_header_without_body() -> None:
 
     Airflow would try to parse the missing body.
     """
-    if request.method not in _WITHOUT_BODY or request.content_length or not is_api(request.path):
+    content_type = request.content_type
+    if not content_type or "json" not in content_type or request.method not in _WITHOUT_BODY:
         return
-    if "json" in (request.content_type or "") and not request.get_data():
+    if not request.content_length and is_api(request.path) and not request.get_data():
         request.environ["CONTENT_TYPE"] = ""
 
 
