@@ -49,6 +49,17 @@ def update_admins(session: Session, tenant: Tenant, before: Collection[str]) -> 
     _add_admins(session, tenant, now - set(before))
 
 
+def replace(session: Session, tenant_id: str, user_id: int, role: TenantRole | None) -> None:
+    """Give a user this role in a tenant and no other; None takes all roles there."""
+    names = role_names(tenant_id)
+    wanted = None if role is None else tenant_role_name(tenant_id, role)
+    airflow_compat.roles.remove_users(session, [name for name in names if name != wanted], {user_id})
+    if wanted is not None:
+        # Somebody may have deleted the role on Airflow's pages.
+        airflow_compat.roles.create_missing_roles(session, [wanted])
+        airflow_compat.roles.add_users(session, wanted, {user_id})
+
+
 def delete(session: Session, tenant_id: str) -> None:
     """Delete the tenant's roles."""
     airflow_compat.roles.delete_roles(session, role_names(tenant_id))
