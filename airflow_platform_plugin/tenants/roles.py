@@ -18,6 +18,7 @@ from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import role_scopes
 from airflow_platform_plugin.core.naming import parse_tenant_role_name
 from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.tenants import admin_names
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
@@ -118,13 +119,15 @@ def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) 
     try:
         # In a SAVEPOINT, so that an error here does not fail Airflow's own change.
         with database.begin_nested():
-            for row in database.execute(select(tenant.c.tenant_id, tenant.c.admin_users)).all():
+            naming = select(tenant.c.tenant_id, tenant.c.admin_users).where(admin_names.has_any(gone))
+            for row in database.execute(naming).all():
                 if not gone.isdisjoint(row.admin_users):
                     left = [name for name in row.admin_users if name not in gone]
                     changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
                     database.execute(
                         update(tenant).where(tenant.c.tenant_id == row.tenant_id).values(**changed)
                     )
+                    admin_names.replace(database, row.tenant_id, left)
     except SQLAlchemyError:
         log.exception("The tenants still name the deleted user %s", user.id)
 
@@ -133,7 +136,10 @@ def assign_on_login(user_id: int, username: str, email: str) -> None:
     """Give a new user the roles of the tenants that name the user. An error does not fail the login."""
     try:
         with db.transaction() as session:
-            for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
+            naming = select(Tenant.tenant_id, Tenant.admin_users).where(
+                admin_names.has_any({username, email})
+            )
+            for tenant_id, admins in session.execute(naming).all():
                 if username in admins or email in admins:
                     airflow_compat.roles.add_role_member(session, admin_role_name(tenant_id), user_id)
     except Exception:
