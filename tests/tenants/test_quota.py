@@ -149,8 +149,8 @@ def test_a_dag_runs_in_the_tenants_pool_with_current_limits(
     assert loader.load("/dags/datakits.py")[dag_id].get_task("run").pool_slots == 800
 
 
-def test_a_dag_has_the_tenants_tag_and_grants_nothing_itself(deploy: Callable[..., Any]) -> None:
-    """The tenant's roles decide: permissions of each DAG would slow Airflow with each DAG."""
+def test_a_dag_has_the_tenants_tag_and_grants_no_permissions(deploy: Callable[..., Any]) -> None:
+    """Airflow's permissions would be rows for each DAG and each tenant."""
     dag_id = deploy("one").json["dag_id"]
     dag = loader.load("/dags/datakits.py")[dag_id]
     assert dag.access_control is None

@@ -29,7 +29,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
 
     Args:
         spec: the deployment.
-        owner: the tenant that owns it and gives the DAG its tag and pool; None for the platform.
+        owner: the tenant that owns it, which gives the DAG its tag and pool; None for the platform.
         paused: whether a new DAG starts paused.
     """
     manifest = spec.manifest
