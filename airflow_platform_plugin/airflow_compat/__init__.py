@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         users,
         views,
         web,
+        web_models,
     )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "users",
     "views",
     "web",
+    "web_models",
 ]
 
 

@@ -38,7 +38,7 @@ CLIENT_AUTH = None  # part of the interface of Airflow's backends
 def install(app: Flask, hooks: Blueprint) -> None:
     """Install the hooks, make this the first backend, and add DAG limits to Airflow's checks."""
     dag_limit.install()
-    row_filter.install()
+    row_filter.install(app)
     hooks.before_app_request(_authenticate)
     hooks.before_app_request(row_filter.begin_request)
     csrf.install(hooks)
