@@ -148,6 +148,15 @@ def accounts_by_name(session: "Session", names: Collection[str]) -> dict[str, Ac
     return {row.username: Account(*row) for row in session.execute(wanted)}
 
 
+def ids_of(session: "Session", names: Collection[str]) -> set[int]:
+    """Return the ids of the users with those names or mail addresses."""
+    from sqlalchemy import or_, select
+
+    user = user_model()
+    wanted = select(user.id).where(or_(user.username.in_(names), user.email.in_(names)))
+    return set(session.scalars(wanted)) if names else set()
+
+
 def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:
     """Return the ids of users by name; a name without a user is left out."""
     return {name: found.id for name, found in accounts_by_name(session, names).items()}

@@ -21,6 +21,7 @@ from airflow_platform_plugin.auth import (
     key_format,
     rejections,
     row_filter,
+    tenant_dags,
 )
 from airflow_platform_plugin.core.errors import AuthenticationFailed, PermissionDenied
 from airflow_platform_plugin.core.principal import Principal
@@ -38,6 +39,7 @@ CLIENT_AUTH = None  # part of the interface of Airflow's backends
 
 def install(app: Flask, hooks: Blueprint) -> None:
     """Install the hooks, make this the first backend, and add DAG limits to Airflow's checks."""
+    tenant_dags.install()
     dag_limit.install()
     row_filter.install()
     hooks.before_app_request(_authenticate)

@@ -17,9 +17,10 @@ from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model, User
-from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limits
+from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limit
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.principal import in_any_tenant
+from airflow_platform_plugin.core.dag_ids import DagIds
+from airflow_platform_plugin.core.memberships import memberships_of
 from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.request_state import current_principal
@@ -77,7 +78,7 @@ class RowFilter:
         self._reads_all_dags = any(
             manager.is_authorized_dag(method=method, user=user) for method in ("GET", "PUT")
         )
-        self._limited = bool(current_limits()) or in_any_tenant(user)
+        self._limited = bool(current_limit()) or bool(memberships_of(user))
         self._conditions, self._options = {}, {}
         self._user = user
 
@@ -90,9 +91,10 @@ class RowFilter:
                 else models - {*airflow_compat.authorization.models_of_datasets()}
             )
         if models and not self._conditions:
-            permitted = airflow_compat.users.auth_manager().get_permitted_dag_ids(user=self._user)
-            with db.transaction() as session:
-                dag_ids = airflow_compat.authorization.with_subdags(session, permitted)
+            dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(user=self._user)
+            if not isinstance(dag_ids, DagIds):
+                with db.transaction() as session:
+                    dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
             self._conditions = _build_conditions(dag_ids, limited=self._limited)
         for model in models - set(self._options):
             if model in self._conditions:
@@ -180,6 +182,8 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
 
 def _is_one_of(column: TableColumn, dag_ids: Collection[str]) -> ColumnElement[bool]:
     """Return the condition that a column is one of the DAGs, of any number."""
+    if isinstance(dag_ids, DagIds):
+        return cast("ColumnElement[bool]", column.in_(dag_ids))
     if airflow_compat.database.dialect() == "sqlite":  # it limits the number of values in a statement
         values = func.json_each(bindparam("platform_dag_ids", json.dumps(sorted(dag_ids))))
         return cast("ColumnElement[bool]", column.in_(select(text("value")).select_from(values)))

@@ -9,6 +9,7 @@ import math
 import os.path
 import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher, get_close_matches
 from functools import partial
 from http import HTTPStatus
@@ -167,7 +168,7 @@ def _describe_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
     return f"DAG '{dag_id}' not found", {"dag_id": dag_id, "available_dags": _close_matches(dag_id, readable)}
 
 
-def _close_matches(dag_id: str, readable: set[str]) -> list[str]:
+def _close_matches(dag_id: str, readable: AbstractSet[str]) -> list[str]:
     """Return the ids that the caller may have meant, closest first; if none is similar, the first ones."""
     if len(readable) <= _MOST_MATCHES:
         return sorted(readable, key=lambda other: (-SequenceMatcher(None, dag_id, other).ratio(), other))
