@@ -165,7 +165,7 @@ def test_the_demo_kit_reaches_only_the_quickstarts_warehouse(monkeypatch: pytest
 
 
 def test_a_deploy_takes_over_no_dag_that_airflow_has_already(call: Call, deploy: Call, session: Any) -> None:
-    """Somebody has written it, or it is the history of a deleted tenant. A later deploy of one's own passes."""
+    """Somebody has written it, or it is the history of a deleted tenant. Later deploys pass."""
     from airflow.models.dag import DagModel
 
     dag_id = "analytics__production__customer-360-datakit"
