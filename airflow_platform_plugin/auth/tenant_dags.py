@@ -4,9 +4,7 @@ Airflow's webserver asks the auth manager about every DAG. ``TenantDagsMixin`` a
 may do with their tenants' DAGs to what Airflow's own roles allow. No permission names a tenant or a DAG.
 """
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +21,6 @@ from airflow_platform_plugin.http import request_state
 
 # Lists of DAGs that one question looks up; a page of Airflow's has at most a hundred.
 _MOST_LOOKED_UP = 500
-
-_own_roles_only: ContextVar[bool] = ContextVar("platform_own_roles_only", default=False)
 
 
 def install() -> None:
@@ -43,21 +39,16 @@ class TenantDagsMixin:
 
         The latter say which pages a user may open. Which DAGs they show is decided by DAG.
         """
-        if _own_roles_only.get():
-            return airflow_compat.users.permissions(user)
         memberships = memberships_of(user)  # before the permissions, which it reads too
         held = airflow_compat.users.permissions(user)
         return {*held, *memberships.anywhere} if memberships else held
 
     def is_authorized_dag(self, **question: Question) -> bool:
         """Return whether the user's roles, or a role in the tenant that owns the DAG, allow it."""
+        if super().is_authorized_dag(**question):  # type: ignore[misc]  # the auth manager's
+            return True
         details = question.get("details")
-        if details is None or not details.id:
-            return bool(super().is_authorized_dag(**question))  # type: ignore[misc]  # the auth manager's
-        with _without_tenants():
-            if super().is_authorized_dag(**question):  # type: ignore[misc]  # as above
-                return True
-        return self._is_authorized_by_tenant(**question)
+        return details is not None and bool(details.id) and self._is_authorized_by_tenant(**question)
 
     def get_permitted_dag_ids(self, **question: Question) -> set[str] | DagIds:
         """Return the DAGs on which the user may use one of the methods; as SQL where that is possible."""
@@ -98,16 +89,6 @@ class TenantDagsMixin:
             return False
         held = {*memberships.within(owner), *airflow_compat.users.permissions(user)}
         return held >= airflow_compat.authorization.permissions_of_part(method, access_entity)
-
-
-@contextmanager
-def _without_tenants() -> Iterator[None]:
-    """Let the auth manager see the permissions of Airflow's own roles alone."""
-    token = _own_roles_only.set(True)
-    try:
-        yield
-    finally:
-        _own_roles_only.reset(token)
 
 
 @dataclass
