@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 
 from flask import request
 from sqlalchemy import and_, exists, not_, select
@@ -26,9 +26,9 @@ def tables_of_page() -> dict[object, tuple[Model, ...]]:
     return {model.__table__: (model,) for model in _of_page()}
 
 
-def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, ColumnElement[bool]]:
-    """Return the conditions that only the current page needs."""
-    return {model: condition(is_permitted) for model, condition in _of_page().items()}
+def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the conditions that only the current page needs."""
+    return {model: partial(condition, is_permitted) for model, condition in _of_page().items()}
 
 
 def _of_page() -> Mapping[Model, Condition]:

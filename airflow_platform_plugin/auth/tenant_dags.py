@@ -39,8 +39,8 @@ class TenantDagsMixin:
 
         The latter say which pages a user may open. Which DAGs they show is decided by DAG.
         """
-        held: Collection[Permission] = super()._get_user_permissions(user)  # type: ignore[misc]  # FAB's
-        memberships = memberships_of(user)
+        memberships = memberships_of(user)  # before the permissions, which it reads too
+        held = airflow_compat.users.permissions(user)
         return {*held, *memberships.anywhere} if memberships else held
 
     def is_authorized_dag(self, **question: Question) -> bool:
