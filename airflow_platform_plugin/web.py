@@ -5,7 +5,7 @@ import logging
 from flask import Blueprint, Flask
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core import db, settings, shared_roles
 from airflow_platform_plugin.core.feature import features, resolve
 from airflow_platform_plugin.core.principal import Access, permission
 from airflow_platform_plugin.core.scopes import DagPolicy
@@ -73,6 +73,7 @@ def _create_permissions(app: Flask) -> None:
     try:
         for scope in sorted({str(each.scope) for each in needed}):
             app.appbuilder.sm.create_permission(*permission(scope))  # type: ignore[attr-defined]
+        shared_roles.ensure({str(each.scope) for each in needed if each.access is Access.TENANT})
     except Exception:
         log.exception("The platform's permissions could not be created; only the role Admin may use it.")
 

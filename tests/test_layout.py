@@ -20,6 +20,7 @@ from airflow_platform_plugin.core.feature import (
     resolve,
     tenant_resources,
 )
+from airflow_platform_plugin.core.naming import TenantRole
 
 ROOT = Path(airflow_platform_plugin.__file__).parent
 ENTRY_POINTS = {path.stem for path in ROOT.glob("*.py")} - {"__init__"}
@@ -195,7 +196,7 @@ def test_deployments_end_before_what_they_use() -> None:
 
 def test_roles_have_scopes_that_exist() -> None:
     for feature in features.FEATURES:
-        assert set(feature.roles) <= {"member", "admin"}
+        assert set(feature.roles) <= {role.value for role in TenantRole}
         assert {scope for held in feature.roles.values() for scope in held} <= set(scopes.known())
         # An admin may do what a member may.
         assert set(feature.roles.get("member", ())) <= set(feature.roles.get("admin", ()))

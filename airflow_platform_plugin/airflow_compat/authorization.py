@@ -13,7 +13,7 @@ from airflow_platform_plugin.airflow_compat.models import (
     TaskInstance,
     TaskOutletDatasetReference,
 )
-from airflow_platform_plugin.airflow_compat.types import Model, User
+from airflow_platform_plugin.airflow_compat.types import Model, Question, User
 from airflow_platform_plugin.airflow_compat.users import (
     auth_manager,
     request_user,
@@ -22,11 +22,38 @@ from airflow_platform_plugin.airflow_compat.users import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from sqlalchemy.orm import Session
     from sqlalchemy.sql import ClauseElement
 
 
-def readable_dag_ids() -> set[str]:
+# The action of Airflow's permissions for an HTTP method.
+ACTION_OF_METHOD = {"GET": "can_read", "POST": "can_create", "PUT": "can_edit", "DELETE": "can_delete"}
+
+
+def permissions_of_part(method: str, part: Question) -> set[tuple[str, str]]:
+    """Return the permissions that a method on a part of a DAG needs, apart from those on the DAG itself.
+
+    Args:
+        method: ``GET``, ``POST``, ``PUT``, ``DELETE`` or ``MENU``.
+        part: a ``DagAccessEntity``; None for the DAG itself, which needs no more.
+    """
+    if part is None:
+        return set()
+    manager = auth_manager()
+    action = manager._get_fab_action(method)  # noqa: SLF001 - as the auth manager itself asks
+    return {(action, resource) for resource in manager._get_fab_resource_types(part)}  # noqa: SLF001 - the same
+
+
+def is_of_one_dag(resource: str) -> bool:
+    """Return whether a permission's resource is a single DAG, as ``access_control`` makes them."""
+    from airflow.security.permissions import PREFIX_LIST
+
+    return resource.startswith(tuple(PREFIX_LIST))
+
+
+def readable_dag_ids() -> "AbstractSet[str]":
     """Return the DAGs that the caller of this request may read; without a caller, an empty set."""
     from sqlalchemy import inspect
 
@@ -35,13 +62,15 @@ def readable_dag_ids() -> set[str]:
         return set()
     # Read the user again: a stock endpoint that failed has closed the session that loaded it.
     user = user_by_id(inspect(user).identity[0])
+    if user is None:
+        return set()
     set_request_user(user)
     return permitted_dag_ids(user, "GET")
 
 
-def permitted_dag_ids(user: User, method: str) -> set[str]:
+def permitted_dag_ids(user: User, method: str) -> "AbstractSet[str]":
     """Return the DAGs on which the user may use an HTTP method: ``GET``, ``PUT``, ..."""
-    dag_ids: set[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
+    dag_ids: AbstractSet[str] = auth_manager().get_permitted_dag_ids(methods=[method], user=user)
     return dag_ids
 
 

@@ -26,6 +26,11 @@ def dags_folder() -> Path:
     return Path(settings.DAGS_FOLDER)
 
 
+def parsing_timeout() -> timedelta:
+    """Return the time after which the DAG processor ends the parsing of a file."""
+    return timedelta(seconds=conf.getint("core", "dag_file_processor_timeout"))
+
+
 def webserver_workers() -> int:
     """Return the number of requests that the webserver of one host handles at a time."""
     return int(conf.getint("webserver", "workers", fallback=4))

@@ -91,6 +91,14 @@ def force_serialization(session: "Session", dag_id: str) -> None:
     )
 
 
+def stored_dag_ids(session: "Session") -> set[str]:
+    """Return the ids of the DAGs that the DAG processor has stored for the scheduler."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from sqlalchemy import select
+
+    return set(session.scalars(select(SerializedDagModel.dag_id)))
+
+
 def serialize(dag: DAG) -> dict[str, Any]:
     """Return the document that the DAG processor stores of a DAG for the scheduler."""
     from airflow.serialization.serialized_objects import SerializedDAG

@@ -1,6 +1,7 @@
 """Airflow's roles, their permissions and members."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from airflow_platform_plugin.airflow_compat.types import Model, User
@@ -10,78 +11,148 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy.orm import Session
 
+# An action and a resource: ``("can_read", "Website")``.
+PermissionPair = tuple[str, str]
 
-def ensure_role(session: "Session", name: str, permissions: Collection[tuple[str, str]]) -> None:
-    """Create the role if it is missing, and add the permissions that it lacks; it keeps all others.
+
+def grant_new_permissions(
+    session: "Session", wanted: Mapping[str, Collection[PermissionPair]], offered: Collection[PermissionPair]
+) -> None:
+    """Create missing permissions and roles, and give permissions that were missing to existing roles.
 
     Args:
         session: the session.
-        name: the role.
-        permissions: pairs of action and resource: ``("can_read", "Website")``.
+        wanted: the permissions of each role, by the role's name. A new role gets all of them, an existing
+            one those that Airflow did not have yet.
+        offered: further permissions to create, which no role gets.
     """
-    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
-    from sqlalchemy import select
-
-    def get_or_create(model: Model, **columns: object) -> Model:
-        row = session.scalars(select(model).filter_by(**columns)).unique().first()
-        if row is None:
-            row = model(**columns)
-            session.add(row)
-            session.flush()
-        return row
-
-    role = get_or_create(Role, name=name)
-    held = {(permission.action.name, permission.resource.name) for permission in role.permissions}
-    for action, resource in sorted(set(permissions) - held):
-        action_id = get_or_create(Action, name=action).id
-        resource_id = get_or_create(Resource, name=resource).id
-        role.permissions.append(get_or_create(Permission, action_id=action_id, resource_id=resource_id))
-    session.flush()
-
-
-def roles_with(session: "Session", permission: tuple[str, str]) -> set[str]:
-    """Return the names of the roles that hold a permission, a pair of action and resource."""
-    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
-    from sqlalchemy import select
-
-    action, resource = permission
-    held = Permission.action.has(Action.name == action) & Permission.resource.has(Resource.name == resource)
-    return set(session.scalars(select(Role.name).where(Role.permissions.any(held))))
-
-
-def delete_role(session: "Session", name: str) -> None:
-    """Remove the role from all users and delete it."""
     from airflow.providers.fab.auth_manager.models import Role
     from sqlalchemy import select
 
-    role = session.scalars(select(Role).where(Role.name == name)).unique().first()
-    if role is not None:
-        role.permissions, role.user = [], []
-        session.flush()
-        session.delete(role)
-
-
-def set_role_members(session: "Session", name: str, users: Collection[str]) -> None:
-    """Give the role to the existing users with those names or mail addresses, and to no others."""
-    from airflow.providers.fab.auth_manager.models import Role, User
-    from sqlalchemy import or_, select
-
-    role = session.scalars(select(Role).where(Role.name == name)).unique().one()
-    wanted = select(User).where(or_(User.username.in_(users), User.email.in_(users)))
-    role.user = list(session.scalars(wanted).unique())
+    new = _create_permissions(session, {*offered, *(pair for pairs in wanted.values() for pair in pairs)})
+    roles = {role.name: role for role in session.scalars(select(Role).where(Role.name.in_(wanted))).unique()}
+    for name, pairs in wanted.items():
+        if name not in roles:
+            session.add(Role(name=name, permissions=_find_permissions(session, pairs)))
+        elif granted := new & set(pairs):
+            roles[name].permissions += _find_permissions(session, granted)
     session.flush()
 
 
-def add_role_member(session: "Session", name: str, user_id: int) -> None:
-    """Give the role to a user, if both exist."""
-    from airflow.providers.fab.auth_manager.models import Role, User
+def _create_permissions(session: "Session", pairs: Collection[PermissionPair]) -> set[PermissionPair]:
+    """Create the permissions that Airflow does not have yet, and return them."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource
     from sqlalchemy import select
 
-    role = session.scalars(select(Role).where(Role.name == name)).unique().first()
-    user = session.get(User, user_id)
-    if role is not None and user is not None and role not in user.roles:
-        user.roles.append(role)
-        session.flush()
+    def ids(model: Model, names: set[str]) -> dict[str, int]:
+        found = dict(session.execute(select(model.name, model.id).where(model.name.in_(names))).all())
+        for name in sorted(names - set(found)):
+            row = model(name=name)
+            session.add(row)
+            session.flush()
+            found[name] = row.id
+        return found
+
+    actions, resources = ids(Action, {each for each, _ in pairs}), ids(Resource, {each for _, each in pairs})
+    known = select(Permission.action_id, Permission.resource_id)
+    existing = set(session.execute(known.where(Permission.resource_id.in_(resources.values()))).all())
+    new = {pair for pair in pairs if (actions[pair[0]], resources[pair[1]]) not in existing}
+    for action, resource in sorted(new):
+        session.add(Permission(action_id=actions[action], resource_id=resources[resource]))
+    session.flush()
+    return new
+
+
+def _find_permissions(session: "Session", pairs: Collection[PermissionPair]) -> list[Model]:
+    from airflow.providers.fab.auth_manager.models import Permission, Resource
+    from sqlalchemy import select
+
+    rows = session.scalars(
+        select(Permission).join(Permission.resource).where(Resource.name.in_({each for _, each in pairs}))
+    )
+    return [row for row in rows if (row.action.name, row.resource.name) in set(pairs)]
+
+
+def create_empty_roles(session: "Session", names: Collection[str]) -> None:
+    """Create roles without permissions and users. An existing role of such a name loses what it has."""
+    from airflow.providers.fab.auth_manager.models import Role
+    from sqlalchemy import insert, select
+
+    existing = set(session.scalars(select(Role.name).where(Role.name.in_(names))))
+    if existing:
+        _empty(session, existing)
+    if missing := sorted(set(names) - existing):
+        session.execute(insert(Role.__table__), [{"name": name} for name in missing])
+
+
+def delete_roles(session: "Session", names: Collection[str]) -> None:
+    """Remove roles from all users and delete them."""
+    from airflow.providers.fab.auth_manager.models import Role
+    from sqlalchemy import delete
+
+    _empty(session, names)
+    session.execute(delete(Role.__table__).where(Role.__table__.c.name.in_(names)))
+    session.expire_all()
+
+
+def _empty(session: "Session", names: Collection[str]) -> None:
+    from airflow.providers.fab.auth_manager.models import Role, assoc_permission_role, assoc_user_role
+    from sqlalchemy import delete, select
+
+    ids = list(session.scalars(select(Role.id).where(Role.name.in_(names))))
+    for links in (assoc_user_role, assoc_permission_role):
+        session.execute(delete(links).where(links.c.role_id.in_(ids)))
+
+
+def add_users(session: "Session", name: str, user_ids: AbstractSet[int]) -> None:
+    """Give a role to users who do not have it, if the role exists."""
+    from airflow.providers.fab.auth_manager.models import Role, assoc_user_role
+    from sqlalchemy import insert, select
+
+    role_id = session.scalar(select(Role.id).where(Role.name == name))
+    if role_id is None or not user_ids:
+        return
+    links = assoc_user_role.c
+    held = select(links.user_id).where(links.role_id == role_id, links.user_id.in_(user_ids))
+    if missing := sorted(user_ids - set(session.scalars(held))):
+        rows = [{"user_id": user_id, "role_id": role_id} for user_id in missing]
+        session.execute(insert(assoc_user_role), rows)
+        session.expire_all()
+
+
+def remove_users(session: "Session", names: Collection[str], user_ids: AbstractSet[int]) -> None:
+    """Take roles from users."""
+    from airflow.providers.fab.auth_manager.models import Role, assoc_user_role
+    from sqlalchemy import delete, select
+
+    if user_ids:
+        roles = select(Role.id).where(Role.name.in_(names)).scalar_subquery()
+        links = assoc_user_role.c
+        session.execute(delete(assoc_user_role).where(links.role_id.in_(roles), links.user_id.in_(user_ids)))
+        session.expire_all()
+
+
+def role_names(user: User) -> list[str]:
+    """Return the names of a user's roles; none with an auth manager whose users have no roles."""
+    return [role.name for role in getattr(user, "roles", ())]
+
+
+def permissions_by_role(session: "Session", names: Collection[str]) -> dict[str, set[tuple[str, str]]]:
+    """Return the permissions of roles by the role's name, as pairs of action and resource."""
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select
+
+    rows = session.execute(
+        select(Role.name, Action.name, Resource.name)
+        .join(Role.permissions)
+        .join(Permission.action)
+        .join(Permission.resource)
+        .where(Role.name.in_(names))
+    )
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name, action, resource in rows:
+        found.setdefault(name, set()).add((action, resource))
+    return found
 
 
 # The first logins of a user; more than one, since the database may have been down at the first.

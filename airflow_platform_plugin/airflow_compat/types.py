@@ -33,5 +33,6 @@ Hook: TypeAlias = Any
 SecretsBackend: TypeAlias = Any
 
 Model: TypeAlias = Any  # a mapped class
-View: TypeAlias = Any  # a method of a FAB view
+View: TypeAlias = Any  # a FAB view, or a method of one
+FormField: TypeAlias = Any  # a WTForms form or field
 Component: TypeAlias = Any  # what Airflow passes to a listener: a Job, a web application, ...

@@ -63,6 +63,14 @@ def current_user() -> User:
     return user._get_current_object() if hasattr(user, "_get_current_object") else user  # noqa: SLF001 - Werkzeug's API
 
 
+def recognized_users() -> tuple[User, User]:
+    """Return the objects from which ``current_user`` is answered, to notice cheaply that it has changed."""
+    from flask import g
+
+    kept = g._get_current_object()  # noqa: SLF001 - Werkzeug's API; each use of the proxy takes as long as the rest
+    return kept.get("_login_user"), kept.get("user")  # where Flask-Login and Airflow keep it
+
+
 def refresh_user(user: User) -> User:
     """Return the user; read it again if stock code has closed the session that loaded it."""
     from sqlalchemy import inspect
@@ -138,6 +146,15 @@ def accounts_by_name(session: "Session", names: Collection[str]) -> dict[str, Ac
     user = user_model()
     wanted = select(user.id, user.username, user.created_on).where(user.username.in_(names))
     return {row.username: Account(*row) for row in session.execute(wanted)}
+
+
+def ids_of(session: "Session", names: Collection[str]) -> set[int]:
+    """Return the ids of the users with those names or mail addresses."""
+    from sqlalchemy import or_, select
+
+    user = user_model()
+    wanted = select(user.id).where(or_(user.username.in_(names), user.email.in_(names)))
+    return set(session.scalars(wanted)) if names else set()
 
 
 def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:

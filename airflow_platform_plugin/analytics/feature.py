@@ -14,6 +14,7 @@ FEATURE = Feature(
         ),
     ),
     roles={
+        "viewer": ("analytics:read",),
         "member": ("analytics:read", "analytics:write"),
         "admin": ("analytics:read", "analytics:write"),
     },

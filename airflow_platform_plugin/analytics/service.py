@@ -2,14 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.exceptions import AirflowNotFoundException
 from airflow_platform_plugin.airflow_compat.models import Connection
-from airflow_platform_plugin.analytics import execution
-from airflow_platform_plugin.analytics.engines.base import Limits, Source
-from airflow_platform_plugin.analytics.execution import Result
 from airflow_platform_plugin.analytics.inputs import NewQuery
 from airflow_platform_plugin.analytics.settings import AnalyticsSettings
 from airflow_platform_plugin.connections import authorization
@@ -24,6 +21,10 @@ from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied, PlatformError
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.http import audit
+
+if TYPE_CHECKING:
+    from airflow_platform_plugin.analytics.engines.base import Limits, Source
+    from airflow_platform_plugin.analytics.execution import Result
 
 READ = "analytics:read"
 
@@ -44,6 +45,8 @@ def query(data: NewQuery, *, by: Principal, abandoned: Callable[[], bool] = lamb
         PermissionDenied: the caller may not query the connection.
         PlatformError: as for ``execution.execute``.
     """
+    from airflow_platform_plugin.analytics import execution  # with the parser: a web worker starts without it
+
     config = settings.get(AnalyticsSettings)
     query_id, database = db.new_id("q"), data.database or config.query_database
     entry = {"query_id": query_id, "sql_sha256": hashlib.sha256(data.query.encode()).hexdigest()}
@@ -58,7 +61,7 @@ def query(data: NewQuery, *, by: Principal, abandoned: Callable[[], bool] = lamb
     return _response(query_id, database, result, warnings=_warnings(data, config, result))
 
 
-def _response(query_id: str, database: str, result: Result, *, warnings: list[str]) -> dict[str, Any]:
+def _response(query_id: str, database: str, result: "Result", *, warnings: list[str]) -> dict[str, Any]:
     names = [column.name for column in result.columns]
     return {
         "query_id": query_id,
@@ -79,7 +82,9 @@ def _response(query_id: str, database: str, result: Result, *, warnings: list[st
     }
 
 
-def _limits(data: NewQuery, config: AnalyticsSettings) -> Limits:
+def _limits(data: NewQuery, config: AnalyticsSettings) -> "Limits":
+    from airflow_platform_plugin.analytics.engines.base import Limits
+
     return Limits(
         rows=min(data.limit, config.query_max_rows) + 1,
         bytes=config.query_max_bytes,
@@ -88,7 +93,7 @@ def _limits(data: NewQuery, config: AnalyticsSettings) -> Limits:
     )
 
 
-def _warnings(data: NewQuery, config: AnalyticsSettings, result: Result) -> list[str]:
+def _warnings(data: NewQuery, config: AnalyticsSettings, result: "Result") -> list[str]:
     warnings = list(result.warnings)
     if result.truncated and data.limit > config.query_max_rows:
         warnings.append(
@@ -103,7 +108,7 @@ def _warnings(data: NewQuery, config: AnalyticsSettings, result: Result) -> list
     return warnings
 
 
-def _authorize(database: str, by: Principal) -> Source:
+def _authorize(database: str, by: Principal) -> "Source":
     """Return the connection that the caller may query. It is read once, and its name not looked up again.
 
     Raises:
@@ -112,6 +117,8 @@ def _authorize(database: str, by: Principal) -> Source:
             not use its type.
         ValidationFailed: a tenant's connection leads to a host that tenants may not reach.
     """
+    from airflow_platform_plugin.analytics.engines.base import Source
+
     for_all = by.reach(READ).everywhere
     checked = _find_any(database) if for_all else _find_of_tenants(database, by)
     airflow_compat.web.end_request_transaction()  # it has read the caller's permissions

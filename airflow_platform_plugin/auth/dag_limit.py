@@ -5,20 +5,23 @@ narrows both for a credential with a limit, with any auth manager. Stock code th
 by ``row_filter``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from flask import has_request_context, request
+from flask import current_app, has_request_context, request
 from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Question
-from airflow_platform_plugin.auth import airflow_operations
+from airflow_platform_plugin.auth import airflow_operations, tenant_dags
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.naming import tenant_tag
-from airflow_platform_plugin.core.principal import DagLimit, in_any_tenant
+from airflow_platform_plugin.core.dag_ids import DagIds, select_within
+from airflow_platform_plugin.core.dag_ownership import owned_dag_ids
+from airflow_platform_plugin.core.memberships import memberships_of
+from airflow_platform_plugin.core.principal import DagLimit
 from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.endpoint import declared
 from airflow_platform_plugin.http.request_state import current_principal
 
 # Tags in one query; a key that is older than the bound of lists may have more.
@@ -26,7 +29,7 @@ _MOST_TAGS = 500
 
 
 def install() -> None:
-    """Add the limit to the running auth manager."""
+    """Add the limit to the running auth manager. It narrows what the tenants' mixin adds."""
     airflow_compat.users.extend_auth_manager(DagLimitMixin)
 
 
@@ -35,10 +38,10 @@ class DagLimitMixin:
 
     def is_authorized_dag(self, **question: Question) -> bool:
         """Return False for a DAG outside the limit, and for all DAGs together."""
-        limits, details = current_limits(), question.get("details")
-        if limits:
+        limit, details = current_limit(), question.get("details")
+        if limit:
             if details is not None and details.id:
-                if not _within_all(limits, [details.id]):
+                if not limit.allows(details.id):
                     return False
             elif question.get("access_entity") is None:
                 return details is not None and self._may_list_dags()
@@ -58,25 +61,37 @@ class DagLimitMixin:
         if airflow_operations.operation_id(str(request.endpoint)) != "get_dags":
             return False
         user = airflow_compat.users.current_user()
-        if in_any_tenant(user):
+        if memberships_of(user):
             return True
-        with _without_limits():
+        with _without_limit():
             everything = super().is_authorized_dag(method="GET", user=user)  # type: ignore[misc]  # as above
             some = super().get_permitted_dag_ids(methods=["GET"], user=user)  # type: ignore[misc]
         return bool(everything or some)
 
-    def get_permitted_dag_ids(self, **question: Question) -> set[str]:
-        """Return the user's DAGs that are within the limit; a stock view reads them once per request."""
-        limits = current_limits()
+    def get_permitted_dag_ids(self, **question: Question) -> set[str] | DagIds:
+        """Return the user's DAGs that are within the limit; a stock view reads them once per request.
+
+        Airflow's own code and the platform's can take them as SQL. Other code gets a ``set``.
+        """
         cache = request_state.current().find(PermittedDags) if has_request_context() else None
         answers = cache.answers if cache is not None else {}
         user = question.get("user") or airflow_compat.users.current_user()
         key = (user.get_id(), frozenset(question.get("methods") or ("GET", "PUT")))
         if key not in answers:
-            with _without_limits():
-                dag_ids: set[str] = super().get_permitted_dag_ids(**question)  # type: ignore[misc]
-            answers[key] = _within_all(limits, dag_ids)
-        return set(answers[key])
+            with _without_limit():
+                permitted = super().get_permitted_dag_ids(**question)  # type: ignore[misc]
+            answers[key] = current_limit().narrow(permitted)
+        answer = answers[key]
+        return answer if isinstance(answer, DagIds) and _takes_sql() else set(answer)
+
+
+def _takes_sql() -> bool:
+    """Return whether Airflow's or the platform's own code handles this request."""
+    if not has_request_context() or request.endpoint is None:
+        return False
+    if request_state.current().find(PermittedDags) is not None:
+        return True
+    return declared(current_app.view_functions[request.endpoint]) is not None
 
 
 @dataclass
@@ -87,7 +102,7 @@ class PermittedDags:
         answers: the ids of DAGs, by the user's id and the methods in question.
     """
 
-    answers: dict[tuple[object, frozenset[str]], set[str]] = field(default_factory=dict)
+    answers: dict[tuple[object, frozenset[str]], set[str] | DagIds] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,22 +127,49 @@ def _limit_state() -> _LimitState:
     return found
 
 
-def current_limits() -> list[DagLimit]:
-    """Return the limits of this request's credential; a DAG must be within each of them."""
+@dataclass(frozen=True)
+class CredentialLimit:
+    """The DAGs that a credential reaches. The default is all DAGs.
+
+    Attributes:
+        dags: its DAG limits; a DAG must be within each of them.
+        tenant_id: the tenant that must own the DAG; None if the credential is not limited to one.
+    """
+
+    dags: tuple[DagLimit, ...] = ()
+    tenant_id: str | None = None
+
+    def __bool__(self) -> bool:
+        """Return whether there is any limit."""
+        return bool(self.dags) or self.tenant_id is not None
+
+    def allows(self, dag_id: str) -> bool:
+        """Return whether the DAG is within the limit."""
+        if self.tenant_id is not None and tenant_dags.find_owner(dag_id) != self.tenant_id:
+            return False
+        return all(_is_within(limit, dag_id) for limit in self.dags)
+
+    def narrow(self, dag_ids: set[str] | DagIds) -> set[str] | DagIds:
+        """Return those of the DAGs that are within the limit."""
+        if self.tenant_id is not None:
+            owned = owned_dag_ids([self.tenant_id])
+            dag_ids = select_within(dag_ids, owned) if isinstance(dag_ids, DagIds) else dag_ids & set(owned)
+        if not self.dags:
+            return dag_ids
+        return {dag_id for dag_id in dag_ids if all(_is_within(limit, dag_id) for limit in self.dags)}
+
+
+def current_limit() -> CredentialLimit:
+    """Return the limit of this request's credential."""
     principal = None
     if has_request_context() and not _limit_state().suspended:
         principal = current_principal()
     credential = principal.credential if principal is not None else None
-    if credential is None:
-        return []
-    limits = list(credential.dags)
-    if credential.tenant_id is not None:
-        limits.append(DagLimit(tags=(tenant_tag(credential.tenant_id),)))
-    return limits
+    return CredentialLimit() if credential is None else CredentialLimit(credential.dags, credential.tenant_id)
 
 
 @contextmanager
-def _without_limits() -> Iterator[None]:
+def _without_limit() -> Iterator[None]:
     """Suspend the limits: the auth manager may call its own methods to answer."""
     if not has_request_context():
         yield
@@ -138,11 +180,6 @@ def _without_limits() -> Iterator[None]:
         yield
     finally:
         state.suspended = before
-
-
-def _within_all(limits: list[DagLimit], dag_ids: Iterable[str]) -> set[str]:
-    """Return the DAGs that are within each limit."""
-    return {dag_id for dag_id in dag_ids if all(_is_within(limit, dag_id) for limit in limits)}
 
 
 def _is_within(limit: DagLimit, dag_id: str) -> bool:

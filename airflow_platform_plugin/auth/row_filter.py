@@ -18,11 +18,13 @@ from sqlalchemy.sql import ColumnElement
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model, User
 from airflow_platform_plugin.auth import row_conditions
-from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limits
+from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limit
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.principal import in_any_tenant
+from airflow_platform_plugin.core.dag_ids import DagIds
+from airflow_platform_plugin.core.memberships import memberships_of
 from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
+from airflow_platform_plugin.http.request_state import current_principal
 
 # By model, the condition on the rows that a caller may see.
 Conditions = dict[Model, ColumnElement[bool]]
@@ -38,6 +40,7 @@ class RowFilter:
     def __init__(self) -> None:
         self.suspended = False
         self._user: User = None  # basic authentication recognizes the caller during the request
+        self._recognized: tuple[User, User] = (None, None)  # as Airflow keeps it, when ``_user`` was set
         self._reads_all_dags = False
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
@@ -48,8 +51,10 @@ class RowFilter:
         """Limit a query to the rows that the current caller may see."""
         self.suspended = True
         try:
-            if self._reads_all_dags and airflow_compat.users.current_user() is self._user:
-                return
+            if not self._is_recognized() and _has_session():
+                self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
+                if self._reads_all_dags:
+                    return  # without a look at the statement, which takes longer
             models = airflow_compat.authorization.models_of(state.statement, self._models)
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
@@ -58,11 +63,21 @@ class RowFilter:
         finally:
             self.suspended = False
 
+    def passes_all(self) -> bool:
+        """Return whether it is known that the current caller may see all rows."""
+        return self._reads_all_dags and self._is_recognized()
+
+    def _is_recognized(self) -> bool:
+        """Return whether the caller is still the user of the last query."""
+        session_user, other_user = airflow_compat.users.recognized_users()
+        return session_user is self._recognized[0] and other_user is self._recognized[1]
+
     def _set_user(self, user: User) -> None:
+        self._recognized = airflow_compat.users.recognized_users()
         if user is self._user:
             return
         self._reads_all_dags = _may_read_all_dags(user)
-        self._limited = bool(current_limits()) or in_any_tenant(user)
+        self._limited = bool(current_limit()) or bool(memberships_of(user))
         self._conditions, self._options = {}, {}
         self._user = user
 
@@ -77,10 +92,11 @@ class RowFilter:
         if models and not self._conditions:
             with db.transaction() as session:
                 # With our session: the auth manager closes its own, which the stock view may be using.
-                permitted = airflow_compat.users.auth_manager().get_permitted_dag_ids(
-                    user=self._user, session=session
+                dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(
+                    user=self._user, methods=_methods(), session=session
                 )
-                dag_ids = airflow_compat.authorization.with_subdags(session, permitted)
+                if not isinstance(dag_ids, DagIds):
+                    dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
             self._conditions = _build_conditions(dag_ids, limited=self._limited)
         for model in models - set(self._options):
             if model in self._conditions:
@@ -88,6 +104,20 @@ class RowFilter:
                     model, self._conditions[model], include_aliases=True
                 )
         return [self._options[model] for model in models if model in self._options]
+
+
+def _methods() -> list[str]:
+    """Return what the caller must be allowed to do with a DAG whose rows this request may find.
+
+    To clear a task clears tasks of other DAGs too, which an ``ExternalTaskMarker`` names.
+    """
+    reads = request.method in responses.SAFE_METHODS or row_conditions.only_reads(str(request.endpoint))
+    return ["GET", "PUT"] if reads else ["PUT"]
+
+
+def _has_session() -> bool:
+    """Return whether the caller is known without a key; a key's limits may be suspended at this moment."""
+    return current_principal() is None and airflow_compat.users.request_user() is not None
 
 
 def install(app: Flask) -> None:
@@ -135,10 +165,14 @@ def _filtered_blueprints() -> frozenset[str]:
 
 
 def _filter_query(state: ORMExecuteState) -> None:
-    if state.is_select and not state.is_column_load and has_request_context():
-        row_filter = request_state.current().find(RowFilter)
-        if row_filter is not None and not row_filter.suspended:
-            row_filter.apply(state)
+    # This runs at every query of every session. So what is cheap and ends most calls comes first.
+    if not has_request_context():
+        return
+    row_filter = request_state.current().find(RowFilter)
+    if row_filter is None or row_filter.suspended or row_filter.passes_all():
+        return
+    if state.is_select and not state.is_column_load:
+        row_filter.apply(state)
 
 
 @cache
@@ -167,6 +201,8 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
 
 def _is_one_of(column: TableColumn, dag_ids: Collection[str]) -> ColumnElement[bool]:
     """Return the condition that a column is one of the DAGs, of any number."""
+    if isinstance(dag_ids, DagIds):
+        return cast("ColumnElement[bool]", column.in_(dag_ids))
     if airflow_compat.database.dialect() == "sqlite":  # it limits the number of values in a statement
         values = func.json_each(bindparam("platform_dag_ids", json.dumps(sorted(dag_ids))))
         return cast("ColumnElement[bool]", column.in_(select(text("value")).select_from(values)))

@@ -16,7 +16,11 @@ FEATURE = Feature(
             verbs={"export": "Export connections with their secrets, encrypted"},
         ),
     ),
-    roles={"member": ("connections:read",), "admin": ("connections:read", "connections:write")},
+    roles={
+        "viewer": ("connections:read",),
+        "member": ("connections:read",),
+        "admin": ("connections:read", "connections:write"),
+    },
     tenant_resources=("connections.tenant_resources:CONNECTIONS",),
     connection_references=("connections.references:DAGS",),
     settings="connections.settings:ConnectionSettings",

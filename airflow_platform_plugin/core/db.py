@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 VERSION_TABLE = "platform_alembic_version"
+_MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _LOCK_TIMEOUT = 600  # seconds in which another process's migrations must end
 
 # Named constraints, so that a migration can find and change them on every database.
@@ -142,16 +144,17 @@ def _alembic(connection: Connection | None = None) -> "Config":
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
 def head() -> str:
-    """Return the newest revision that this version of the plugin knows."""
-    from alembic.script import ScriptDirectory
+    """Return the newest revision that this version of the plugin knows.
 
-    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+    It is the number in the name of the newest file. Every start asks, and does not need Alembic for it.
+    """
+    return max(path.name for path in _MIGRATIONS.glob("versions/[0-9]*.py")).partition("_")[0]
 
 
 def current(connection: Connection) -> str | None:
@@ -199,8 +202,7 @@ def _migrating() -> Iterator[Connection]:
 
 def is_migrating() -> bool:
     """Return whether this process runs migrations now, such as Airflow's; Alembic runs one at a time."""
-    from alembic import context
-
+    context = sys.modules.get("alembic.context")  # if Alembic is not imported, it does not run
     # The object behind the module's functions. It is None after a migration, and does not exist before the
     # first.
     return getattr(context, "_proxy", None) is not None

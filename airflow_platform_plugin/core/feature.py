@@ -14,6 +14,7 @@ from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from airflow_platform_plugin.core.naming import TenantRole
 from airflow_platform_plugin.core.types import Resolved
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Feature:
         install: called with the application after all routes were added.
         models: modules with tables.
         resources: its resources of scopes.
-        roles: the scopes that each kind of a tenant's roles has: ``member``, ``admin``.
+        roles: the scopes that each role in a tenant has: ``viewer``, ``member``, ``admin``.
         events: its types of events.
         consumers: by name, what it does with new events, in the transaction that marks them.
         event_subscribers: its tables without whose rows its consumers want no event.
@@ -160,6 +161,8 @@ class Feature:
         worker_steps: its steps of the worker.
         tenant_resources: what tenants own of it.
         connection_references: what refers to connections.
+        dag_owners: selects the DAGs that the feature makes: the columns ``dag_id`` and ``tenant_id``, which
+            is NULL for no tenant.
         datakit_references: what refers to versions of DataKits: each is called with the session, the kit's
             name and its version, and returns the ids of what uses that version.
         service_urls: returns URLs of services that the platform itself uses, which no tenant may reach.
@@ -185,6 +188,7 @@ class Feature:
     worker_steps: tuple[WorkerStep, ...] = ()
     tenant_resources: tuple[ImportPath, ...] = ()
     connection_references: tuple[ImportPath, ...] = ()
+    dag_owners: ImportPath | None = None
     datakit_references: tuple[ImportPath, ...] = ()
     service_urls: ImportPath | None = None
     settings: ImportPath | None = None
@@ -247,6 +251,13 @@ def service_urls() -> Iterator[str]:
             yield from resolve(feature.service_urls)()
 
 
-def role_scopes(kind: str) -> list[str]:
-    """Return the scopes of a kind of a tenant's roles, ``member`` or ``admin``."""
-    return [scope for feature in features() for scope in feature.roles.get(kind, ())]
+def dag_owners() -> "Select":
+    """Select the DAGs that the platform makes, and the tenant that each belongs to: NULL for no tenant."""
+    (only,) = (resolve(feature.dag_owners) for feature in features() if feature.dag_owners is not None)
+    selected: Select = only()
+    return selected
+
+
+def role_scopes(role: TenantRole) -> list[str]:
+    """Return the scopes that a role in a tenant has there."""
+    return [scope for feature in features() for scope in feature.roles.get(role.value, ())]

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import nowait
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "airflow-platform-plugin")
@@ -30,8 +31,8 @@ class NewEvent:
         identity: what tells this change from every other of its type. Equal ones are the same event.
         occurred_at: when it happened, in UTC.
         data: the payload, as JSON.
-        tenant_id: the tenant that it belongs to. None for no tenant, and for a tenant that only the tags of
-            the DAG ``data["dag_id"]`` tell.
+        tenant_id: the tenant that it belongs to. None for no tenant, and for the one that owns the DAG
+            ``data["dag_id"]``.
     """
 
     type: str
@@ -69,12 +70,33 @@ def record_now(connection: Connection, event: NewEvent) -> None:
     """
     values = to_row(event)
     if event.tenant_id is None and "dag_id" in event.data:
-        values["tenant_id"] = _tenant_of_dag(connection.dialect.name, event.data["dag_id"])
+        values["tenant_id"] = _owner_of_dag(connection.dialect.name, event.data["dag_id"])
     nowait.insert(connection, "platform_event", values, where_any=SUBSCRIBERS)
 
 
-def _tenant_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
-    """Return what ``naming.tenant_of`` says of the DAG's tags, as part of the INSERT."""
+# The same as ``deployments.dag_owners``, for one DAG; a test compares.
+_OWNER_BY_DEPLOYMENT = (
+    "(SELECT platform_deployment.tenant_id FROM platform_deployment"
+    " JOIN dag ON dag.dag_id = platform_deployment.dag_id"
+    " JOIN platform_loader_file ON platform_loader_file.fileloc = dag.fileloc"
+    " WHERE platform_deployment.dag_id = {})"
+)
+
+
+def _owner_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
+    """Return what ``dag_ownership.owner`` says, as part of the INSERT.
+
+    Folders are left out: the owner is looked up when the event is delivered.
+    """
+    made = nowait.Expression(_OWNER_BY_DEPLOYMENT, (dag_id,))
+    if config.platform_option("dag_ownership") != "tags":
+        return made
+    tagged = _owner_by_tag(dialect, dag_id)
+    return nowait.Expression(f"COALESCE({made.sql}, {tagged.sql})", (*made.parameters, *tagged.parameters))
+
+
+def _owner_by_tag(dialect: str, dag_id: str) -> nowait.Expression:
+    """Return what ``naming.tenant_of`` says of the DAG's tags."""
     # MySQL compares text without case and accents, unless one side is binary.
     prefix = "CAST({} AS BINARY)" if dialect == "mysql" else "{}"
     length = "CHAR_LENGTH" if dialect == "mysql" else "LENGTH"  # there, LENGTH counts bytes

@@ -11,6 +11,7 @@ from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.airflow_compat.users import Account
 from airflow_platform_plugin.core import globs, scopes
 from airflow_platform_plugin.core.errors import NotFound, PermissionDenied
+from airflow_platform_plugin.core.memberships import memberships_of
 from airflow_platform_plugin.core.reach import EVERYWHERE, NOWHERE, DagReach, Reach
 from airflow_platform_plugin.core.scopes import DagPolicy
 
@@ -96,18 +97,9 @@ class Principal:
         """Return the tenants in which the caller holds ``scope``, by role and by credential."""
         if not self._granted(scope):
             return NOWHERE
-        action, resource = permission(scope)
-        permissions = airflow_compat.users.permissions(self.user)
         reach = EVERYWHERE
-        if (action, resource) not in permissions:
-            prefix = f"{resource}:"
-            reach = Reach(
-                frozenset(
-                    name.removeprefix(prefix)
-                    for held, name in permissions
-                    if held == action and name.startswith(prefix)
-                )
-            )
+        if permission(scope) not in airflow_compat.users.permissions(self.user):
+            reach = Reach(memberships_of(self.user).tenants_with([tenant_permission(scope)]))
         only = self.credential.tenant_id if self.credential else None
         return reach if only is None else reach.within(only)
 
@@ -116,15 +108,15 @@ class Principal:
         return self.reach(scope).allows(tenant_id)
 
     def knows(self, tenant_id: str) -> bool:
-        """Return whether the caller may know that a tenant exists: with any right in it, or to read all.
+        """Return whether the caller may know that a tenant exists: its users, and who may read all tenants.
 
         The scopes of a credential do not matter: they do not change which tenants its owner belongs to.
         """
         if self.credential is not None and self.credential.tenant_id not in {None, tenant_id}:
             return False
-        held = airflow_compat.users.permissions(self.user)
-        within = any(name.startswith("Platform ") and name.endswith(f":{tenant_id}") for _, name in held)
-        return within or permission("tenants:read") in held
+        return tenant_id in memberships_of(self.user).roles or permission(
+            "tenants:read"
+        ) in airflow_compat.users.permissions(self.user)
 
     def require_dag(self, dag_id: str, method: str, part: str) -> None:
         """Check that the caller may use a method on a part of a DAG, as Airflow's own endpoints check it.
@@ -149,7 +141,7 @@ class Principal:
             return DagReach()
         if airflow_compat.authorization.is_authorized_dag(self.user, "GET", None):
             return DagReach(everywhere=True)
-        return DagReach(frozenset(airflow_compat.authorization.permitted_dag_ids(self.user, "GET")))
+        return DagReach(airflow_compat.authorization.permitted_dag_ids(self.user, "GET"))
 
     def require(self, scope: str, access: Access, *, dags: DagPolicy) -> None:
         """Check that the caller may use an endpoint.
@@ -214,18 +206,16 @@ class Principal:
         return self.credential is None or scopes.covers(self.credential.scopes, scope)
 
 
-def permission(scope: str, tenant_id: str | None = None) -> tuple[str, str]:
-    """Return the permission of Airflow's roles for a scope: ``("can_edit", "Platform Webhooks")``.
-
-    For one tenant, it is ``("can_edit", "Platform Webhooks:analytics-team")``.
-    """
+def permission(scope: str) -> tuple[str, str]:
+    """Return the permission of Airflow's roles for a scope: ``("can_edit", "Platform Webhooks")``."""
     resource, verb = scope.split(":")
-    name = f"Platform {resource.replace('_', ' ').title()}"
-    return ACTIONS[verb], name if tenant_id is None else f"{name}:{tenant_id}"
+    return ACTIONS[verb], f"Platform {resource.replace('_', ' ').title()}"
 
 
-def in_any_tenant(user: User) -> bool:
-    """Return whether the user's roles give any right in a tenant."""
-    return any(
-        name.startswith("Platform ") and ":" in name for _, name in airflow_compat.users.permissions(user)
-    )
+def tenant_permission(scope: str) -> tuple[str, str]:
+    """Return the permission for a scope in the tenants that a user belongs to.
+
+    It counts only in the shared roles of tenants: ``("can_edit", "Platform Webhooks of own tenants")``.
+    """
+    action, resource = permission(scope)
+    return action, f"{resource} of own tenants"

@@ -1,5 +1,6 @@
 """What a caller reaches: ``Reach`` for tenants, ``DagReach`` for DAGs. Pure."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy import true
@@ -45,16 +46,19 @@ class DagReach:
     """The DAGs that a caller reaches. The default is no DAG.
 
     Attributes:
-        dag_ids: the DAGs.
+        dag_ids: the DAGs; a ``DagIds`` is used as SQL.
         everywhere: whether the caller reaches all DAGs, also deleted ones.
     """
 
-    dag_ids: frozenset[str] = frozenset()
+    dag_ids: AbstractSet[str] = frozenset()
     everywhere: bool = False
 
     def where(self, dag_id: ColumnElement[str]) -> ColumnElement[bool]:
         """Return the SQL condition on a column of DAG ids that selects the caller's rows."""
-        condition: ColumnElement[bool] = true() if self.everywhere else dag_id.in_(sorted(self.dag_ids))
+        if self.everywhere:
+            return true()
+        dag_ids = self.dag_ids if hasattr(self.dag_ids, "__clause_element__") else sorted(self.dag_ids)
+        condition: ColumnElement[bool] = dag_id.in_(dag_ids)
         return condition
 
 

@@ -4,7 +4,7 @@ Each feature has its own group of settings, a subclass of ``Settings``, in its `
 """
 
 from functools import cache
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,11 @@ class Settings(BaseModel):
     """A group of options with defaults. A value that does not fit raises ``pydantic.ValidationError``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Which DAGs belong to tenants: those of their deployments alone; by tags, also those with exactly one tag of
+# a tenant; by paths, also those whose file is in the tenant's folder.
+DagOwnership = Literal["deployments", "tags", "paths"]
 
 
 class CoreSettings(Settings):
@@ -37,6 +42,16 @@ class CoreSettings(Settings):
     )
     event_retention_days: Annotated[int, Field(ge=1)] = Field(
         default=30, description="Days after which events and their webhook deliveries are deleted."
+    )
+    dag_ownership: DagOwnership = Field(
+        default="deployments",
+        description="Which DAGs belong to tenants: those of their `deployments` alone; by `tags`, also those"
+        " with exactly one tag `tenant:<id>`; by `paths`, also those whose file is in the tenant's folder.",
+    )
+    dag_ownership_folder: Annotated[str, Field(pattern=r"^[^/]+(/[^/]+)*$")] = Field(
+        default="tenants",
+        description="With `dag_ownership = paths`, the folder below the DAGs folder that has a folder for"
+        " each tenant, named after the tenant's id.",
     )
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         default=1_048_576,

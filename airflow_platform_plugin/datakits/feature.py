@@ -11,6 +11,7 @@ FEATURE = Feature(
         ScopedResource("datakits", "See DataKits and their deployments", "See, register and deploy DataKits"),
     ),
     roles={
+        "viewer": ("datakits:read",),
         "member": ("datakits:read", "datakits:write"),
         "admin": ("datakits:read", "datakits:write"),
     },

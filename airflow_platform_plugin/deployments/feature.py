@@ -32,6 +32,7 @@ FEATURE = Feature(
         WorkerStep("roll-back", lane=Lane.DEPLOYMENTS, run="deployments.auto_rollback:roll_back"),
         WorkerStep("keep-deployments", lane=Lane.DEPLOYMENTS, run="deployments.maintenance:maintain"),
     ),
+    dag_owners="deployments.dag_owners:select_owners",
     tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
     connection_references=("deployments.connection_references:DEPLOYMENTS",),
     datakit_references=("deployments.datakit_references:find_deployments",),

@@ -3,6 +3,7 @@
 pools    restore tenants' pools that were deleted or changed: a task without its pool waits forever
 slots    adjust the slots of waiting tasks to the tenant's limits: Airflow stores them when it creates a task
          instance, and a task that needs more slots than the pool has waits forever
+parsing  request the next parsing of the loader files if the last one has left out new deployments
 orphans  end the unfinished runs of DAGs without a deployment, which no scheduler would end
 """
 
@@ -15,7 +16,8 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.datakits.manifest import Requirements
-from airflow_platform_plugin.deployments.execution.loader import list_loader_files
+from airflow_platform_plugin.deployments.execution import parsing_limit
+from airflow_platform_plugin.deployments.execution.loader import list_loader_files, request_parsing
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.tenants import quota
 from airflow_platform_plugin.tenants.models import Tenant
@@ -27,11 +29,18 @@ GONE = "The deployment of this DAG was removed before the run ended."
 
 def maintain() -> int:
     """Do each task once, in transactions of their own; return how much was changed."""
+    _request_next_parsing()
     return (
         _repair_each(quota.list_tenants_without_pool, _restore_pool)
         + _repair_each(_find_tenants_with_oversized_tasks, reapply_quotas)
         + _end_orphans()
     )
+
+
+def _request_next_parsing() -> None:
+    with db.transaction() as session:
+        if parsing_limit.has_left_out(session):
+            request_parsing(session)
 
 
 def _repair_each(find: Callable[[Session], list[str]], repair: Callable[[Session, Tenant], None]) -> int:

@@ -1,7 +1,8 @@
 """The platform's state of the current request, in one object."""
 
 import re
-import uuid
+import secrets
+from functools import cached_property
 from typing import TypeVar, cast
 
 from flask import g, has_request_context, request
@@ -19,14 +20,17 @@ class RequestState:
 
     Attributes:
         principal: the caller, if the request has a valid key or token.
-        request_id: the caller's own id from ``X-Request-ID`` if it is plain, else a new one.
     """
 
     def __init__(self) -> None:
         self.principal: Principal | None = None
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex[:16]}"
         self._parts: dict[type, object] = {}
+
+    @cached_property
+    def request_id(self) -> str:
+        """The caller's own id from ``X-Request-ID`` if it is plain, else a new one."""
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        return given if _REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(8)}"
 
     def find(self, kind: type[_Part]) -> _Part | None:
         """Return the object of that class that a feature stored here, or None."""
@@ -43,10 +47,11 @@ class RequestState:
 
 def current() -> RequestState:
     """Return the state of the current request. Call it only within a request."""
-    state: RequestState | None = g.get(_NAME)
+    kept = g._get_current_object()  # noqa: SLF001 - Werkzeug's API, and cheaper than the proxy
+    state: RequestState | None = kept.get(_NAME)
     if state is None:
         state = RequestState()
-        setattr(g, _NAME, state)
+        setattr(kept, _NAME, state)
     return state
 
 

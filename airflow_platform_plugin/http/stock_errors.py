@@ -9,6 +9,7 @@ import math
 import os.path
 import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher, get_close_matches
 from functools import partial
 from http import HTTPStatus
@@ -55,9 +56,10 @@ def _ignore_json_header_without_body() -> None:
 
     Airflow would try to parse the missing body.
     """
-    if request.method not in _WITHOUT_BODY or request.content_length or not is_api(request.path):
+    content_type = request.content_type
+    if not content_type or "json" not in content_type or request.method not in _WITHOUT_BODY:
         return
-    if "json" in (request.content_type or "") and not request.get_data():
+    if not request.content_length and is_api(request.path) and not request.get_data():
         request.environ["CONTENT_TYPE"] = ""
 
 
@@ -166,7 +168,7 @@ def _describe_missing_dag(status: int) -> tuple[str, dict[str, Any]] | None:
     return f"DAG '{dag_id}' not found", {"dag_id": dag_id, "available_dags": _close_matches(dag_id, readable)}
 
 
-def _close_matches(dag_id: str, readable: set[str]) -> list[str]:
+def _close_matches(dag_id: str, readable: AbstractSet[str]) -> list[str]:
     """Return the ids that the caller may have meant, closest first; if none is similar, the first ones."""
     if len(readable) <= _MOST_MATCHES:
         return sorted(readable, key=lambda other: (-SequenceMatcher(None, dag_id, other).ratio(), other))

@@ -177,7 +177,8 @@ def browser() -> Subject | None:
 
     Airflow also gives a session to programs that authenticate with each request. They are not browsers.
     """
-    return user() if "Authorization" not in request.headers and "_user_id" in session else None
+    is_browser = "HTTP_AUTHORIZATION" not in request.environ and "_user_id" in session
+    return user() if is_browser else None
 
 
 def address() -> Subject:

@@ -24,10 +24,9 @@ from sqlalchemy.sql import ColumnElement
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagRun, Log, TaskInstance
 from airflow_platform_plugin.airflow_compat.types import DagRunRow, Model
-from airflow_platform_plugin.core import db, events, new_events
+from airflow_platform_plugin.core import dag_ownership, db, events, new_events
 from airflow_platform_plugin.core.cursors import Cursor
 from airflow_platform_plugin.core.events import NewEvent
-from airflow_platform_plugin.core.naming import tenant_of
 from airflow_platform_plugin.runs.models import ObservedRun
 from airflow_platform_plugin.runs.run_events import (
     conf_as_json,
@@ -226,8 +225,8 @@ def _task_events(session: Session, runs: Iterable[DagRunRow]) -> list[NewEvent]:
 
 def _with_tenants(session: Session, found: list[NewEvent]) -> list[NewEvent]:
     """Return the events with the tenants of their DAGs."""
-    tags = airflow_compat.dags.tags(session, {event.data["dag_id"] for event in found})
-    return [replace(event, tenant_id=tenant_of(tags.get(event.data["dag_id"], ()))) for event in found]
+    owners = dag_ownership.owners(session, {event.data["dag_id"] for event in found})
+    return [replace(event, tenant_id=owners.get(event.data["dag_id"])) for event in found]
 
 
 def _record(session: Session, found: list[NewEvent]) -> int:

@@ -10,5 +10,5 @@ FEATURE = Feature(
     install="tenants.roles:install_in_app",
     models=("tenants.models",),
     resources=(ScopedResource("tenants", "See tenants", "See, create and change tenants"),),
-    roles={"member": ("tenants:read",), "admin": ("tenants:read",)},
+    roles={"viewer": ("tenants:read",), "member": ("tenants:read",), "admin": ("tenants:read",)},
 )

@@ -1,11 +1,7 @@
-"""The two Airflow roles of a tenant: one for its administrators, one for its members.
-
-Airflow's role editor shows their permissions, which name the tenant, and you can change them there. When
-the tenant changes, the platform adds the usual permissions that a role lacks. The tenant's DAGs grant
-permissions on themselves to both roles (``DAG(access_control=…)``).
-"""
+"""The Airflow roles of a tenant: labels that say who its admins, members and viewers are."""
 
 import logging
+from collections.abc import Collection
 
 from flask import Flask
 from sqlalchemy import event, select, update
@@ -16,93 +12,70 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.feature import role_scopes
-from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.core.naming import TenantRole, parse_tenant_role_name, tenant_role_name
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
 
-MENU = {("menu_access", "Platform"), ("menu_access", "API")}
-# What Airflow's pages and API require as well as the permission on the DAG itself. Each of these works only
-# together with a DAG, or shows only rows of DAGs that the user may read.
-_AIRFLOW_PERMISSIONS = {
-    *MENU,
-    ("can_read", "Website"),
-    ("menu_access", "DAGs"),
-    ("menu_access", "Browse"),
-    ("menu_access", "DAG Runs"),
-    ("menu_access", "Task Instances"),
-    ("can_read", "My Profile"),
-    ("can_edit", "My Profile"),
-    ("can_read", "My Password"),
-    ("can_edit", "My Password"),
-    ("can_read", "DAG Code"),
-    ("can_read", "DAG Runs"),
-    ("can_create", "DAG Runs"),
-    ("can_edit", "DAG Runs"),
-    ("can_read", "Task Instances"),
-    ("can_create", "Task Instances"),
-    ("can_edit", "Task Instances"),
-    ("can_read", "Task Logs"),
-    ("can_read", "XComs"),
-    ("can_read", "ImportError"),
-    ("can_read", "DAG Warnings"),
-}
+
+def role_names(tenant_id: str) -> list[str]:
+    """Return the names of the tenant's roles."""
+    return [tenant_role_name(tenant_id, role) for role in TenantRole]
 
 
-def admin_role_name(tenant_id: str) -> str:
-    """Return the name of the role of the tenant's administrators."""
-    return f"Tenant {tenant_id} Admin"
+def create(session: Session, tenant: Tenant) -> None:
+    """Create the roles of a new tenant, and give the admin's to its administrators.
 
-
-def member_role_name(tenant_id: str) -> str:
-    """Return the name of the role of the tenant's members."""
-    return f"Tenant {tenant_id} Member"
-
-
-def sync(session: Session, tenant: Tenant) -> None:
-    """Create or complete both roles, and give the first to the tenant's administrators.
-
-    Administrators that do not exist in Airflow yet get the role at their first login.
+    A role of that name that is there already loses its users and permissions, which were not given for this
+    tenant. Administrators that do not exist in Airflow yet get the role at their first login.
     """
-    tenant_id = str(tenant.tenant_id)
-    for name, kind in ((admin_role_name(tenant_id), "admin"), (member_role_name(tenant_id), "member")):
-        wanted = {permission(scope, tenant_id) for scope in role_scopes(kind)} | _AIRFLOW_PERMISSIONS
-        airflow_compat.roles.ensure_role(session, name, wanted)
-    airflow_compat.roles.set_role_members(session, admin_role_name(tenant_id), list(tenant.admin_users))
+    airflow_compat.roles.create_empty_roles(session, role_names(str(tenant.tenant_id)))
+    _add_admins(session, tenant, tenant.admin_users)
 
 
-def add_menu_to_existing_roles() -> None:
-    """Add the platform's menu to the roles of existing tenants: earlier versions did not have it."""
-    try:
-        if not db.is_current():
-            return  # the endpoints report that the tables must be upgraded
-        with db.transaction() as session:
-            having = set.intersection(*(airflow_compat.roles.roles_with(session, each) for each in MENU))
-            for tenant_id in session.scalars(select(Tenant.tenant_id)).all():
-                for name in {admin_role_name(tenant_id), member_role_name(tenant_id)} - having:
-                    airflow_compat.roles.ensure_role(session, name, MENU)
-    except Exception:
-        log.exception("The tenants' roles could not be given the menu")
+def update_admins(session: Session, tenant: Tenant, before: Collection[str]) -> None:
+    """Give the admin's role to those who are new in the list, and take it from those who left it.
+
+    Args:
+        session: the session.
+        tenant: the tenant with its new list.
+        before: the list as it was.
+    """
+    now = set(tenant.admin_users)
+    name = tenant_role_name(str(tenant.tenant_id), TenantRole.ADMIN)
+    kept = airflow_compat.users.ids_of(session, now)
+    left = airflow_compat.users.ids_of(session, set(before) - now) - kept
+    airflow_compat.roles.remove_users(session, [name], left)
+    _add_admins(session, tenant, now - set(before))
 
 
 def delete(session: Session, tenant_id: str) -> None:
-    """Delete both roles."""
-    for name in (admin_role_name(tenant_id), member_role_name(tenant_id)):
-        airflow_compat.roles.delete_role(session, name)
+    """Delete the tenant's roles."""
+    airflow_compat.roles.delete_roles(session, role_names(tenant_id))
 
 
 def install() -> None:
-    """Remove users from the tenants' lists of administrators when this process deletes them in Airflow."""
+    """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
+    airflow_compat.security_manager.read_few_roles(is_label)
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _remove_from_admin_lists):
         event.listen(user, "after_delete", _remove_from_admin_lists)
 
 
 def install_in_app(app: Flask) -> None:
-    """Add the menu to the roles of existing tenants, and assign roles to users at login."""
-    add_menu_to_existing_roles()
+    """Assign roles to users at login, and let forms offer many roles."""
+    airflow_compat.role_forms.offer_names_only(app)
     airflow_compat.roles.on_login(app, assign_on_login)
+
+
+def _add_admins(session: Session, tenant: Tenant, users: Collection[str]) -> None:
+    name = tenant_role_name(str(tenant.tenant_id), TenantRole.ADMIN)
+    airflow_compat.roles.add_users(session, name, airflow_compat.users.ids_of(session, users))
+
+
+def is_label(role_name: str) -> bool:
+    """Return whether an Airflow role only says who belongs to a tenant."""
+    return parse_tenant_role_name(role_name) is not None
 
 
 def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
@@ -128,6 +101,7 @@ def assign_on_login(user_id: int, username: str, email: str) -> None:
         with db.transaction() as session:
             for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
                 if username in admins or email in admins:
-                    airflow_compat.roles.add_role_member(session, admin_role_name(tenant_id), user_id)
+                    role = tenant_role_name(tenant_id, TenantRole.ADMIN)
+                    airflow_compat.roles.add_users(session, role, {user_id})
     except Exception:
         log.exception("The tenants of %s could not be looked up", username)

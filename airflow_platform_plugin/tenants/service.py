@@ -55,7 +55,8 @@ def create(session: Session, data: NewTenant, *, by: Principal) -> Tenant:
     )
     session.add(tenant)
     session.flush()
-    _sync_airflow(session, tenant)
+    roles.create(session, tenant)
+    quota.ensure_pool(session, str(tenant.tenant_id))
     return tenant
 
 
@@ -113,6 +114,7 @@ def update(session: Session, tenant: Tenant, data: TenantChanges) -> Tenant:
     Raises:
         ValidationFailed: the metadata would have too many names.
     """
+    admins = list(tenant.admin_users)
     for name, value in data.items():
         column = "labels" if name == "metadata" else name
         merged: Json = _merge(getattr(tenant, column), value) if isinstance(value, dict) else value
@@ -120,7 +122,8 @@ def update(session: Session, tenant: Tenant, data: TenantChanges) -> Tenant:
             raise ValidationFailed.of(name, message=f"would have more than {MOST_LABELS} names")
         setattr(tenant, column, merged)
     session.flush()
-    _sync_airflow(session, tenant)
+    roles.update_admins(session, tenant, before=admins)
+    quota.ensure_pool(session, str(tenant.tenant_id))
     for resource in tenant_resources():
         resource.changed(session, str(tenant.tenant_id))
     return tenant
@@ -212,12 +215,6 @@ def resolve_owner(session: Session, tenant_id: str | None, *, by: Principal, sco
 
 def _merge(stored: dict[str, Json] | None, given: dict[str, Json]) -> dict[str, Json]:
     return {key: item for key, item in {**(stored or {}), **given}.items() if item is not None}
-
-
-def _sync_airflow(session: Session, tenant: Tenant) -> None:
-    """Bring Airflow's roles and pool of a tenant up to date."""
-    roles.sync(session, tenant)
-    quota.ensure_pool(session, str(tenant.tenant_id))
 
 
 def _require_platform_admin(by: Principal) -> None:

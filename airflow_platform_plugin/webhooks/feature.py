@@ -8,7 +8,11 @@ FEATURE = Feature(
     blueprints=("webhooks.api:blueprint",),
     models=("webhooks.models",),
     resources=(ScopedResource("webhooks", "See webhooks", "See, create, change and delete webhooks"),),
-    roles={"member": ("webhooks:read",), "admin": ("webhooks:read", "webhooks:write")},
+    roles={
+        "viewer": ("webhooks:read",),
+        "member": ("webhooks:read",),
+        "admin": ("webhooks:read", "webhooks:write"),
+    },
     consumers={"webhooks": "webhooks.subscriptions:enqueue"},
     event_subscribers=("platform_webhook",),
     event_references=("webhooks.subscriptions:EVENT_REFERENCE",),

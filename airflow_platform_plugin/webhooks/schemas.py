@@ -23,7 +23,6 @@ from airflow_platform_plugin.http.schemas import (
     Timestamp,
     order_by,
 )
-from airflow_platform_plugin.webhooks import transport
 from airflow_platform_plugin.webhooks.inputs import NewWebhook
 
 _HEADER_NAME = validate.Regexp(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", error="Is not an HTTP header's name.")
@@ -47,6 +46,8 @@ class _Address(Link):
     def _deserialize(self, value: Json, *args: Option, **kwargs: Option) -> str:
         url = super()._deserialize(value, *args, **kwargs)
         self._validate(url)  # its length and form, before it is parsed
+        from airflow_platform_plugin.webhooks import transport  # with a client that few requests need
+
         try:
             transport.check_url(url)
         except ValueError as error:
@@ -72,6 +73,8 @@ class _Headers(Mapping):
 
 
 def _problem(name: str, value: str, seen: set[str]) -> str | None:
+    from airflow_platform_plugin.webhooks import transport  # as above
+
     if transport.is_framing(name):
         return "Cannot be set: it belongs to the connection, or describes the body."
     if name.lower() in seen:

@@ -7,19 +7,21 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import tenancy
 from calls import client
 from forms import log_in
 from sqlalchemy import delete, select
-from stock_data import HIDDEN, MINE, RUN, TASK, two_dags
+from stock_data import HIDDEN, MINE, RUN, TASK, path, two_dags
 from stock_operations import OPERATIONS, send
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
-from airflow_platform_plugin.core.feature import role_scopes
-from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name
+from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 from airflow_platform_plugin.tenants import roles
+from airflow_platform_plugin.tenants.models import Tenant
 
 SECRET_RUN = "run-nobody-else-knows"
 # What must occur in no answer: the DAG's id, its run's, its tag, the value and the texts in its rows.
@@ -73,29 +75,30 @@ def _rows(app: Any) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def people(app: Any) -> Iterator[dict[str, int]]:
     """Create members of tenants with and without a DAG; some with more permissions than a tenant gives."""
-    from airflow.utils.session import create_session
-
-    usual = {permission(scope, "team") for scope in role_scopes("member")} | roles._AIRFLOW_PERMISSIONS
-    own = {(action, f"DAG:{MINE}") for action in ("can_read", "can_edit")}
-    given = {
-        "newcomer": usual,
-        "member": usual | own,
-        "curious-newcomer": usual | BROWSING,
-        "curious-member": usual | own | BROWSING,
-    }
     manager, ids = app.appbuilder.sm, {}
-    for name, permissions in given.items():
-        with create_session() as session:
-            airflow_compat.roles.ensure_role(session, name, permissions)
+    with db.transaction() as session:
+        for tenant_id in ("team", "new-team"):
+            tenancy.add_tenant(session, tenant_id)
+        tenancy.own_dag(session, "team", MINE, str(path(MINE)))
+        tenancy.grant(session, "curious", BROWSING)
+    for name in PEOPLE:
+        tenant_id = "team" if name.endswith("member") else "new-team"
+        names = [tenant_role_name(tenant_id, TenantRole.MEMBER), *(["curious"] if "curious" in name else [])]
         with app.app_context():
-            role, address = manager.find_role(name), f"{name}@example.com"
-            ids[name] = manager.add_user(name, name, "T", address, role, password=name).id
+            held = [manager.find_role(each) for each in names]
+            ids[name] = manager.add_user(name, name, "T", f"{name}@example.com", held, password=name).id
     yield ids
     with app.app_context():
-        for name, user_id in ids.items():
+        for user_id in ids.values():
             manager.get_session.delete(manager.get_user_by_id(user_id))
             manager.get_session.commit()
-            manager.delete_role(name)
+        manager.delete_role("curious")
+    with db.transaction() as session:
+        session.execute(delete(Deployment))
+        session.execute(delete(LoaderFile))
+        for tenant_id in ("team", "new-team"):
+            roles.delete(session, tenant_id)
+            session.delete(session.get(Tenant, tenant_id))
 
 
 @pytest.fixture
@@ -179,8 +182,8 @@ def test_a_user_without_any_right_cannot_list_dags(
     from airflow.utils.session import create_session
 
     request = with_key_of("newcomer")
-    for method, path in (("PATCH", "/api/v1/dags?dag_id_pattern=~"), ("GET", f"/api/v1/dags/{HIDDEN}")):
-        assert request(method, path, json={"is_paused": True} if method == "PATCH" else None).status == 403
+    for method, url in (("PATCH", "/api/v1/dags?dag_id_pattern=~"), ("GET", f"/api/v1/dags/{HIDDEN}")):
+        assert request(method, url, json={"is_paused": True} if method == "PATCH" else None).status == 403
     with create_session() as session:
         user = session.get(type(app.appbuilder.sm.get_user_by_id(people["newcomer"])), people["newcomer"])
         before, user.roles = user.roles, []
@@ -290,7 +293,9 @@ def test_no_page_shows_a_hidden_dag(
     # Stock pages do not expect all of this.
     for setting in ("PROPAGATE_EXCEPTIONS", "WTF_CSRF_ENABLED"):
         monkeypatch.setitem(app.config, setting, value=False)
-    browser = browsers[name]
+    browser, run = browsers[name], airflow_compat.models.DagRun
+    with db.transaction() as session:
+        hidden_run = str(session.scalar(select(run.id).where(run.dag_id == HIDDEN).limit(1)))
     before, seen, shown = _state(), 0, 0
     for dag_id in (None, MINE, HIDDEN):  # the last one last, for a session knows where it has been
         for method, rule in pages(app):
@@ -300,7 +305,7 @@ def test_no_page_shows_a_hidden_dag(
             given |= {"execution_date": "2024-01-02T00:00:00+00:00", "link_name": "x", "confirmed": "true"}
             given |= {"start_date": "2020-01-01T00:00:00+00:00", "end_date": "2040-01-01T00:00:00+00:00"}
             given |= {"dag_id": dag_id} if dag_id else {}
-            values = dict.fromkeys(rule.arguments, "1") | {"dag_id": dag_id or "none"}
+            values = dict.fromkeys(rule.arguments, hidden_run) | {"dag_id": dag_id or "none"}
             _, path = rule.build({key: values[key] for key in rule.arguments})
             answer = browser.open(
                 path,

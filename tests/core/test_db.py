@@ -45,6 +45,13 @@ def test_starting_the_webserver_has_upgraded_the_tables(connection: Any) -> None
     assert db.is_current()
 
 
+def test_the_newest_revision_is_the_one_that_alembic_finds() -> None:
+    """Its number is read from the name of the newest file."""
+    from alembic.script import ScriptDirectory
+
+    assert db.head() == ScriptDirectory.from_config(db._alembic()).get_current_head()
+
+
 def test_airflows_own_revision_is_untouched(connection: Any) -> None:
     from airflow.utils.db import _get_alembic_config
     from alembic.script import ScriptDirectory

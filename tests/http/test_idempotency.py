@@ -18,8 +18,12 @@ from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.auth.oauth import tokens
 from airflow_platform_plugin.auth.oauth.models import Client
 from airflow_platform_plugin.core import crypto, db
+from airflow_platform_plugin.core import principal as principals
 from airflow_platform_plugin.core.errors import PermissionDenied
-from airflow_platform_plugin.core.principal import Credential, Principal
+from airflow_platform_plugin.core.feature import role_scopes
+from airflow_platform_plugin.core.memberships import Memberships
+from airflow_platform_plugin.core.naming import TenantRole
+from airflow_platform_plugin.core.principal import Credential, Principal, tenant_permission
 from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.http import idempotency
 from airflow_platform_plugin.http.idempotency import IdempotencyKey
@@ -125,9 +129,14 @@ def test_a_caller_who_has_lost_a_tenant_does_not_get_the_stored_answer(
     call: Call, app: Any, make_key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller may have lost one of several tenants, or all except one."""
-    held = airflow_compat.users.permissions
-    mine: set[tuple[str, str]] = set()
-    monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: mine or held(user))
+    admin = {tenant_permission(scope) for scope in role_scopes(TenantRole.ADMIN)}
+    mine: dict[str, frozenset[TenantRole]] = {}
+
+    def memberships(user: Any) -> Memberships:
+        is_member = user.username == "viewer"
+        return Memberships(mine, {TenantRole.ADMIN: frozenset(admin)}) if is_member else Memberships()
+
+    monkeypatch.setattr(principals, "memberships_of", memberships)
     for tenant_id in ("one", "two"):
         call("POST", TENANTS, json={"tenant_id": tenant_id})
     member = client(app, {"X-API-Key": make_key("viewer")})
@@ -136,8 +145,7 @@ def test_a_caller_who_has_lost_a_tenant_does_not_get_the_stored_answer(
         {"name": "w", "url": "https://a.example", "events": ["dag.success"]},
     )
     kit = {"name": "a-kit", "version": "1.0.0", "image": "registry.localhost/a:1", "type": "transformation"}
-    both = {("can_edit", f"Platform {what}:{t}") for what in ("Datakits", "Webhooks") for t in ("one", "two")}
-    both |= {("can_read", f"Platform Tenants:{t}") for t in ("one", "two")}
+    both = dict.fromkeys(("one", "two"), frozenset({TenantRole.ADMIN}))
     mine |= both
 
     def send() -> Any:
@@ -147,7 +155,7 @@ def test_a_caller_who_has_lost_a_tenant_does_not_get_the_stored_answer(
 
     assert send().status == 201, send().text
     assert send().headers["Idempotency-Replayed"] == "true"
-    mine -= {permission for permission in both if permission[1].endswith(":one")}
+    del mine["one"]
     refused = send()
     assert (refused.status, "Idempotency-Replayed" in refused.headers) == (403, False)
     mine |= both

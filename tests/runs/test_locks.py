@@ -35,7 +35,10 @@ def server(request: pytest.FixtureRequest) -> Iterator[Engine]:
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE theirs (id INTEGER PRIMARY KEY, value INTEGER)"))
         connection.execute(text("CREATE TABLE platform_webhook (id INTEGER)"))
-        connection.execute(text("CREATE TABLE platform_deployment (id INTEGER)"))
+        columns = "(id INTEGER, dag_id VARCHAR(250), tenant_id VARCHAR(63))"
+        connection.execute(text(f"CREATE TABLE platform_deployment {columns}"))
+        connection.execute(text("CREATE TABLE platform_loader_file (fileloc VARCHAR(2000))"))
+        connection.execute(text("CREATE TABLE dag (dag_id VARCHAR(250), fileloc VARCHAR(2000))"))
         connection.execute(text("CREATE TABLE dag_tag (name VARCHAR(100), dag_id VARCHAR(250))"))
     yield engine
     started.stop()
@@ -119,7 +122,7 @@ def either(request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.M
     return engine
 
 
-@pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "dag_tag"])
+@pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "platform_deployment", "dag"])
 def test_the_scheduler_does_not_wait_for_a_lock_and_goes_on(
     either: Engine, notify: Callable[..., float], caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
@@ -205,7 +208,7 @@ def test_nothing_is_written_without_subscribers(engine: Engine, notify: Callable
         notify(scheduler)
     assert stored(engine) == []
     with engine.begin() as connection:
-        connection.execute(text("INSERT INTO platform_deployment VALUES (1)"))
+        connection.execute(text("INSERT INTO platform_deployment (id) VALUES (1)"))
     with engine.connect() as scheduler, scheduler.begin():
         notify(scheduler)
     assert stored(engine) == [an_event().id]
@@ -270,7 +273,10 @@ def test_sqlite_s_own_lock_timeout_is_kept(tmp_path: Any) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/lone.db", poolclass=NullPool)
     Event.__table__.create(engine)
     with engine.begin() as connection:
-        connection.execute(text("CREATE TABLE platform_deployment (id INTEGER)"))
+        columns = "(id INTEGER, dag_id VARCHAR(250), tenant_id VARCHAR(63))"
+        connection.execute(text(f"CREATE TABLE platform_deployment {columns}"))
+        connection.execute(text("CREATE TABLE platform_loader_file (fileloc VARCHAR(2000))"))
+        connection.execute(text("CREATE TABLE dag (dag_id VARCHAR(250), fileloc VARCHAR(2000))"))
         connection.execute(text("CREATE TABLE platform_webhook AS SELECT 1 AS id"))
     with engine.connect() as scheduler, engine.connect() as other:
         before = scheduler.exec_driver_sql("PRAGMA busy_timeout").scalar()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tenancy
 from airflow.models.dag import DagModel, DagTag
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
@@ -16,6 +17,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.operators.empty import EmptyOperator
 from airflow.utils.state import DagRunState, TaskInstanceState
+from options import set_options
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
@@ -102,6 +104,25 @@ def test_the_payload_is_that_of_the_api_reference(session: Any, make_run: Callab
     }
 
 
+@pytest.fixture(params=["listener", "sweep"])
+def observe(
+    request: pytest.FixtureRequest, session: Any, make_run: Callable[..., DagRun]
+) -> Callable[[], Event]:
+    """Let a run begin, and return the event that the listener or the sweep stores."""
+
+    def begin() -> Event:
+        sweep.sweep()
+        run = make_run("r")
+        if request.param == "listener":
+            listener.on_dag_run_running(dag_run=run)
+        else:
+            sweep.sweep()
+        (event,) = session.query(Event).all()
+        return event
+
+    return begin
+
+
 @pytest.mark.parametrize(
     ("tags", "tenant_id"),
     [
@@ -117,24 +138,39 @@ def test_the_payload_is_that_of_the_api_reference(session: Any, make_run: Callab
         (["tenant:" + "\u00fc" * 63], "\u00fc" * 63),
     ],
 )
-@pytest.mark.parametrize("seen_by", ["listener", "sweep"])
 def test_an_event_is_stored_with_the_tenant_of_its_dag(
-    session: Any, make_run: Callable[..., DagRun], seen_by: str, tags: list[str], tenant_id: str | None
+    session: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    observe: Callable[[], Event],
+    tags: list[str],
+    tenant_id: str | None,
 ) -> None:
-    """The listener and the sweep agree on it, on every database."""
+    """The listener and the sweep agree on it, on every database, where tags make owners."""
+    set_options(monkeypatch, dag_ownership="tags")
     session.add(DagModel(dag_id="d", tags=[DagTag(name=name) for name in tags]))
     session.add(DagModel(dag_id="e", tags=[DagTag(name="tenant:other")]))
-    sweep.sweep()
-    run = make_run("r")
-    if seen_by == "listener":
-        listener.on_dag_run_running(dag_run=run)
-    else:
-        sweep.sweep()
-    (event,) = session.query(Event).all()
-    assert event.tenant_id == tenant_id
+    assert observe().tenant_id == tenant_id
     assert naming.tenant_of(tags) == tenant_id
     assert new_events.TENANT_TAG_PREFIX == naming.TENANT_TAG_PREFIX
     assert new_events.LONGEST_TENANT_TAG == naming.LONGEST_TENANT_TAG
+
+
+@pytest.mark.parametrize("ownership", ["deployments", "tags", "paths"])
+@pytest.mark.parametrize("made_by", ["deployment", "hand"])
+def test_an_event_of_a_deployment_is_stored_with_its_tenant(
+    session: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    observe: Callable[[], Event],
+    ownership: str,
+    made_by: str,
+) -> None:
+    """A DAG of that id in another file is not the deployment's."""
+    set_options(monkeypatch, dag_ownership=ownership)
+    tenancy.add_tenant(session, "blue")
+    loader = "/dags/datakits.py"
+    session.add(DagModel(dag_id="d", fileloc=loader if made_by == "deployment" else "/dags/other.py"))
+    tenancy.own_dag(session, "blue", "d", loader)
+    assert observe().tenant_id == ("blue" if made_by == "deployment" else None)
 
 
 def test_a_conf_that_is_not_json_is_included_as_far_as_possible(

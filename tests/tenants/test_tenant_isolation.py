@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import pytest
+import tenancy
 from calls import client
 from sqlalchemy import select
 
@@ -15,12 +16,13 @@ from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.testing.results import TestResult
 from airflow_platform_plugin.core import scopes
-from airflow_platform_plugin.core.principal import permission
+from airflow_platform_plugin.core.naming import TenantRole, shared_role_name
+from airflow_platform_plugin.core.principal import tenant_permission
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.http.endpoint import Endpoint
-from airflow_platform_plugin.tenants import roles
 
 API = "/api/v1"
+FILE = "/dags/of_tests.py"
 Call = Callable[..., Any]
 
 
@@ -174,7 +176,7 @@ def own_things(session: Any, call: Call, manifest: dict[str, Any], name: str, ad
 
 
 def make_dag(session: Any, name: str) -> str:
-    """Store a DAG as Airflow does, with permissions for its tenant's administrators."""
+    """Store a DAG of a deployment of the tenant, as Airflow does."""
     from airflow import DAG
     from airflow.models.dag import DagModel
     from airflow.models.serialized_dag import SerializedDagModel
@@ -184,12 +186,11 @@ def make_dag(session: Any, name: str) -> str:
         f"dag_of_{name}", schedule="@daily", start_date=datetime(2024, 1, 1, tzinfo=timezone.utc)
     ) as dag:
         EmptyOperator(task_id="t")
-    dag.fileloc = "/dags/of_tests.py"
+    dag.fileloc = FILE
     session.add(DagModel(dag_id=dag.dag_id, is_active=True, is_paused=False, fileloc=dag.fileloc))
     session.add(SerializedDagModel(dag))
     session.flush()
-    rights = {(action, f"DAG:{dag.dag_id}") for action in ("can_read", "can_edit")}
-    airflow_compat.roles.ensure_role(session, roles.admin_role_name(f"team-{name}"), rights)
+    tenancy.own_dag(session, f"team-{name}", dag.dag_id, FILE)
     return str(dag.dag_id)
 
 
@@ -207,22 +208,13 @@ def as_person(
             rows = session.scalars(select(Role).where(Role.user.any(User.id == user_id))).unique()
             pairs: list[Permission] = [pair for role in rows for pair in role.permissions]
             user._perms = {(pair.action.name, pair.resource.name) for pair in pairs}
+            user._platform_memberships = None
             return user
         return original(user_id)
 
     original = airflow_compat.users.user_by_id
     monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
-
-    # Airflow would look the users up in another transaction.
-    def readable(user: Any, _method: str = "GET") -> set[str]:
-        return {name.removeprefix("DAG:") for action, name in user.perms if name.startswith("DAG:")}
-
-    monkeypatch.setattr(airflow_compat.authorization, "permitted_dag_ids", readable)
-    monkeypatch.setattr(
-        airflow_compat.authorization,
-        "readable_dag_ids",
-        lambda: readable(airflow_compat.users.request_user()),
-    )
+    monkeypatch.setattr(airflow_compat.authorization, "user_by_id", user_by_id)
 
     def make(name: str) -> Call:
         _, key = keys.issue(session, name=f"of {name}", user_id=people[name])
@@ -293,10 +285,12 @@ def mixed(
     session: Any, tenants: dict[str, Own], people: dict[str, int], as_person: Callable[[str], Call]
 ) -> Call:
     """A caller who may read everything of the first tenant, and write everything of the second."""
-    held = {permission(scope, "team-a" if scope.endswith(":read") else "team-b") for scope in scopes.known()}
-    held.add(("can_read", f"DAG:{tenants['a'].dag_id}"))
-    airflow_compat.roles.ensure_role(session, "mixed", held)
-    airflow_compat.roles.add_role_member(session, "mixed", people["stranger"])
+    own = {scope: tenant_permission(scope) for scope in scopes.known()}
+    everything = {own[scope] for scope in own if scope.endswith(":read")}
+    tenancy.grant(session, shared_role_name(TenantRole.VIEWER), everything)
+    tenancy.grant(session, shared_role_name(TenantRole.ADMIN), {*own.values()})
+    tenancy.add_member(session, "team-a", TenantRole.VIEWER, [people["stranger"]])
+    tenancy.add_member(session, "team-b", TenantRole.ADMIN, [people["stranger"]])
     return as_person("stranger")
 
 
@@ -406,7 +400,8 @@ def test_new_objects_belong_to_the_callers_only_tenant(
     assert request("POST", deploy, json={**place, "namespace": "a"}).status == 201
     # A caller that reaches only one tenant need not name it.
     assert request("POST", deploy, json={"environment": "staging"}).json["namespace"] == "a"
-    assert len(session.scalars(select(Deployment).where(Deployment.tenant_id == "team-b")).all()) == 1
+    active = select(Deployment).where(Deployment.tenant_id == "team-b", Deployment.retired_at.is_(None))
+    assert len(session.scalars(active).all()) == 1
     assert session.scalars(select(PlatformConnection)).all()
 
 

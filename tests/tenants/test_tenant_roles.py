@@ -10,6 +10,7 @@ from sqlalchemy import event, select, text
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name
 from airflow_platform_plugin.core.reach import EVERYWHERE
 from airflow_platform_plugin.tenants import roles, service
 from airflow_platform_plugin.tenants.inputs import NewTenant
@@ -146,7 +147,11 @@ def test_admin_users_have_the_tenants_admin_role(
 
     def members() -> set[str]:
         session.expire_all()
-        role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
+        role = (
+            session.scalars(select(Role).where(Role.name == tenant_role_name("t", TenantRole.ADMIN)))
+            .unique()
+            .one()
+        )
         return {user.username for user in role.user}
 
     tenant = {"tenant_id": "t", "admin_users": ["ann-of-a", "stranger@example.com", "nobody-yet"]}
@@ -168,24 +173,9 @@ def test_a_later_user_gets_the_role_at_the_first_login(
     session.flush()
     roles.assign_on_login(user.id, "late", "late@example.com")
     session.expire_all()
-    role = session.scalars(select(Role).where(Role.name == roles.admin_role_name("t"))).unique().one()
+    role = (
+        session.scalars(select(Role).where(Role.name == tenant_role_name("t", TenantRole.ADMIN)))
+        .unique()
+        .one()
+    )
     assert [member.username for member in role.user] == ["late"]
-
-
-def test_roles_of_tenants_from_older_versions_get_the_menu(session: Any, call: Callable[..., Any]) -> None:
-    """Other permissions that were removed from a role stay removed."""
-    from airflow.providers.fab.auth_manager.models import Role
-
-    from airflow_platform_plugin import airflow_compat
-
-    call("POST", f"{API}/platform/tenants", json={"tenant_id": "old"})
-    names = {roles.admin_role_name("old"), roles.member_role_name("old")}
-    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
-        role.permissions = []
-    session.flush()
-    roles.add_menu_to_existing_roles()
-    session.expire_all()
-    for role in session.scalars(select(Role).where(Role.name.in_(names))).unique():
-        assert {(held.action.name, held.resource.name) for held in role.permissions} == roles.MENU
-    for permission in roles.MENU:
-        assert names <= airflow_compat.roles.roles_with(session, permission)

@@ -11,7 +11,7 @@ from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_ta
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
 from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, build_dataset_uri
-from airflow_platform_plugin.tenants import quota, roles
+from airflow_platform_plugin.tenants import quota
 
 TASK_ID = "run"
 
@@ -29,7 +29,7 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
 
     Args:
         spec: the deployment.
-        owner: the tenant that owns it, whose roles and pool the DAG gets; None for the platform.
+        owner: the tenant that owns it, which gives the DAG its tag and pool; None for the platform.
         paused: whether a new DAG starts paused.
     """
     manifest = spec.manifest
@@ -57,7 +57,6 @@ def build(spec: DeploymentSpec, owner: Owner | None = None, *, paused: bool = Fa
             **_retry_options(spec),
             **(_pool(owner, manifest) if owner else {}),
         },
-        access_control=None if owner is None else _access_control(owner.tenant_id),
         doc_md=f"{build_revision_marker(spec)}\n\n```json\n{manifest.model_dump_json(indent=2)}\n```",
         **{name: value for name, value in limits.items() if value is not None},
     )
@@ -92,9 +91,3 @@ def _retry_options(spec: DeploymentSpec) -> dict[str, Any]:
 def _pool(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
     slots = quota.count_slots(owner.resource_limits, manifest.requirements.amounts)
     return {"pool": quota.pool_name(owner.tenant_id), "pool_slots": slots}
-
-
-def _access_control(tenant_id: str) -> dict[str, dict[str, set[str]]]:
-    """Return the permissions of the tenant's roles for the DAG: to see, pause and run it."""
-    granted = {"DAGs": {"can_read", "can_edit"}}
-    return {roles.admin_role_name(tenant_id): granted, roles.member_role_name(tenant_id): granted}

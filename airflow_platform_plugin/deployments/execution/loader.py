@@ -11,6 +11,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, get_parsing_context
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.deployments import column_limits
+from airflow_platform_plugin.deployments.execution import parsing_limit
 from airflow_platform_plugin.deployments.models import Deployment, DeploymentRevision, LoaderFile, is_in_force
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants.models import Tenant
@@ -40,10 +41,13 @@ class Built(NamedTuple):
 
 
 _LONGEST_ERROR = 4000
+_BATCH = 500  # rows of one UPDATE
 
 
 def load(fileloc: str) -> dict[str, DAG]:
-    """Return the DAGs of all deployments by id; in a task process, only the DAG that is about to run.
+    """Return the DAGs of deployments by id; in a task process, only the DAG that is about to run.
+
+    If very many deployments are new, the next parsings return the rest of these.
 
     Args:
         fileloc: the path of the loader file, which Airflow parses at once after each deploy.
@@ -51,12 +55,15 @@ def load(fileloc: str) -> dict[str, DAG]:
     only = get_parsing_context().dag_id
     with db.transaction() as session:
         rows = _rows(session, only)
+        if only is None:
+            rows = parsing_limit.take(session, rows)
         dialect = session.connection().dialect.name
     built = build_all(rows, dialect)
     if dialect == "mysql":
         with db.transaction() as session:
             column_limits.keep_distinct_tags(session, built.dags.values())
     if only is None:
+        airflow_compat.dag_permissions.skip_permissions(built.dags.values())
         try:
             with db.transaction() as session:
                 _record_parse_results(session, fileloc, rows, built.errors)
@@ -106,7 +113,7 @@ def _message(error: Exception) -> str:
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
-def _rows(session: Session, dag_id: str | None) -> list[DeploymentRow]:
+def _rows(session: Session, dag_id: str | None) -> Sequence[DeploymentRow]:
     # Tables, not mapped classes: the first use of a mapped class costs each task process fifty milliseconds.
     deployment, revision, tenant = Deployment.__table__.c, DeploymentRevision.__table__.c, Tenant.__table__.c
     in_force = (
@@ -140,13 +147,17 @@ def _record_parse_results(
     """Store the file, the revisions that were read, and their errors, as far as they are new."""
     if session.get(LoaderFile, LoaderFile.key(fileloc)) is None:
         session.add(LoaderFile(id=LoaderFile.key(fileloc), fileloc=fileloc))
+    changed: dict[tuple[int, str | None], list[str]] = {}
     for row in rows:
         error = errors.get(row.dag_id)
         if row.loaded_revision != row.revision or row.import_error != error:
+            changed.setdefault((row.revision, error), []).append(row.id)
+    for (revision, error), ids in changed.items():
+        for start in range(0, len(ids), _BATCH):
             loaded = (
                 update(Deployment)
-                .where(Deployment.id == row.id, Deployment.revision == row.revision)
-                .values(loaded_revision=row.revision, loaded_at=db.now(), import_error=error)
+                .where(Deployment.id.in_(ids[start : start + _BATCH]), Deployment.revision == revision)
+                .values(loaded_revision=revision, loaded_at=db.now(), import_error=error)
             )
             db.execute_bulk(session, loaded)
 

@@ -1,0 +1,147 @@
+"""Which tenant owns a DAG.
+
+A deployment's DAG belongs to the deployment's tenant. ``[platform] dag_ownership`` says whether a DAG that
+somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id>``, or by its file's folder.
+"""
+
+from collections.abc import Collection, Iterable
+from pathlib import PurePath
+
+from sqlalchemy import BINARY, cast, false, func, or_, select, union
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql import ColumnElement, Select
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core.dag_ids import DagIds
+from airflow_platform_plugin.core.feature import dag_owners
+from airflow_platform_plugin.core.naming import TENANT_TAG_PREFIX, tenant_of, tenant_tag
+from airflow_platform_plugin.core.settings import DagOwnership
+from airflow_platform_plugin.core.types import TableColumn
+
+_BATCH = 500
+
+
+def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
+    """Return the DAGs that belong to one of the tenants, with their SubDAGs."""
+    wanted = sorted(tenant_ids)
+    made = dag_owners().subquery()
+    selected = select(made.c.dag_id).where(made.c.tenant_id.in_(wanted))
+    others: list[Select] = []
+    match _mode():
+        case "tags":
+            tagged = _select_tagged(wanted)
+            others = [tagged, _select_subdags(tagged)]
+        case "paths":
+            others = [_select_in_folders(wanted)]
+        case "deployments":
+            pass
+    if others:
+        by_hand = union(*others).subquery()
+        # What a deployment makes belongs to that deployment's tenant, whatever its tags say.
+        claimed = select(dag_owners().subquery().c.dag_id)
+        unclaimed = select(by_hand.c.dag_id).where(by_hand.c.dag_id.not_in(claimed))
+        selected = select(union(selected, unclaimed).subquery().c.dag_id)
+    return DagIds(selected)
+
+
+def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
+    """Return the tenants that own DAGs, by the DAG's id. A DAG that belongs to no tenant is not in it."""
+    found: dict[str, str] = {}
+    wanted = sorted(set(dag_ids))
+    for start in range(0, len(wanted), _BATCH):
+        found |= _owners(session, wanted[start : start + _BATCH])
+    return found
+
+
+def owner(session: Session, dag_id: str) -> str | None:
+    """Return the tenant that owns the DAG, or None."""
+    return owners(session, [dag_id]).get(dag_id)
+
+
+def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
+    made = dag_owners().subquery()
+    claimed = {
+        row.dag_id: row.tenant_id for row in session.execute(select(made).where(made.c.dag_id.in_(dag_ids)))
+    }
+    found = {dag_id: tenant_id for dag_id, tenant_id in claimed.items() if tenant_id is not None}
+    by_hand = [dag_id for dag_id in dag_ids if dag_id not in claimed]
+    match _mode():
+        case "tags" if by_hand:
+            found |= _find_owners_by_tag(session, by_hand)
+        case "paths" if by_hand:
+            found |= _find_owners_by_folder(session, by_hand)
+        case _:
+            pass
+    return found
+
+
+def _find_owners_by_tag(session: Session, dag_ids: list[str]) -> dict[str, str]:
+    dag = airflow_compat.models.DagModel.__table__.c
+    rows = session.execute(
+        select(dag.dag_id, dag.root_dag_id).where(dag.dag_id.in_(dag_ids), dag.root_dag_id.is_not(None))
+    )
+    roots = {dag_id: dag_id for dag_id in dag_ids} | {row.dag_id: row.root_dag_id for row in rows}
+    tags = airflow_compat.dags.tags(session, set(roots.values()))
+    found = {dag_id: tenant_of(tags.get(root, ())) for dag_id, root in roots.items()}
+    return {dag_id: tenant_id for dag_id, tenant_id in found.items() if tenant_id is not None}
+
+
+def _find_owners_by_folder(session: Session, dag_ids: list[str]) -> dict[str, str]:
+    dag = airflow_compat.models.DagModel.__table__.c
+    rows = session.execute(select(dag.dag_id, dag.fileloc).where(dag.dag_id.in_(dag_ids)))
+    found = {row.dag_id: _tenant_of_file(row.fileloc) for row in rows}
+    return {dag_id: tenant_id for dag_id, tenant_id in found.items() if tenant_id is not None}
+
+
+def _tenant_of_file(fileloc: str | None) -> str | None:
+    """Return the tenant in whose folder the file is, or None."""
+    path, folder = PurePath(fileloc or ""), _tenants_folder()
+    if not path.is_relative_to(folder):
+        return None
+    parts = path.relative_to(folder).parts
+    return parts[0] if len(parts) > 1 and ".." not in parts else None
+
+
+def _select_tagged(tenant_ids: list[str]) -> Select:
+    """Select the DAGs with a tag of one of the tenants, and of no other tenant."""
+    tag, other = (aliased(airflow_compat.models.DagTag.__table__) for _ in range(2))
+    tags = [tenant_tag(tenant_id) for tenant_id in tenant_ids]
+    another = (
+        select(other.c.name)
+        .where(
+            other.c.dag_id == tag.c.dag_id,
+            other.c.name != tag.c.name,
+            _exactly(func.substr(other.c.name, 1, len(TENANT_TAG_PREFIX))) == TENANT_TAG_PREFIX,
+        )
+        .correlate(tag)
+    )
+    # The first condition is for the index, the second for MySQL, which compares without case.
+    return select(tag.c.dag_id).where(tag.c.name.in_(tags), _exactly(tag.c.name).in_(tags), ~another.exists())
+
+
+def _select_subdags(roots: Select) -> Select:
+    dag = aliased(airflow_compat.models.DagModel.__table__)
+    return select(dag.c.dag_id).where(dag.c.root_dag_id.in_(roots))
+
+
+def _select_in_folders(tenant_ids: list[str]) -> Select:
+    dag = aliased(airflow_compat.models.DagModel.__table__)
+    prefixes = [f"{_tenants_folder() / tenant_id}/" for tenant_id in tenant_ids]
+    return select(dag.c.dag_id).where(
+        or_(false(), *(_exactly(func.substr(dag.c.fileloc, 1, len(prefix))) == prefix for prefix in prefixes))
+    )
+
+
+def _exactly(column: TableColumn) -> ColumnElement[str]:
+    """Return the column so that it is compared by letters; MySQL ignores case and accents otherwise."""
+    return cast(column, BINARY) if airflow_compat.database.dialect() == "mysql" else column
+
+
+def _tenants_folder() -> PurePath:
+    folder = settings.get(settings.CoreSettings).dag_ownership_folder
+    return PurePath(airflow_compat.config.dags_folder()) / folder
+
+
+def _mode() -> DagOwnership:
+    return settings.get(settings.CoreSettings).dag_ownership

@@ -1,0 +1,107 @@
+"""Who belongs to which tenant, and as what: the one place that decides it.
+
+Airflow's roles ``Tenant <id> Admin``, ``… Member`` and ``… Viewer`` are labels: the roles that a user has say
+where the user belongs. What a role may do is said once for all tenants, by the permissions of the shared
+Airflow roles ``Tenant Admin``, ``Tenant Member`` and ``Tenant Viewer``.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy import column, select, table
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.airflow_compat.types import User
+from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.naming import TenantRole, parse_tenant_role_name, shared_role_name
+
+log = logging.getLogger(__name__)
+
+# An action and a resource of Airflow's: ``("can_read", "DAG Runs")``.
+Permission = tuple[str, str]
+
+# The resource of the permissions on a tenant's DAGs: ``can_read`` to see them, ``can_edit`` to run and change
+# them. They count only in the shared roles of tenants.
+OWN_DAGS = "DAGs of own tenants"
+# A part of the table of tenants, which a feature has: membership of a deleted tenant is none.
+_TENANTS = table("platform_tenant", column("tenant_id"))
+_ATTRIBUTE = "_platform_memberships"
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """The tenants of a user.
+
+    Attributes:
+        roles: the user's roles in each tenant, by the tenant's id.
+        permissions: what each of these roles may do.
+    """
+
+    roles: Mapping[str, frozenset[TenantRole]] = field(default_factory=dict)
+    permissions: Mapping[TenantRole, frozenset[Permission]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether the user belongs to any tenant."""
+        return bool(self.roles)
+
+    @cached_property
+    def anywhere(self) -> frozenset[Permission]:
+        """What the user may do in one tenant or another."""
+        return self._united({role for roles in self.roles.values() for role in roles})
+
+    def within(self, tenant_id: str | None) -> frozenset[Permission]:
+        """Return what the user may do in one tenant."""
+        return self._united(self.roles.get(tenant_id or "", ()))
+
+    def tenants_with(self, permissions: Collection[Permission]) -> frozenset[str]:
+        """Return the tenants in which the user has all of the permissions."""
+        wanted = set(permissions)
+        return frozenset(tenant_id for tenant_id in self.roles if wanted <= self.within(tenant_id))
+
+    def _united(self, roles: Collection[TenantRole]) -> frozenset[Permission]:
+        return frozenset().union(*(self.permissions.get(role, frozenset()) for role in roles))
+
+
+NONE = Memberships()
+
+
+def memberships_of(user: User) -> Memberships:
+    """Return the tenants of a user, read once for each user object; it lives as long as a request.
+
+    Without tenants' roles this sends no query. If the platform's tables cannot be read, nobody belongs to a
+    tenant: stock pages go on working.
+    """
+    known: Memberships | None = getattr(user, _ATTRIBUTE, None)
+    if known is not None:
+        return known
+    names = airflow_compat.roles.role_names(user)
+    named = [parsed for name in names if (parsed := parse_tenant_role_name(name))]
+    if not named:
+        return NONE
+    try:
+        with db.transaction() as session:
+            found = _read(session, named)
+    except SQLAlchemyError:
+        log.exception("The tenants of the user %s cannot be read", user.id)
+        return NONE
+    setattr(user, _ATTRIBUTE, found)
+    return found
+
+
+def _read(session: Session, named: Collection[tuple[str, TenantRole]]) -> Memberships:
+    wanted = sorted({tenant_id for tenant_id, _ in named})
+    existing = set(session.scalars(select(_TENANTS.c.tenant_id).where(_TENANTS.c.tenant_id.in_(wanted))))
+    roles: dict[str, set[TenantRole]] = {}
+    for tenant_id, role in named:
+        if tenant_id in existing:
+            roles.setdefault(tenant_id, set()).add(role)
+    shared = {shared_role_name(role): role for _, role in named}
+    permissions = airflow_compat.roles.permissions_by_role(session, shared)
+    return Memberships(
+        {tenant_id: frozenset(held) for tenant_id, held in roles.items()},
+        {role: frozenset(permissions.get(name, ())) for name, role in shared.items()},
+    )
