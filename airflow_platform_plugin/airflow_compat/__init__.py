@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         users,
         views,
         web,
+        web_models,
     )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "users",
     "views",
     "web",
+    "web_models",
 ]
 
 

@@ -7,16 +7,17 @@ session.
 
 import json
 from collections.abc import Collection
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
-from flask import Response, current_app, has_request_context, redirect, request, url_for
+from flask import Flask, Response, current_app, has_request_context, redirect, request, url_for
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model, User
+from airflow_platform_plugin.auth import row_conditions
 from airflow_platform_plugin.auth.dag_limit import PermittedDags, current_limit
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.dag_ids import DagIds
@@ -44,6 +45,7 @@ class RowFilter:
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
         self._options: dict[Model, Option] = {}
+        self._models = _filtered_models() | row_conditions.tables_of_page()
 
     def apply(self, state: ORMExecuteState) -> None:
         """Limit a query to the rows that the current caller may see."""
@@ -53,7 +55,7 @@ class RowFilter:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
                 if self._reads_all_dags:
                     return  # without a look at the statement, which takes longer
-            models = airflow_compat.authorization.models_of(state.statement, _filtered_models())
+            models = airflow_compat.authorization.models_of(state.statement, self._models)
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
             if models and not self._reads_all_dags:
@@ -74,10 +76,7 @@ class RowFilter:
         self._recognized = airflow_compat.users.recognized_users()
         if user is self._user:
             return
-        manager = airflow_compat.users.auth_manager()
-        self._reads_all_dags = any(
-            manager.is_authorized_dag(method=method, user=user) for method in ("GET", "PUT")
-        )
+        self._reads_all_dags = _may_read_all_dags(user)
         self._limited = bool(current_limit()) or bool(memberships_of(user))
         self._conditions, self._options = {}, {}
         self._user = user
@@ -91,9 +90,12 @@ class RowFilter:
                 else models - {*airflow_compat.authorization.models_of_datasets()}
             )
         if models and not self._conditions:
-            dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(user=self._user)
-            if not isinstance(dag_ids, DagIds):
-                with db.transaction() as session:
+            with db.transaction() as session:
+                # With our session: the auth manager closes its own, which the stock view may be using.
+                dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(
+                    user=self._user, session=session
+                )
+                if not isinstance(dag_ids, DagIds):
                     dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
             self._conditions = _build_conditions(dag_ids, limited=self._limited)
         for model in models - set(self._options):
@@ -109,8 +111,9 @@ def _has_session() -> bool:
     return current_principal() is None and airflow_compat.users.request_user() is not None
 
 
-def install() -> None:
-    """Listen to the queries of all sessions."""
+def install(app: Flask) -> None:
+    """Listen to the queries of all sessions, and keep filtered rows out of what Airflow's pages cache."""
+    airflow_compat.web.read_dag_dependencies_anew(app, lambda: not _may_read_all_dags())
     if not event.contains(Session, "do_orm_execute", _filter_query):
         event.listen(Session, "do_orm_execute", _filter_query)
 
@@ -126,6 +129,12 @@ def begin_request() -> Response | None:
         if request.endpoint == "Airflow.graph":
             return _redirect_from_graph(str((request.view_args or {}).get("dag_id")))
     return None
+
+
+def _may_read_all_dags(user: User = None) -> bool:
+    manager = airflow_compat.users.auth_manager()
+    asked = user or airflow_compat.users.current_user()
+    return any(manager.is_authorized_dag(method=method, user=asked) for method in ("GET", "PUT"))
 
 
 def _redirect_from_graph(dag_id: str) -> Response | None:
@@ -172,6 +181,7 @@ def _filtered_models() -> dict[Model, tuple[Model, ...]]:
 def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
     """Return the conditions for a caller who may read those DAGs."""
     conditions = _dag_conditions(dag_ids)
+    conditions |= row_conditions.conditions_of_page(partial(_is_one_of, dag_ids=dag_ids))
     if limited or dag_ids:
         # A user who may read the audit log and no DAG at all is an auditor, and sees all of it.
         conditions[airflow_compat.models.Log] = _is_one_of(airflow_compat.models.Log.dag_id, dag_ids)
