@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, has_request_context, redirect, r
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model, User
@@ -42,6 +43,7 @@ class RowFilter:
         self._user: User = None  # basic authentication recognizes the caller during the request
         self._recognized: tuple[User, User] = (None, None)  # as Airflow keeps it, when ``_user`` was set
         self._reads_all_dags = False
+        self._tenant_ids: frozenset[str] = frozenset()  # the user's
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
         self._options: dict[Model, Option] = {}
@@ -81,12 +83,15 @@ class RowFilter:
         if user is self._user:
             return
         self._reads_all_dags = _may_read_all_dags(user)
-        self._limited = bool(current_limit()) or bool(memberships_of(user))
+        self._tenant_ids = frozenset(memberships_of(user).roles)
+        self._limited = bool(current_limit()) or bool(self._tenant_ids)
         self._conditions, self._options = {}, {}
         self._user = user
 
     def _options_for(self, models: set[Model], state: ORMExecuteState) -> list[Option]:
         if not self._limited:
+            if request.blueprint == "PoolModelView":
+                return []  # whose numbers count all tasks
             # For other users, Airflow's permission to read datasets decides about datasets and their rows.
             models = (
                 set()
@@ -102,6 +107,8 @@ class RowFilter:
                 if not isinstance(dag_ids, DagIds):
                     dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
             self._conditions = _build_conditions(dag_ids, limited=self._limited)
+            if self._tenant_ids:
+                self._conditions |= row_conditions.pool_condition(self._tenant_ids)
         for model in models - set(self._options):
             if model in self._conditions:
                 self._options[model] = with_loader_criteria(
@@ -165,12 +172,10 @@ def _redirect_from_graph(dag_id: str) -> Response | None:
 
 
 def _filtered_blueprints() -> frozenset[str]:
-    """Return the names of Airflow's own blueprints except for pools, whose numbers count all tasks."""
+    """Return the names of Airflow's own blueprints."""
     known: frozenset[str] | None = current_app.extensions.get("platform_filtered_blueprints")
     if known is None:
-        known = frozenset(
-            {*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()} - {"PoolModelView"}
-        )
+        known = frozenset({*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()})
         current_app.extensions["platform_filtered_blueprints"] = known
     return known
 
@@ -182,6 +187,8 @@ def _filter_query(state: ORMExecuteState) -> None:
     row_filter = request_state.current().find(RowFilter)
     if row_filter is None or row_filter.suspended or row_filter.passes_all():
         return
+    if isinstance(state.statement, FunctionElement):
+        state.statement = select(state.statement)  # a bare ``count(...)`` takes no condition
     if state.is_select and not state.is_column_load:
         row_filter.apply(state)
 
