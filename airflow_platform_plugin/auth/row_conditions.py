@@ -21,6 +21,25 @@ IsPermitted = Callable[[TableColumn], ColumnElement[bool]]
 Condition = Callable[[IsPermitted], ColumnElement[bool]]
 
 
+# Endpoints that read with a POST.
+_READS = frozenset(
+    {
+        "Airflow.blocked",
+        "Airflow.dag_stats",
+        "Airflow.last_dagruns",
+        "Airflow.next_run_datasets_summary",
+        "Airflow.task_stats",
+        "get_dag_runs_batch",
+        "get_task_instances_batch",
+    }
+)
+
+
+def only_reads(endpoint: str) -> bool:
+    """Return whether an endpoint of Airflow's reads, with any method."""
+    return endpoint in _READS or airflow_operations.operation_id(endpoint) in _READS
+
+
 def tables_of_page() -> dict[object, tuple[Model, ...]]:
     """Return the models that only the current page filters, by their tables."""
     return {model.__table__: (model,) for model in _of_page()}

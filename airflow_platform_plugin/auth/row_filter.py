@@ -97,7 +97,7 @@ class RowFilter:
             with db.transaction() as session:
                 # With our session: the auth manager closes its own, which the stock view may be using.
                 dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(
-                    user=self._user, session=session
+                    user=self._user, methods=_methods(), session=session
                 )
                 if not isinstance(dag_ids, DagIds):
                     dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
@@ -120,6 +120,15 @@ def _can_ask_now() -> bool:
         return False
     user = airflow_compat.users.request_user()
     return user is not None and airflow_compat.users.has_read_permissions(user)
+
+
+def _methods() -> list[str]:
+    """Return what the caller must be allowed to do with a DAG whose rows this request may find.
+
+    To clear a task clears tasks of other DAGs too, which an ``ExternalTaskMarker`` names.
+    """
+    reads = request.method in responses.SAFE_METHODS or row_conditions.only_reads(str(request.endpoint))
+    return ["GET", "PUT"] if reads else ["PUT"]
 
 
 def install(app: Flask) -> None:

@@ -27,12 +27,21 @@ from stock_data import HIDDEN, MINE
 from airflow_platform_plugin import airflow_compat
 
 SHOWN = PAGES_THAT_SHOW | OPERATIONS_THAT_SHOW
-# The callers who may read and change each DAG.
-EDITORS = {MINE: {"ann-admin", "max-member", "bea-browser", "mia-mixed", "key"}, HIDDEN: {"mia-mixed"}}
-READERS = {MINE: EDITORS[MINE], HIDDEN: {"mia-mixed"}}
+# The callers who may change and read each DAG. One is an admin of one tenant and a viewer of the other.
+EDITORS = {MINE: {"ann-admin", "max-member", "bea-browser", "mia-mixed", "key"}, HIDDEN: set()}
+READERS = {MINE: EDITORS[MINE] | {"vera-viewer"}, HIDDEN: {"mia-mixed"}}
 STOCK_READERS = {"vic-viewer", "oli-op", "pat-platform"}
 STOCK_EDITORS = {"oli-op", "pat-platform"}
-OF_TENANTS = ["ann-admin", "max-member", "bea-browser", "mia-mixed", "eve-empty", "noa-nobody", "key"]
+OF_TENANTS = [
+    "ann-admin",
+    "max-member",
+    "vera-viewer",
+    "bea-browser",
+    "mia-mixed",
+    "eve-empty",
+    "noa-nobody",
+    "key",
+]
 # They see nothing of the other tenant's DAG, and may look at as much as an operator can let them.
 LIMITED = ["bea-browser", "eve-empty", "key"]
 # Each look at a page adds an entry to the audit log.
