@@ -81,6 +81,7 @@ def memberships_of(user: User) -> Memberships:
     names = airflow_compat.roles.role_names(user)
     named = [parsed for name in names if (parsed := parse_tenant_role_name(name))]
     if not named:
+        setattr(user, _ATTRIBUTE, NONE)
         return NONE
     try:
         with db.connection_of(user) as connection:
