@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         users,
         views,
         web,
+        web_models,
     )
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "users",
     "views",
     "web",
+    "web_models",
 ]
 
 

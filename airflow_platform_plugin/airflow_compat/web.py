@@ -1,6 +1,6 @@
 """Airflow's web application: pages, menu, CSRF protection, and the errors of its API."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from airflow_platform_plugin.airflow_compat.types import View
@@ -44,6 +44,30 @@ def stock_views() -> set[str]:
 
     views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
     return {view.blueprint.name for view in views if type(view).__module__.startswith("airflow.www.")}
+
+
+def read_dag_dependencies_anew(app: "Flask", is_needed: Callable[[], bool]) -> None:
+    """Let the page of DAG dependencies read the graph in each request for which ``is_needed()``.
+
+    Airflow keeps one graph of all DAGs in the page's object. If another version of Airflow has another page,
+    that page stays as it is.
+    """
+    from copy import copy
+
+    endpoint = "DagDependenciesView.list"
+    stock: View = app.view_functions.get(endpoint)
+    page: View = getattr(stock, "__self__", None)
+    if not (hasattr(page, "nodes") and hasattr(page, "edges")):
+        return
+
+    def list_dependencies() -> View:
+        if not is_needed():
+            return stock()
+        own = copy(page)
+        own.nodes, own.edges = [], []  # which makes the page calculate both
+        return own.list()
+
+    app.view_functions[endpoint] = list_dependencies
 
 
 def end_request_transaction() -> None:

@@ -41,7 +41,7 @@ def install(app: Flask, hooks: Blueprint) -> None:
     """Install the hooks, make this the first backend, and add DAG limits to Airflow's checks."""
     tenant_dags.install()
     dag_limit.install()
-    row_filter.install()
+    row_filter.install(app)
     hooks.before_app_request(_authenticate)
     hooks.before_app_request(row_filter.begin_request)
     csrf.install(hooks)

@@ -7,30 +7,50 @@ from typing import Any
 
 MINE, HIDDEN = "mine_etl", "hidden_pipeline"
 RUN, TASK, URI = "run-1", "load", "s3://bucket/shared"
+_TAGS = {MINE: "mine", HIDDEN: "theirs"}
 
 
 @contextmanager
 def two_dags(app: Any) -> Iterator[None]:
-    """Commit the rows, since Airflow reads on its own connections, and delete them afterwards."""
-    from airflow import settings
-    from sqlalchemy.orm import Session
-
-    with app.app_context():
-        before = _ids()
-        _serialize([_dag(MINE, HIDDEN, ["mine"]), _dag(HIDDEN, MINE, ["theirs"])])
-        with Session(settings.engine) as session, session.begin():
-            for dag_id in (MINE, HIDDEN):
-                _add_rows(session, app, dag_id)
+    """Store both DAGs with their rows, and remove them afterwards."""
+    with removed_afterwards(app):
+        store_dags(app, {MINE: HIDDEN, HIDDEN: MINE})
         for dag_id in (MINE, HIDDEN):
             manager = app.appbuilder.sm
-            permission = manager.create_permission("can_read", f"DAG:{dag_id}")
-            manager.add_permission_to_role(manager.find_role("Admin"), permission)
+            with app.app_context():
+                permission = manager.create_permission("can_read", f"DAG:{dag_id}")
+                manager.add_permission_to_role(manager.find_role("Admin"), permission)
+        yield
+
+
+@contextmanager
+def removed_afterwards(app: Any) -> Iterator[None]:
+    """Remove all rows of Airflow's tables that are new, and the DAGs' files."""
+    with app.app_context():
+        before = _ids()
     try:
         yield
     finally:
         _remove_all_but(before)
         for dag_id in (MINE, HIDDEN):
-            path(dag_id).unlink()
+            path(dag_id).unlink(missing_ok=True)
+
+
+def store_dags(app: Any, dags: dict[str, str]) -> None:
+    """Store DAGs with rows in every table. The rows are committed: Airflow reads on its own connections.
+
+    Args:
+        app: the web application.
+        dags: by the id of each DAG, the id of the DAG that it clears with itself.
+    """
+    from airflow import settings
+    from sqlalchemy.orm import Session
+
+    with app.app_context():
+        _serialize([_dag(dag_id, other, [_TAGS[dag_id]]) for dag_id, other in dags.items()])
+        with Session(settings.engine) as session, session.begin():
+            for dag_id in dags:
+                _add_rows(session, app, dag_id)
 
 
 def _dag(dag_id: str, other: str, tags: list[str]) -> Any:

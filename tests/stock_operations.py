@@ -76,19 +76,41 @@ def operations() -> list[tuple[str, str, str]]:
 OPERATIONS = operations()
 
 
-def send(request: Callable[..., Any], app: Any, operation: tuple[str, str, str], dag_id: str) -> Any:
+def send(
+    request: Callable[..., Any],
+    app: Any,
+    operation: tuple[str, str, str],
+    dag_id: str,
+    ids: dict[str, str] | None = None,
+) -> Any:
     """Send one operation for a DAG; the objects in its path exist unless a deletion came before."""
     method, path, name = operation
+    for argument, value in (_values(app, method, dag_id) | (row_ids(dag_id) if ids is None else ids)).items():
+        path = path.replace(f"{{{argument}}}", value)
+    json = BODIES.get(name) if method != "GET" else None
+    return request(method, path, json=json, query_string=QUERIES.get(name))
+
+
+def row_ids(dag_id: str) -> dict[str, str]:
+    """Return the ids of a DAG's import error and first entry in the event log, by their path parameters."""
     from airflow.models.errors import ParseImportError
     from airflow.models.log import Log
     from airflow.utils.session import create_session
+
+    with create_session() as session:
+        error = session.query(ParseImportError.id).filter_by(filename=str(_source(dag_id))).scalar() or 0
+        entry = session.query(Log.id).filter_by(dag_id=dag_id).order_by(Log.id).first() or [0]
+    return {"import_error_id": str(error), "event_log_id": str(entry[0])}
+
+
+def _source(dag_id: str) -> Path:
+    return file_of(dag_id if dag_id != "~" else MINE)
+
+
+def _values(app: Any, method: str, dag_id: str) -> dict[str, str]:
     from itsdangerous import URLSafeSerializer
 
-    source = file_of(dag_id if dag_id != "~" else MINE)
-    with create_session() as session:
-        error = session.query(ParseImportError.id).filter_by(filename=str(source)).scalar() or 0
-        entry = session.query(Log.id).filter_by(dag_id=dag_id).order_by(Log.id).first() or [0]
-    values = {
+    return {
         "dag_id": dag_id,
         "dag_run_id": RUN,
         "task_id": TASK,
@@ -96,9 +118,7 @@ def send(request: Callable[..., Any], app: Any, operation: tuple[str, str, str],
         "task_try_number": "1",
         "xcom_key": "k",
         "uri": URI,
-        "file_token": URLSafeSerializer(app.config["SECRET_KEY"]).dumps(str(source)),
-        "import_error_id": str(error),
-        "event_log_id": str(entry[0]),
+        "file_token": URLSafeSerializer(app.config["SECRET_KEY"]).dumps(str(_source(dag_id))),
         "connection_id": "made",
         "pool_name": "made",
         "variable_key": "made",
@@ -107,7 +127,3 @@ def send(request: Callable[..., Any], app: Any, operation: tuple[str, str, str],
         "section": "core",
         "option": "parallelism",
     }
-    for argument, value in values.items():
-        path = path.replace(f"{{{argument}}}", value)
-    json = BODIES.get(name) if method != "GET" else None
-    return request(method, path, json=json, query_string=QUERIES.get(name))
