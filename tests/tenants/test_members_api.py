@@ -224,6 +224,18 @@ def test_admin_users_follow_the_members(
     assert admins() == ["later"]
 
 
+def test_a_change_of_members_leaves_the_tenant_as_it_was(call: Call) -> None:
+    """Only a changed list of admins changes its ``ETag`` and ``updated_at``."""
+    before = call("GET", f"{TENANTS}/t")
+    assert put(call, "stranger").status == 201
+    after = call("GET", f"{TENANTS}/t")
+    assert (after.json, after.headers["ETag"]) == (before.json, before.headers["ETag"])
+    assert put(call, "stranger", "admin").status == 200
+    changed = call("GET", f"{TENANTS}/t")
+    assert changed.headers["ETag"] != before.headers["ETag"]
+    assert changed.json["updated_at"] > before.json["updated_at"]
+
+
 def test_a_changed_list_of_admins_leaves_other_members_alone(
     session: Any, call: Call, people: dict[str, int], add_user: Callable[..., int]
 ) -> None:
