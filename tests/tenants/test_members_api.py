@@ -267,6 +267,21 @@ def test_the_last_admin_may_be_removed(
     assert put(call, "ann-of-a", "admin").status == 201
 
 
+def test_a_deleted_tenant_has_no_members(call: Call, labels: Callable[[str], list[str]]) -> None:
+    """Its labels are taken from all members, and a later tenant of that id begins without members."""
+    assert [
+        put(call, name, role).status for name, role in (("stranger", "viewer"), ("bob-of-b", "admin"))
+    ] == [
+        201,
+        201,
+    ]
+    assert call("DELETE", f"{TENANTS}/t").status == 204
+    assert (labels("stranger"), labels("bob-of-b")) == ([], ["Tenant u Admin"])
+    assert call("GET", URL).status == 404
+    call("POST", TENANTS, json={"tenant_id": "t"})
+    assert call("GET", URL).json["total_entries"] == 0
+
+
 def test_a_role_that_somebody_deleted_is_created_again(session: Any, call: Call) -> None:
     """Airflow's pages can delete the roles of tenants."""
     airflow_compat.roles.delete_roles(session, [tenant_role_name("t", TenantRole.VIEWER)])
@@ -308,7 +323,7 @@ def statuses(request: Call, name: str = "eve") -> tuple[int, ...]:
 
 @pytest.mark.parametrize("kind", CALLERS)
 def test_each_caller_may_what_its_role_allows(callers: dict[str, Call], kind: str) -> None:
-    """Members and viewers see the members, admins change them, and nobody else learns of the tenant."""
+    """Members and viewers see the members, admins change them, and others do not learn of the tenant."""
     assert statuses(callers[kind]) == CALLERS[kind]
 
 
@@ -328,7 +343,7 @@ def test_the_operator_can_leave_members_to_platform_admins(
 def test_a_tenants_admin_learns_of_another_user_only_that_the_name_exists(
     callers: dict[str, Call],
 ) -> None:
-    """A member of another tenant looks like any user; answers have neither mail addresses nor other roles."""
+    """A member of another tenant looks like any user; answers have no mail addresses and no other roles."""
     admin = callers["admin"]
     members = [admin("GET", f"{URL}/{name}").json["error"]["message"] for name in ("bob-of-b", "nobody")]
     assert members[0].replace("bob-of-b", "nobody") == members[1]
@@ -431,7 +446,7 @@ def test_a_role_that_the_next_login_would_remove_is_refused(
 def test_an_admin_of_the_list_stays_editable_if_a_group_gives_the_role_too(
     call: Call, synchronize: Callable[..., None], labels: Callable[[str], list[str]]
 ) -> None:
-    """Otherwise the API could not remove an admin whom it has added itself."""
+    """Otherwise the API could not remove an admin that it has added itself."""
     synchronize(bosses=["Tenant t Admin"])
     assert [put(call, "stranger", "admin").status for _ in range(2)] == [201, 200]
     assert call("DELETE", f"{URL}/stranger").status == 204

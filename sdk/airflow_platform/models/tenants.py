@@ -56,7 +56,7 @@ class GroupRole(Model):
     """A group of the identity provider that gives a role in a tenant at each login.
 
     Attributes:
-        group: Name of the group, as ``AUTH_ROLES_MAPPING`` of Airflow has it.
+        group: Name of the group in Airflow's ``AUTH_ROLES_MAPPING``.
         role: Role that its users get: ``admin``, ``member`` or ``viewer``.
     """
 
