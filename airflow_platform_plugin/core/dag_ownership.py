@@ -4,20 +4,24 @@ A deployment's DAG belongs to the deployment's tenant. ``[platform] dag_ownershi
 somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id>``, or by its file's folder.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
 from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnElement, Select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.feature import dag_owners
 from airflow_platform_plugin.core.naming import TENANT_TAG_PREFIX, tenant_of, tenant_tag
 from airflow_platform_plugin.core.settings import DagOwnership
 from airflow_platform_plugin.core.types import TableColumn
+
+log = logging.getLogger(__name__)
 
 _BATCH = 500
 
@@ -57,6 +61,16 @@ def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
 def owner(session: Session, dag_id: str) -> str | None:
     """Return the tenant that owns the DAG, or None."""
     return owners(session, [dag_id]).get(dag_id)
+
+
+def made_dag_ids() -> set[str]:
+    """Return the DAGs of all deployments; none while the platform's tables cannot be read."""
+    try:
+        with db.transaction() as session:
+            return set(session.scalars(select(dag_owners().subquery().c.dag_id)))
+    except SQLAlchemyError:
+        log.exception("The DAGs of deployments cannot be read")
+        return set()
 
 
 def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
