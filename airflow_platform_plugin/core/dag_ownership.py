@@ -43,8 +43,9 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
     if others:
         by_hand = union(*others).subquery()
         # What a deployment makes belongs to that deployment's tenant, whatever its tags say.
-        claimed = select(dag_owners().subquery().c.dag_id)
-        unclaimed = select(by_hand.c.dag_id).where(by_hand.c.dag_id.not_in(claimed))
+        made = dag_owners().subquery()
+        claimed = select(made.c.dag_id).where(made.c.dag_id == by_hand.c.dag_id).correlate(by_hand)
+        unclaimed = select(by_hand.c.dag_id).where(~claimed.exists())
         selected = select(union(selected, unclaimed).subquery().c.dag_id)
     return DagIds(selected)
 
@@ -74,10 +75,7 @@ def made_dag_ids() -> set[str]:
 
 
 def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
-    made = dag_owners().subquery()
-    claimed = {
-        row.dag_id: row.tenant_id for row in session.execute(select(made).where(made.c.dag_id.in_(dag_ids)))
-    }
+    claimed = {row.dag_id: row.tenant_id for row in session.execute(dag_owners(dag_ids))}
     found = {dag_id: tenant_id for dag_id, tenant_id in claimed.items() if tenant_id is not None}
     by_hand = [dag_id for dag_id in dag_ids if dag_id not in claimed]
     match _mode():
