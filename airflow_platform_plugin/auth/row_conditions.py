@@ -3,17 +3,18 @@
 ``row_filter`` applies them together with its own.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
 
 from flask import request
-from sqlalchemy import and_, exists, not_, select
+from sqlalchemy import and_, exists, not_, or_, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import ColumnElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model
 from airflow_platform_plugin.auth import airflow_operations
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.core.types import TableColumn
 
 # The condition that a column of DAG ids is one of the caller's DAGs.
@@ -21,14 +22,62 @@ IsPermitted = Callable[[TableColumn], ColumnElement[bool]]
 Condition = Callable[[IsPermitted], ColumnElement[bool]]
 
 
+# Endpoints that read with a POST.
+_READS = frozenset(
+    {
+        "Airflow.blocked",
+        "Airflow.dag_stats",
+        "Airflow.last_dagruns",
+        "Airflow.next_run_datasets_summary",
+        "Airflow.task_stats",
+        "get_dag_runs_batch",
+        "get_task_instances_batch",
+    }
+)
+_OPERATIONS_OF_POOLS = frozenset(
+    name
+    for name, operation in airflow_operations.OPERATIONS.items()
+    if operation.scope in {"pools:read", "pools:write"}
+)
+
+
+def only_reads(endpoint: str) -> bool:
+    """Return whether an endpoint of Airflow's reads, with any method."""
+    return endpoint in _READS or airflow_operations.operation_id(endpoint) in _READS
+
+
 def tables_of_page() -> dict[object, tuple[Model, ...]]:
     """Return the models that only the current page filters, by their tables."""
-    return {model.__table__: (model,) for model in _of_page()}
+    models = [*_of_page()]
+    if is_about_pools():
+        models.append(airflow_compat.web_models.Pool)
+    return {model.__table__: (model,) for model in models}
 
 
-def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, ColumnElement[bool]]:
-    """Return the conditions that only the current page needs."""
-    return {model: condition(is_permitted) for model, condition in _of_page().items()}
+def is_about_pools() -> bool:
+    """Return whether this request is for pools."""
+    if request.blueprint == "PoolModelView":
+        return True
+    return airflow_operations.operation_id(str(request.endpoint)) in _OPERATIONS_OF_POOLS
+
+
+def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the conditions that only the current page needs."""
+    return {model: partial(condition, is_permitted) for model, condition in _of_page().items()}
+
+
+def pool_condition(tenant_ids: Collection[str]) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the condition on pools for the users of tenants: no pool of another tenant.
+
+    Pools that are named like a tenant's count as such, also without the tenant.
+    """
+    return {airflow_compat.web_models.Pool: partial(_pool, tenant_ids)}
+
+
+def _pool(tenant_ids: Collection[str]) -> ColumnElement[bool]:
+    name, own = airflow_compat.web_models.Pool.pool, [tenant_pool_name(each) for each in sorted(tenant_ids)]
+    is_shared = not_(name.startswith(tenant_pool_name(""), autoescape=True))
+    return or_(is_shared, name.in_(own))
 
 
 def _of_page() -> Mapping[Model, Condition]:

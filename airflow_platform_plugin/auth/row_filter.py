@@ -6,14 +6,15 @@ session.
 """
 
 import json
-from collections.abc import Collection
-from functools import cache, partial
+from collections.abc import Callable, Collection
+from functools import cache, cached_property, partial
 from typing import cast
 
 from flask import Flask, Response, current_app, has_request_context, redirect, request, url_for
 from sqlalchemy import bindparam, event, func, or_, select, text
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import Model, User
@@ -26,8 +27,8 @@ from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.request_state import current_principal
 
-# By model, the condition on the rows that a caller may see.
-Conditions = dict[Model, ColumnElement[bool]]
+# By model, what builds the condition on the rows that a caller may see; few models are in one request.
+Conditions = dict[Model, Callable[[], ColumnElement[bool]]]
 
 
 class RowFilter:
@@ -42,16 +43,16 @@ class RowFilter:
         self._user: User = None  # basic authentication recognizes the caller during the request
         self._recognized: tuple[User, User] = (None, None)  # as Airflow keeps it, when ``_user`` was set
         self._reads_all_dags = False
+        self._tenant_ids: frozenset[str] = frozenset()  # the user's
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
         self._options: dict[Model, Option] = {}
-        self._models = _filtered_models() | row_conditions.tables_of_page()
 
     def apply(self, state: ORMExecuteState) -> None:
         """Limit a query to the rows that the current caller may see."""
         self.suspended = True
         try:
-            if not self._is_recognized() and _has_session():
+            if not self._is_recognized() and _can_ask_now():
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
                 if self._reads_all_dags:
                     return  # without a look at the statement, which takes longer
@@ -62,6 +63,11 @@ class RowFilter:
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.suspended = False
+
+    @cached_property
+    def _models(self) -> dict[Model, tuple[Model, ...]]:
+        """The models to filter by their tables."""
+        return _filtered_models() | row_conditions.tables_of_page()
 
     def passes_all(self) -> bool:
         """Return whether it is known that the current caller may see all rows."""
@@ -77,12 +83,15 @@ class RowFilter:
         if user is self._user:
             return
         self._reads_all_dags = _may_read_all_dags(user)
-        self._limited = bool(current_limit()) or bool(memberships_of(user))
+        self._tenant_ids = frozenset(memberships_of(user).roles)
+        self._limited = bool(current_limit()) or bool(self._tenant_ids)
         self._conditions, self._options = {}, {}
         self._user = user
 
     def _options_for(self, models: set[Model], state: ORMExecuteState) -> list[Option]:
         if not self._limited:
+            if request.blueprint == "PoolModelView":
+                return []  # whose numbers count all tasks
             # For other users, Airflow's permission to read datasets decides about datasets and their rows.
             models = (
                 set()
@@ -93,22 +102,40 @@ class RowFilter:
             with db.transaction() as session:
                 # With our session: the auth manager closes its own, which the stock view may be using.
                 dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(
-                    user=self._user, session=session
+                    user=self._user, methods=_methods(), session=session
                 )
                 if not isinstance(dag_ids, DagIds):
                     dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
             self._conditions = _build_conditions(dag_ids, limited=self._limited)
+            if self._tenant_ids:
+                self._conditions |= row_conditions.pool_condition(self._tenant_ids)
         for model in models - set(self._options):
             if model in self._conditions:
                 self._options[model] = with_loader_criteria(
-                    model, self._conditions[model], include_aliases=True
+                    model, self._conditions[model](), include_aliases=True
                 )
         return [self._options[model] for model in models if model in self._options]
 
 
-def _has_session() -> bool:
-    """Return whether the caller is known without a key; a key's limits may be suspended at this moment."""
-    return current_principal() is None and airflow_compat.users.request_user() is not None
+def _can_ask_now() -> bool:
+    """Return whether the auth manager can be asked about the caller at any query, and answers at once.
+
+    The caller must be known without a key, since a key's limits may be suspended at this moment. And this may
+    be the query that reads the caller's permissions.
+    """
+    if current_principal() is not None:
+        return False
+    user = airflow_compat.users.request_user()
+    return user is not None and airflow_compat.users.has_read_permissions(user)
+
+
+def _methods() -> list[str]:
+    """Return what the caller must be allowed to do with a DAG whose rows this request may find.
+
+    To clear a task clears tasks of other DAGs too, which an ``ExternalTaskMarker`` names.
+    """
+    reads = request.method in responses.SAFE_METHODS or row_conditions.only_reads(str(request.endpoint))
+    return ["GET", "PUT"] if reads else ["PUT"]
 
 
 def install(app: Flask) -> None:
@@ -145,12 +172,10 @@ def _redirect_from_graph(dag_id: str) -> Response | None:
 
 
 def _filtered_blueprints() -> frozenset[str]:
-    """Return the names of Airflow's own blueprints except for pools, whose numbers count all tasks."""
+    """Return the names of Airflow's own blueprints."""
     known: frozenset[str] | None = current_app.extensions.get("platform_filtered_blueprints")
     if known is None:
-        known = frozenset(
-            {*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()} - {"PoolModelView"}
-        )
+        known = frozenset({*responses.STOCK_BLUEPRINTS, *airflow_compat.web.stock_views()})
         current_app.extensions["platform_filtered_blueprints"] = known
     return known
 
@@ -162,6 +187,8 @@ def _filter_query(state: ORMExecuteState) -> None:
     row_filter = request_state.current().find(RowFilter)
     if row_filter is None or row_filter.suspended or row_filter.passes_all():
         return
+    if isinstance(state.statement, FunctionElement):
+        state.statement = select(state.statement)  # a bare ``count(...)`` takes no condition
     if state.is_select and not state.is_column_load:
         row_filter.apply(state)
 
@@ -184,7 +211,8 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
     conditions |= row_conditions.conditions_of_page(partial(_is_one_of, dag_ids=dag_ids))
     if limited or dag_ids:
         # A user who may read the audit log and no DAG at all is an auditor, and sees all of it.
-        conditions[airflow_compat.models.Log] = _is_one_of(airflow_compat.models.Log.dag_id, dag_ids)
+        audit_log = airflow_compat.models.Log
+        conditions[audit_log] = partial(_is_one_of, audit_log.dag_id, dag_ids)
     if limited and request.method in responses.SAFE_METHODS:
         conditions |= _dataset_conditions(dag_ids)
     return conditions
@@ -209,11 +237,12 @@ def _dag_conditions(dag_ids: Collection[str]) -> Conditions:
     each of them. Serialized DAGs are not filtered either, since the webserver caches them for all callers.
     """
     conditions: Conditions = {
-        model: _is_one_of(model.dag_id, dag_ids) for model in airflow_compat.authorization.models_of_dags()
+        model: partial(_is_one_of, model.dag_id, dag_ids)
+        for model in airflow_compat.authorization.models_of_dags()
     }
     dag = airflow_compat.models.DagModel.__table__.c
     code = airflow_compat.models.DagCode
-    conditions[code] = code.fileloc.in_(select(dag.fileloc).where(_is_one_of(dag.dag_id, dag_ids)))
+    conditions[code] = lambda: code.fileloc.in_(select(dag.fileloc).where(_is_one_of(dag.dag_id, dag_ids)))
     return conditions
 
 
@@ -229,13 +258,14 @@ def _dataset_conditions(dag_ids: Collection[str]) -> Conditions:
             *(dataset_id.in_(select(t.dataset_id).where(_is_one_of(t.dag_id, dag_ids))) for t in tables)
         )
 
-    # An event that came by the REST API has no source DAG.
-    has_visible_source = or_(
-        _is_one_of(dataset_event.source_dag_id, dag_ids), dataset_event.source_dag_id.is_(None)
-    )
+    def is_visible_event() -> ColumnElement[bool]:
+        source = dataset_event.source_dag_id
+        # An event that came by the REST API has no source DAG.
+        return or_(_is_one_of(source, dag_ids), source.is_(None)) & is_visible(dataset_event.dataset_id)
+
     return {
-        consumer: _is_one_of(consumer.dag_id, dag_ids),
-        producer: _is_one_of(producer.dag_id, dag_ids),
-        dataset: is_visible(dataset.id),
-        dataset_event: has_visible_source & is_visible(dataset_event.dataset_id),
+        consumer: partial(_is_one_of, consumer.dag_id, dag_ids),
+        producer: partial(_is_one_of, producer.dag_id, dag_ids),
+        dataset: partial(is_visible, dataset.id),
+        dataset_event: is_visible_event,
     }

@@ -22,6 +22,11 @@ def tenant_tag(tenant_id: str) -> str:
     return f"{TENANT_TAG_PREFIX}{tenant_id}"
 
 
+def tenant_pool_name(tenant_id: str) -> str:
+    """Return the name of the Airflow pool of a tenant. With an empty id it is the prefix of all of them."""
+    return f"tenant-{tenant_id}"
+
+
 def tenant_of(tags: Iterable[str]) -> str | None:
     """Return the tenant of a DAG with those tags; None without a tag of a tenant, or with several."""
     owners = [tag for tag in tags if tag.startswith(TENANT_TAG_PREFIX) and len(tag) <= LONGEST_TENANT_TAG]

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.deployments.execution import loader_file
 from airflow_platform_plugin.deployments.execution.runners import base
 from airflow_platform_plugin.deployments.models import Deployment
@@ -37,7 +38,9 @@ def check_tenant_pools() -> tuple[bool, str]:
     """Check that each tenant has its pool, and that its tasks fit into the pool."""
     with db.transaction() as session:
         wrong = quota.list_tenants_without_pool(session)
-        wide = airflow_compat.pools.pools_with_oversized_tasks(session, quota.pool_name(""), quota.POOL_SLOTS)
+        wide = airflow_compat.pools.pools_with_oversized_tasks(
+            session, tenant_pool_name(""), quota.POOL_SLOTS
+        )
         tenants = list(session.scalars(select(Tenant.tenant_id).order_by(Tenant.tenant_id))) if wide else []
     if wrong:
         named = ", ".join(wrong[:_NAMED])
@@ -45,7 +48,7 @@ def check_tenant_pools() -> tuple[bool, str]:
             False,
             f"{len(wrong)} tenants have no pool, or a changed one; the worker restores it: {named}",
         )
-    stuck = [tenant_id for tenant_id in tenants if quota.pool_name(tenant_id) in wide]
+    stuck = [tenant_id for tenant_id in tenants if tenant_pool_name(tenant_id) in wide]
     if stuck:
         named = ", ".join(stuck[:_NAMED])
         return False, f"Tasks of {len(stuck)} tenants need more than the limits allow, and wait: {named}"

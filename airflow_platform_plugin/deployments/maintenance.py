@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.datakits.manifest import Requirements
 from airflow_platform_plugin.deployments.execution import parsing_limit
 from airflow_platform_plugin.deployments.execution.loader import list_loader_files, request_parsing
@@ -68,25 +69,27 @@ def _restore_pool(session: Session, tenant: Tenant) -> None:
 def _find_tenants_with_oversized_tasks(session: Session) -> list[str]:
     """Return the tenants with a waiting task that needs more slots than the pool has, and now needs fewer."""
     oversized = airflow_compat.pools.pools_with_oversized_tasks(
-        session, quota.pool_name(""), quota.POOL_SLOTS
+        session, tenant_pool_name(""), quota.POOL_SLOTS
     )
     tenants = session.scalars(select(Tenant).order_by(Tenant.tenant_id)) if oversized else []
     return [
         str(tenant.tenant_id)
         for tenant in tenants
-        if quota.pool_name(str(tenant.tenant_id)) in oversized and _find_outdated_slots(session, tenant)
+        if tenant_pool_name(str(tenant.tenant_id)) in oversized and _find_outdated_slots(session, tenant)
     ]
 
 
 def reapply_quotas(session: Session, tenant: Tenant) -> None:
     """Set the slots of the tenant's waiting tasks by its current limits."""
     for dag_id, slots in _find_outdated_slots(session, tenant).items():
-        airflow_compat.pools.set_waiting_slots(session, quota.pool_name(str(tenant.tenant_id)), dag_id, slots)
+        airflow_compat.pools.set_waiting_slots(
+            session, tenant_pool_name(str(tenant.tenant_id)), dag_id, slots
+        )
 
 
 def _find_outdated_slots(session: Session, tenant: Tenant) -> dict[str, int]:
     """Return the correct slots by DAG id, for DAGs with a waiting task that has other slots."""
-    waiting = airflow_compat.pools.waiting_slots(session, quota.pool_name(str(tenant.tenant_id)))
+    waiting = airflow_compat.pools.waiting_slots(session, tenant_pool_name(str(tenant.tenant_id)))
     if not waiting:
         return {}
     deployments = select(Deployment).where(Deployment.dag_id.in_({dag_id for dag_id, _ in waiting}))

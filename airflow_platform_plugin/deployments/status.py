@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import DagRow, DagRunRow
 from airflow_platform_plugin.core import db, wait_slots
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.deployments.execution.dag import build_revision_marker
@@ -93,7 +94,7 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
     tenant = session.get(Tenant, deployment.tenant_id) if deployment.tenant_id else None
     if tenant is None:
         return None
-    pool = quota.pool_name(str(tenant.tenant_id))
+    pool = tenant_pool_name(str(tenant.tenant_id))
     if not quota.is_pool_intact(airflow_compat.pools.pools(session, pool).get(pool)):
         return f"Waiting: the tenant's pool {pool} is missing or was changed; the worker restores it."
     if maintenance.count_slots(deployment, tenant) > quota.POOL_SLOTS:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, kubernetes_quantities
 from airflow_platform_plugin.core.errors import Conflict
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.tenants.models import Tenant
 
 POOL_SLOTS = 1000
@@ -22,15 +23,10 @@ COMPUTE_RESOURCES = ("cpu", "memory", "storage", "gpu")
 _TAKEN_BY_TASKS = ("cpu", "memory", "gpu")  # storage is in use all the time, also while no task runs
 
 
-def pool_name(tenant_id: str) -> str:
-    """Return the name of the tenant's pool."""
-    return f"tenant-{tenant_id}"
-
-
 def ensure_pool(session: Session, tenant_id: str) -> None:
     """Create the tenant's pool, or restore a changed one."""
     airflow_compat.pools.ensure_pool(
-        session, pool_name(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
+        session, tenant_pool_name(tenant_id), POOL_SLOTS, f"What tenant {tenant_id} runs at one moment"
     )
 
 
@@ -39,7 +35,7 @@ def list_tenants_without_pool(session: Session) -> list[str]:
 
     One query that the database answers: the worker asks in every round.
     """
-    name = literal(pool_name("")).concat(Tenant.tenant_id)
+    name = literal(tenant_pool_name("")).concat(Tenant.tenant_id)
     without = select(Tenant.tenant_id).where(~airflow_compat.pools.has_pool(name, POOL_SLOTS))
     return list(session.scalars(without.order_by(Tenant.tenant_id)))
 

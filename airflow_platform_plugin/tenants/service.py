@@ -9,7 +9,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import kubernetes_quantities, pagination
 from airflow_platform_plugin.core.errors import Conflict, NotFound, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.core.feature import tenant_resources
-from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE
+from airflow_platform_plugin.core.naming import DEFAULT_NAMESPACE, tenant_pool_name
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.core.types import Json
 from airflow_platform_plugin.tenants import quota, roles
@@ -147,7 +147,7 @@ def delete(session: Session, tenant: Tenant, *, cascade: bool) -> None:
         resource.delete(session, tenant_id)
     session.flush()
     roles.delete(session, tenant_id)
-    airflow_compat.pools.delete_pool(session, quota.pool_name(tenant_id))
+    airflow_compat.pools.delete_pool(session, tenant_pool_name(tenant_id))
     session.delete(tenant)
 
 

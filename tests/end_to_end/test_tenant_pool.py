@@ -16,12 +16,13 @@ from datetime import datetime
 from decimal import Decimal
 from airflow import DAG
 from airflow.operators.bash import BashOperator
+from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.tenants import quota
 slots = quota.count_slots({{"cpu": "{LIMIT}"}}, {{"cpu": Decimal("{NEEDED}")}})
 with DAG("busy", start_date=datetime(2024, 1, 1), schedule=None, is_paused_upon_creation=False):
     for number in range({TASKS}):
         BashOperator(
-            task_id=f"t{{number}}", bash_command="sleep 2", pool=quota.pool_name("team"), pool_slots=slots
+            task_id=f"t{{number}}", bash_command="sleep 2", pool=tenant_pool_name("team"), pool_slots=slots
         )
 """
 TENANT = f"""

@@ -6,9 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import tenancy
 from forms import log_in
 from sqlalchemy import delete, select
 from stock_data import HIDDEN, MINE, RUN, TASK, removed_afterwards, store_dags
+from stock_data import path as file_of
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import service as keys
@@ -16,6 +18,7 @@ from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name, tenant_tag
 from airflow_platform_plugin.core.reach import EVERYWHERE
+from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 from airflow_platform_plugin.tenants import service
 from airflow_platform_plugin.tenants.inputs import NewTenant
 from airflow_platform_plugin.tenants.models import Tenant
@@ -50,8 +53,9 @@ BROWSING_ROLE = "Browsing"
 PEOPLE: dict[str, list[tuple[str, TenantRole] | str]] = {
     "ann-admin": [(OURS, TenantRole.ADMIN)],
     "max-member": [(OURS, TenantRole.MEMBER)],
+    "vera-viewer": [(OURS, TenantRole.VIEWER)],
     "bea-browser": [(OURS, TenantRole.MEMBER), BROWSING_ROLE],
-    "mia-mixed": [(OURS, TenantRole.ADMIN), (THEIRS, TenantRole.MEMBER)],
+    "mia-mixed": [(OURS, TenantRole.ADMIN), (THEIRS, TenantRole.VIEWER)],
     "eve-empty": [(EMPTY, TenantRole.MEMBER), BROWSING_ROLE],
     "noa-nobody": [],
     "vic-viewer": ["Viewer"],
@@ -69,7 +73,7 @@ def tenants_and_people(app: Any) -> Iterator[dict[str, Request]]:
         for tenant_id in (OURS, THEIRS, EMPTY):
             admin: Any = SimpleNamespace(username="admin", reach=lambda _scope: EVERYWHERE)
             service.create(session, NewTenant(tenant_id=tenant_id), by=admin)
-        airflow_compat.roles.ensure_role(session, BROWSING_ROLE, BROWSING)
+        tenancy.grant(session, BROWSING_ROLE, BROWSING)
     ids = {name: _add_person(app, name, roles) for name, roles in PEOPLE.items()}
     try:
         with removed_afterwards(app):
@@ -105,8 +109,10 @@ def _remove(app: Any, ids: dict[str, int]) -> None:
         manager.get_session.commit()
         manager.delete_role(BROWSING_ROLE)
     with db.transaction() as session:
-        for tenant in session.scalars(select(Tenant)):
-            service.delete(session, tenant, cascade=True)
+        session.execute(delete(Deployment))
+        session.execute(delete(LoaderFile))
+        for tenant_id in (OURS, THEIRS, EMPTY):
+            service.delete(session, session.get(Tenant, tenant_id), cascade=False)
 
 
 def _browser(app: Any, name: str) -> Request:
@@ -152,13 +158,11 @@ def deploy_dag(app: Any, dag_id: str) -> None:
 
 
 def _own(dag_id: str) -> None:
-    """Let the tenant own the DAG."""
+    """Let the tenant own the DAG, as if it had deployed it."""
     tenant_id = OWNERS[dag_id]
-    rights = {(action, f"DAG:{dag_id}") for action in ("can_read", "can_edit")}
     with db.transaction() as session:
         session.add(airflow_compat.models.DagTag(name=tenant_tag(tenant_id), dag_id=dag_id))
-        for role in (TenantRole.ADMIN, TenantRole.MEMBER):
-            airflow_compat.roles.ensure_role(session, tenant_role_name(tenant_id, role), rights)
+        tenancy.own_dag(session, tenant_id, dag_id, str(file_of(dag_id)))
 
 
 def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
@@ -188,6 +192,8 @@ def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
         instance.task_id: instance
         for instance in session.scalars(select(instance_model).filter_by(dag_id=dag_id, run_id=RUN))
     }
+    for instance in session.query(airflow_compat.models.TaskInstance).filter_by(dag_id=dag_id):
+        instance.state = instance.state or "running"
     trigger = Trigger(f"triggers.Of_{dag_id}", {}, moment)
     session.add(trigger)
     session.flush()

@@ -172,7 +172,7 @@ def undo_changes(dag_id: str) -> None:
             mine = run.dag_id == dag_id, run.run_id == run_id
             session.execute(update(run).where(*mine).values(state=state, clear_number=0))
             first = run_id == RUN
-            values = {"state": "success" if first else None, "try_number": 1 if first else 0}
+            values = {"state": "success" if first else "running", "try_number": 1 if first else 0}
             theirs = task.dag_id == dag_id, task.run_id == run_id
             session.execute(update(task).where(*theirs).values(**values))
         for model in (run, task):

@@ -79,6 +79,7 @@ PAGES_THAT_SHOW = {
     "GET DagDependenciesView.list": Shows(f"dag:{MINE}", needs="DAG Dependencies"),
     "GET JobModelView.list": Shows(f"host-of-{MINE}", needs="Jobs"),
     "GET LogModelView.list": Shows(MINE, needs="Audit Logs"),
+    "GET PoolModelView.list": Shows("default_pool", needs="Pools", of_dag=False),
     "GET SlaMissModelView.list": Shows(MINE, needs="SLA Misses"),
     "GET TaskRescheduleModelView.list": Shows(MINE, needs="Task Reschedules"),
     "GET TriggerModelView.list": Shows(f"triggers.Of_{MINE}", needs="Triggers"),
@@ -121,6 +122,7 @@ OPERATIONS_THAT_SHOW = {
     "get_dataset_queued_events": Shows(MINE, needs="Datasets"),
     "get_datasets": Shows(MINE, needs="Datasets"),
     "get_upstream_dataset_events": Shows(MINE, needs="Datasets"),
+    "get_pools": Shows("default_pool", needs="Pools", of_dag=False),
     "get_event_log": Shows(MINE, needs="Audit Logs"),
     "get_event_logs": Shows(MINE, needs="Audit Logs"),
 }
@@ -199,8 +201,8 @@ OTHER_PAGES = {
     "GET RedocView.redoc",
     "POST VariableModelView.varimport",
 }
-# Lists of what belongs to no DAG; ``test_pools_of_other_tenants_are_hidden`` is about pools.
-OTHER_LISTS = {"ConnectionModelView", "PoolModelView", "VariableModelView"}
+# Lists of what belongs to no DAG.
+OTHER_LISTS = {"ConnectionModelView", "VariableModelView"}
 # FAB's endpoints of each list. The plugin filters the rows that they find.
 LIST_ENDPOINTS = {
     "GET action",
@@ -238,7 +240,6 @@ OTHER_OPERATIONS = {
     "get_permissions",
     "get_plugins",
     "get_pool",
-    "get_pools",
     "get_providers",
     "get_role",
     "get_roles",

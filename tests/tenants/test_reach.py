@@ -7,7 +7,17 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import pytest
-from reach_data import BROWSING, SECRETS, Request, deploy_dag, tenant_key, tenants_and_people
+from reach_data import (
+    BROWSING,
+    EMPTY,
+    OURS,
+    SECRETS,
+    THEIRS,
+    Request,
+    deploy_dag,
+    tenant_key,
+    tenants_and_people,
+)
 from reach_requests import BY_ID, UNKNOWN_ROW, Stock, changes, pages, state_of, undo_changes, without_noise
 from reach_table import (
     LIST_ENDPOINTS,
@@ -25,14 +35,24 @@ from sqlalchemy import update
 from stock_data import HIDDEN, MINE
 
 from airflow_platform_plugin import airflow_compat
+from airflow_platform_plugin.core.naming import tenant_pool_name
 
 SHOWN = PAGES_THAT_SHOW | OPERATIONS_THAT_SHOW
-# The callers who may read and change each DAG.
-EDITORS = {MINE: {"ann-admin", "max-member", "bea-browser", "mia-mixed", "key"}, HIDDEN: {"mia-mixed"}}
-READERS = {MINE: EDITORS[MINE], HIDDEN: {"mia-mixed"}}
+# The callers who may change and read each DAG. One is an admin of one tenant and a viewer of the other.
+EDITORS = {MINE: {"ann-admin", "max-member", "bea-browser", "mia-mixed", "key"}, HIDDEN: set()}
+READERS = {MINE: EDITORS[MINE] | {"vera-viewer"}, HIDDEN: {"mia-mixed"}}
 STOCK_READERS = {"vic-viewer", "oli-op", "pat-platform"}
 STOCK_EDITORS = {"oli-op", "pat-platform"}
-OF_TENANTS = ["ann-admin", "max-member", "bea-browser", "mia-mixed", "eve-empty", "noa-nobody", "key"]
+OF_TENANTS = [
+    "ann-admin",
+    "max-member",
+    "vera-viewer",
+    "bea-browser",
+    "mia-mixed",
+    "eve-empty",
+    "noa-nobody",
+    "key",
+]
 # They see nothing of the other tenant's DAG, and may look at as much as an operator can let them.
 LIMITED = ["bea-browser", "eve-empty", "key"]
 # Each look at a page adds an entry to the audit log.
@@ -80,7 +100,8 @@ def reach(app: Any) -> Iterator[Reach]:
         with app.app_context():
             rights = {name: set(airflow_compat.users.permissions(manager.find_user(name))) for name in people}
             people["key"] = tenant_key(app, int(manager.find_user("pat-platform").id))
-        rights["key"] = set(BROWSING) - {("can_read", "Audit Logs")}  # an admin's key with a tenant
+        # An admin's key with a tenant.
+        rights["key"] = set(BROWSING) - {("can_read", "Audit Logs"), ("can_read", "Pools")}
         deploy_dag(app, MINE)
         reach = Reach(Stock(app, pages(app)), people, rights, {})
         for name in LIMITED:
@@ -162,6 +183,24 @@ def test_a_row_of_another_tenants_dag_is_like_an_unknown_id(reach: Reach, name: 
         reach.stock.ask(reach.callers[name], what, HIDDEN, ids=ids) for ids in (None, UNKNOWN_ROW)
     )
     assert theirs.status == none.status
+
+
+@pytest.mark.parametrize(("name", "own"), [("bea-browser", [OURS]), ("eve-empty", [EMPTY])])
+def test_pools_of_other_tenants_look_as_if_they_did_not_exist(
+    reach: Reach, name: str, own: list[str]
+) -> None:
+    """In the list, by name, in the count and on the page. Other pools are shown."""
+    request = reach.callers[name]
+    listed = request("GET", "/api/v1/pools").json
+    assert {pool["name"] for pool in listed["pools"]} == {"default_pool", *map(tenant_pool_name, own)}
+    assert listed["total_entries"] == len(listed["pools"])
+    unknown = request("GET", "/api/v1/pools/tenant-nobody")
+    assert request("GET", f"/api/v1/pools/{tenant_pool_name(THEIRS)}").status == unknown.status == 404
+    page = request("GET", "/pool/list/").text
+    assert [each for each in (OURS, THEIRS, EMPTY) if tenant_pool_name(each) in page] == own
+    everything = reach.callers["vic-viewer"]("GET", "/api/v1/pools").json
+    assert everything["total_entries"] == 4
+    assert all(tenant_pool_name(each) in str(everything) for each in (OURS, THEIRS, EMPTY))
 
 
 def test_an_import_error_of_a_shared_file_shows_no_code_of_another_tenants_dag(reach: Reach) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DAG, Dataset
 from airflow_platform_plugin.airflow_compat.types import Timetable
-from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_tag
+from airflow_platform_plugin.core.naming import looks_like_tenant_tag, tenant_pool_name, tenant_tag
 from airflow_platform_plugin.datakits.manifest import Manifest
 from airflow_platform_plugin.deployments.execution.operator import DataKitOperator
 from airflow_platform_plugin.deployments.spec import ON_INPUTS, DeploymentSpec, build_dataset_uri
@@ -90,4 +90,4 @@ def _retry_options(spec: DeploymentSpec) -> dict[str, Any]:
 
 def _pool(owner: Owner, manifest: Manifest) -> dict[str, str | int]:
     slots = quota.count_slots(owner.resource_limits, manifest.requirements.amounts)
-    return {"pool": quota.pool_name(owner.tenant_id), "pool_slots": slots}
+    return {"pool": tenant_pool_name(owner.tenant_id), "pool_slots": slots}

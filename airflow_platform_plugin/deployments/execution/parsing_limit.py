@@ -31,11 +31,11 @@ _LONGEST_PAUSE = timedelta(minutes=10)
 
 
 def take(session: Session, rows: "Sequence[DeploymentRow]") -> "Sequence[DeploymentRow]":
-    """Return the deployments that this parsing takes: all that Airflow has stored, and some new ones."""
+    """Return the deployments that this parsing takes: all that are active in Airflow, and some new ones."""
     if len(rows) <= _FEWEST_NEW:
         return rows
-    stored = airflow_compat.dags.stored_dag_ids(session)
-    new = [row for row in rows if row.dag_id not in stored]
+    active = airflow_compat.dags.active_dag_ids(session)
+    new = [row for row in rows if row.dag_id not in active]
     most = airflow_compat.config.parsing_timeout().total_seconds() * _NEW_PER_SECOND
     most -= (len(rows) - len(new)) / 4
     # Last those that could not be built: they are new in each parsing.
