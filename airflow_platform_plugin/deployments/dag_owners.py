@@ -4,10 +4,9 @@ from collections.abc import Collection
 from functools import cache
 
 from sqlalchemy import select
-from sqlalchemy.sql import Select
+from sqlalchemy.sql import FromClause, Select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core.types import TableColumn
 from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 
 
@@ -19,19 +18,24 @@ def select_owners(dag_ids: Collection[str] | None = None) -> Select:
     Args:
         dag_ids: only these DAGs; None for all.
     """
-    selected, *columns = _select_all()
+    if dag_ids is None:
+        return _select_all()
+    dag, deployment = _dag(), Deployment.__table__
     # Of both tables: PostgreSQL would read all DAGs of the loader's file otherwise.
-    return selected if dag_ids is None else selected.where(*(each.in_(dag_ids) for each in columns))
+    return _select_all().where(deployment.c.dag_id.in_(dag_ids), dag.c.dag_id.in_(dag_ids))
 
 
 @cache
-def _select_all() -> tuple[Select, TableColumn, TableColumn]:
-    """Return the SELECT of all owners, and the columns of DAG ids in both of its tables."""
-    deployment, loader = Deployment.__table__, LoaderFile.__table__
-    dag = airflow_compat.models.DagModel.__table__.alias()
-    selected = select(deployment.c.dag_id, deployment.c.tenant_id).select_from(
+def _dag() -> FromClause:
+    return airflow_compat.models.DagModel.__table__.alias()
+
+
+@cache
+def _select_all() -> Select:
+    """Select all of them; requests need this often, and building it takes long."""
+    deployment, loader, dag = Deployment.__table__, LoaderFile.__table__, _dag()
+    return select(deployment.c.dag_id, deployment.c.tenant_id).select_from(
         deployment.join(dag, dag.c.dag_id == deployment.c.dag_id).join(
             loader, loader.c.fileloc == dag.c.fileloc
         )
     )
-    return selected, deployment.c.dag_id, dag.c.dag_id
