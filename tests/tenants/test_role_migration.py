@@ -40,6 +40,7 @@ def installation() -> OldInstallation:
         old.deploy("a" if dag_id == "taken" else dag_id[0], dag_id)
     old.deploy(None, "etl")
     old.by_hand |= {"hand", "taken"}  # somebody has a DAG of a deployment's id
+    old.gone |= {"gone"}
     old.users["both"] = {"Tenant a Member", "Tenant b Admin"}
     old.users |= {"stranger": set(), "vic": {"Viewer"}, "aud": {"Auditors"}, "sup": {"Support"}}
     old.users["op"] |= {"Op"}
@@ -109,7 +110,7 @@ class Rights(NamedTuple):
     Attributes:
         ours: endpoints of the platform by tenant, with their scopes.
         knows: tenants whose existence the user may know.
-        stock: permissions that neither a tenant nor a DAG has.
+        stock: Airflow's permissions that name no tenant and no DAG.
         dags: methods on parts of DAGs.
         listed: DAGs that a list shows, by method.
     """
@@ -448,6 +449,7 @@ def regular() -> OldInstallation:
     for number in range(5):
         old.add_tenant(f"team-{number}", admins=[f"admin-{number}"], members=[f"member-{number}"])
         old.deploy(f"team-{number}", f"dag_{number}")
+    old.gone |= {"gone"}
     old.deploy(None, "of_platform")
     return old
 
@@ -461,7 +463,7 @@ with app.app_context():
 """
 
 
-def test_neither_a_start_nor_a_synchronization_brings_a_row_back(app: Any) -> None:
+def test_no_start_and_no_synchronization_brings_a_row_back(app: Any) -> None:
     """There are then as many rows as in a new installation with these tenants."""
     from airflow import DAG, settings
     from airflow.models.serialized_dag import SerializedDagModel
