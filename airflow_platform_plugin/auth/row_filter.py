@@ -185,7 +185,10 @@ def _filter_query(state: ORMExecuteState) -> None:
 @cache
 def _filtered_models() -> dict[Model, tuple[Model, ...]]:
     """Return the models to filter by their table; a query of one dataset table filters all of them."""
-    datasets = airflow_compat.authorization.models_of_datasets()
+    datasets = (
+        *airflow_compat.authorization.models_of_datasets(),
+        *airflow_compat.authorization.models_of_dataset_aliases()[:2],
+    )
     single = [
         *airflow_compat.authorization.models_of_dags(),
         airflow_compat.models.DagCode,
@@ -203,6 +206,7 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
         conditions[airflow_compat.models.Log] = _is_one_of(airflow_compat.models.Log.dag_id, dag_ids)
     if limited and request.method in responses.SAFE_METHODS:
         conditions |= _dataset_conditions(dag_ids)
+        conditions |= row_conditions.alias_conditions(partial(_is_one_of, dag_ids=dag_ids))
     return conditions
 
 
