@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ import webserver
 
 OURS, THEIRS = "alpha_etl", "beta_secret"
 RUN = {OURS: "run-of-alpha", THEIRS: "run-of-beta"}
+MOMENT = "2024-01-02T00:00:00+00:00"
 # By user, the role. Nobody but the last belongs to the other tenant.
 PEOPLE = {"max": "Tenant alpha Member", "vera": "Tenant alpha Viewer", "nina": "Tenant gamma Member"}
 DAG_FILE = """
@@ -55,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 names = {"first_name": name, "last_name": "T", "roles": [{"name": role}]}
                 post(admin, "/auth/fab/v1/users", account | names)
             for dag_id, run_id in RUN.items():
-                post(admin, f"/api/v1/dags/{dag_id}/dagRuns", {"dag_run_id": run_id})
+                post(admin, f"/api/v1/dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": MOMENT})
         for dag_id in RUN:
             write_log(home, dag_id)
         browsers = {name: server.log_in(name) for name in PEOPLE}
@@ -81,7 +83,8 @@ def write_log(home: Path, dag_id: str) -> None:
             "UPDATE task_instance SET state = 'success', try_number = 1 WHERE dag_id = ?", [dag_id]
         )
         assert changed.rowcount == 1
-    file = home / "logs" / f"dag_id={dag_id}" / f"run_id={RUN[dag_id]}" / f"task_id={task}" / "attempt=1.log"
+    folder = home / "airflow" / "logs" / f"dag_id={dag_id}" / f"run_id={RUN[dag_id]}"
+    file = folder / f"task_id={task}" / "attempt=1.log"
     file.parent.mkdir(parents=True)
     file.write_text(f"log line of {dag_id}\n", encoding="utf-8")
 
@@ -89,7 +92,7 @@ def write_log(home: Path, dag_id: str) -> None:
 def pages(dag_id: str) -> dict[str, tuple[str, str]]:
     """Return the address of each page and of its data, with what it shows of the DAG."""
     task, run = f"task-of-{tenant_of(dag_id)}", RUN[dag_id]
-    log = f"dag_id={dag_id}&task_id={task}&dag_run_id={run}&try_number=1&map_index=-1"
+    log = f"dag_id={dag_id}&task_id={task}&execution_date={quote(MOMENT)}&try_number=1"
     return {
         "home": ("/home", f'value="of-{tenant_of(dag_id)}"'),
         "home with a tag": (f"/home?tags=of-{tenant_of(dag_id)}", f"/dags/{dag_id}/"),
@@ -98,7 +101,7 @@ def pages(dag_id: str) -> dict[str, tuple[str, str]]:
         "graph": (f"/dags/{dag_id}/graph", f"<title>{dag_id} - Grid"),
         "graph's data": (f"/object/graph_data?dag_id={dag_id}", task),
         "log": (f"/api/v1/dags/{dag_id}/dagRuns/{run}/taskInstances/{task}/logs/1", f"log line of {dag_id}"),
-        "log's text": (f"/get_logs_with_metadata?{log}&metadata=null", f"log line of {dag_id}"),
+        "log's text": (f"/get_logs_with_metadata?{log}", f"log line of {dag_id}"),
         "runs": ("/dagrun/list/", run),
         "tasks": ("/taskinstance/list/", task),
     }
