@@ -5,7 +5,8 @@ the same SQLite database. dag-factory is installed into a temporary folder; if t
 null. Its DAGs have no Datasets. Memory is the growth of the process.
 
 Then measure 5,000 deployments in the DAG processor, under its own time limits: its whole work on a file, from
-the import to its tables, if all deployments are new, and after one redeploy. The database is the one of
+the import to its tables. First all deployments are new, and it takes as many parsings as the loader's limit
+wants; then one is redeployed. The database is the one of
 ``AIRFLOW__DATABASE__SQL_ALCHEMY_CONN`` if that is set: a new, empty one.
 """
 
@@ -173,9 +174,9 @@ started, used = time.perf_counter(), time.process_time()
 processor = DagFileProcessor(dag_ids=[], dag_directory=sys.argv[2], log=logging.getLogger("bench"))
 found, errors, _ = processor.process_file(sys.argv[1], [], pickle_dags=False)
 took, used = time.perf_counter() - started, time.process_time() - used
-assert (found, errors) == (int(sys.argv[3]), 0), (found, errors)
-assert SerializedDagModel.get_dag("kit_7").get_task("run").retries == int(sys.argv[4])
-print(took, used)
+assert errors == 0
+assert sys.argv[3] == "0" or SerializedDagModel.get_dag("kit_7").get_task("run").retries == int(sys.argv[3])
+print(found, took, used)
 """
 
 
@@ -186,6 +187,14 @@ def _python(code: str, *arguments: object) -> list[float]:
         sys.exit(f"{done.stdout}\n{done.stderr}")
     words = (done.stdout.splitlines() or [""])[-1].split()
     return [float(word) for word in words if word.replace(".", "", 1).isdigit()]
+
+
+def _process_new(file: Path) -> list[list[float]]:
+    """Let the DAG processor parse the file until all deployments are stored; return each parsing."""
+    parsings = [_python(PROCESS, file, file.parent, 0)]
+    while parsings[-1][0] < LARGE:
+        parsings.append(_python(PROCESS, file, file.parent, 0))
+    return parsings
 
 
 def _parse(file: Path, count: int) -> tuple[float, float]:
@@ -233,7 +242,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         os.environ |= {"AIRFLOW_HOME": name, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        os.environ["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"] = "600"
+        timeouts = ("DAGBAG_IMPORT_TIMEOUT", "DAG_FILE_PROCESSOR_TIMEOUT")
+        os.environ |= {f"AIRFLOW__CORE__{option}": "600" for option in timeouts}
         migrate = [sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, check=True, capture_output=True)
         for file, code in {"kits": LOADER, "hand": BY_HAND % COUNT}.items():
@@ -255,12 +265,13 @@ def main() -> None:
         first_large, _ = _parse(home / "kits.py", LARGE)
         large, _ = _parse(home / "kits.py", LARGE)
         one_of_large = statistics.median(_python(ONE)[0] for _ in range(ROUNDS))
-        del os.environ["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"]
+        for option in timeouts:
+            del os.environ[f"AIRFLOW__CORE__{option}"]
         _python(UNREAD)
-        new = _python(PROCESS, home / "kits.py", home, LARGE, 0)
+        new = _process_new(home / "kits.py")
         _python(KNOWN)
         _python(AGAIN)
-        again = _python(PROCESS, home / "kits.py", home, LARGE, 7)
+        again = _python(PROCESS, home / "kits.py", home, 7)
 
     seconds = {kind: statistics.median(pair[0] for pair in pairs) for kind, pairs in rounds.items() if pairs}
     memory = {kind: statistics.median(pair[1] for pair in pairs) for kind, pairs in rounds.items() if pairs}
@@ -280,8 +291,11 @@ def main() -> None:
                 f"seconds_for_{LARGE}": {"first": round(first_large, 2), "next": round(large, 2)},
                 "goal_import_seconds": IMPORT_TIMEOUT,
                 f"processor_seconds_for_{LARGE}": {
-                    kind: {"wall": round(wall, 1), "cpu": round(cpu, 1)}
-                    for kind, (wall, cpu) in {"new": new, "redeployed": again}.items()
+                    kind: [
+                        {"dags": int(dags), "wall": round(wall, 1), "cpu": round(cpu, 1)}
+                        for dags, wall, cpu in parsings
+                    ]
+                    for kind, parsings in {"new": new, "redeployed": [again]}.items()
                 },
                 "goal_processor_seconds": PROCESSOR_TIMEOUT,
                 "load_average": [round(load, 1) for load in (load_before, os.getloadavg()[0])],

@@ -273,3 +273,21 @@ def test_a_form_that_filters_its_roles_stays_as_it_is(app: Any) -> None:
             expected = [] if attribute == "add_form" else ["roles"]
             assert role_forms._plain_fields(page, form, getattr(page, filters) or {}) == expected
             assert form.roles.field_class is QuerySelectMultipleField
+
+
+@pytest.mark.parametrize(("version", "replaced"), [("4.5.9", True), ("4.6.0", False)])
+def test_forms_of_another_version_of_fab_stay_as_they_are(
+    app: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    replaced: bool,  # noqa: FBT001 - a parameter of a test
+) -> None:
+    """They are slower, and work."""
+    from airflow_platform_plugin.airflow_compat import role_forms
+
+    forms: list[Any] = []
+    monkeypatch.setattr("flask_appbuilder.__version__", version)
+    monkeypatch.setattr(role_forms, "_plain_fields", lambda _view, form, _filters: forms.append(form) or [])
+    with app.app_context():
+        role_forms.offer_names_only(app)
+    assert bool(forms) is replaced

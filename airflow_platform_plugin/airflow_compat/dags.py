@@ -91,12 +91,11 @@ def force_serialization(session: "Session", dag_id: str) -> None:
     )
 
 
-def stored_dag_ids(session: "Session") -> set[str]:
-    """Return the ids of the DAGs that the DAG processor has stored for the scheduler."""
-    from airflow.models.serialized_dag import SerializedDagModel
+def active_dag_ids(session: "Session") -> set[str]:
+    """Return the ids of the DAGs that Airflow deactivates if a parsing of their file leaves them out."""
     from sqlalchemy import select
 
-    return set(session.scalars(select(SerializedDagModel.dag_id)))
+    return set(session.scalars(select(DagModel.dag_id).where(DagModel.is_active)))
 
 
 def serialize(dag: DAG) -> dict[str, Any]:

@@ -9,6 +9,7 @@ A module of its own, since it imports FAB, which only the webserver needs.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import flask_appbuilder
 from flask_appbuilder.fields import QuerySelectMultipleField
 from flask_appbuilder.fieldwidgets import Select2ManyWidget
 from markupsafe import Markup, escape
@@ -28,14 +29,18 @@ _FORMS = {
     "search_form": "search_form_query_rel_fields",
 }
 _STOCK_QUERY = "GeneralModelConverter._get_related_query_func.<locals>.<lambda>"
+_KNOWN_FAB = "4.5."
 _LONGEST_ID = 9  # digits: fits the integers of every database
 
 
 def offer_names_only(app: "Flask") -> None:
     """Let the forms of all pages that offer roles or users read only names.
 
-    Fields that a page filters or defines itself stay as they are.
+    Fields that a page filters or defines itself stay as they are, and so do all forms with another version of
+    FAB than the one whose fields we know.
     """
+    if not flask_appbuilder.__version__.startswith(_KNOWN_FAB):
+        return
     from airflow.providers.fab.auth_manager.models import Role, User
 
     names = {Role: (Role.name,), User: (User.first_name, User.last_name)}

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+_PERMISSIONS = "_platform_permissions"
+
+
 class Account(NamedTuple):
     """One Airflow user; a later user with the same id or name is another account.
 
@@ -101,9 +104,26 @@ def set_request_user(user: User) -> None:
 
 
 def permissions(user: User) -> set[tuple[str, str]]:
-    """Return the permissions of the user's roles, as action and resource: ``("can_read", "Website")``."""
-    held: set[tuple[str, str]] = user.perms
+    """Return the permissions of the user's roles, as action and resource: ``("can_read", "Website")``.
+
+    They are read once for each user object, which lives as long as a request. FAB itself reads an empty set
+    again at each question, and the users of tenants have no permissions apart from their tenants'.
+    """
+    held: set[tuple[str, str]] | None = getattr(user, _PERMISSIONS, None)
+    if held is None:
+        held = user.perms
+        setattr(user, _PERMISSIONS, held)
     return held
+
+
+def keep_permissions(user: User, held: set[tuple[str, str]]) -> None:
+    """Keep what ``permissions`` would read, if a query for something else has found it."""
+    setattr(user, _PERMISSIONS, held)
+
+
+def has_read_permissions(user: User) -> bool:
+    """Return whether ``permissions`` has read the user's permissions, so that it sends no query now."""
+    return getattr(user, _PERMISSIONS, None) is not None
 
 
 def user_by_id(user_id: int) -> User:

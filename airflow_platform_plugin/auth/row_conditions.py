@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from functools import cache, partial
 
 from flask import request
 from sqlalchemy import and_, exists, not_, or_, select
@@ -61,19 +61,23 @@ def is_about_pools() -> bool:
     return airflow_operations.operation_id(str(request.endpoint)) in _OPERATIONS_OF_POOLS
 
 
-def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, ColumnElement[bool]]:
-    """Return the conditions that only the current page needs."""
-    return {model: condition(is_permitted) for model, condition in _of_page().items()}
+def conditions_of_page(is_permitted: IsPermitted) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the conditions that only the current page needs."""
+    return {model: partial(condition, is_permitted) for model, condition in _of_page().items()}
 
 
-def pool_condition(tenant_ids: Collection[str]) -> dict[Model, ColumnElement[bool]]:
-    """Return the condition on pools for the users of tenants: no pool of another tenant.
+def pool_condition(tenant_ids: Collection[str]) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the condition on pools for the users of tenants: no pool of another tenant.
 
     Pools that are named like a tenant's count as such, also without the tenant.
     """
+    return {airflow_compat.web_models.Pool: partial(_pool, tenant_ids)}
+
+
+def _pool(tenant_ids: Collection[str]) -> ColumnElement[bool]:
     name, own = airflow_compat.web_models.Pool.pool, [tenant_pool_name(each) for each in sorted(tenant_ids)]
     is_shared = not_(name.startswith(tenant_pool_name(""), autoescape=True))
-    return {airflow_compat.web_models.Pool: or_(is_shared, name.in_(own))}
+    return or_(is_shared, name.in_(own))
 
 
 def alias_conditions(is_permitted: IsPermitted) -> dict[Model, ColumnElement[bool]]:

@@ -6,8 +6,8 @@ session.
 """
 
 import json
-from collections.abc import Collection
-from functools import cache, partial
+from collections.abc import Callable, Collection
+from functools import cache, cached_property, partial
 from typing import cast
 
 from flask import Flask, Response, current_app, has_request_context, redirect, request, url_for
@@ -27,8 +27,8 @@ from airflow_platform_plugin.core.types import Option, TableColumn
 from airflow_platform_plugin.http import request_state, responses
 from airflow_platform_plugin.http.request_state import current_principal
 
-# By model, the condition on the rows that a caller may see.
-Conditions = dict[Model, ColumnElement[bool]]
+# By model, what builds the condition on the rows that a caller may see; few models are in one request.
+Conditions = dict[Model, Callable[[], ColumnElement[bool]]]
 
 
 class RowFilter:
@@ -47,13 +47,12 @@ class RowFilter:
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
         self._conditions: Conditions = {}
         self._options: dict[Model, Option] = {}
-        self._models = _filtered_models() | row_conditions.tables_of_page()
 
     def apply(self, state: ORMExecuteState) -> None:
         """Limit a query to the rows that the current caller may see."""
         self.suspended = True
         try:
-            if not self._is_recognized() and _has_session():
+            if not self._is_recognized() and _can_ask_now():
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
                 if self._reads_all_dags:
                     return  # without a look at the statement, which takes longer
@@ -64,6 +63,11 @@ class RowFilter:
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.suspended = False
+
+    @cached_property
+    def _models(self) -> dict[Model, tuple[Model, ...]]:
+        """The models to filter by their tables."""
+        return _filtered_models() | row_conditions.tables_of_page()
 
     def passes_all(self) -> bool:
         """Return whether it is known that the current caller may see all rows."""
@@ -108,9 +112,21 @@ class RowFilter:
         for model in models - set(self._options):
             if model in self._conditions:
                 self._options[model] = with_loader_criteria(
-                    model, self._conditions[model], include_aliases=True
+                    model, self._conditions[model](), include_aliases=True
                 )
         return [self._options[model] for model in models if model in self._options]
+
+
+def _can_ask_now() -> bool:
+    """Return whether the auth manager can be asked about the caller at any query, and answers at once.
+
+    The caller must be known without a key, since a key's limits may be suspended at this moment. And this may
+    be the query that reads the caller's permissions.
+    """
+    if current_principal() is not None:
+        return False
+    user = airflow_compat.users.request_user()
+    return user is not None and airflow_compat.users.has_read_permissions(user)
 
 
 def _methods() -> list[str]:
@@ -120,11 +136,6 @@ def _methods() -> list[str]:
     """
     reads = request.method in responses.SAFE_METHODS or row_conditions.only_reads(str(request.endpoint))
     return ["GET", "PUT"] if reads else ["PUT"]
-
-
-def _has_session() -> bool:
-    """Return whether the caller is known without a key; a key's limits may be suspended at this moment."""
-    return current_principal() is None and airflow_compat.users.request_user() is not None
 
 
 def install(app: Flask) -> None:
@@ -203,7 +214,8 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
     conditions |= row_conditions.conditions_of_page(partial(_is_one_of, dag_ids=dag_ids))
     if limited or dag_ids:
         # A user who may read the audit log and no DAG at all is an auditor, and sees all of it.
-        conditions[airflow_compat.models.Log] = _is_one_of(airflow_compat.models.Log.dag_id, dag_ids)
+        audit_log = airflow_compat.models.Log
+        conditions[audit_log] = partial(_is_one_of, audit_log.dag_id, dag_ids)
     if limited and request.method in responses.SAFE_METHODS:
         conditions |= _dataset_conditions(dag_ids)
         conditions |= row_conditions.alias_conditions(partial(_is_one_of, dag_ids=dag_ids))
@@ -229,11 +241,12 @@ def _dag_conditions(dag_ids: Collection[str]) -> Conditions:
     each of them. Serialized DAGs are not filtered either, since the webserver caches them for all callers.
     """
     conditions: Conditions = {
-        model: _is_one_of(model.dag_id, dag_ids) for model in airflow_compat.authorization.models_of_dags()
+        model: partial(_is_one_of, model.dag_id, dag_ids)
+        for model in airflow_compat.authorization.models_of_dags()
     }
     dag = airflow_compat.models.DagModel.__table__.c
     code = airflow_compat.models.DagCode
-    conditions[code] = code.fileloc.in_(select(dag.fileloc).where(_is_one_of(dag.dag_id, dag_ids)))
+    conditions[code] = lambda: code.fileloc.in_(select(dag.fileloc).where(_is_one_of(dag.dag_id, dag_ids)))
     return conditions
 
 
@@ -249,13 +262,14 @@ def _dataset_conditions(dag_ids: Collection[str]) -> Conditions:
             *(dataset_id.in_(select(t.dataset_id).where(_is_one_of(t.dag_id, dag_ids))) for t in tables)
         )
 
-    # An event that came by the REST API has no source DAG.
-    has_visible_source = or_(
-        _is_one_of(dataset_event.source_dag_id, dag_ids), dataset_event.source_dag_id.is_(None)
-    )
+    def is_visible_event() -> ColumnElement[bool]:
+        source = dataset_event.source_dag_id
+        # An event that came by the REST API has no source DAG.
+        return or_(_is_one_of(source, dag_ids), source.is_(None)) & is_visible(dataset_event.dataset_id)
+
     return {
-        consumer: _is_one_of(consumer.dag_id, dag_ids),
-        producer: _is_one_of(producer.dag_id, dag_ids),
-        dataset: is_visible(dataset.id),
-        dataset_event: has_visible_source & is_visible(dataset_event.dataset_id),
+        consumer: partial(_is_one_of, consumer.dag_id, dag_ids),
+        producer: partial(_is_one_of, producer.dag_id, dag_ids),
+        dataset: partial(is_visible, dataset.id),
+        dataset_event: is_visible_event,
     }

@@ -21,6 +21,7 @@ from airflow_platform_plugin.http import request_state
 
 # Lists of DAGs that one question looks up; a page of Airflow's has at most a hundred.
 _MOST_LOOKED_UP = 500
+_UNITED = "_platform_united_permissions"  # on a user object, which lives as long as a request
 
 
 def install() -> None:
@@ -39,9 +40,12 @@ class TenantDagsMixin:
 
         The latter say which pages a user may open. Which DAGs they show is decided by DAG.
         """
-        held: Collection[Permission] = super()._get_user_permissions(user)  # type: ignore[misc]  # FAB's
-        memberships = memberships_of(user)
-        return {*held, *memberships.anywhere} if memberships else held
+        united: Collection[Permission] | None = getattr(user, _UNITED, None)
+        if united is None:  # a page asks more than a hundred times
+            memberships = memberships_of(user)  # before the permissions, which it reads too
+            united = airflow_compat.users.permissions(user) | memberships.anywhere
+            setattr(user, _UNITED, united)
+        return united
 
     def is_authorized_dag(self, **question: Question) -> bool:
         """Return whether the user's roles, or a role in the tenant that owns the DAG, allow it."""
@@ -87,8 +91,8 @@ class TenantDagsMixin:
         owner = find_owner(details.id) if tenants else None
         if owner not in tenants:
             return False
-        held = {*memberships.within(owner), *airflow_compat.users.permissions(user)}
-        return held >= airflow_compat.authorization.permissions_of_part(method, access_entity)
+        needed = airflow_compat.authorization.permissions_of_part(method, access_entity)
+        return needed - memberships.within(owner) <= airflow_compat.users.permissions(user)
 
 
 @dataclass

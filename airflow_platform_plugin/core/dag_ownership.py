@@ -7,7 +7,7 @@ somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
-from sqlalchemy import BINARY, cast, false, func, or_, select, union
+from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnElement, Select
 
@@ -135,7 +135,9 @@ def _select_in_folders(tenant_ids: list[str]) -> Select:
 
 def _exactly(column: TableColumn) -> ColumnElement[str]:
     """Return the column so that it is compared by letters; MySQL ignores case and accents otherwise."""
-    return cast(column, BINARY) if airflow_compat.database.dialect() == "mysql" else column
+    if airflow_compat.database.dialect() != "mysql":
+        return column
+    return type_coerce(cast(column, BINARY), String)
 
 
 def _tenants_folder() -> PurePath:

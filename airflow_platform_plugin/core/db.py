@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ __all__ = [
     "Base",
     "StringID",
     "UtcDateTime",
+    "connection_of",
     "current",
     "downgrade",
     "execute_bulk",
@@ -74,6 +75,23 @@ def transaction() -> Iterator[Session]:
     """
     with Session(engine(), future=True) as session, session.begin():
         yield session
+
+
+@contextmanager
+def connection_of(row: Row) -> Iterator[Connection]:
+    """Yield the connection that a row was read with, for further reads; a new one if its session is closed.
+
+    A failure does not end the transaction of the row's session.
+    """
+    state = inspect(row, raiseerr=False)
+    if state is None or state.session is None:
+        with engine().connect() as connection:
+            yield connection
+        return
+    connection = state.session.connection()
+    # Other databases undo only the failed statement.
+    with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
+        yield connection
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlalchemy import column, select, table
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
@@ -81,27 +81,29 @@ def memberships_of(user: User) -> Memberships:
     names = airflow_compat.roles.role_names(user)
     named = [parsed for name in names if (parsed := parse_tenant_role_name(name))]
     if not named:
+        setattr(user, _ATTRIBUTE, NONE)
         return NONE
     try:
-        with db.transaction() as session:
-            found = _read(session, named)
+        with db.connection_of(user) as connection:
+            existing = _existing(connection, {each.tenant_id for each in named})
+            shared = {shared_role_name(each.role): each.role for each in named}
+            permissions = airflow_compat.roles.permissions_by_role(connection, {*names, *shared})
     except SQLAlchemyError:
         log.exception("The tenants of the user %s cannot be read", user.id)
         return NONE
-    setattr(user, _ATTRIBUTE, found)
-    return found
-
-
-def _read(session: Session, named: Collection[tuple[str, TenantRole]]) -> Memberships:
-    wanted = sorted({tenant_id for tenant_id, _ in named})
-    existing = set(session.scalars(select(_TENANTS.c.tenant_id).where(_TENANTS.c.tenant_id.in_(wanted))))
+    airflow_compat.users.keep_permissions(user, set().union(*(permissions[name] for name in names)))
     roles: dict[str, set[TenantRole]] = {}
     for tenant_id, role in named:
         if tenant_id in existing:
             roles.setdefault(tenant_id, set()).add(role)
-    shared = {shared_role_name(role): role for _, role in named}
-    permissions = airflow_compat.roles.permissions_by_role(session, shared)
-    return Memberships(
+    found = Memberships(
         {tenant_id: frozenset(held) for tenant_id, held in roles.items()},
-        {role: frozenset(permissions.get(name, ())) for name, role in shared.items()},
+        {role: frozenset(permissions[name]) for name, role in shared.items()},
     )
+    setattr(user, _ATTRIBUTE, found)
+    return found
+
+
+def _existing(connection: Connection, tenant_ids: Collection[str]) -> set[str]:
+    tenant_id = _TENANTS.c.tenant_id
+    return set(connection.execute(select(tenant_id).where(tenant_id.in_(sorted(tenant_ids)))).scalars())

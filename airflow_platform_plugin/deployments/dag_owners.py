@@ -1,5 +1,7 @@
 """The tenants that own the DAGs of deployments."""
 
+from functools import cache
+
 from sqlalchemy import select
 from sqlalchemy.sql import Select
 
@@ -7,6 +9,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 
 
+@cache
 def select_owners() -> Select:
     """Select the DAGs of deployments, retired ones too, with the tenants that own them.
 

@@ -80,6 +80,8 @@ def plan(session: Session, desired: DesiredState, target: Target, *, force: bool
         preconditions.require_declared_needs(target.tenant, manifest, runner_name)
     _require_short_secrets(desired)
     spec = _build_spec(desired, target)
+    if target.deployment is None:
+        preconditions.require_unknown_dag(session, spec.dag_id)
     _require_short_documents(spec, desired)
     next_runs = _find_next_runs(session, spec, target)
     if target.tenant is not None:  # last, because it locks

@@ -3,6 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import settings
 from airflow_platform_plugin.core.errors import Conflict, PermissionDenied, ValidationFailed
 from airflow_platform_plugin.datakits.manifest import Manifest
@@ -41,6 +42,20 @@ def require_deployable(target: Target, *, force: bool) -> None:
             f"{kit.name} {kit.version} was rolled back here because its runs failed; "
             '"force": true deploys it nevertheless.',
             bad_versions=deployment.bad_versions,
+        )
+
+
+def require_unknown_dag(session: Session, dag_id: str) -> None:
+    """Check that Airflow has no DAG of a new deployment's id: its runs and logs are somebody else's.
+
+    Raises:
+        Conflict: somebody has written such a DAG, or a tenant that is deleted since has deployed it.
+    """
+    if airflow_compat.dags.dag_row(session, dag_id) is not None:
+        raise Conflict(
+            f"Airflow has a DAG '{dag_id}' already, which this deployment has not made. Delete it with its"
+            " history in Airflow, or deploy to another environment.",
+            dag_id=dag_id,
         )
 
 

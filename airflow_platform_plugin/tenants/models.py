@@ -1,6 +1,6 @@
 """Tables of tenants."""
 
-from sqlalchemy import JSON, Column, Integer, String
+from sqlalchemy import JSON, Column, ForeignKey, Integer, String
 
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.db import UtcDateTime
@@ -27,3 +27,15 @@ class Tenant(db.Base):
     updated_at = Column(UtcDateTime, nullable=False, default=db.now, onupdate=db.now)
 
     __mapper_args__ = {"version_id_col": row_version}  # noqa: RUF012 - SQLAlchemy's own
+
+
+class TenantAdminName(db.Base):
+    """A name in a tenant's list of administrators; ``admin_names`` searches and writes this table."""
+
+    __tablename__ = "platform_tenant_admin_name"
+
+    # A hash: MySQL would take two names that differ in case or accents for one.
+    name_hash = Column(String(64), primary_key=True)
+    tenant_id = Column(
+        String(63), ForeignKey("platform_tenant.tenant_id", ondelete="CASCADE"), primary_key=True, index=True
+    )

@@ -13,6 +13,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.naming import TenantRole, parse_tenant_role_name, tenant_role_name
+from airflow_platform_plugin.tenants import admin_names
 from airflow_platform_plugin.tenants.models import Tenant
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,10 @@ def delete(session: Session, tenant_id: str) -> None:
 
 def install() -> None:
     """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
-    airflow_compat.security_manager.read_few_roles(is_label)
+    try:
+        airflow_compat.security_manager.read_few_roles(is_label)
+    except Exception:
+        log.exception("Airflow goes on as without the platform, and is slower with many roles")
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _remove_from_admin_lists):
         event.listen(user, "after_delete", _remove_from_admin_lists)
@@ -64,7 +68,10 @@ def install() -> None:
 
 def install_in_app(app: Flask) -> None:
     """Assign roles to users at login, and let forms offer many roles."""
-    airflow_compat.role_forms.offer_names_only(app)
+    try:
+        airflow_compat.role_forms.offer_names_only(app)
+    except Exception:
+        log.exception("Airflow's forms stay as they are, and are slower with many roles")
     airflow_compat.roles.on_login(app, assign_on_login)
 
 
@@ -84,13 +91,15 @@ def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) 
     try:
         # In a SAVEPOINT, so that an error here does not fail Airflow's own change.
         with database.begin_nested():
-            for row in database.execute(select(tenant.c.tenant_id, tenant.c.admin_users)).all():
+            naming = select(tenant.c.tenant_id, tenant.c.admin_users).where(admin_names.has_any(gone))
+            for row in database.execute(naming).all():
                 if not gone.isdisjoint(row.admin_users):
                     left = [name for name in row.admin_users if name not in gone]
                     changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
                     database.execute(
                         update(tenant).where(tenant.c.tenant_id == row.tenant_id).values(**changed)
                     )
+                    admin_names.replace(database, row.tenant_id, left)
     except SQLAlchemyError:
         log.exception("The tenants still name the deleted user %s", user.id)
 
@@ -99,7 +108,10 @@ def assign_on_login(user_id: int, username: str, email: str) -> None:
     """Give a new user the roles of the tenants that name the user. An error does not fail the login."""
     try:
         with db.transaction() as session:
-            for tenant_id, admins in session.execute(select(Tenant.tenant_id, Tenant.admin_users)):
+            naming = select(Tenant.tenant_id, Tenant.admin_users).where(
+                admin_names.has_any({username, email})
+            )
+            for tenant_id, admins in session.execute(naming).all():
                 if username in admins or email in admins:
                     role = tenant_role_name(tenant_id, TenantRole.ADMIN)
                     airflow_compat.roles.add_users(session, role, {user_id})

@@ -1,4 +1,4 @@
-"""A DAG that a tenant owns in each way that ``[platform] dag_ownership`` allows, in the API and on pages."""
+"""A DAG that a tenant owns in each way that ``dag_ownership`` allows, in Airflow's API and pages."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from airflow_platform_plugin.airflow_compat.models import DagPriorityParsingRequest
 from airflow_platform_plugin.core import db
@@ -52,7 +52,7 @@ def _requests(session: Any) -> list[str]:
 
 
 def test_new_deployments_come_a_few_at_a_time(session: Any, deployed: list[str]) -> None:
-    """DAGs that Airflow has stored are in every parsing, or Airflow would take them for deleted."""
+    """Active DAGs are in every parsing, or Airflow would take them for deleted."""
     assert [_parse(session) for _ in range(4)] == [deployed[:2], deployed[:4], deployed, deployed]
 
 
@@ -86,4 +86,14 @@ def test_a_parsing_that_was_ended_is_repeated_without_more_new_dags(
     session.expire_all()
     assert _parse(session) == deployed[2:4]
     assert _parse(session) == [deployed[0], *deployed[2:]]
+    assert _parse(session) == deployed
+
+
+def test_dags_that_are_to_be_serialized_again_are_all_in_one_parsing(
+    session: Any, deployed: list[str]
+) -> None:
+    """``airflow dags reserialize`` deletes what is stored. It would deactivate the others."""
+    while _parse(session) != deployed:
+        pass
+    session.execute(text("DELETE FROM serialized_dag"))
     assert _parse(session) == deployed

@@ -162,3 +162,21 @@ def test_the_demo_kit_reaches_only_the_quickstarts_warehouse(monkeypatch: pytest
     with pytest.raises(SystemExit) as ended:
         customer_360._warehouse()
     assert ended.value.code == 78
+
+
+def test_a_deploy_takes_over_no_dag_that_airflow_has_already(call: Call, deploy: Call, session: Any) -> None:
+    """Somebody has written it, or it is the history of a deleted tenant. Later deploys pass."""
+    from airflow.models.dag import DagModel
+
+    dag_id = "analytics__production__customer-360-datakit"
+    session.add(DagModel(dag_id=dag_id, fileloc="/dags/by_hand.py", is_active=False))
+    session.flush()
+    for options in ({}, {"dry_run": True}, {"force": True}):
+        refused = deploy(**options)
+        assert refused.status == 409
+        assert refused.json["error"]["details"] == {"dag_id": dag_id}
+    session.query(DagModel).filter_by(dag_id=dag_id).delete()
+    assert deploy().status == 201
+    session.add(DagModel(dag_id=dag_id, fileloc="/dags/datakits.py"))
+    session.flush()
+    assert deploy().status == 200

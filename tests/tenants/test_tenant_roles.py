@@ -1,6 +1,7 @@
 """Users that tenants name: their roles at login, and what remains of a deleted user."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,9 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name
 from airflow_platform_plugin.core.reach import EVERYWHERE
-from airflow_platform_plugin.tenants import roles, service
+from airflow_platform_plugin.tenants import admin_names, roles, service
 from airflow_platform_plugin.tenants.inputs import NewTenant
-from airflow_platform_plugin.tenants.models import Tenant
+from airflow_platform_plugin.tenants.models import Tenant, TenantAdminName
 
 API = "/api/v1"
 
@@ -179,3 +180,58 @@ def test_a_later_user_gets_the_role_at_the_first_login(
         .one()
     )
     assert [member.username for member in role.user] == ["late"]
+
+
+def _indexed(session: Any) -> set[tuple[str, str]]:
+    """Return the tenants that the index finds, with the name by which it does."""
+    return {
+        (name, tenant_id)
+        for name in ("ann", "Ann", "bob", "new")
+        for tenant_id in session.scalars(select(Tenant.tenant_id).where(admin_names.has_any([name])))
+    }
+
+
+def test_the_index_of_administrators_follows_the_tenants(session: Any, call: Callable[..., Any]) -> None:
+    """Names that differ in case are different names, on every database."""
+    tenants = f"{API}/platform/tenants"
+    call("POST", tenants, json={"tenant_id": "t", "admin_users": ["ann", "Ann", "ann", "bob"]})
+    call("POST", tenants, json={"tenant_id": "u", "admin_users": ["bob"]})
+    assert _indexed(session) == {("ann", "t"), ("Ann", "t"), ("bob", "t"), ("bob", "u")}
+    call("PATCH", f"{tenants}/t", json={"admin_users": ["new"]})
+    call("PATCH", f"{tenants}/u", json={"display_name": "U"})
+    assert _indexed(session) == {("new", "t"), ("bob", "u")}
+    call("DELETE", f"{tenants}/u")
+    assert _indexed(session) == {("new", "t")}
+    assert session.query(TenantAdminName).count() == 1
+
+
+def test_the_migration_indexes_existing_tenants(session: Any, call: Callable[..., Any]) -> None:
+    """With all names of their lists."""
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "t", "admin_users": ["ann", "bob"]})
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "u"})
+    session.query(TenantAdminName).delete()
+    assert _indexed(session) == set()
+    migration = import_module(
+        "airflow_platform_plugin.migrations.versions.0016_an_index_of_tenants_by_administrator"
+    )
+    migration.fill(session.connection())
+    assert _indexed(session) == {("ann", "t"), ("bob", "t")}
+
+
+def test_a_login_and_a_deleted_user_read_no_tenants_that_do_not_name_the_user(
+    session: Any, call: Callable[..., Any], people: dict[str, int]
+) -> None:
+    """The index says which tenants to read."""
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "t", "admin_users": ["ann-of-a"]})
+    call("POST", f"{API}/platform/tenants", json={"tenant_id": "u", "admin_users": ["other"]})
+    session.execute(text("UPDATE platform_tenant SET admin_users = '17' WHERE tenant_id = 'u'"))
+    session.execute(text("DELETE FROM ab_user_role WHERE user_id = :user"), {"user": people["ann-of-a"]})
+    roles.assign_on_login(people["ann-of-a"], "ann-of-a", "ann-of-a@example.com")
+    user = SimpleNamespace(id=1, username="ann-of-a", email="ann-of-a@example.com")
+    roles._remove_from_admin_lists(None, session.connection(), user)
+    held = text(
+        "SELECT r.name FROM ab_role r JOIN ab_user_role u ON u.role_id = r.id WHERE u.user_id = :user"
+    )
+    assert session.scalars(held, {"user": people["ann-of-a"]}).all() == ["Tenant t Admin"]
+    assert session.scalars(select(Tenant.admin_users).where(Tenant.tenant_id == "t")).one() == []
+    assert session.query(TenantAdminName).count() == 1

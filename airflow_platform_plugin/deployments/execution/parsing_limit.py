@@ -1,8 +1,8 @@
 """The number of new DAGs that one parsing of the loader file takes.
 
 Airflow ends a parsing that takes longer than ``[core] dag_file_processor_timeout``, and stores nothing of it.
-A new DAG takes about twice as long as one that Airflow has stored. So one parsing takes as many new DAGs as
-fit into half of that time on an ordinary machine, and leaves the rest out. The worker requests the next one.
+So one parsing takes as many new DAGs as fit into a quarter of that time on an ordinary machine, because the
+machine may be busy, and leaves the rest out. The worker requests the next parsing.
 """
 
 import logging
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # New DAGs for each second of that time, if Airflow has stored none yet; `scripts/bench datakits` measures it.
-_NEW_PER_SECOND = 100
+_NEW_PER_SECOND = 50
 # New DAGs that every parsing takes.
 _FEWEST_NEW = 500
 # A parsing that has stored nothing for so long is broken; another one would not help.
@@ -31,13 +31,13 @@ _LONGEST_PAUSE = timedelta(minutes=10)
 
 
 def take(session: Session, rows: "Sequence[DeploymentRow]") -> "Sequence[DeploymentRow]":
-    """Return the deployments that this parsing takes: all that Airflow has stored, and some new ones."""
+    """Return the deployments that this parsing takes: all that are active in Airflow, and some new ones."""
     if len(rows) <= _FEWEST_NEW:
         return rows
-    stored = airflow_compat.dags.stored_dag_ids(session)
-    new = [row for row in rows if row.dag_id not in stored]
+    active = airflow_compat.dags.active_dag_ids(session)
+    new = [row for row in rows if row.dag_id not in active]
     most = airflow_compat.config.parsing_timeout().total_seconds() * _NEW_PER_SECOND
-    most -= (len(rows) - len(new)) / 2
+    most -= (len(rows) - len(new)) / 4
     # Last those that could not be built: they are new in each parsing.
     new.sort(key=lambda row: (row.import_error is not None, row.loaded_revision is not None))
     left_out = {row.dag_id for row in new[max(_FEWEST_NEW, int(most)) :]}
