@@ -193,8 +193,10 @@ def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
         instance.task_id: instance
         for instance in session.scalars(select(instance_model).filter_by(dag_id=dag_id, run_id=RUN))
     }
-    for instance in session.query(airflow_compat.models.TaskInstance).filter_by(dag_id=dag_id):
+    instances = session.query(instance_model).filter_by(dag_id=dag_id).order_by("run_id", "task_id")
+    for number, instance in enumerate(instances):
         instance.state = instance.state or "running"
+        instance.job_id = number  # which orders the list of task instances
     trigger = Trigger(f"triggers.Of_{dag_id}", {}, moment)
     session.add(trigger)
     session.flush()
