@@ -183,9 +183,9 @@ def test_a_custom_security_manager_keeps_its_own_methods(
             return f"user {pk}"
 
     monkeypatch.setattr(manager, "__class__", Custom)
-    security_manager.read_few_roles(is_label)
+    security_manager.read_few_roles(is_label, set)
     extended = type(manager)
-    security_manager.read_few_roles(is_label)
+    security_manager.read_few_roles(is_label, set)
     assert (type(manager), extended.__bases__) == (extended, (Custom,))
     assert manager.get_user_by_id(7) == "user 7"
     assert "add_homepage_access_to_custom_roles" in vars(extended)

@@ -17,17 +17,19 @@ _KNOWN = {
     "get_user_by_id": "adba6c9df83d9c89",
     "add_homepage_access_to_custom_roles": "e861d050399fb2bc",
     "_get_all_roles_with_permissions": "f8f0ae3c57f97543",
+    "create_dag_specific_permissions": "310b047006829f58",
 }
 _MARK = "_reads_few_roles"
 
 
-def read_few_roles(is_label: Callable[[str], bool]) -> None:
+def read_few_roles(is_label: Callable[[str], bool], dags_without_permissions: Callable[[], set[str]]) -> None:
     """Let the running security manager read only the roles that it needs.
 
     Airflow creates the security manager itself and keeps the object, so the object gets another class.
 
     Args:
         is_label: whether the role of that name is a label, which needs no access to the home page.
+        dags_without_permissions: returns the DAGs that need no permissions of their own.
     """
     from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride
 
@@ -39,6 +41,7 @@ def read_few_roles(is_label: Callable[[str], bool]) -> None:
         "get_user_by_id": _get_user_by_id(manager),
         "add_homepage_access_to_custom_roles": _add_homepage_access(is_label),
         "_get_all_roles_with_permissions": _get_all_roles_with_permissions,
+        "create_dag_specific_permissions": _create_dag_permissions(dags_without_permissions),
     }
     replaced = {
         name: method
@@ -87,6 +90,30 @@ def _add_homepage_access(is_label: Callable[[str], bool]) -> Callable[[SecurityM
         session.commit()
 
     return add_homepage_access_to_custom_roles
+
+
+def _create_dag_permissions(without: Callable[[], set[str]]) -> Callable[[SecurityManager], None]:
+    """Return a method that creates the permissions of stored DAGs, except for those that need none.
+
+    ``airflow sync-perm --include-dags`` calls it. A DAG with ``access_control`` always gets its permissions.
+    """
+    from airflow.models.dagbag import DagBag
+
+    def create_dag_specific_permissions(self: SecurityManager) -> None:
+        known, needless = self.get_all_permissions(), without()
+        dags = DagBag(read_dags_from_db=True)
+        dags.collect_dags_from_db()
+        for dag in dags.dags.values():
+            root_id = (dag.parent_dag or dag).dag_id
+            wanted = {
+                (action, self._resource_name(root_id, of))
+                for of, details in self.RESOURCE_DETAILS_MAP.items()
+                for action in details["actions"]
+            }
+            if dag.access_control is not None or not (root_id in needless or wanted <= known):
+                self.sync_perm_for_dag(root_id, dag.access_control)
+
+    return create_dag_specific_permissions
 
 
 def _get_all_roles_with_permissions(self: SecurityManager) -> Mapping[str, Model]:

@@ -4,20 +4,24 @@ A deployment's DAG belongs to the deployment's tenant. ``[platform] dag_ownershi
 somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id>``, or by its file's folder.
 """
 
+import logging
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
 from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnElement, Select
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import settings
+from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.feature import dag_owners
 from airflow_platform_plugin.core.naming import TENANT_TAG_PREFIX, tenant_of, tenant_tag
 from airflow_platform_plugin.core.settings import DagOwnership
 from airflow_platform_plugin.core.types import TableColumn
+
+log = logging.getLogger(__name__)
 
 _BATCH = 500
 
@@ -39,8 +43,9 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
     if others:
         by_hand = union(*others).subquery()
         # What a deployment makes belongs to that deployment's tenant, whatever its tags say.
-        claimed = select(dag_owners().subquery().c.dag_id)
-        unclaimed = select(by_hand.c.dag_id).where(by_hand.c.dag_id.not_in(claimed))
+        made = dag_owners().subquery()
+        claimed = select(made.c.dag_id).where(made.c.dag_id == by_hand.c.dag_id).correlate(by_hand)
+        unclaimed = select(by_hand.c.dag_id).where(~claimed.exists())
         selected = select(union(selected, unclaimed).subquery().c.dag_id)
     return DagIds(selected)
 
@@ -59,11 +64,18 @@ def owner(session: Session, dag_id: str) -> str | None:
     return owners(session, [dag_id]).get(dag_id)
 
 
+def made_dag_ids() -> set[str]:
+    """Return the DAGs of all deployments; none while the platform's tables cannot be read."""
+    try:
+        with db.transaction() as session:
+            return set(session.scalars(select(dag_owners().subquery().c.dag_id)))
+    except SQLAlchemyError:
+        log.exception("The DAGs of deployments cannot be read")
+        return set()
+
+
 def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
-    made = dag_owners().subquery()
-    claimed = {
-        row.dag_id: row.tenant_id for row in session.execute(select(made).where(made.c.dag_id.in_(dag_ids)))
-    }
+    claimed = {row.dag_id: row.tenant_id for row in session.execute(dag_owners(dag_ids))}
     found = {dag_id: tenant_id for dag_id, tenant_id in claimed.items() if tenant_id is not None}
     by_hand = [dag_id for dag_id in dag_ids if dag_id not in claimed]
     match _mode():

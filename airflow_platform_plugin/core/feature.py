@@ -5,7 +5,7 @@ migrations, scopes, consent page and OpenAPI document all read it, in every proc
 light: code is named by references such as ``"webhooks.api:blueprint"``, which are imported when needed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -251,10 +251,14 @@ def service_urls() -> Iterator[str]:
             yield from resolve(feature.service_urls)()
 
 
-def dag_owners() -> "Select":
-    """Select the DAGs that the platform makes, and the tenant that each belongs to: NULL for no tenant."""
+def dag_owners(dag_ids: Collection[str] | None = None) -> "Select":
+    """Select the DAGs that the platform makes, and the tenant that each belongs to: NULL for no tenant.
+
+    Args:
+        dag_ids: only these DAGs; None for all.
+    """
     (only,) = (resolve(feature.dag_owners) for feature in features() if feature.dag_owners is not None)
-    selected: Select = only()
+    selected: Select = only(dag_ids)
     return selected
 
 

@@ -19,7 +19,7 @@ class Deployment(db.Base):
     namespace = Column(String(63), nullable=False)
     # The tenant that owns the namespace; None for the platform.
     tenant_id = Column(String(63), ForeignKey("platform_tenant.tenant_id"), index=True)
-    dag_id = Column(String(250), nullable=False, unique=True)
+    dag_id = Column(db.StringID(), nullable=False, unique=True)
     revision = Column(Integer, nullable=False)
     # Whether a new DAG starts paused. Once the DAG exists, Airflow knows whether it is paused.
     paused = Column(Boolean, nullable=False, default=False)

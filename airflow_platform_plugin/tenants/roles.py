@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.types import User
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import dag_ownership, db
 from airflow_platform_plugin.core.naming import TenantRole, parse_tenant_role_name, tenant_role_name
 from airflow_platform_plugin.tenants import admin_names
 from airflow_platform_plugin.tenants.models import Tenant
@@ -58,7 +58,7 @@ def delete(session: Session, tenant_id: str) -> None:
 def install() -> None:
     """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
     try:
-        airflow_compat.security_manager.read_few_roles(is_label)
+        airflow_compat.security_manager.read_few_roles(is_label, dag_ownership.made_dag_ids)
     except Exception:
         log.exception("Airflow goes on as without the platform, and is slower with many roles")
     user = airflow_compat.users.user_model()
