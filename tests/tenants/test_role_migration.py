@@ -370,7 +370,7 @@ def test_what_names_a_tenant_or_a_deployments_dag_is_deleted(app: Any, old: OldI
     assert resources == {resource for _, resource in of_dags}
 
 
-# Resources that came after the migration. The webserver creates their permissions, and gives them to the roles.
+# Of resources that came after the migration. The webserver creates them, and gives them to the roles.
 NEWER = {"Platform Members of own tenants"}
 
 
