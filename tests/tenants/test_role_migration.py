@@ -371,15 +371,20 @@ def test_what_names_a_tenant_or_a_deployments_dag_is_deleted(app: Any, old: OldI
     assert resources == {resource for _, resource in of_dags}
 
 
+# Of resources that came after the migration. The webserver creates them, and gives them to the roles.
+NEWER = {"Platform Members of own tenants"}
+
+
 def test_the_shared_roles_are_those_that_the_webserver_creates(app: Any, old: OldInstallation) -> None:
-    """A start after the migration has nothing to add to them."""
+    """A start after the migration adds only what is newer than the migration."""
     from airflow import settings
 
     db.upgrade()
     found = content(settings.engine)
     for role in TenantRole:
         held = {tuple(pair) for name, *pair in found["grants"] if name == shared_role_name(role)}
-        assert held == shared_roles.usual_permissions(role)
+        usual = shared_roles.usual_permissions(role)
+        assert held == {pair for pair in usual if pair[1] not in NEWER}
 
 
 class _Killed(Exception):
