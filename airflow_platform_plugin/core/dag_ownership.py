@@ -47,7 +47,7 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
         claimed = select(made.c.dag_id).where(made.c.dag_id == by_hand.c.dag_id).correlate(by_hand)
         unclaimed = select(by_hand.c.dag_id).where(~claimed.exists())
         selected = select(union(selected, unclaimed).subquery().c.dag_id)
-    return DagIds(selected)
+    return DagIds(selected, owners=wanted)
 
 
 def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
