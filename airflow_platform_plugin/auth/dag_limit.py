@@ -152,11 +152,18 @@ class CredentialLimit:
     def narrow(self, dag_ids: set[str] | DagIds) -> set[str] | DagIds:
         """Return those of the DAGs that are within the limit."""
         if self.tenant_id is not None:
-            owned = owned_dag_ids([self.tenant_id])
-            dag_ids = select_within(dag_ids, owned) if isinstance(dag_ids, DagIds) else dag_ids & set(owned)
+            dag_ids = _narrow_to_tenant(dag_ids, self.tenant_id)
         if not self.dags:
             return dag_ids
         return {dag_id for dag_id in dag_ids if all(_is_within(limit, dag_id) for limit in self.dags)}
+
+
+def _narrow_to_tenant(dag_ids: set[str] | DagIds, tenant_id: str) -> set[str] | DagIds:
+    if not isinstance(dag_ids, DagIds):
+        return dag_ids & set(owned_dag_ids([tenant_id]))
+    if dag_ids.owners is not None:
+        return owned_dag_ids(dag_ids.owners & {tenant_id})
+    return select_within(dag_ids, owned_dag_ids([tenant_id]))
 
 
 def current_limit() -> CredentialLimit:

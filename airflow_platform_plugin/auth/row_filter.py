@@ -59,7 +59,7 @@ class RowFilter:
             models = airflow_compat.authorization.models_of(state.statement, self._models)
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
-            if models and not self._reads_all_dags:
+            if models and not self._reads_all_dags and not self._reads_tags_of_permitted_dag(models, state):
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.suspended = False
@@ -87,6 +87,21 @@ class RowFilter:
         self._limited = bool(current_limit()) or bool(self._tenant_ids)
         self._conditions, self._options = {}, {}
         self._user = user
+
+    def _reads_tags_of_permitted_dag(self, models: set[Model], state: ORMExecuteState) -> bool:
+        """Return whether a query reads the tags of one DAG that the caller may read.
+
+        A list reads the tags of each of its DAGs. SQLite would look for all of the caller's DAGs each time;
+        the auth manager finds the owners of the whole list with one query.
+        """
+        parent = state.lazy_loaded_from
+        if models != {airflow_compat.models.DagTag} or parent is None:
+            return False
+        dag = parent.object
+        return isinstance(dag, airflow_compat.models.DagModel) and any(
+            airflow_compat.authorization.is_authorized_dag(self._user, method, dag.dag_id)
+            for method in _methods()
+        )
 
     def _options_for(self, models: set[Model], state: ORMExecuteState) -> list[Option]:
         if not self._limited:

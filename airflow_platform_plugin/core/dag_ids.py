@@ -1,6 +1,6 @@
 """``DagIds``: the ids of DAGs as a SELECT that is run only if somebody looks at the ids themselves."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -18,9 +18,15 @@ class DagIds(AbstractSet[str]):
     a subclass of ``set``, because C code would read that one's storage, which would be empty.
     """
 
-    def __init__(self, selected: Select) -> None:
-        """Take the SELECT, which must not be correlated with the statement around it."""
+    def __init__(self, selected: Select, owners: Collection[str] | None = None) -> None:
+        """Take the SELECT, which must not be correlated with the statement around it.
+
+        Args:
+            selected: the SELECT.
+            owners: the tenants, if it selects exactly the DAGs that they own.
+        """
         self.selected = selected
+        self.owners = None if owners is None else frozenset(owners)
         self._read: frozenset[str] | None = None
 
     @classmethod

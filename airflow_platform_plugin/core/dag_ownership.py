@@ -40,8 +40,8 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
         case "paths":
             selected = union(selected, _select_in_folders(wanted))
         case "deployments":
-            return DagIds(selected)
-    return DagIds(select(selected.subquery().c.dag_id))
+            return DagIds(selected, owners=wanted)
+    return DagIds(select(selected.subquery().c.dag_id), owners=wanted)
 
 
 def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ Permission = tuple[str, str]
 # The resource of the permissions on a tenant's DAGs: ``can_read`` to see them, ``can_edit`` to run and change
 # them. They count only in the shared roles of tenants.
 OWN_DAGS = "DAGs of own tenants"
-# A part of the table of tenants, which a feature has: membership of a deleted tenant is none.
+# A part of the table of tenants, which a feature has: nobody belongs to a deleted tenant.
 _TENANTS = table("platform_tenant", column("tenant_id"))
 _ATTRIBUTE = "_platform_memberships"
 

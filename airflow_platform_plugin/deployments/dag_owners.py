@@ -13,7 +13,7 @@ from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 def select_owners(dag_ids: Collection[str] | None = None) -> Select:
     """Select the DAGs of deployments, retired ones too, with the tenants that own them.
 
-    A DAG of that id in another file is none of them: somebody else has written it.
+    A DAG of that id in another file is not one of them: somebody else has written it.
 
     Args:
         dag_ids: only these DAGs; None for all.
