@@ -84,6 +84,7 @@ class OldInstallation:
         roles: the permissions of roles that are not Airflow's.
         deployed: the tenants of deployments' DAGs; None for the platform.
         by_hand: DAGs in other files than the loader's.
+        gone: tenants that were deleted. Their roles went with them, but not the permissions.
     """
 
     tenants: dict[str, list[str]] = field(default_factory=dict)
@@ -91,6 +92,7 @@ class OldInstallation:
     roles: dict[str, set[Pair]] = field(default_factory=dict)
     deployed: dict[str, str | None] = field(default_factory=dict)
     by_hand: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
 
     def add_tenant(self, tenant: str, admins: Collection[str] = (), members: Collection[str] = ()) -> None:
         """Add a tenant with its two roles and their users."""
@@ -116,12 +118,14 @@ class OldInstallation:
         dags = {*self.deployed, *self.by_hand}
         of_dags = {(action, f"{prefix}:{dag_id}") for dag_id in dags for prefix, action in OF_DAG}
         of_roles = set().union(*self.roles.values())
-        into.add_permissions(of_roles | of_dags)
+        of_gone = {(action, f"Platform {of}:{tenant}") for tenant in self.gone for action, of in ADMIN}
+        into.add_permissions(of_roles | of_dags | of_gone)
         into.add_names("ab_role", self.roles)
         roles, permissions = into.ids("ab_role"), into.permissions()
         granted = {(roles[name], permissions[pair]) for name, pairs in self.roles.items() for pair in pairs}
         # Airflow gives these to its role Admin at each start.
-        granted |= {(roles["Admin"], permissions[pair]) for pair in of_roles if not pair[1].startswith("DAG")}
+        of_admin = {pair for pair in of_roles | of_gone if not pair[1].startswith("DAG")}
+        granted |= {(roles["Admin"], permissions[pair]) for pair in of_admin}
         into.add_grants(granted)
         into.add_users(self.users)
         into.add("platform_loader_file", [{"id": "of-old-tenancy", "fileloc": FILE}])

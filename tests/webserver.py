@@ -33,11 +33,11 @@ class Webserver:
         create = str(BIN / "airflow-platform"), "api-keys", "create"
         return self.processes.run("api-keys", *create, *arguments).split()[-1]
 
-    def log_in(self) -> httpx.Client:
-        """A client with the session of a browser that has logged in."""
+    def log_in(self, name: str = "admin") -> httpx.Client:
+        """A client with the session of a browser that has logged in; the password is the name."""
         client = httpx.Client(base_url=self.url, follow_redirects=True, timeout=30)
         token = form_token(client.get("/login/").text)
-        form = {"username": "admin", "password": "admin", "csrf_token": token}
+        form = {"username": name, "password": name, "csrf_token": token}
         client.post("/login/", data=form).raise_for_status()
         return client
 

@@ -141,6 +141,21 @@ def models_of_datasets() -> tuple[Model, ...]:
     return (DatasetModel, DatasetEvent, DagScheduleDatasetReference, TaskOutletDatasetReference)
 
 
+def models_of_dataset_aliases() -> tuple[Model, Model, Any]:
+    """Return the models of aliases and of the DAGs that read them, and the table of events by alias."""
+    from airflow.models.dataset import (
+        DagScheduleDatasetAliasReference,
+        DatasetAliasModel,
+        dataset_alias_dataset_event_assocation_table,
+    )
+
+    return (
+        DatasetAliasModel,
+        DagScheduleDatasetAliasReference,
+        dataset_alias_dataset_event_assocation_table,
+    )
+
+
 def models_of(statement: "ClauseElement", known: Mapping[Any, tuple[Model, ...]]) -> set[Model]:
     """Return the models that a statement reads anywhere.
 

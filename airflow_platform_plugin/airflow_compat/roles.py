@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql import Select
 
 # An action and a resource: ``("can_read", "Website")``.
 PermissionPair = tuple[str, str]
@@ -76,14 +77,19 @@ def _find_permissions(session: "Session", pairs: Collection[PermissionPair]) -> 
 
 def create_empty_roles(session: "Session", names: Collection[str]) -> None:
     """Create roles without permissions and users. An existing role of such a name loses what it has."""
+    if existing := create_missing_roles(session, names):
+        _empty(session, existing)
+
+
+def create_missing_roles(session: "Session", names: Collection[str]) -> set[str]:
+    """Create those of the roles that do not exist, and return the names of the others."""
     from airflow.providers.fab.auth_manager.models import Role
     from sqlalchemy import insert, select
 
     existing = set(session.scalars(select(Role.name).where(Role.name.in_(names))))
-    if existing:
-        _empty(session, existing)
     if missing := sorted(set(names) - existing):
         session.execute(insert(Role.__table__), [{"name": name} for name in missing])
+    return existing
 
 
 def delete_roles(session: "Session", names: Collection[str]) -> None:
@@ -131,6 +137,44 @@ def remove_users(session: "Session", names: Collection[str], user_ids: AbstractS
         links = assoc_user_role.c
         session.execute(delete(assoc_user_role).where(links.role_id.in_(roles), links.user_id.in_(user_ids)))
         session.expire_all()
+
+
+def select_users(held: Collection[str], lacking: Collection[str] = ()) -> "Select":
+    """Select ``id`` and ``username`` of the users who have at least one role of some, and no role of others.
+
+    Args:
+        held: the names of the roles that they have.
+        lacking: the names of the roles that they do not have.
+    """
+    from airflow.providers.fab.auth_manager.models import Role, assoc_user_role
+    from sqlalchemy import select
+
+    def holders(names: Collection[str]) -> "Select":
+        links = assoc_user_role.c
+        return select(links.user_id).join(Role, Role.id == links.role_id).where(Role.name.in_(names))
+
+    user = user_model()
+    found = select(user.id, user.username).where(user.id.in_(holders(held)))
+    return found.where(user.id.notin_(holders(lacking))) if lacking else found
+
+
+def roles_by_user(
+    session: "Session", names: Collection[str], user_ids: Collection[int]
+) -> dict[int, set[str]]:
+    """Return which of the roles each of the users has, by the user's id."""
+    from airflow.providers.fab.auth_manager.models import Role, assoc_user_role
+    from sqlalchemy import select
+
+    links = assoc_user_role.c
+    rows = session.execute(
+        select(links.user_id, Role.name)
+        .join(Role, Role.id == links.role_id)
+        .where(Role.name.in_(names), links.user_id.in_(user_ids))
+    )
+    found: dict[int, set[str]] = {}
+    for user_id, name in rows:
+        found.setdefault(user_id, set()).add(name)
+    return found
 
 
 def role_names(user: User) -> list[str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql import ColumnElement
 
 
 _PERMISSIONS = "_platform_permissions"
@@ -173,8 +174,47 @@ def ids_of(session: "Session", names: Collection[str]) -> set[int]:
     from sqlalchemy import or_, select
 
     user = user_model()
-    wanted = select(user.id).where(or_(user.username.in_(names), user.email.in_(names)))
+    wanted = select(user.id).where(or_(_has_name(session, names), user.email.in_(names)))
     return set(session.scalars(wanted)) if names else set()
+
+
+def names_of(session: "Session", user_id: int, names: Collection[str]) -> set[str]:
+    """Return those of the names that are the user's name or mail address."""
+    from sqlalchemy import or_, select
+
+    user, listed = user_model(), sorted(names)
+    if not listed:
+        return set()
+    columns = [
+        or_(_has_name(session, [name]), user.email == name).label(f"is_{number}")
+        for number, name in enumerate(listed)
+    ]
+    row = session.execute(select(*columns).where(user.id == user_id)).first()
+    return {name for name, is_own in zip(listed, row or (), strict=False) if is_own}
+
+
+def account_named(session: "Session", name: str) -> Account | None:
+    """Return the account with that name; case does not matter, as at login. None without such a user."""
+    from sqlalchemy import select
+
+    user = user_model()
+    columns = select(user.id, user.username, user.created_on).where(_has_name(session, [name]))
+    rows = session.execute(columns.order_by((user.username == name).desc())).all()
+    return Account(*rows[0]) if rows else None
+
+
+def _has_name(session: "Session", names: Collection[str]) -> "ColumnElement[bool]":
+    """Return the condition that a user has one of the names.
+
+    Airflow has no two users with names that differ only in case. PostgreSQL alone compares the case, so
+    Airflow has an index on the names in lower case there.
+    """
+    from sqlalchemy import func
+
+    name = user_model().username
+    if session.get_bind().dialect.name == "postgresql":
+        return func.lower(name).in_([func.lower(each) for each in names])
+    return name.in_(names)
 
 
 def user_ids(session: "Session", names: Collection[str]) -> dict[str, int]:

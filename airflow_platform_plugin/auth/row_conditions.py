@@ -80,6 +80,22 @@ def _pool(tenant_ids: Collection[str]) -> ColumnElement[bool]:
     return or_(is_shared, name.in_(own))
 
 
+def alias_conditions(is_permitted: IsPermitted) -> dict[Model, Callable[[], ColumnElement[bool]]]:
+    """Return what builds the conditions on aliases of datasets, and on the DAGs that read them."""
+    alias, reference, _ = airflow_compat.authorization.models_of_dataset_aliases()
+    return {alias: partial(_alias, is_permitted), reference: partial(is_permitted, reference.dag_id)}
+
+
+def _alias(is_permitted: IsPermitted) -> ColumnElement[bool]:
+    """Return the condition that a permitted DAG reads the alias, or has written with it."""
+    alias, reference, of_events = airflow_compat.authorization.models_of_dataset_aliases()
+    event, reader = airflow_compat.models.DatasetEvent.__table__.c, reference.__table__.c
+    read = select(reader.alias_id).where(is_permitted(reader.dag_id))
+    events = select(event.id).where(is_permitted(event.source_dag_id))
+    written = select(of_events.c.alias_id).where(of_events.c.event_id.in_(events))
+    return or_(alias.id.in_(read), alias.id.in_(written))
+
+
 def _of_page() -> Mapping[Model, Condition]:
     pages, endpoint = _conditions(), str(request.endpoint)
     return (

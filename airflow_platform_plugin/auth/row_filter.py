@@ -211,7 +211,10 @@ def _filter_query(state: ORMExecuteState) -> None:
 @cache
 def _filtered_models() -> dict[Model, tuple[Model, ...]]:
     """Return the models to filter by their table; a query of one dataset table filters all of them."""
-    datasets = airflow_compat.authorization.models_of_datasets()
+    datasets = (
+        *airflow_compat.authorization.models_of_datasets(),
+        *airflow_compat.authorization.models_of_dataset_aliases()[:2],
+    )
     single = [
         *airflow_compat.authorization.models_of_dags(),
         airflow_compat.models.DagCode,
@@ -230,6 +233,7 @@ def _build_conditions(dag_ids: Collection[str], *, limited: bool) -> Conditions:
         conditions[audit_log] = partial(_is_one_of, audit_log.dag_id, dag_ids)
     if limited and request.method in responses.SAFE_METHODS:
         conditions |= _dataset_conditions(dag_ids)
+        conditions |= row_conditions.alias_conditions(partial(_is_one_of, dag_ids=dag_ids))
     return conditions
 
 

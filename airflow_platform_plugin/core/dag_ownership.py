@@ -11,7 +11,7 @@ from pathlib import PurePath
 from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql import ColumnElement, Select
+from sqlalchemy.sql import ColumnCollection, ColumnElement, Select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
@@ -24,6 +24,7 @@ from airflow_platform_plugin.core.types import TableColumn
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_UP = "/../"  # a path with it may be anywhere
 
 
 def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
@@ -31,23 +32,16 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
     wanted = sorted(tenant_ids)
     made = dag_owners().subquery()
     selected = select(made.c.dag_id).where(made.c.tenant_id.in_(wanted))
-    others: list[Select] = []
     match _mode():
         case "tags":
-            tagged = _select_tagged(wanted)
-            others = [tagged, _select_subdags(tagged)]
+            tag = aliased(airflow_compat.models.DagTag.__table__).c
+            tagged = _select_tagged(tag, wanted)
+            selected = union(selected, tagged.where(_is_unclaimed(tag.dag_id)), _select_subdags(tagged))
         case "paths":
-            others = [_select_in_folders(wanted)]
+            selected = union(selected, _select_in_folders(wanted))
         case "deployments":
-            pass
-    if others:
-        by_hand = union(*others).subquery()
-        # What a deployment makes belongs to that deployment's tenant, whatever its tags say.
-        made = dag_owners().subquery()
-        claimed = select(made.c.dag_id).where(made.c.dag_id == by_hand.c.dag_id).correlate(by_hand)
-        unclaimed = select(by_hand.c.dag_id).where(~claimed.exists())
-        selected = select(union(selected, unclaimed).subquery().c.dag_id)
-    return DagIds(selected, owners=wanted)
+            return DagIds(selected, owners=wanted)
+    return DagIds(select(selected.subquery().c.dag_id), owners=wanted)
 
 
 def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
@@ -107,29 +101,44 @@ def _find_owners_by_folder(session: Session, dag_ids: list[str]) -> dict[str, st
 
 
 def _tenant_of_file(fileloc: str | None) -> str | None:
-    """Return the tenant in whose folder the file is, or None."""
-    path, folder = PurePath(fileloc or ""), _tenants_folder()
-    if not path.is_relative_to(folder):
+    """Return the tenant that has the folder with the file, or None."""
+    folder = f"{_tenants_folder()}/"
+    if fileloc is None or not fileloc.startswith(folder) or _UP in fileloc:
         return None
-    parts = path.relative_to(folder).parts
-    return parts[0] if len(parts) > 1 and ".." not in parts else None
+    tenant_id, slash, _ = fileloc.removeprefix(folder).partition("/")
+    return tenant_id if slash else None
 
 
-def _select_tagged(tenant_ids: list[str]) -> Select:
-    """Select the DAGs with a tag of one of the tenants, and of no other tenant."""
-    tag, other = (aliased(airflow_compat.models.DagTag.__table__) for _ in range(2))
+def _is_unclaimed(dag_id: TableColumn) -> ColumnElement[bool]:
+    """Return the SQL condition that no deployment makes the DAG.
+
+    What a deployment makes belongs to that deployment's tenant, whatever its tags and its file say.
+    """
+    made = dag_owners().subquery()
+    claimed = select(made.c.dag_id).where(made.c.dag_id == dag_id)
+    return ~claimed.correlate(dag_id.table).exists()
+
+
+def _select_tagged(tag: ColumnCollection, tenant_ids: list[str]) -> Select:
+    """Select the DAGs with a tag of one of the tenants, and of no other tenant.
+
+    Args:
+        tag: the columns of the table of tags.
+        tenant_ids: the tenants.
+    """
+    other = aliased(airflow_compat.models.DagTag.__table__)
     tags = [tenant_tag(tenant_id) for tenant_id in tenant_ids]
     another = (
         select(other.c.name)
         .where(
-            other.c.dag_id == tag.c.dag_id,
-            other.c.name != tag.c.name,
+            other.c.dag_id == tag.dag_id,
+            other.c.name != tag.name,
             _exactly(func.substr(other.c.name, 1, len(TENANT_TAG_PREFIX))) == TENANT_TAG_PREFIX,
         )
-        .correlate(tag)
+        .correlate(tag.name.table)
     )
     # The first condition is for the index, the second for MySQL, which compares without case.
-    return select(tag.c.dag_id).where(tag.c.name.in_(tags), _exactly(tag.c.name).in_(tags), ~another.exists())
+    return select(tag.dag_id).where(tag.name.in_(tags), _exactly(tag.name).in_(tags), ~another.exists())
 
 
 def _select_subdags(roots: Select) -> Select:
@@ -141,7 +150,11 @@ def _select_in_folders(tenant_ids: list[str]) -> Select:
     dag = aliased(airflow_compat.models.DagModel.__table__)
     prefixes = [f"{_tenants_folder() / tenant_id}/" for tenant_id in tenant_ids]
     return select(dag.c.dag_id).where(
-        or_(false(), *(_exactly(func.substr(dag.c.fileloc, 1, len(prefix))) == prefix for prefix in prefixes))
+        or_(
+            false(), *(_exactly(func.substr(dag.c.fileloc, 1, len(prefix))) == prefix for prefix in prefixes)
+        ),
+        ~dag.c.fileloc.contains(_UP, autoescape=True),
+        _is_unclaimed(dag.c.dag_id),
     )
 
 

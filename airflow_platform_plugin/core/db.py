@@ -151,7 +151,9 @@ def lock_row(session: Session, model: Model, key: str) -> Row | None:
     """
     (column,) = inspect(model).primary_key
     db_key = getattr(model, column.key)
-    execute_bulk(session, update(model).where(db_key == key).values({db_key: db_key}))
+    # Columns such as updated_at would get a new value unless the statement sets them.
+    unchanged = [column, *(each for each in model.__table__.columns if each.onupdate is not None)]
+    execute_bulk(session, update(model).where(db_key == key).values({each: each for each in unchanged}))
     return session.get(model, key, populate_existing=True)
 
 

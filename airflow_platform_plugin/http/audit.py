@@ -18,7 +18,7 @@ from airflow_platform_plugin.core.types import Json, Row
 from airflow_platform_plugin.http import responses
 from airflow_platform_plugin.http.request_state import current_principal
 
-_LONGEST_EVENT = 60  # the column's length
+_LONGEST_EVENT, _LONGEST_OWNER = 60, 500  # the columns' lengths; a user's name has up to 512
 _LONGEST_EXTRA = 32_000  # MySQL stores 65,535 bytes, which may be fewer characters
 _TRAIL = "platform_trail"
 
@@ -120,7 +120,10 @@ def _add_row(  # noqa: PLR0913 - a row's columns
     if len(text) > _LONGEST_EXTRA:
         text = json.dumps({**brief, **request}, default=str)
     row = airflow_compat.models.Log(
-        event=f"platform.{name}"[:_LONGEST_EVENT], task_instance=None, owner=principal.username, extra=text
+        event=f"platform.{name}"[:_LONGEST_EVENT],
+        task_instance=None,
+        owner=principal.username[:_LONGEST_OWNER],
+        extra=text,
     )
     row.dag_id, row.run_id = dag_id, run_id
     session.add(row)

@@ -17,7 +17,7 @@ from airflow_platform_plugin.core.errors import (
 )
 from airflow_platform_plugin.core.types import Json, Loaded
 from airflow_platform_plugin.http import ijson
-from airflow_platform_plugin.http.fields import LONGEST_NAME
+from airflow_platform_plugin.http.fields import LONGEST_IN_PATH, LONGEST_NAME
 
 Body = type[Schema] | type[BaseModel]
 _Messages = dict[str | int, Any] | list[str]  # marshmallow's errors, nested as the fields are
@@ -31,9 +31,9 @@ def require_names(path: dict[str, str]) -> None:
     """
     ijson.require_text(path.items())
     errors = [
-        FieldError.at((name,), f"is longer than {LONGEST_NAME} characters")
+        FieldError.at((name,), f"is longer than {longest} characters")
         for name, value in path.items()
-        if len(value) > LONGEST_NAME
+        if len(value) > (longest := LONGEST_IN_PATH.get(name, LONGEST_NAME))
     ]
     if errors:
         raise ValidationFailed(errors)

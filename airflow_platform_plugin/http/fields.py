@@ -24,7 +24,7 @@ EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=timezone.utc), datetime(2038, 1, 
 # The lengths of columns, ours and Airflow's.
 LONGEST_LABEL = 63  # a tenant's, a kit's, a namespace's, an environment's name
 LONGEST_ID = 250  # a DAG's, a run's, a task's, a connection's
-LONGEST_USER = 256  # a user's name
+LONGEST_USER = 512  # a user's name
 LONGEST_ADDRESS = 254  # a mail's (RFC 5321)
 LONGEST_SEARCH = 200
 LONGEST_REASON = 1000
@@ -33,8 +33,10 @@ MOST_MEMBERS = 100
 MOST_NAMES = 1000
 # Of a run's conf: Airflow pickles it, which can nearly double its length, and MySQL stores 65,535 bytes.
 LONGEST_CONF = 32_768
-# Of a name in a JSON object or in a path (no column is longer), and of a version in If-Match.
+# Of a name in a JSON object or in a path, and of a version in If-Match.
 LONGEST_NAME = 250
+# Of values in paths, by the parameter's name, unless it is LONGEST_NAME.
+LONGEST_IN_PATH = {"username": LONGEST_USER}
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")

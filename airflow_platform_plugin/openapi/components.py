@@ -9,7 +9,7 @@ from airflow_platform_plugin.airflow_compat import config
 from airflow_platform_plugin.core import scopes as all_scopes
 from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.http import idempotency
-from airflow_platform_plugin.http.fields import LONGEST_NAME
+from airflow_platform_plugin.http.fields import LONGEST_IN_PATH, LONGEST_NAME
 from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi.conversion import OpenApi
 
@@ -97,10 +97,18 @@ def error_response(status: int, code: str) -> OpenApi:
     }
 
 
-def path_parameter(name: str, reserved: Collection[str] = ()) -> OpenApi:
-    """Return the parameter for a name in a path; the name has no slash and is not a reserved word."""
+def path_parameter(name: str, reserved: Collection[str] = (), *, may_have_slash: bool = False) -> OpenApi:
+    """Return the parameter for a name in a path.
+
+    Args:
+        name: the parameter's name.
+        reserved: words that it cannot be.
+        may_have_slash: whether it may have slashes inside.
+    """
     pattern = f"^(?!({'|'.join(sorted(reserved))})$)[^/]+$" if reserved else "^[^/]+$"
-    schema = {"type": "string", "pattern": pattern, "maxLength": LONGEST_NAME}
+    if may_have_slash:
+        pattern = "^[^/]+(/[^/]+)*$"
+    schema = {"type": "string", "pattern": pattern, "maxLength": LONGEST_IN_PATH.get(name, LONGEST_NAME)}
     return {"in": "path", "name": name, "required": True, "schema": schema}
 
 

@@ -19,6 +19,7 @@ from airflow_platform_plugin import __version__
 from airflow_platform_plugin.core.errors import CODES
 from airflow_platform_plugin.core.feature import features
 from airflow_platform_plugin.http.endpoint import Endpoint, declared
+from airflow_platform_plugin.http.path_converters import NameWithSlashes
 from airflow_platform_plugin.http.request_state import REQUEST_ID_HEADER
 from airflow_platform_plugin.openapi import components
 from airflow_platform_plugin.openapi.conversion import OpenApi, Plugin
@@ -33,6 +34,7 @@ class Operation(NamedTuple):
         handler: the view.
         declared: its declaration.
         reserved: by name in the path, the words that it cannot be: other routes have them, for other methods.
+        slashed: the names in the path that may have slashes.
     """
 
     id: str
@@ -40,15 +42,18 @@ class Operation(NamedTuple):
     handler: Callable[..., Any]
     declared: Endpoint
     reserved: dict[str, frozenset[str]]
+    slashed: frozenset[str] = frozenset()
 
     @property
     def tag(self) -> str:
-        """Return the tag of its feature."""
-        package = self.handler.__module__.rpartition(".")[0]
-        return next(
-            (each.tag for each in features() if package == f"airflow_platform_plugin.{each.name}"),
-            package.rpartition(".")[2],
-        )
+        """Return the tag of its feature, which may be in a package of the feature's own."""
+        package = self.handler.__module__.rpartition(".")[0].removeprefix("airflow_platform_plugin.")
+        while package:
+            for each in features():
+                if package == each.name:
+                    return each.tag
+            package = package.rpartition(".")[0]
+        return self.handler.__module__.split(".")[-2]
 
     @property
     def parameters(self) -> list[str]:
@@ -91,7 +96,10 @@ def operations(app: Flask) -> Iterator[Operation]:
             reserved = {
                 name: getattr(app.url_map.converters[kind], "words", frozenset[str]()) for kind, name in kinds
             }
-            yield Operation(view.__name__, template(rule.rule), view, declaration, reserved)
+            slashed = frozenset(
+                name for kind, name in kinds if issubclass(app.url_map.converters[kind], NameWithSlashes)
+            )
+            yield Operation(view.__name__, template(rule.rule), view, declaration, reserved, slashed)
 
 
 def template(rule: str) -> str:
@@ -150,7 +158,10 @@ def _describe(operation: Operation, schemes: OpenApi, links: OpenApi) -> OpenApi
         "description": "\n\n".join([*([more] if more else []), needed]),
         "security": [{name: scope if scheme["type"] == "oauth2" else []} for name, scheme in schemes.items()],
         "parameters": [
-            components.path_parameter(name, operation.reserved.get(name, ())) for name in operation.parameters
+            components.path_parameter(
+                name, operation.reserved.get(name, ()), may_have_slash=name in operation.slashed
+            )
+            for name in operation.parameters
         ],
         "responses": {},
     }

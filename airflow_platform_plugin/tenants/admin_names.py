@@ -15,9 +15,9 @@ from airflow_platform_plugin.tenants.models import Tenant, TenantAdminName
 
 
 def has_any(names: Collection[str]) -> ColumnElement[bool]:
-    """Return the SQL condition that a tenant's list of administrators has one of the names."""
+    """Return the SQL condition that a tenant's list of administrators has one of the names, in any case."""
     index = TenantAdminName.__table__.c
-    hashes = [crypto.digest(name) for name in names]
+    hashes = [_hash(name) for name in names]
     condition: ColumnElement[bool] = Tenant.__table__.c.tenant_id.in_(
         select(index.tenant_id).where(index.name_hash.in_(hashes))
     )
@@ -27,9 +27,15 @@ def has_any(names: Collection[str]) -> ColumnElement[bool]:
 def replace(database: Connection, tenant_id: str, names: Iterable[str]) -> None:
     """Store the names of a tenant's administrators, in place of those before."""
     _remove(database, tenant_id)
-    rows = [{"name_hash": crypto.digest(name), "tenant_id": tenant_id} for name in sorted(set(names))]
+    hashes = sorted({_hash(name) for name in names})
+    rows = [{"name_hash": name_hash, "tenant_id": tenant_id} for name_hash in hashes]
     if rows:
         database.execute(TenantAdminName.__table__.insert(), rows)
+
+
+def _hash(name: str) -> str:
+    """Return the hash of a name; Airflow has no two users with names that differ only in case."""
+    return crypto.digest(name.lower())
 
 
 def _remove(database: Connection, tenant_id: str) -> None:

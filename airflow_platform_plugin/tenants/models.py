@@ -34,7 +34,7 @@ class TenantAdminName(db.Base):
 
     __tablename__ = "platform_tenant_admin_name"
 
-    # A hash: MySQL would take two names that differ in case or accents for one.
+    # Of the name in lower case. A hash: MySQL would take two names that differ in accents for one.
     name_hash = Column(String(64), primary_key=True)
     tenant_id = Column(
         String(63), ForeignKey("platform_tenant.tenant_id", ondelete="CASCADE"), primary_key=True, index=True

@@ -50,6 +50,17 @@ def update_admins(session: Session, tenant: Tenant, before: Collection[str]) -> 
     _add_admins(session, tenant, now - set(before))
 
 
+def replace(session: Session, tenant_id: str, user_id: int, role: TenantRole | None) -> None:
+    """Give a user this role in a tenant and no other; None takes all roles there."""
+    names = role_names(tenant_id)
+    wanted = None if role is None else tenant_role_name(tenant_id, role)
+    airflow_compat.roles.remove_users(session, [name for name in names if name != wanted], {user_id})
+    if wanted is not None:
+        # Somebody may have deleted the role on Airflow's pages.
+        airflow_compat.roles.create_missing_roles(session, [wanted])
+        airflow_compat.roles.add_users(session, wanted, {user_id})
+
+
 def delete(session: Session, tenant_id: str) -> None:
     """Delete the tenant's roles."""
     airflow_compat.roles.delete_roles(session, role_names(tenant_id))
@@ -87,14 +98,14 @@ def is_label(role_name: str) -> bool:
 
 def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
     """Remove a deleted user's names from the tenants' lists: a later user with the name is another person."""
-    tenant, gone = Tenant.__table__, {user.username, user.email}
+    tenant, gone = Tenant.__table__, {user.username.lower(), user.email.lower()}
     try:
         # In a SAVEPOINT, so that an error here does not fail Airflow's own change.
         with database.begin_nested():
             naming = select(tenant.c.tenant_id, tenant.c.admin_users).where(admin_names.has_any(gone))
             for row in database.execute(naming).all():
-                if not gone.isdisjoint(row.admin_users):
-                    left = [name for name in row.admin_users if name not in gone]
+                left = [name for name in row.admin_users if name.lower() not in gone]
+                if left != row.admin_users:
                     changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
                     database.execute(
                         update(tenant).where(tenant.c.tenant_id == row.tenant_id).values(**changed)
@@ -112,7 +123,7 @@ def assign_on_login(user_id: int, username: str, email: str) -> None:
                 admin_names.has_any({username, email})
             )
             for tenant_id, admins in session.execute(naming).all():
-                if username in admins or email in admins:
+                if user_id in airflow_compat.users.ids_of(session, admins):
                     role = tenant_role_name(tenant_id, TenantRole.ADMIN)
                     airflow_compat.roles.add_users(session, role, {user_id})
     except Exception:

@@ -43,6 +43,35 @@ def test_a_tenants_usage_is_shown_and_the_tenant_deleted(cli: Run, platform: Fak
     assert (platform.last.method, platform.last.query) == ("DELETE", {"cascade": ["true"]})
 
 
+def test_members_of_a_tenant_are_set_listed_and_removed(cli: Run, platform: FakePlatform) -> None:
+    """A user name may have any characters; groups are named on standard error."""
+    member = {"username": "a/b c@d", "role": "member", "source": "group", "editable": False}
+    platform.answer(201, member)
+    added = cli("tenants", "members", "set", "t", "a/b c@d", "--role", "member")
+    assert (added.status, "a/b c@d" in added.out) == (0, True)
+    assert platform.last.path == "/api/v1/platform/tenants/t/members/a%2Fb%20c%40d"
+    assert (platform.last.method, platform.last.body) == ("PUT", {"role": "member"})
+    groups = [{"group": "cn=ops", "role": "member"}]
+    page = {"members": [member], "groups": groups, "total_entries": 1}
+    platform.answer(200, page)
+    listed = cli("tenants", "members", "list", "t", "--role", "member", "--search", "b c")
+    assert platform.last.query == {"role": ["member"], "search": ["b c"]}
+    assert listed.out.split()[:4] == ["username", "role", "source", "editable"]
+    assert "'cn=ops' are members" in listed.err
+    platform.answer(200, page)
+    assert json.loads(cli("tenants", "members", "list", "t", "-o", "json").out) == [member]
+    platform.answer(204, None)
+    removed = cli("tenants", "members", "remove", "t", "a/b c@d", "-o", "json")
+    assert json.loads(removed.out) == {"tenant_id": "t", "username": "a/b c@d", "removed": True}
+    assert platform.last.method == "DELETE"
+
+
+def test_a_role_that_does_not_exist_is_refused(cli: Run, platform: FakePlatform) -> None:
+    """Nothing is sent."""
+    assert cli("tenants", "members", "set", "t", "u", "--role", "owner").status == 2
+    assert platform.requests == []
+
+
 def test_a_webhook_is_created_listed_and_deleted(cli: Run, platform: FakePlatform) -> None:
     """``create`` shows the secret."""
     webhook = {"webhook_id": "wh_1", "name": "n", "url": "https://a", "events": ["dag.success"]}

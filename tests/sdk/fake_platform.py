@@ -111,7 +111,7 @@ def serve() -> Iterator[FakePlatform]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - http.server's names
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

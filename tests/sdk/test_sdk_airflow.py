@@ -76,6 +76,26 @@ def test_a_tenant_is_updated_and_deleted(airflow: PlatformClient, tenant: dict[s
     assert list(airflow.tenants.list(search=tenant_id)) == []
 
 
+def test_members_of_a_tenant_are_set_listed_and_removed(airflow: PlatformClient) -> None:
+    """A member has one role at a time; the list has filters and pages."""
+    airflow.tenants.create("t")
+    assert airflow.tenants.set_member("t", "viewer", "member").role == "member"
+    member = airflow.tenants.set_member("t", "viewer", "viewer")
+    airflow.tenants.set_member("t", "admin", "admin")
+    page = airflow.tenants.members("t", role="viewer", search="iew")
+    assert (list(page), page.groups, page.total_entries) == ([member], [], 1)
+    assert [each.username for each in airflow.tenants.members("t", order_by="-username")] == [
+        "viewer",
+        "admin",
+    ]
+    assert [each.username for each in airflow.tenants.members("t", limit=1, offset=1)] == ["viewer"]
+    airflow.tenants.remove_member("t", "viewer")
+    with pytest.raises(ResourceNotFoundError):
+        airflow.tenants.remove_member("t", "viewer")
+    with pytest.raises(ResourceNotFoundError, match="username: there is no user 'nobody'"):
+        airflow.tenants.set_member("t", "nobody", "member")
+
+
 def test_a_validation_error_names_the_fields(airflow: PlatformClient) -> None:
     """``errors`` has a pointer to each invalid field."""
     with pytest.raises(ValidationError) as caught:

@@ -237,3 +237,23 @@ def test_the_asynchronous_client_works_alike(platform: FakePlatform) -> None:
             return names, run.state
 
     assert asyncio.run(session()) == (["a", "b"], "success")
+
+
+def test_the_asynchronous_client_changes_members_alike(platform: FakePlatform) -> None:
+    """It sets, lists and removes members of a tenant."""
+    member = {"username": "ann@x", "role": "admin", "source": "admin_users", "editable": True}
+    groups = [{"group": "all", "role": "viewer"}]
+    platform.answer(201, member)
+    platform.answer(200, {"members": [member], "groups": groups, "total_entries": 1})
+    platform.answer(204, None)
+
+    async def session() -> tuple[list[str], list[str]]:
+        async with AsyncPlatformClient(platform.url, "k") as client:
+            added = await client.tenants.set_member("t", "ann@x", "admin")
+            page = await client.tenants.members("t")
+            await client.tenants.remove_member("t", "ann@x")
+            return [added.role, *(each.username for each in page.items)], [each.role for each in page.groups]
+
+    assert asyncio.run(session()) == (["admin", "ann@x"], ["viewer"])
+    assert [request.method for request in platform.requests] == ["PUT", "GET", "DELETE"]
+    assert platform.last.path == "/api/v1/platform/tenants/t/members/ann%40x"

@@ -9,7 +9,7 @@ from typing import Any
 import tenancy
 from forms import log_in
 from sqlalchemy import delete, select
-from stock_data import HIDDEN, MINE, RUN, TASK, removed_afterwards, store_dags
+from stock_data import HIDDEN, MINE, RUN, TASK, URI, removed_afterwards, store_dags
 from stock_data import path as file_of
 
 from airflow_platform_plugin import airflow_compat
@@ -171,6 +171,7 @@ def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
     from airflow.jobs.job import Job
     from airflow.models import Trigger
     from airflow.models.dag import DagOwnerAttributes
+    from airflow.models.dataset import DagScheduleDatasetAliasReference, DatasetAliasModel
     from airflow.models.slamiss import SlaMiss
     from airflow.models.taskreschedule import TaskReschedule
     from airflow.utils.state import DagRunState
@@ -192,8 +193,10 @@ def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
         instance.task_id: instance
         for instance in session.scalars(select(instance_model).filter_by(dag_id=dag_id, run_id=RUN))
     }
-    for instance in session.query(airflow_compat.models.TaskInstance).filter_by(dag_id=dag_id):
+    instances = session.query(instance_model).filter_by(dag_id=dag_id).order_by("run_id", "task_id")
+    for number, instance in enumerate(instances):
         instance.state = instance.state or "running"
+        instance.job_id = number  # which orders the list of task instances
     trigger = Trigger(f"triggers.Of_{dag_id}", {}, moment)
     session.add(trigger)
     session.flush()
@@ -201,6 +204,12 @@ def _more_rows(session: Any, app: Any, dag_id: str) -> Iterator[Any]:
     by_task[TASK].note = f"note of {dag_id}"
     by_task[TASK].dag_run.note = f"note on the run of {dag_id}"
     by_task[TASK].start_date = by_task[TASK].end_date = moment
+    if dag_id == MINE:
+        yield Job(hostname="host-of-scheduler", state="running")
+    dataset = session.scalars(select(airflow_compat.models.DatasetModel).filter_by(uri=URI)).one()
+    alias = DatasetAliasModel(name=f"alias of {dag_id}", datasets=[dataset])
+    alias.consuming_dags.append(DagScheduleDatasetAliasReference(dag_id=dag_id))
+    yield alias
     yield DagOwnerAttributes(
         dag_id=dag_id, owner="airflow", link=SECRET_LINK if theirs else "https://ours.example"
     )

@@ -13,7 +13,7 @@ class Shows(NamedTuple):
     """An endpoint that shows something of a DAG.
 
     Attributes:
-        text: what it shows of the own DAG to callers who may read it. If empty, they get neither a 403 nor a
+        text: what it shows of the own DAG to callers who may read it. If empty, they get no 403 and no
             redirect.
         needs: the resource that callers must be allowed to read, if tenants' roles do not allow it.
         of_dag: whether it is about one DAG, and not about all that the caller may read.
@@ -117,7 +117,7 @@ OPERATIONS_THAT_SHOW = {
     # An operator may give tenants' people the permission for these.
     "get_dag_dataset_queued_event": Shows(MINE, needs="Datasets"),
     "get_dag_dataset_queued_events": Shows(MINE, needs="Datasets"),
-    "get_dataset": Shows(MINE, needs="Datasets"),
+    "get_dataset": Shows(f"alias of {MINE}", needs="Datasets"),
     "get_dataset_events": Shows(MINE, needs="Datasets"),
     "get_dataset_queued_events": Shows(MINE, needs="Datasets"),
     "get_datasets": Shows(MINE, needs="Datasets"),

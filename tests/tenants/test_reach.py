@@ -203,6 +203,13 @@ def test_pools_of_other_tenants_look_as_if_they_did_not_exist(
     assert all(tenant_pool_name(each) in str(everything) for each in (OURS, THEIRS, EMPTY))
 
 
+def test_jobs_without_a_dag_are_hidden_from_tenants(reach: Reach) -> None:
+    """Such as the scheduler's."""
+    pages = {name: reach.callers[name]("GET", "/job/list/").text for name in ("bea-browser", "pat-platform")}
+    assert ["host-of-scheduler" in page for page in pages.values()] == [False, True]
+    assert all(f"host-of-{MINE}" in page for page in pages.values())
+
+
 def test_an_import_error_of_a_shared_file_shows_no_code_of_another_tenants_dag(reach: Reach) -> None:
     """Airflow itself leaves it out on the home page and in the API, but not on the page of a DAG."""
     from airflow.utils.session import create_session

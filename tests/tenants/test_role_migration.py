@@ -1,5 +1,6 @@
 """The migration of installations in which permissions named tenants and DAGs."""
 
+import gc
 import logging
 import re
 import subprocess
@@ -40,6 +41,7 @@ def installation() -> OldInstallation:
         old.deploy("a" if dag_id == "taken" else dag_id[0], dag_id)
     old.deploy(None, "etl")
     old.by_hand |= {"hand", "taken"}  # somebody has a DAG of a deployment's id
+    old.gone |= {"gone"}
     old.users["both"] = {"Tenant a Member", "Tenant b Admin"}
     old.users |= {"stranger": set(), "vic": {"Viewer"}, "aud": {"Auditors"}, "sup": {"Support"}}
     old.users["op"] |= {"Op"}
@@ -109,7 +111,7 @@ class Rights(NamedTuple):
     Attributes:
         ours: endpoints of the platform by tenant, with their scopes.
         knows: tenants whose existence the user may know.
-        stock: permissions that neither a tenant nor a DAG has.
+        stock: Airflow's permissions that name no tenant and no DAG.
         dags: methods on parts of DAGs.
         listed: DAGs that a list shows, by method.
     """
@@ -370,15 +372,20 @@ def test_what_names_a_tenant_or_a_deployments_dag_is_deleted(app: Any, old: OldI
     assert resources == {resource for _, resource in of_dags}
 
 
+# Of resources that came after the migration. The webserver creates them, and gives them to the roles.
+NEWER = {"Platform Members of own tenants"}
+
+
 def test_the_shared_roles_are_those_that_the_webserver_creates(app: Any, old: OldInstallation) -> None:
-    """A start after the migration has nothing to add to them."""
+    """A start after the migration adds only what is newer than the migration."""
     from airflow import settings
 
     db.upgrade()
     found = content(settings.engine)
     for role in TenantRole:
         held = {tuple(pair) for name, *pair in found["grants"] if name == shared_role_name(role)}
-        assert held == shared_roles.usual_permissions(role)
+        usual = shared_roles.usual_permissions(role)
+        assert held == {pair for pair in usual if pair[1] not in NEWER}
 
 
 class _Killed(Exception):
@@ -427,6 +434,7 @@ def test_a_migration_that_is_killed_goes_on_where_it_was(
         stamp(settings.engine)
     steps = 0
     while True:
+        gc.collect()  # Airflow's lock of migrations leaves its connection to the garbage collector
         with restored(settings.engine):
             done = kill_after(steps)
             db.upgrade()
@@ -448,6 +456,7 @@ def regular() -> OldInstallation:
     for number in range(5):
         old.add_tenant(f"team-{number}", admins=[f"admin-{number}"], members=[f"member-{number}"])
         old.deploy(f"team-{number}", f"dag_{number}")
+    old.gone |= {"gone"}
     old.deploy(None, "of_platform")
     return old
 
@@ -461,7 +470,7 @@ with app.app_context():
 """
 
 
-def test_neither_a_start_nor_a_synchronization_brings_a_row_back(app: Any) -> None:
+def test_no_start_and_no_synchronization_brings_a_row_back(app: Any) -> None:
     """There are then as many rows as in a new installation with these tenants."""
     from airflow import DAG, settings
     from airflow.models.serialized_dag import SerializedDagModel

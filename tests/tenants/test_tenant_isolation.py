@@ -11,8 +11,6 @@ import tenancy
 from calls import client
 from sqlalchemy import select
 
-from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.auth import service as keys
 from airflow_platform_plugin.connections.models import PlatformConnection
 from airflow_platform_plugin.connections.testing.results import TestResult
 from airflow_platform_plugin.core import scopes
@@ -37,6 +35,7 @@ class Own(NamedTuple):
     datakit_id: str
     dag_id: str
     backfill_id: str
+    username: str
 
 
 UNKNOWN = Own(
@@ -48,6 +47,7 @@ UNKNOWN = Own(
     datakit_id="no-kit",
     dag_id="no_dag",
     backfill_id="bf_0000000000000000",
+    username="no-user",
 )
 
 # Path parameters of objects that belong to no tenant.
@@ -64,6 +64,10 @@ REACH = {
     # A tenant does not set its own limits and features.
     "PATCH /platform/tenants/{tenant_id}": (403, 403, 403, 200),
     "DELETE /platform/tenants/{tenant_id}": (403, 403, 403, 409),
+    "GET /platform/tenants/{tenant_id}/members": (200, 404, 403, 200),
+    "GET /platform/tenants/{tenant_id}/members/{username}": (200, 404, 403, 200),
+    "PUT /platform/tenants/{tenant_id}/members/{username}": (200, 404, 403, 200),
+    "DELETE /platform/tenants/{tenant_id}/members/{username}": (204, 404, 403, 204),
     "GET /platform/api-keys/{key_id}": (200, 404, 404, 200),
     # Only the key's user or a platform admin changes it; the tenant may revoke it.
     "PATCH /platform/api-keys/{key_id}": (403, 404, 404, 200),
@@ -105,6 +109,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /datakits/{datakit_id}": {"withdrawn": True},
     "POST /datakits/{datakit_id}/deploy": {"environment": "production", "namespace": "a"},
     "POST /platform/dags/{dag_id}/backfills": OTHER_DAYS,
+    "PUT /platform/tenants/{tenant_id}/members/{username}": {"role": "viewer"},
 }
 
 # Endpoints without an object in the path, with bodies that name an object of a tenant.
@@ -172,6 +177,7 @@ def own_things(session: Any, call: Call, manifest: dict[str, Any], name: str, ad
         datakit_id=kit["name"],
         dag_id=dag_id,
         backfill_id=made(f"platform/dags/{dag_id}/backfills", DAYS)["backfill_id"],
+        username=admin,
     )
 
 
@@ -192,35 +198,6 @@ def make_dag(session: Any, name: str) -> str:
     session.flush()
     tenancy.own_dag(session, f"team-{name}", dag.dag_id, FILE)
     return str(dag.dag_id)
-
-
-@pytest.fixture
-def as_person(
-    app: Any, session: Any, people: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Call]:
-    """Return callers for users of the test's transaction, which Airflow's own sessions do not see."""
-    from airflow.providers.fab.auth_manager.models import Permission, Role, User
-
-    def user_by_id(user_id: int) -> Any:
-        user = session.get(User, user_id)
-        if user_id in people.values():
-            session.expire(user)
-            rows = session.scalars(select(Role).where(Role.user.any(User.id == user_id))).unique()
-            pairs: list[Permission] = [pair for role in rows for pair in role.permissions]
-            user._perms = {(pair.action.name, pair.resource.name) for pair in pairs}
-            user._platform_memberships = None
-            return user
-        return original(user_id)
-
-    original = airflow_compat.users.user_by_id
-    monkeypatch.setattr(airflow_compat.users, "user_by_id", user_by_id)
-    monkeypatch.setattr(airflow_compat.authorization, "user_by_id", user_by_id)
-
-    def make(name: str) -> Call:
-        _, key = keys.issue(session, name=f"of {name}", user_id=people[name])
-        return client(app, {"X-API-Key": key})
-
-    return make
 
 
 def endpoints(app: Any) -> dict[str, tuple[set[str], Endpoint]]:

@@ -233,5 +233,5 @@ def _warn(state: State, tenant: str, name: str, users: Collection[str]) -> None:
         tenant,
         state.texts(wanted - held),
         state.texts((held & state.own(tenant)) - wanted),
-        ", ".join(users) or "there are none",
+        ", ".join(users) or "nobody has it",
     )

@@ -40,7 +40,7 @@ def fill(database: Connection) -> None:
     rows = (
         {"name_hash": hashlib.sha256(name.encode()).hexdigest(), "tenant_id": tenant.tenant_id}
         for tenant in database.execute(sa.select(_tenants)).all()
-        for name in set(tenant.admin_users)
+        for name in {each.lower() for each in tenant.admin_users}
     )
     while batch := list(islice(rows, _BATCH)):
         database.execute(sa.insert(_names), batch)

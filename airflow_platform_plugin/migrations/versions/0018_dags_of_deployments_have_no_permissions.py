@@ -1,9 +1,11 @@
 """DAGs of deployments have no permissions: who may use them follows from the tenant that owns them.
 
 This takes ``DAG:<dag_id>`` from the tenants' roles, and deletes the permissions of these DAGs that no other
-role holds. Then it deletes the resources that have no permissions any more, those of tenants too.
+role holds. It also deletes permissions of deleted tenants that only the role Admin holds, and then the
+resources that have no permissions any more.
 """
 
+import re
 from collections.abc import Collection
 from functools import partial
 
@@ -29,9 +31,9 @@ def upgrade() -> None:
         owners = run(tables.read_owners)
         for dags in split(sorted(owners), MOST_VALUES // len(_PREFIXES)):
             run(partial(_clean, owners={dag: owners[dag] for dag in dags}))
-        tenants = run(lambda connection: list(connection.scalars(sa.select(tables.tenants.c.tenant_id))))
         names = [prefix + dag for dag in owners for prefix in _PREFIXES]
-        names += [resource(each, tenant) for tenant in tenants for each in RESOURCES]
+        names += [resource(each, tenant) for tenant in run(_read_tenants) for each in RESOURCES]
+        names += run(_delete_permissions_of_deleted_tenants)
         for part in split(sorted(names), 10 * MOST_VALUES):
             run(partial(_delete_unused_resources, names=part))
 
@@ -69,6 +71,26 @@ def _read_grants(connection: Connection, permissions: Collection[int]) -> set[tu
         for part in split(permissions)
         for row in connection.execute(sa.select(tables.grants).where(grants.permission_view_id.in_(part)))
     }
+
+
+def _read_tenants(connection: Connection) -> list[str]:
+    return list(connection.scalars(sa.select(tables.tenants.c.tenant_id)))
+
+
+def _delete_permissions_of_deleted_tenants(connection: Connection) -> list[str]:
+    """Delete what the deletion of a tenant left to the role Admin; return the names of the resources."""
+    named = re.compile(f"Platform ({'|'.join(RESOURCES)}):([a-z0-9]([a-z0-9-]*[a-z0-9])?)")
+    existing = set(_read_tenants(connection))
+    names = [
+        name
+        for name in connection.scalars(sa.select(tables.resources.c.name))
+        if (match := named.fullmatch(name)) and match[2] not in existing
+    ]
+    found = set(tables.permission_ids(connection, names).values())
+    admin = set(tables.ids_by_name(connection, tables.roles, ["Admin"]).values())
+    kept = {permission for permission, role in _read_grants(connection, found) if role not in admin}
+    tables.delete_permissions(connection, found - kept)
+    return names
 
 
 def _delete_unused_resources(connection: Connection, names: Collection[str]) -> None:

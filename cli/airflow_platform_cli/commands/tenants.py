@@ -4,15 +4,14 @@ from typing import Annotated
 
 import typer
 
-from airflow_platform_cli.arguments import FileOption, parse_identifier, read_document
+from airflow_platform_cli.arguments import FileOption, read_document
+from airflow_platform_cli.commands import tenant_members
+from airflow_platform_cli.commands.tenant_members import TenantArgument
 from airflow_platform_cli.output import Format, OutputOption, show, show_list
 from airflow_platform_cli.settings import connect
 
 app = typer.Typer(help="Tenants: teams that share the platform.", no_args_is_help=True)
-
-TenantArgument = Annotated[
-    str, typer.Argument(metavar="TENANT", parser=parse_identifier, help="Id of the tenant.")
-]
+app.add_typer(tenant_members.app, name="members")
 
 COLUMNS = ("tenant_id", "display_name", "namespace", "resource_limits", "admin_users")
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from pydantic import Field
+
 from airflow_platform._async.pages import AsyncPage
 from airflow_platform._async.session import AsyncResource
 from airflow_platform._http import UNSET, Unset, build_path
 from airflow_platform._listing import AsyncListing
-from airflow_platform.models import Tenant, TenantUsage
+from airflow_platform.models import GroupRole, Tenant, TenantMember, TenantUsage
 from airflow_platform.types import Json
 
 
@@ -18,8 +20,23 @@ class AsyncTenantPage(AsyncPage[Tenant]):
     tenants: list[Tenant]
 
 
+class AsyncTenantMemberPage(AsyncPage[TenantMember]):
+    """One page of members of a tenant.
+
+    Attributes:
+        groups: Groups of the identity provider that give roles in the tenant at each login.
+    """
+
+    collection: ClassVar = "members"
+    members: list[TenantMember]
+    groups: list[GroupRole] = Field(default_factory=list)
+
+
 class AsyncTenants(AsyncResource):
-    """Tenants, as ``client.tenants``. Creating, changing and deleting them is for platform admins."""
+    """Tenants, as ``client.tenants``. Creating, changing and deleting them is for platform admins.
+
+    The members of a tenant are changed by its admins too, unless the operator turns that off.
+    """
 
     async def create(
         self,
@@ -187,3 +204,73 @@ class AsyncTenants(AsyncResource):
         """
         path = build_path("platform", "tenants", tenant_id, "usage")
         return await self._session.fetch(TenantUsage, "GET", path)
+
+    def members(
+        self,
+        tenant_id: str,
+        *,
+        role: str | None = None,
+        search: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> AsyncListing[AsyncTenantMemberPage]:
+        """List the members of a tenant.
+
+        Args:
+            tenant_id: Id of the tenant.
+            role: Only members with this role: ``admin``, ``member`` or ``viewer``.
+            search: Only members with this text in the user name.
+            order_by: ``username``, or ``-username`` for descending order.
+            limit: Maximum number of members over all pages; by default all.
+            offset: Number of members to skip; by default 0.
+
+        Returns:
+            The first page when awaited; ``async for`` iterates over the members of all pages.
+
+        Raises:
+            ResourceNotFoundError: The tenant does not exist, or you may not see it.
+        """
+        params = {
+            "role": role,
+            "search": search,
+            "order_by": order_by,
+            "limit": limit,
+            "offset": offset,
+        }
+        path = build_path("platform", "tenants", tenant_id, "members")
+        return self._session.list(AsyncTenantMemberPage, path, params)
+
+    async def set_member(self, tenant_id: str, username: str, role: str) -> TenantMember:
+        """Give a user a role in a tenant, in place of any other role there.
+
+        Args:
+            tenant_id: Id of the tenant.
+            username: Name of the Airflow user, who must exist.
+            role: ``admin``, ``member`` or ``viewer``.
+
+        Raises:
+            ConflictError: The user's next login would undo it.
+            PermissionDeniedError: You may not change the members of this tenant.
+            ResourceNotFoundError: The tenant or the user does not exist.
+
+        Example:
+            await client.tenants.set_member("analytics-team", "alice", "member")
+        """
+        path = build_path("platform", "tenants", tenant_id, "members", username)
+        return await self._session.fetch(TenantMember, "PUT", path, json={"role": role})
+
+    async def remove_member(self, tenant_id: str, username: str) -> None:
+        """Remove a user from a tenant.
+
+        Args:
+            tenant_id: Id of the tenant.
+            username: Name of the Airflow user.
+
+        Raises:
+            ConflictError: A group of the identity provider gives the role at each login.
+            PermissionDeniedError: You may not change the members of this tenant.
+            ResourceNotFoundError: The tenant does not exist, or the user is not a member.
+        """
+        path = build_path("platform", "tenants", tenant_id, "members", username)
+        await self._session.request("DELETE", path)

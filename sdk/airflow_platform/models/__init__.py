@@ -22,7 +22,7 @@ from airflow_platform.models.dags import Dag, DagRunFields, Tag
 from airflow_platform.models.datakits import DataKit, Deployment, DeploymentStatus, Revision
 from airflow_platform.models.oauth_clients import OAuthClient
 from airflow_platform.models.tasks import Task, TaskInstance
-from airflow_platform.models.tenants import Tenant, TenantUsage
+from airflow_platform.models.tenants import GroupRole, Tenant, TenantMember, TenantUsage
 from airflow_platform.models.webhooks import Webhook
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Deployment",
     "DeploymentStatus",
     "FirstRun",
+    "GroupRole",
     "ImportResult",
     "ImportedConnection",
     "ItemResult",
@@ -51,6 +52,7 @@ __all__ = [
     "Task",
     "TaskInstance",
     "Tenant",
+    "TenantMember",
     "TenantUsage",
     "Webhook",
 ]

@@ -50,3 +50,32 @@ class TenantUsage(Model):
     used: dict[str, Any] = {}
     left: dict[str, Any] = {}
     owned: dict[str, int] = {}
+
+
+class GroupRole(Model):
+    """A group of the identity provider that gives a role in a tenant at each login.
+
+    Attributes:
+        group: Name of the group in Airflow's ``AUTH_ROLES_MAPPING``.
+        role: Role that its users get: ``admin``, ``member`` or ``viewer``.
+    """
+
+    group: str
+    role: str
+
+
+class TenantMember(Model):
+    """A user who belongs to a tenant.
+
+    Attributes:
+        username: Name of the Airflow user.
+        role: Strongest role of the user in the tenant: ``admin``, ``member`` or ``viewer``.
+        source: Where the role comes from: ``admin_users`` of the tenant, a ``group`` of the identity
+            provider, or ``assigned`` by the API or in Airflow.
+        editable: Whether the API may change or remove the member; false if a group gives the role.
+    """
+
+    username: str
+    role: str
+    source: str | None = None
+    editable: bool = True

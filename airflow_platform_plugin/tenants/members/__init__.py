@@ -1,0 +1,1 @@
+"""Members of tenants: the users who have a role there."""
