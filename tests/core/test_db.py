@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, inspect, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.feature import load_models
 
@@ -232,3 +235,19 @@ def test_an_unknown_scope_is_refused_by_name(app: Any) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("Unknown scopes: dags:fly.")
+
+
+@pytest.mark.usefixtures("app")
+def test_a_failed_read_on_the_connection_of_a_row_leaves_its_session_usable() -> None:
+    """A statement that fails would end the whole transaction on PostgreSQL."""
+    with Session(airflow_compat.database.engine()) as session:
+        row = airflow_compat.models.DagModel(dag_id="failed-read", fileloc="x.py")
+        session.add(row)
+        session.flush()
+        with pytest.raises(DBAPIError), db.connection_of(row) as connection:
+            connection.execute(text("SELECT 1 FROM no_such_table"))
+        assert session.execute(text("SELECT 1")).scalar() == 1
+        assert session.get(airflow_compat.models.DagModel, "failed-read") is row
+        session.rollback()
+    with db.connection_of(row) as connection:  # its session is closed
+        assert connection.execute(text("SELECT 1")).scalar() == 1
