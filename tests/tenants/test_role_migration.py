@@ -68,7 +68,7 @@ def installation() -> OldInstallation:
 
 # What cannot be said in the new form: who loses which scopes in which tenant.
 LOST = {
-    "nat": {"c": {"analytics:write", "datakits:write"}},
+    "nat": {"c": {"analytics:read", "analytics:write", "datakits:write"}},
     "ned": {"d": "all"},
     "wide": {"e": {"webhooks:write"}},
     "aud": {"a": "all"},
