@@ -14,8 +14,9 @@ class DagIds(AbstractSet[str]):
     """The ids of DAGs that a SELECT of one column finds.
 
     ``column.in_(dag_ids)`` uses the SELECT itself, so its cost does not grow with the ids. Whatever looks at
-    single ids reads all of them, once. Airflow's own code expects a ``set``; this has its methods. It is not
-    a subclass of ``set``, because C code would read that one's storage, which would be empty.
+    single ids reads all of them, once. Airflow's own code expects a ``set``; this has those of its methods
+    that Airflow uses. It is not a subclass of ``set``, because C code would read that one's storage, which
+    would be empty.
     """
 
     def __init__(self, selected: Select, owners: Collection[str] | None = None) -> None:
