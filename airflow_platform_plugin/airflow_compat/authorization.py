@@ -24,7 +24,7 @@ from airflow_platform_plugin.airflow_compat.users import (
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import ORMExecuteState, Session
     from sqlalchemy.sql import ClauseElement
 
 
@@ -154,6 +154,15 @@ def models_of_dataset_aliases() -> tuple[Model, Model, Any]:
         DagScheduleDatasetAliasReference,
         dataset_alias_dataset_event_assocation_table,
     )
+
+
+def dag_of_tags(state: "ORMExecuteState") -> str | None:
+    """Return the id of the DAG if a query reads the tags of one DAG that was read before."""
+    parent = state.lazy_loaded_from
+    if parent is None or getattr(state.loader_strategy_path, "prop", None) is not DagModel.tags.property:
+        return None
+    dag_id: str | None = parent.dict.get("dag_id")
+    return dag_id
 
 
 def models_of(statement: "ClauseElement", known: Mapping[Any, tuple[Model, ...]]) -> set[Model]:

@@ -17,6 +17,7 @@ from airflow_platform_plugin.airflow_compat.types import DagBag, DagRow
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
+    from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Session
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -39,7 +40,7 @@ def serialized_dags(
         yield row.dag_id, row.data
 
 
-def tags(session: "Session", dag_ids: Collection[str]) -> dict[str, set[str]]:
+def tags(session: "Session | Connection", dag_ids: Collection[str]) -> dict[str, set[str]]:
     """Return the tags of DAGs by the DAG's id; one without tags is not in it."""
     from sqlalchemy import select
 

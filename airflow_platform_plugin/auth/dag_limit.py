@@ -145,8 +145,10 @@ class CredentialLimit:
 
     def allows(self, dag_id: str) -> bool:
         """Return whether the DAG is within the limit."""
-        if self.tenant_id is not None and tenant_dags.find_owner(dag_id) != self.tenant_id:
-            return False
+        if self.tenant_id is not None:
+            user = airflow_compat.users.current_user()
+            if tenant_dags.find_owner(dag_id, user) != self.tenant_id:
+                return False
         return all(_is_within(limit, dag_id) for limit in self.dags)
 
     def narrow(self, dag_ids: set[str] | DagIds) -> set[str] | DagIds:
@@ -162,7 +164,9 @@ def _narrow_to_tenant(dag_ids: set[str] | DagIds, tenant_id: str) -> set[str] | 
     if not isinstance(dag_ids, DagIds):
         return dag_ids & set(owned_dag_ids([tenant_id]))
     if dag_ids.owners is not None:
-        return owned_dag_ids(dag_ids.owners & {tenant_id})
+        if dag_ids.owners <= {tenant_id}:
+            return dag_ids
+        return owned_dag_ids(dag_ids.owners & {tenant_id}, dag_ids.reader)
     return select_within(dag_ids, owned_dag_ids([tenant_id]))
 
 

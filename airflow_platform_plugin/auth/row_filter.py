@@ -45,6 +45,7 @@ class RowFilter:
         self._reads_all_dags = False
         self._tenant_ids: frozenset[str] = frozenset()  # the user's
         self._limited = False  # the credential has a limit, or the user belongs to a tenant
+        self._dag_ids: Collection[str] | None = None
         self._conditions: Conditions = {}
         self._options: dict[Model, Option] = {}
 
@@ -56,10 +57,13 @@ class RowFilter:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
                 if self._reads_all_dags:
                     return  # without a look at the statement, which takes longer
-            models = airflow_compat.authorization.models_of(state.statement, self._models)
+            dag_id = airflow_compat.authorization.dag_of_tags(state)
+            models: set[Model] = {airflow_compat.models.DagTag}
+            if dag_id is None:
+                models = airflow_compat.authorization.models_of(state.statement, self._models)
             if models:
                 self._set_user(airflow_compat.users.refresh_user(airflow_compat.users.current_user()))
-            if models and not self._reads_all_dags and not self._reads_tags_of_permitted_dag(models, state):
+            if models and not self._reads_all_dags and (dag_id is None or not self._may_read(dag_id)):
                 state.statement = state.statement.options(*self._options_for(models, state))
         finally:
             self.suspended = False
@@ -85,23 +89,33 @@ class RowFilter:
         self._reads_all_dags = _may_read_all_dags(user)
         self._tenant_ids = frozenset(memberships_of(user).roles)
         self._limited = bool(current_limit()) or bool(self._tenant_ids)
-        self._conditions, self._options = {}, {}
+        self._conditions, self._options, self._dag_ids = {}, {}, None
         self._user = user
 
-    def _reads_tags_of_permitted_dag(self, models: set[Model], state: ORMExecuteState) -> bool:
-        """Return whether a query reads the tags of one DAG that the caller may read.
+    def _may_read(self, dag_id: str) -> bool:
+        """Return whether the caller may see the rows of one DAG, with no query for each DAG of a list.
 
         A list reads the tags of each of its DAGs. SQLite would look for all of the caller's DAGs each time;
         the auth manager finds the owners of the whole list with one query.
         """
-        parent = state.lazy_loaded_from
-        if models != {airflow_compat.models.DagTag} or parent is None:
-            return False
-        dag = parent.object
-        return isinstance(dag, airflow_compat.models.DagModel) and any(
-            airflow_compat.authorization.is_authorized_dag(self._user, method, dag.dag_id)
+        if self._tenant_ids and self._dag_ids is None:
+            self._dag_ids = self._ask_for_dag_ids()
+        if isinstance(self._dag_ids, DagIds) and self._dag_ids.is_known(dag_id):
+            return True
+        return any(
+            airflow_compat.authorization.is_authorized_dag(self._user, method, dag_id)
             for method in _methods()
         )
+
+    def _ask_for_dag_ids(self) -> Collection[str]:
+        with db.transaction() as session:
+            # With our session: the auth manager closes its own, which the stock view may be using.
+            dag_ids: Collection[str] = airflow_compat.users.auth_manager().get_permitted_dag_ids(
+                user=self._user, methods=_methods(), session=session
+            )
+            if not isinstance(dag_ids, DagIds):
+                dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
+        return dag_ids
 
     def _options_for(self, models: set[Model], state: ORMExecuteState) -> list[Option]:
         if not self._limited:
@@ -114,14 +128,9 @@ class RowFilter:
                 else models - {*airflow_compat.authorization.models_of_datasets()}
             )
         if models and not self._conditions:
-            with db.transaction() as session:
-                # With our session: the auth manager closes its own, which the stock view may be using.
-                dag_ids = airflow_compat.users.auth_manager().get_permitted_dag_ids(
-                    user=self._user, methods=_methods(), session=session
-                )
-                if not isinstance(dag_ids, DagIds):
-                    dag_ids = airflow_compat.authorization.with_subdags(session, dag_ids)
-            self._conditions = _build_conditions(dag_ids, limited=self._limited)
+            if self._dag_ids is None:
+                self._dag_ids = self._ask_for_dag_ids()
+            self._conditions = _build_conditions(self._dag_ids, limited=self._limited)
             if self._tenant_ids:
                 self._conditions |= row_conditions.pool_condition(self._tenant_ids)
         for model in models - set(self._options):

@@ -66,7 +66,9 @@ class TenantDagsMixin:
         if not memberships:
             return super().get_permitted_dag_ids(**question)  # type: ignore[misc,no-any-return]
         tenants = [memberships.tenants_with([(ACTION_OF_METHOD[each], OWN_DAGS)]) for each in methods]
-        owned = dag_ownership.owned_dag_ids(frozenset().union(*tenants))
+        owned = dag_ownership.owned_dag_ids(frozenset().union(*tenants), reader=user)
+        if has_request_context():
+            _known_dags().owned.append(owned)
         held = airflow_compat.users.permissions(user)
         if not any(airflow_compat.authorization.is_of_one_dag(resource) for _, resource in held):
             return owned
@@ -92,7 +94,7 @@ class TenantDagsMixin:
         memberships = memberships_of(user)
         action = ACTION_OF_METHOD["GET" if method == "GET" else "PUT"]
         tenants = memberships.tenants_with([(action, OWN_DAGS)])
-        owner = find_owner(details.id) if tenants else None
+        owner = find_owner(details.id, user) if tenants else None
         if owner not in tenants:
             return False
         needed = airflow_compat.authorization.permissions_of_part(method, access_entity)
@@ -106,10 +108,19 @@ class _KnownDags:
     Attributes:
         loaded: DAGs that it has read, and may ask about.
         owners: the tenants of those that it has asked about; None for no tenant.
+        owned: DAGs of the caller's tenants.
     """
 
     loaded: set[str] = field(default_factory=set)
     owners: dict[str, str | None] = field(default_factory=dict)
+    owned: list[DagIds] = field(default_factory=list)
+
+    def find_tenant(self, dag_id: str) -> str | None:
+        """Return the tenant that owns a DAG, if the DAGs of this tenant alone have been read."""
+        for each in self.owned:
+            if each.owners is not None and len(each.owners) == 1 and each.is_known(dag_id):
+                return next(iter(each.owners))
+        return None
 
 
 def _known_dags() -> _KnownDags:
@@ -126,16 +137,22 @@ def _note_loaded(dag: Any, _context: object) -> None:  # noqa: ANN401 - a DagMod
         _known_dags().loaded.add(dag_id)
 
 
-def find_owner(dag_id: str) -> str | None:
+def find_owner(dag_id: str, user: User) -> str | None:
     """Return the tenant that owns the DAG, or None.
 
     A list asks about each of its DAGs in turn, so the first question looks up all that the request has read.
+
+    Args:
+        dag_id: the DAG.
+        user: the caller; the owners are read with the caller's connection.
     """
     known = _known_dags() if has_request_context() else _KnownDags()
+    if dag_id not in known.owners and (tenant_id := known.find_tenant(dag_id)) is not None:
+        known.owners[dag_id] = tenant_id
     if dag_id not in known.owners:
         others = sorted(known.loaded - set(known.owners))[:_MOST_LOOKED_UP]
         wanted = {dag_id, *others}
-        with db.transaction() as session:
-            found = dag_ownership.owners(session, wanted)
+        with db.connection_of(user) as connection:
+            found = dag_ownership.owners(connection, wanted)
         known.owners |= {each: found.get(each) for each in wanted}
     return known.owners[dag_id]

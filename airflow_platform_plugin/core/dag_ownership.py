@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
 from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnCollection, ColumnElement, Select
@@ -20,7 +21,7 @@ from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.feature import dag_owners
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN, TENANT_TAG_PREFIX, tenant_of, tenant_tag
 from airflow_platform_plugin.core.settings import DagOwnership
-from airflow_platform_plugin.core.types import TableColumn
+from airflow_platform_plugin.core.types import Row, TableColumn
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,13 @@ _BATCH = 500
 _UP = "/../"  # a path with it may be anywhere
 
 
-def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
-    """Return the DAGs that belong to one of the tenants, with their SubDAGs."""
+def owned_dag_ids(tenant_ids: Collection[str], reader: Row | None = None) -> DagIds:
+    """Return the DAGs that belong to one of the tenants, with their SubDAGs.
+
+    Args:
+        tenant_ids: the tenants.
+        reader: the user; as for ``DagIds``.
+    """
     wanted = sorted(tenant_ids)
     made = dag_owners().subquery()
     selected = select(made.c.dag_id).where(made.c.tenant_id.in_(wanted))
@@ -41,11 +47,11 @@ def owned_dag_ids(tenant_ids: Collection[str]) -> DagIds:
         case "paths":
             selected = union(selected, _select_in_folders(wanted))
         case "deployments":
-            return DagIds(selected, owners=wanted)
-    return DagIds(select(selected.subquery().c.dag_id), owners=wanted)
+            return DagIds(selected, wanted, reader)
+    return DagIds(select(selected.subquery().c.dag_id), wanted, reader)
 
 
-def owners(session: Session, dag_ids: Iterable[str]) -> dict[str, str]:
+def owners(session: Session | Connection, dag_ids: Iterable[str]) -> dict[str, str]:
     """Return the tenants that own DAGs, by the DAG's id. A DAG that belongs to no tenant is not in it."""
     found: dict[str, str] = {}
     wanted = sorted(set(dag_ids))
@@ -69,7 +75,7 @@ def made_dag_ids() -> set[str]:
         return set()
 
 
-def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
+def _owners(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:
     claimed = {row.dag_id: row.tenant_id for row in session.execute(dag_owners(dag_ids))}
     found = {dag_id: tenant_id for dag_id, tenant_id in claimed.items() if tenant_id is not None}
     by_hand = [dag_id for dag_id in dag_ids if dag_id not in claimed]
@@ -83,7 +89,7 @@ def _owners(session: Session, dag_ids: list[str]) -> dict[str, str]:
     return found
 
 
-def _find_owners_by_tag(session: Session, dag_ids: list[str]) -> dict[str, str]:
+def _find_owners_by_tag(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:
     dag = airflow_compat.models.DagModel.__table__.c
     rows = session.execute(
         select(dag.dag_id, dag.root_dag_id).where(dag.dag_id.in_(dag_ids), dag.root_dag_id.is_not(None))
@@ -94,7 +100,7 @@ def _find_owners_by_tag(session: Session, dag_ids: list[str]) -> dict[str, str]:
     return {dag_id: tenant_id for dag_id, tenant_id in found.items() if tenant_id is not None}
 
 
-def _find_owners_by_folder(session: Session, dag_ids: list[str]) -> dict[str, str]:
+def _find_owners_by_folder(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:
     dag = airflow_compat.models.DagModel.__table__.c
     rows = session.execute(select(dag.dag_id, dag.fileloc).where(dag.dag_id.in_(dag_ids)))
     found = {row.dag_id: _tenant_of_file(row.fileloc) for row in rows}

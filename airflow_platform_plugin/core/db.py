@@ -79,12 +79,13 @@ def transaction() -> Iterator[Session]:
 
 @contextmanager
 def connection_of(row: Row) -> Iterator[Connection]:
-    """Yield the connection that a row was read with, for further reads; a new one if its session is closed.
+    """Yield the connection that a row was read with, for further reads.
 
-    A failure does not end the transaction of the row's session.
+    It is a new one if the row's session is closed or has failed. A failure does not end the transaction of
+    the row's session.
     """
     state = inspect(row, raiseerr=False)
-    if state is None or state.session is None:
+    if state is None or state.session is None or not state.session.is_active:
         with engine().connect() as connection:
             yield connection
         return

@@ -10,7 +10,7 @@ from sqlalchemy import delete, event
 from stock_data import MINE, path, two_dags
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import dag_ids, db
 from airflow_platform_plugin.core.naming import TenantRole, tenant_role_name
 from airflow_platform_plugin.deployments.models import Deployment, LoaderFile
 from airflow_platform_plugin.tenants import roles
@@ -65,6 +65,27 @@ def test_permissions_and_tenants_are_read_once(browser: Any, statements: list[st
         assert len([each for each in statements if f"FROM {table}" in each or f", {table}" in each]) == 1, (
             table
         )
+
+
+@pytest.mark.parametrize("url", ["/home", "/api/v1/dags"])
+def test_few_dags_of_a_tenant_are_read_once_with_their_owner(
+    browser: Any, statements: list[str], url: str
+) -> None:
+    """All statements of the page use them as a list, and nothing asks for the owners again."""
+    assert MINE in browser.get(url).get_data(as_text=True)
+    assert len([each for each in statements if "platform_deployment" in each]) == 1
+
+
+@pytest.mark.parametrize("url", ["/home", "/api/v1/dags"])
+def test_many_dags_of_a_tenant_are_not_read(
+    browser: Any, statements: list[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """The statements find them as SQL, so the cost of a request does not grow with them."""
+    monkeypatch.setattr(dag_ids, "_FEW", 0)
+    assert MINE in browser.get(url).get_data(as_text=True)
+    assert [each for each in statements if "FROM dag \n" in each and "platform_deployment" in each]
+    (read,) = (each for each in statements if each.startswith("SELECT anon_1.dag_id"))
+    assert "LIMIT" in read
 
 
 def test_the_tags_of_a_list_are_found_without_all_dags_of_the_caller(
