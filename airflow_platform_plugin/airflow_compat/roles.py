@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 from typing import TYPE_CHECKING
 
 from airflow_platform_plugin.airflow_compat.types import Model, User
@@ -208,6 +209,16 @@ def role_names(user: User) -> list[str]:
 
 def permissions_by_role(connection: "Connection", names: Collection[str]) -> dict[str, set[tuple[str, str]]]:
     """Return the permissions of roles by the role's name, as pairs of action and resource."""
+    found: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
+    for row in connection.execute(_select_permissions(), {"names": sorted(names)}):
+        if row[0] in found:  # MySQL also finds names that differ in upper and lower case
+            found[row[0]].add((row[1], row[2]))
+    return found
+
+
+@cache
+def _select_permissions() -> "Select":
+    """Select role, action and resource. Requests need it often, and it takes long to build."""
     from airflow.providers.fab.auth_manager.models import (
         Action,
         Permission,
@@ -215,25 +226,18 @@ def permissions_by_role(connection: "Connection", names: Collection[str]) -> dic
         Role,
         assoc_permission_role,
     )
-    from sqlalchemy import select
+    from sqlalchemy import bindparam, select
 
     # Of the tables: statements of mapped classes take several times as long to prepare.
     action, resource, role = (each.__table__.c for each in (Action, Resource, Role))
     permission, granted = Permission.__table__.c, assoc_permission_role.c
-    rows = connection.execute(
-        select(role.name, action.name, resource.name).where(
-            role.name.in_(names),
-            granted.role_id == role.id,
-            granted.permission_view_id == permission.id,
-            permission.permission_id == action.id,
-            permission.view_menu_id == resource.id,
-        )
+    return select(role.name, action.name, resource.name).where(
+        role.name.in_(bindparam("names", expanding=True)),
+        granted.role_id == role.id,
+        granted.permission_view_id == permission.id,
+        permission.permission_id == action.id,
+        permission.view_menu_id == resource.id,
     )
-    found: dict[str, set[tuple[str, str]]] = {name: set() for name in names}
-    for row in rows:
-        if row[0] in found:  # MySQL also finds names that differ in upper and lower case
-            found[row[0]].add((row[1], row[2]))
-    return found
 
 
 # The first logins of a user; more than one, since the database may have been down at the first.

@@ -160,6 +160,9 @@ class CredentialLimit:
         return {dag_id for dag_id in dag_ids if all(_is_within(limit, dag_id) for limit in self.dags)}
 
 
+_NO_LIMIT = CredentialLimit()
+
+
 def _narrow_to_tenant(dag_ids: set[str] | DagIds, tenant_id: str) -> set[str] | DagIds:
     if not isinstance(dag_ids, DagIds):
         return dag_ids & set(owned_dag_ids([tenant_id]))
@@ -172,11 +175,11 @@ def _narrow_to_tenant(dag_ids: set[str] | DagIds, tenant_id: str) -> set[str] | 
 
 def current_limit() -> CredentialLimit:
     """Return the limit of this request's credential."""
-    principal = None
-    if has_request_context() and not _limit_state().suspended:
-        principal = current_principal()
+    principal = current_principal()
     credential = principal.credential if principal is not None else None
-    return CredentialLimit() if credential is None else CredentialLimit(credential.dags, credential.tenant_id)
+    if credential is None or _limit_state().suspended:
+        return _NO_LIMIT
+    return CredentialLimit(credential.dags, credential.tenant_id)
 
 
 @contextmanager

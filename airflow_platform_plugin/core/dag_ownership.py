@@ -7,13 +7,14 @@ somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id
 import logging
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import PurePath
 
 from sqlalchemy import BINARY, String, cast, false, func, or_, select, type_coerce, union
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql import ColumnCollection, ColumnElement, Select
+from sqlalchemy.sql import ColumnCollection, ColumnElement, FromClause, Select
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
@@ -37,7 +38,7 @@ def owned_dag_ids(tenant_ids: Collection[str], reader: Row | None = None) -> Dag
         reader: the user; as for ``DagIds``.
     """
     wanted = sorted(tenant_ids)
-    made = dag_owners().subquery()
+    made = _made()
     selected = select(made.c.dag_id).where(made.c.tenant_id.in_(wanted))
     match _mode():
         case "tags":
@@ -73,6 +74,12 @@ def made_dag_ids() -> set[str]:
     except SQLAlchemyError:
         log.exception("The DAGs of deployments cannot be read")
         return set()
+
+
+@cache
+def _made() -> FromClause:
+    """Return the DAGs of deployments with their tenants. Requests need it often; building it takes long."""
+    return dag_owners().subquery()
 
 
 def _owners(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sqlalchemy import column, select, table
+from sqlalchemy import bindparam, column, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +29,9 @@ Permission = tuple[str, str]
 OWN_DAGS = "DAGs of own tenants"
 # A part of the table of tenants, which a feature has: nobody belongs to a deleted tenant.
 _TENANTS = table("platform_tenant", column("tenant_id"))
+_EXISTING = select(_TENANTS.c.tenant_id).where(
+    _TENANTS.c.tenant_id.in_(bindparam("tenant_ids", expanding=True))
+)
 _ATTRIBUTE = "_platform_memberships"
 
 
@@ -43,6 +46,9 @@ class Memberships:
 
     roles: Mapping[str, frozenset[TenantRole]] = field(default_factory=dict)
     permissions: Mapping[TenantRole, frozenset[Permission]] = field(default_factory=dict)
+    _within: dict[str, frozenset[Permission]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __bool__(self) -> bool:
         """Return whether the user belongs to any tenant."""
@@ -55,7 +61,10 @@ class Memberships:
 
     def within(self, tenant_id: str | None) -> frozenset[Permission]:
         """Return what the user may do in one tenant."""
-        return self._united(self.roles.get(tenant_id or "", ()))
+        key = tenant_id or ""
+        if key not in self._within:  # a page of DAGs asks hundreds of times
+            self._within[key] = self._united(self.roles.get(key, ()))
+        return self._within[key]
 
     def tenants_with(self, permissions: Collection[Permission]) -> frozenset[str]:
         """Return the tenants in which the user has all of the permissions."""
@@ -105,5 +114,4 @@ def memberships_of(user: User) -> Memberships:
 
 
 def _existing(connection: Connection, tenant_ids: Collection[str]) -> set[str]:
-    tenant_id = _TENANTS.c.tenant_id
-    return set(connection.execute(select(tenant_id).where(tenant_id.in_(sorted(tenant_ids)))).scalars())
+    return set(connection.execute(_EXISTING, {"tenant_ids": sorted(tenant_ids)}).scalars())
