@@ -153,11 +153,13 @@ def dag_row(session: "Session", dag_id: str) -> DagRow:
     """Return what Airflow knows of a DAG, or None.
 
     Returns:
-        A row with ``is_active``, ``is_paused``, ``last_parsed_time`` and ``next_dagrun_create_after``.
+        A row with ``fileloc``, ``is_active``, ``is_paused``, ``last_parsed_time`` and
+        ``next_dagrun_create_after``.
     """
     from sqlalchemy import select
 
     columns = (
+        DagModel.fileloc,
         DagModel.is_active,
         DagModel.is_paused,
         DagModel.last_parsed_time,

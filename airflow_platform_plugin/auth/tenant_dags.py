@@ -4,12 +4,14 @@ Airflow's webserver asks the auth manager about every DAG. ``TenantDagsMixin`` a
 may do with their tenants' DAGs to what Airflow's own roles allow. No permission names a tenant or a DAG.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import has_request_context
 from sqlalchemy import event, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.authorization import ACTION_OF_METHOD
@@ -18,6 +20,8 @@ from airflow_platform_plugin.core import dag_ownership, db
 from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.memberships import OWN_DAGS, Permission, memberships_of
 from airflow_platform_plugin.http import request_state
+
+log = logging.getLogger(__name__)
 
 # Lists of DAGs that one question looks up; a page of Airflow's has at most a hundred.
 _MOST_LOOKED_UP = 500
@@ -155,7 +159,11 @@ def find_owner(dag_id: str, user: User) -> str | None:
     if dag_id not in known.owners:
         others = sorted(known.loaded - set(known.owners))[:_MOST_LOOKED_UP]
         wanted = {dag_id, *others}
-        with db.connection_of(user) as connection:
-            found = dag_ownership.owners(connection, wanted)
+        found: dict[str, str] = {}
+        try:
+            with db.connection_of(user) as connection:
+                found = dag_ownership.owners(connection, wanted)
+        except SQLAlchemyError:
+            log.exception("The owners of DAGs cannot be read")  # nobody owns them, and Airflow's pages go on
         known.owners |= {each: found.get(each) for each in wanted}
     return known.owners[dag_id]

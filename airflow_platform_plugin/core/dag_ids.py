@@ -1,14 +1,18 @@
 """``DagIds``: the ids of DAGs as a SELECT that is run only if somebody looks at the ids themselves."""
 
+import logging
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sqlalchemy import String, bindparam, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import ColumnElement, Select
 
 from airflow_platform_plugin.core import db
 from airflow_platform_plugin.core.types import Row
+
+log = logging.getLogger(__name__)
 
 # As many ids as this are cheaper as a list than as a SELECT in each statement that uses them.
 _FEW = 100
@@ -104,8 +108,15 @@ class DagIds(AbstractSet[str]):
         return self._read or frozenset()
 
     def _fetch(self, selected: Select) -> list[str]:
-        with db.connection_of(self.reader) as connection:
-            return [dag_id for (dag_id,) in connection.execute(selected)]
+        """Return ids; a tenant's user gets none while the platform's tables cannot be read."""
+        try:
+            with db.connection_of(self.reader) as connection:
+                return [dag_id for (dag_id,) in connection.execute(selected)]
+        except SQLAlchemyError:
+            if self.reader is None:
+                raise
+            log.exception("The DAGs of tenants cannot be read")
+            return []  # Airflow's pages go on
 
 
 def select_within(dag_ids: DagIds, other: DagIds) -> DagIds:

@@ -1,7 +1,8 @@
 """Which tenant owns a DAG.
 
-A deployment's DAG belongs to the deployment's tenant. ``[platform] dag_ownership`` says whether a DAG that
-somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id>``, or by its file's folder.
+A deployment's DAG belongs to the deployment's tenant, whatever its tags and its file. ``[platform]
+dag_ownership`` says whether a DAG that somebody has written by hand can belong to a tenant too: by its tag
+``tenant:<id>``, or by its file's folder.
 """
 
 import logging
@@ -19,7 +20,7 @@ from sqlalchemy.sql import ColumnCollection, ColumnElement, FromClause, Select
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.dag_ids import DagIds
-from airflow_platform_plugin.core.feature import dag_owners
+from airflow_platform_plugin.core.feature import dag_files, dag_owners
 from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN, TENANT_TAG_PREFIX, tenant_of, tenant_tag
 from airflow_platform_plugin.core.settings import DagOwnership
 from airflow_platform_plugin.core.types import Row, TableColumn
@@ -44,7 +45,8 @@ def owned_dag_ids(tenant_ids: Collection[str], reader: Row | None = None) -> Dag
         case "tags":
             tag = aliased(airflow_compat.models.DagTag.__table__).c
             tagged = _select_tagged(tag, wanted)
-            selected = union(selected, tagged.where(_is_unclaimed(tag.dag_id)), _select_subdags(tagged))
+            tagged = tagged.where(_is_by_hand(tag.dag_id))
+            selected = union(selected, tagged, _select_subdags(tagged))
         case "paths":
             selected = union(selected, _select_in_folders(wanted))
         case "deployments":
@@ -97,21 +99,23 @@ def _owners(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]
 
 
 def _find_owners_by_tag(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:
-    dag = airflow_compat.models.DagModel.__table__.c
-    rows = session.execute(
-        select(dag.dag_id, dag.root_dag_id).where(dag.dag_id.in_(dag_ids), dag.root_dag_id.is_not(None))
-    )
-    roots = {dag_id: dag_id for dag_id in dag_ids} | {row.dag_id: row.root_dag_id for row in rows}
+    roots = {row.dag_id: row.root_dag_id or row.dag_id for row in _read_by_hand(session, dag_ids)}
     tags = airflow_compat.dags.tags(session, set(roots.values()))
     found = {dag_id: tenant_of(tags.get(root, ())) for dag_id, root in roots.items()}
     return {dag_id: tenant_id for dag_id, tenant_id in found.items() if tenant_id is not None}
 
 
 def _find_owners_by_folder(session: Session | Connection, dag_ids: list[str]) -> dict[str, str]:
-    dag = airflow_compat.models.DagModel.__table__.c
-    rows = session.execute(select(dag.dag_id, dag.fileloc).where(dag.dag_id.in_(dag_ids)))
-    found = {row.dag_id: _tenant_of_file(row.fileloc) for row in rows}
+    found = {row.dag_id: _tenant_of_file(row.fileloc) for row in _read_by_hand(session, dag_ids)}
     return {dag_id: tenant_id for dag_id, tenant_id in found.items() if tenant_id is not None}
+
+
+def _read_by_hand(session: Session | Connection, dag_ids: list[str]) -> list[Row]:
+    """Return what Airflow knows of those of the DAGs that are not in a file of the platform's."""
+    dag = airflow_compat.models.DagModel.__table__.c
+    columns = select(dag.dag_id, dag.root_dag_id, dag.fileloc).where(dag.dag_id.in_(dag_ids))
+    by_hand = or_(dag.fileloc.is_(None), dag.fileloc.not_in(dag_files()))
+    return list(session.execute(columns.where(by_hand)))
 
 
 def _tenant_of_file(fileloc: str | None) -> str | None:
@@ -123,14 +127,16 @@ def _tenant_of_file(fileloc: str | None) -> str | None:
     return tenant_id if slash and re.fullmatch(DNS_LABEL_PATTERN, tenant_id) else None
 
 
-def _is_unclaimed(dag_id: TableColumn) -> ColumnElement[bool]:
-    """Return the SQL condition that no deployment makes the DAG.
+def _is_by_hand(dag_id: TableColumn) -> ColumnElement[bool]:
+    """Return the SQL condition that neither a deployment nor a file of the platform's makes the DAG.
 
-    What a deployment makes belongs to that deployment's tenant, whatever its tags and its file say.
+    What a deployment makes belongs to that deployment's tenant, whatever its tags and its file say. What is
+    left of a deleted tenant's deployment belongs to nobody: a later tenant may have the same id.
     """
-    made = dag_owners().subquery()
+    made, dag = dag_owners().subquery(), airflow_compat.models.DagModel.__table__.alias()
     claimed = select(made.c.dag_id).where(made.c.dag_id == dag_id)
-    return ~claimed.correlate(dag_id.table).exists()
+    loaded = select(dag.c.dag_id).where(dag.c.dag_id == dag_id, dag.c.fileloc.in_(dag_files()))
+    return ~claimed.correlate(dag_id.table).exists() & ~loaded.correlate(dag_id.table).exists()
 
 
 def _select_tagged(tag: ColumnCollection, tenant_ids: list[str]) -> Select:
@@ -168,7 +174,7 @@ def _select_in_folders(tenant_ids: list[str]) -> Select:
             false(), *(_exactly(func.substr(dag.c.fileloc, 1, len(prefix))) == prefix for prefix in prefixes)
         ),
         ~dag.c.fileloc.contains(_UP, autoescape=True),
-        _is_unclaimed(dag.c.dag_id),
+        _is_by_hand(dag.c.dag_id),
     )
 
 

@@ -163,6 +163,7 @@ class Feature:
         connection_references: what refers to connections.
         dag_owners: selects the DAGs that the feature makes: the columns ``dag_id`` and ``tenant_id``, which
             is NULL for no tenant.
+        dag_files: selects the files whose DAGs the feature alone makes.
         datakit_references: what refers to versions of DataKits: each is called with the session, the kit's
             name and its version, and returns the ids of what uses that version.
         service_urls: returns URLs of services that the platform itself uses, which no tenant may reach.
@@ -189,6 +190,7 @@ class Feature:
     tenant_resources: tuple[ImportPath, ...] = ()
     connection_references: tuple[ImportPath, ...] = ()
     dag_owners: ImportPath | None = None
+    dag_files: ImportPath | None = None
     datakit_references: tuple[ImportPath, ...] = ()
     service_urls: ImportPath | None = None
     settings: ImportPath | None = None
@@ -259,6 +261,13 @@ def dag_owners(dag_ids: Collection[str] | None = None) -> "Select":
     """
     (only,) = (resolve(feature.dag_owners) for feature in features() if feature.dag_owners is not None)
     selected: Select = only(dag_ids)
+    return selected
+
+
+def dag_files() -> "Select":
+    """Select the files whose DAGs the platform alone makes."""
+    (only,) = (resolve(feature.dag_files) for feature in features() if feature.dag_files is not None)
+    selected: Select = only()
     return selected
 
 

@@ -74,12 +74,11 @@ def record_now(connection: Connection, event: NewEvent) -> None:
     nowait.insert(connection, "platform_event", values, where_any=SUBSCRIBERS)
 
 
-# The same as ``deployments.dag_owners``, for one DAG; a test compares.
-_OWNER_BY_DEPLOYMENT = (
-    "(SELECT platform_deployment.tenant_id FROM platform_deployment"
-    " JOIN dag ON dag.dag_id = platform_deployment.dag_id"
-    " JOIN platform_loader_file ON platform_loader_file.fileloc = dag.fileloc"
-    " WHERE platform_deployment.dag_id = {})"
+# The same as in ``deployments.dag_owners``, for one DAG; a test compares.
+_OWNER_BY_DEPLOYMENT = "(SELECT tenant_id FROM platform_deployment WHERE dag_id = {})"
+_IN_FILE_OF_PLATFORM = (
+    "(SELECT 1 FROM dag JOIN platform_loader_file ON platform_loader_file.fileloc = dag.fileloc"
+    " WHERE dag.dag_id = {})"
 )
 
 
@@ -88,13 +87,13 @@ def _owner_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
 
     Folders are left out: the owner is looked up when the event is delivered.
     """
-    made = nowait.Expression(_OWNER_BY_DEPLOYMENT, (dag_id,))
+    made = _OWNER_BY_DEPLOYMENT
     if config.platform_option("dag_ownership") != "tags":
-        return made
+        return nowait.Expression(made, (dag_id,))
     tagged = _owner_by_tag(dialect, dag_id)
     return nowait.Expression(
-        f"CASE WHEN EXISTS {made.sql} THEN {made.sql} ELSE {tagged.sql} END",
-        (dag_id, *made.parameters, *tagged.parameters),
+        f"CASE WHEN EXISTS {made} THEN {made} WHEN NOT EXISTS {_IN_FILE_OF_PLATFORM} THEN {tagged.sql} END",
+        (dag_id, dag_id, dag_id, *tagged.parameters),
     )
 
 

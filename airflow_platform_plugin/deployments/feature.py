@@ -33,6 +33,7 @@ FEATURE = Feature(
         WorkerStep("keep-deployments", lane=Lane.DEPLOYMENTS, run="deployments.maintenance:maintain"),
     ),
     dag_owners="deployments.dag_owners:select_owners",
+    dag_files="deployments.dag_owners:select_files",
     tenant_resources=("deployments.tenant_resources:DEPLOYMENTS",),
     connection_references=("deployments.connection_references:DEPLOYMENTS",),
     datakit_references=("deployments.datakit_references:find_deployments",),

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.naming import tenant_pool_name
+from airflow_platform_plugin.deployments.dag_owners import select_files
 from airflow_platform_plugin.deployments.execution import loader_file
 from airflow_platform_plugin.deployments.execution.runners import base
 from airflow_platform_plugin.deployments.models import Deployment
@@ -26,8 +27,19 @@ def check_deployments() -> tuple[bool, str]:
     broken = select(Deployment.dag_id, Deployment.import_error).where(
         Deployment.import_error.is_not(None), Deployment.retired_at.is_(None)
     )
+    dag = airflow_compat.models.DagModel
+    elsewhere = (
+        select(dag.dag_id, dag.fileloc)
+        .join(Deployment, Deployment.dag_id == dag.dag_id)
+        .where(Deployment.retired_at.is_(None), dag.is_active, dag.fileloc.not_in(select_files()))
+    )
     with db.transaction() as session:
         rows = session.execute(broken.order_by(Deployment.dag_id)).all()
+        is_parsed = session.execute(select_files().limit(1)).first() is not None
+        taken = session.execute(elsewhere.order_by(dag.dag_id)).all() if is_parsed else []
+    if taken:
+        named = "; ".join(f"{dag_id} in {file}"[:300] for dag_id, file in taken[:_NAMED])
+        return False, f"Other files have DAGs with the ids of {len(taken)} deployments; rename these: {named}"
     if not rows:
         return True, "A DAG can be built of each deployment."
     named = "; ".join(f"{dag_id}: {error}"[:200] for dag_id, error in rows[:_NAMED])

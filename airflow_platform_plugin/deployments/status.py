@@ -72,12 +72,18 @@ def compute(session: Session, deployment: Deployment) -> Status:
 def _state(session: Session, deployment: Deployment, known: DagRow | None) -> tuple[str, str | None]:
     if deployment.retired_at is not None:
         return "retired", None
+    loaders = list_loader_files(session)
+    if known is not None and known.is_active and loaders and known.fileloc not in loaders:
+        return "import_error", (
+            "Another file in the DAGs folder has a DAG of this id, and Airflow runs that one. Ask a platform"
+            " admin to rename it; airflow-platform doctor names the file."
+        )
     if deployment.loaded_revision == deployment.revision:
         if deployment.import_error is not None:
             return "import_error", deployment.import_error
         if known is not None and known.is_active and known.last_parsed_time >= deployment.loaded_at:
             return _state_of_parsed(session, deployment, is_paused=known.is_paused)
-    return _state_of_unparsed(session)
+    return _state_of_unparsed(session, loaders)
 
 
 def _state_of_parsed(session: Session, deployment: Deployment, *, is_paused: bool) -> tuple[str, str | None]:
@@ -102,8 +108,7 @@ def _waits_for(session: Session, deployment: Deployment) -> str | None:
     return None
 
 
-def _state_of_unparsed(session: Session) -> tuple[str, str | None]:
-    loaders = list_loader_files(session)
+def _state_of_unparsed(session: Session, loaders: list[str]) -> tuple[str, str | None]:
     broken = airflow_compat.dags.import_error(session, loaders)
     if broken is not None:
         return "import_error", broken.strip().splitlines()[-1]

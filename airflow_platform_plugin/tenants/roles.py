@@ -1,10 +1,10 @@
 """The Airflow roles of a tenant: labels that say who its admins, members and viewers are."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import event, inspect, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -67,7 +67,7 @@ def delete(session: Session, tenant_id: str) -> None:
 
 
 def install() -> None:
-    """Remove deleted users from the tenants' lists, and read only the roles that are needed, of very many."""
+    """Follow deleted and renamed users in the tenants' lists, and read only the roles that are needed, of very many."""
     try:
         airflow_compat.security_manager.read_few_roles(is_label, dag_ownership.made_dag_ids)
     except Exception:
@@ -75,6 +75,7 @@ def install() -> None:
     user = airflow_compat.users.user_model()
     if not event.contains(user, "after_delete", _remove_from_admin_lists):
         event.listen(user, "after_delete", _remove_from_admin_lists)
+        event.listen(user, "after_update", _rename_in_admin_lists)
 
 
 def install_in_app(app: Flask) -> None:
@@ -98,13 +99,30 @@ def is_label(role_name: str) -> bool:
 
 def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) -> None:
     """Remove a deleted user's names from the tenants' lists: a later user with the name is another person."""
-    tenant, gone = Tenant.__table__, {user.username.lower(), user.email.lower()}
+    _replace_in_admin_lists(database, dict.fromkeys((user.username, user.email)), user)
+
+
+def _rename_in_admin_lists(_mapper: object, database: Connection, user: User) -> None:
+    """Follow a user with another name or mail address: a later user with the old one is another person."""
+    changed = {}
+    for name in ("username", "email"):
+        history = inspect(user).attrs[name].history
+        if history.deleted and history.added:
+            changed[history.deleted[0]] = history.added[0]
+    if changed:
+        _replace_in_admin_lists(database, changed, user)
+
+
+def _replace_in_admin_lists(database: Connection, names: Mapping[str, str | None], user: User) -> None:
+    """Replace a user's names in the tenants' lists of administrators; None removes one."""
+    tenant, new = Tenant.__table__, {old.lower(): name for old, name in names.items()}
     try:
         # In a SAVEPOINT, so that an error here does not fail Airflow's own change.
         with database.begin_nested():
-            naming = select(tenant.c.tenant_id, tenant.c.admin_users).where(admin_names.has_any(gone))
+            naming = select(tenant.c.tenant_id, tenant.c.admin_users).where(admin_names.has_any(new))
             for row in database.execute(naming).all():
-                left = [name for name in row.admin_users if name.lower() not in gone]
+                replaced = [new.get(name.lower(), name) for name in row.admin_users]
+                left = [name for name in replaced if name is not None]
                 if left != row.admin_users:
                     changed = {"admin_users": left, "row_version": tenant.c.row_version + 1}
                     database.execute(
@@ -112,7 +130,7 @@ def _remove_from_admin_lists(_mapper: object, database: Connection, user: User) 
                     )
                     admin_names.replace(database, row.tenant_id, left)
     except SQLAlchemyError:
-        log.exception("The tenants still name the deleted user %s", user.id)
+        log.exception("The tenants still have the old names of the user %s", user.id)
 
 
 def assign_on_login(user_id: int, username: str, email: str) -> None:

@@ -122,7 +122,7 @@ def either(request: pytest.FixtureRequest, engine: Engine, monkeypatch: pytest.M
     return engine
 
 
-@pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "platform_deployment", "dag"])
+@pytest.mark.parametrize("table", ["platform_event", "platform_webhook", "platform_deployment"])
 def test_the_scheduler_does_not_wait_for_a_lock_and_goes_on(
     either: Engine, notify: Callable[..., float], caplog: pytest.LogCaptureFixture, table: str
 ) -> None:

@@ -164,13 +164,13 @@ def test_an_event_of_a_deployment_is_stored_with_its_tenant(
     ownership: str,
     made_by: str,
 ) -> None:
-    """A DAG of that id in another file is not the deployment's."""
+    """Also while somebody else's file has a DAG of that id."""
     set_options(monkeypatch, dag_ownership=ownership)
     tenancy.add_tenant(session, "blue")
     loader = "/dags/datakits.py"
     session.add(DagModel(dag_id="d", fileloc=loader if made_by == "deployment" else "/dags/other.py"))
     tenancy.own_dag(session, "blue", "d", loader)
-    assert observe().tenant_id == ("blue" if made_by == "deployment" else None)
+    assert observe().tenant_id == "blue"
 
 
 def test_a_conf_that_is_not_json_is_included_as_far_as_possible(

@@ -94,7 +94,9 @@ def assign(
 
 
 def remove(session: Session, tenant_id: str, username: str, *, by: Principal) -> None:
-    """Take all roles of a tenant from a user.
+    """Take all roles of a tenant from a user, and the user's name from the list of admins.
+
+    A name of that list needs no user in Airflow, and no login yet.
 
     Raises:
         NotFound: the caller may not read the members of such a tenant, or the user is not a member.
@@ -102,6 +104,8 @@ def remove(session: Session, tenant_id: str, username: str, *, by: Principal) ->
         Conflict: each login gives the role by a group.
     """
     tenant = _lock_tenant(session, tenant_id, by)
+    if _remove_expected_admin(session, tenant, username):
+        return
     account, member = _find_member(session, tenant, username)
     _require_editable(tenant_id, member)
     held = _held(session, tenant_id, [account.id])[account.id]
@@ -240,6 +244,22 @@ def _set_admin(session: Session, tenant: Tenant, account: Account, *, is_admin: 
     elif not is_admin and own:
         tenant.admin_users = [name for name in admins if name not in own]
     session.flush()
+
+
+def _remove_expected_admin(session: Session, tenant: Tenant, username: str) -> bool:
+    """Remove a name from the list of admins if its user is not a member yet; return whether it was there."""
+    admins: list[str] = list(tenant.admin_users)
+    account = airflow_compat.users.account_named(session, username)
+    if account is None:
+        names = {name for name in admins if name.lower() == username.lower()}
+    else:
+        names = set(airflow_compat.users.names_of(session, account.id, admins))
+        if _held(session, str(tenant.tenant_id), [account.id]):
+            return False
+    if names:
+        tenant.admin_users = [name for name in admins if name not in names]
+        session.flush()
+    return bool(names)
 
 
 def _record(
