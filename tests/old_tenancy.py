@@ -133,7 +133,7 @@ class OldInstallation:
         into.add("dag", [_dag(dag_id, "/dags/by_hand.py") for dag_id in sorted(self.by_hand)])
         into.add("platform_tenant", [_tenant(*each) for each in self.tenants.items()])
         names = [
-            {"name_hash": sha256(name.encode()).hexdigest(), "tenant_id": tenant}
+            {"name_hash": sha256(name.lower().encode()).hexdigest(), "tenant_id": tenant}
             for tenant, admins in self.tenants.items()
             for name in admins
         ]

@@ -45,9 +45,9 @@ def tags(session: "Session | Connection", dag_ids: Collection[str]) -> dict[str,
     from sqlalchemy import select
 
     found: dict[str, set[str]] = {}
-    ordered = sorted(dag_ids)
+    ordered, tag = sorted(dag_ids), DagTag.__table__.c  # not the class, since its rows may be filtered
     for start in range(0, len(ordered), _BATCH):
-        part = select(DagTag.dag_id, DagTag.name).where(DagTag.dag_id.in_(ordered[start : start + _BATCH]))
+        part = select(tag.dag_id, tag.name).where(tag.dag_id.in_(ordered[start : start + _BATCH]))
         for row in session.execute(part):
             found.setdefault(row.dag_id, set()).add(row.name)
     return found

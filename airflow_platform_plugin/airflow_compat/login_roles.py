@@ -1,5 +1,7 @@
 """The roles that logins by LDAP and OAuth give, as ``webserver_config.py`` says."""
 
+from flask_appbuilder.const import AUTH_DB
+
 from airflow_platform_plugin.airflow_compat.users import auth_manager
 
 
@@ -13,5 +15,7 @@ def roles_by_group() -> dict[str, list[str]] | None:
     manager = getattr(auth_manager(), "security_manager", None)
     if not getattr(manager, "auth_roles_sync_at_login", False):
         return None
+    if getattr(manager, "auth_type", None) == AUTH_DB:
+        return None  # a login with a password of Airflow's own gives no roles
     mapping = getattr(manager, "auth_roles_mapping", None) or {}
     return {str(group): [str(name) for name in names] for group, names in mapping.items()}

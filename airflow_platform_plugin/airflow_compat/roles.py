@@ -42,6 +42,30 @@ def grant_new_permissions(
     session.flush()
 
 
+def set_aside(session: "Session", names: Collection[str], *, unless: PermissionPair) -> dict[str, str]:
+    """Rename the roles of those names, unless Airflow has a permission already.
+
+    Returns:
+        The new names of the roles that existed, by the old ones.
+    """
+    from airflow.providers.fab.auth_manager.models import Action, Permission, Resource, Role
+    from sqlalchemy import select, update
+
+    action, resource = unless
+    is_named = Permission.action.has(Action.name == action) & Permission.resource.has(
+        Resource.name == resource
+    )
+    if session.scalar(select(Permission.id).where(is_named)) is not None:
+        return {}
+    role, renamed = Role.__table__, {}
+    taken = set(session.scalars(select(role.c.name)))
+    for name in sorted(taken & set(names)):
+        new = next(each for n in range(100) if (each := f"{name} (old{n or ''})") not in taken)
+        session.execute(update(role).where(role.c.name == name).values(name=new))
+        renamed[name] = new
+    return renamed
+
+
 def _create_permissions(session: "Session", pairs: Collection[PermissionPair]) -> set[PermissionPair]:
     """Create the permissions that Airflow does not have yet, and return them."""
     from airflow.providers.fab.auth_manager.models import Action, Permission, Resource

@@ -14,7 +14,6 @@ FEATURE = Feature(
         ),
     ),
     roles={
-        "viewer": ("analytics:read",),
         "member": ("analytics:read", "analytics:write"),
         "admin": ("analytics:read", "analytics:write"),
     },

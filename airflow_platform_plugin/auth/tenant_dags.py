@@ -77,7 +77,11 @@ class TenantDagsMixin:
             return owned
         single: set[str] = super().get_permitted_dag_ids(**question)  # type: ignore[misc]
         dag = airflow_compat.models.DagModel.__table__.alias()
-        return DagIds(select(dag.c.dag_id).where(or_(dag.c.dag_id.in_(owned), dag.c.dag_id.in_(single))))
+        return DagIds(
+            select(dag.c.dag_id).where(
+                or_(dag.c.dag_id.in_(owned), dag.c.dag_id.in_(single), dag.c.root_dag_id.in_(single))
+            )
+        )
 
     def _is_authorized_by_tenant(
         self, *, method: str, details: Question, user: User, access_entity: Question = None

@@ -19,8 +19,8 @@ class DagIds(AbstractSet[str]):
 
     ``column.in_(dag_ids)`` uses the SELECT itself, so its cost does not grow with the ids; a few ids may
     be read once and used as a list. Whatever looks at single ids reads all of them, once. Airflow's own code
-    expects a ``set``; this has its methods. It is not a subclass of ``set``, because C code would read that
-    one's storage, which would be empty.
+    expects a ``set``; this has those of its methods that Airflow uses. It is not a subclass of ``set``,
+    because C code would read that one's storage, which would be empty.
     """
 
     def __init__(

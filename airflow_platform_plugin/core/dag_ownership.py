@@ -5,6 +5,7 @@ somebody has written by hand can belong to a tenant too: by its tag ``tenant:<id
 """
 
 import logging
+import re
 from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import PurePath
@@ -19,7 +20,7 @@ from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.dag_ids import DagIds
 from airflow_platform_plugin.core.feature import dag_owners
-from airflow_platform_plugin.core.naming import TENANT_TAG_PREFIX, tenant_of, tenant_tag
+from airflow_platform_plugin.core.naming import DNS_LABEL_PATTERN, TENANT_TAG_PREFIX, tenant_of, tenant_tag
 from airflow_platform_plugin.core.settings import DagOwnership
 from airflow_platform_plugin.core.types import Row, TableColumn
 
@@ -119,7 +120,7 @@ def _tenant_of_file(fileloc: str | None) -> str | None:
     if fileloc is None or not fileloc.startswith(folder) or _UP in fileloc:
         return None
     tenant_id, slash, _ = fileloc.removeprefix(folder).partition("/")
-    return tenant_id if slash else None
+    return tenant_id if slash and re.fullmatch(DNS_LABEL_PATTERN, tenant_id) else None
 
 
 def _is_unclaimed(dag_id: TableColumn) -> ColumnElement[bool]:

@@ -29,8 +29,10 @@ def tenant_pool_name(tenant_id: str) -> str:
 
 def tenant_of(tags: Iterable[str]) -> str | None:
     """Return the tenant of a DAG with those tags; None without a tag of a tenant, or with several."""
-    owners = [tag for tag in tags if tag.startswith(TENANT_TAG_PREFIX) and len(tag) <= LONGEST_TENANT_TAG]
-    return owners[0].removeprefix(TENANT_TAG_PREFIX) if len(owners) == 1 else None
+    owners = [tag for tag in tags if tag.startswith(TENANT_TAG_PREFIX)]
+    if len(owners) != 1 or len(owners[0]) > LONGEST_TENANT_TAG:
+        return None
+    return owners[0].removeprefix(TENANT_TAG_PREFIX)
 
 
 def looks_like_tenant_tag(tag: str) -> bool:

@@ -92,7 +92,10 @@ def _owner_of_dag(dialect: str, dag_id: str) -> nowait.Expression:
     if config.platform_option("dag_ownership") != "tags":
         return made
     tagged = _owner_by_tag(dialect, dag_id)
-    return nowait.Expression(f"COALESCE({made.sql}, {tagged.sql})", (*made.parameters, *tagged.parameters))
+    return nowait.Expression(
+        f"CASE WHEN EXISTS {made.sql} THEN {made.sql} ELSE {tagged.sql} END",
+        (dag_id, *made.parameters, *tagged.parameters),
+    )
 
 
 def _owner_by_tag(dialect: str, dag_id: str) -> nowait.Expression:
@@ -102,11 +105,11 @@ def _owner_by_tag(dialect: str, dag_id: str) -> nowait.Expression:
     length = "CHAR_LENGTH" if dialect == "mysql" else "LENGTH"  # there, LENGTH counts bytes
     size = len(TENANT_TAG_PREFIX)
     return nowait.Expression(
-        "(SELECT CASE COUNT(*) WHEN 1 THEN SUBSTR(MIN(name), {}) END FROM dag_tag WHERE dag_id = {}"
-        " AND SUBSTR(name, 1, {}) = :prefix AND :length(name) <= {})".replace(":prefix", prefix).replace(
-            ":length", length
-        ),
-        (size + 1, dag_id, size, TENANT_TAG_PREFIX, LONGEST_TENANT_TAG),
+        "(SELECT CASE WHEN COUNT(*) = 1 AND :length(MIN(name)) <= {} THEN SUBSTR(MIN(name), {}) END"
+        " FROM dag_tag WHERE dag_id = {} AND SUBSTR(name, 1, {}) = :prefix)".replace(
+            ":prefix", prefix
+        ).replace(":length", length),
+        (LONGEST_TENANT_TAG, size + 1, dag_id, size, TENANT_TAG_PREFIX),
     )
 
 

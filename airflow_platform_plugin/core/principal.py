@@ -97,9 +97,10 @@ class Principal:
         """Return the tenants in which the caller holds ``scope``, by role and by credential."""
         if not self._granted(scope):
             return NOWHERE
+        memberships = memberships_of(self.user)  # before the permissions, which it reads too
         reach = EVERYWHERE
         if permission(scope) not in airflow_compat.users.permissions(self.user):
-            reach = Reach(memberships_of(self.user).tenants_with([tenant_permission(scope)]))
+            reach = Reach(memberships.tenants_with([tenant_permission(scope)]))
         only = self.credential.tenant_id if self.credential else None
         return reach if only is None else reach.within(only)
 

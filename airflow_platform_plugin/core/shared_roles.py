@@ -76,10 +76,14 @@ def ensure(offered: Collection[str]) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with db.transaction() as session:
+                # Before our first start, a role of such a name was somebody's own, for something else.
+                own = airflow_compat.roles.set_aside(session, wanted, unless=("can_read", OWN_DAGS))
                 airflow_compat.roles.grant_new_permissions(session, wanted, others)
         except IntegrityError:
             if attempt == _ATTEMPTS:
                 raise
             log.debug("Another process creates the shared roles at the same time")
         else:
+            for name, new in own.items():
+                log.warning("The role '%s' is called '%s' now; the platform uses its name", name, new)
             return

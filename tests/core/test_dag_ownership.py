@@ -8,7 +8,7 @@ from options import set_options
 from sqlalchemy import inspect, select, text
 
 from airflow_platform_plugin import airflow_compat
-from airflow_platform_plugin.core import dag_ownership
+from airflow_platform_plugin.core import dag_ownership, new_events
 from airflow_platform_plugin.deployments.models import Deployment
 
 LOADER = "/dags/of_ownership/loader.py"
@@ -18,6 +18,7 @@ BY_HAND: dict[str, tuple[str, list[str], str | None]] = {
     "tagged_a": ("/dags/x.py", ["tenant:a", "other"], None),
     "tagged_ab": ("/dags/x.py", ["tenant:ab"], None),
     "tagged_twice": ("/dags/x.py", ["tenant:a", "tenant:b"], None),
+    "tagged_long": ("/dags/x.py", ["tenant:a", f"tenant:{'a' * 80}"], None),
     "tagged_a.sub": ("/dags/x.py", [], "tagged_a"),
     "tagged_ghost": ("/dags/x.py", ["tenant:ghost"], None),
     "like_tagged_a": ("/dags/x.py", ["Tenant:a", "tenant:A", "tenant:á"], None),
@@ -28,6 +29,7 @@ BY_HAND: dict[str, tuple[str, list[str], str | None]] = {
     "file_ab": (f"{FOLDER}/ab/x.py", [], None),
     "file_case": (f"{FOLDER}/A/x.py", [], None),
     "file_accent": (f"{FOLDER}/á/x.py", [], None),
+    "file_long": (f"{FOLDER}/{'a' * 80}/x.py", [], None),
     "file_up": (f"{FOLDER}/a/../b/x.py", [], None),
     "file_of_folder": (f"{FOLDER}/a.py", [], None),
     "file_outside": ("/tenants/a/x.py", [], None),
@@ -98,9 +100,25 @@ def test_both_questions_have_the_same_answer(
     assert {dag_id: dag_ownership.owner(session, dag_id) for dag_id in dags} == {
         dag_id: found.get(dag_id) for dag_id in dags
     }
+    assert all(len(tenant) <= 63 for tenant in found.values())
     # Folders may have names that no tenant has.
     assert {dag_id: tenant for dag_id, tenant in found.items() if tenant in TENANTS} == expected
     assert _owned(session) == expected
+
+
+@pytest.mark.parametrize("mode", ["deployments", "tags"])
+def test_a_listener_finds_the_same_owner(
+    session: Any, dags: list[str], monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Only the owner of a SubDAG is left to the delivery."""
+    set_options(monkeypatch, dag_ownership=mode)
+    connection, found = session.connection(), dag_ownership.owners(session, dags)
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    for dag_id in dags:
+        asked = new_events._owner_of_dag(connection.dialect.name, dag_id)
+        sql = f"SELECT {asked.sql.replace('{}', mark)}"
+        owner = connection.exec_driver_sql(sql, asked.parameters).scalar()
+        assert owner == (None if dag_id.endswith(".sub") else found.get(dag_id)), dag_id
 
 
 @pytest.mark.parametrize("mode", ["deployments", "tags", "paths"])

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 import tenancy
 from calls import client
+from flask_appbuilder.const import AUTH_DB, AUTH_LDAP
 from options import set_options
 from sqlalchemy import select
 
@@ -77,6 +78,7 @@ def synchronize(app: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     """Return a function that lets logins replace roles by those of these groups."""
 
     def turn_on(**mapping: list[str]) -> None:
+        monkeypatch.setitem(app.config, "AUTH_TYPE", AUTH_LDAP)
         monkeypatch.setitem(app.config, "AUTH_ROLES_SYNC_AT_LOGIN", value=True)
         monkeypatch.setitem(app.config, "AUTH_ROLES_MAPPING", mapping)
 
@@ -492,3 +494,17 @@ def test_changes_are_in_the_audit_log(session: Any, call: Call) -> None:
     ]
     (tenant,) = [each for each in changes[0] if each["object"] == "tenant"]
     assert tenant["after"]["admin_users"] == ["ann-of-a", "stranger"]
+
+
+def test_a_login_with_a_password_of_airflows_own_removes_no_role(
+    app: Any,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    synchronize: Callable[..., None],
+    people: dict[str, int],
+) -> None:
+    """FAB ignores AUTH_ROLES_SYNC_AT_LOGIN then."""
+    synchronize(leads=["Tenant t Admin"])
+    monkeypatch.setitem(app.config, "AUTH_TYPE", AUTH_DB)
+    assert put(call, "stranger").status == 201
+    assert call("GET", f"{TENANTS}/t/members").json["groups"] == []

@@ -113,7 +113,6 @@ def find_changed(state: State, tenants: Collection[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     tenant_of = {permission: tenant for tenant in tenants for permission in state.own(tenant)}
     labels = {role_name(tenant, kind) for tenant in tenants for kind in ("Admin", "Member")}
-    website = {state.ids.get(("can_read", "Website"), 0)}  # Airflow gives it to each role
     for name in set(state.roles) - labels - {"Admin"}:
         for tenant in {tenant_of[each] for each in state.of_role(name) if each in tenant_of}:
             found.setdefault(tenant, set()).add(name)
@@ -126,7 +125,7 @@ def find_changed(state: State, tenants: Collection[str]) -> dict[str, set[str]]:
             others = {each for each in held if tenant_of.get(each, tenant) != tenant}
             for other in {tenant_of[each] for each in others}:
                 found.setdefault(other, set()).add(name)
-        if state.of_role(role_name(tenant, "Viewer")) - website:  # somebody has made it by hand
+        if role_name(tenant, "Viewer") in state.roles:  # somebody has made it by hand, for something else
             found.setdefault(tenant, set()).add(role_name(tenant, "Viewer"))
     return found
 
@@ -199,6 +198,11 @@ def _rename(connection: Connection, state: State, tenant: str, kind: str) -> Non
     # At most 64 characters, as the column has.
     names = [f"{tenant} {kind} (old{number or ''})" for number in range(10)]
     new = next(name for name in names if name not in state.roles)
+    rename(connection, old, new)
+
+
+def rename(connection: Connection, old: str, new: str) -> None:
+    """Rename a role, and tell the operator."""
     connection.execute(sa.update(tables.roles).where(tables.roles.c.name == old).values(name=new))
     log.warning("The role '%s' is called '%s' now. Delete it if nobody needs it.", old, new)
 
@@ -207,12 +211,12 @@ def _remove_from_admins(connection: Connection, tenant: str, user_id: int) -> No
     """Remove a user from the tenant's list of administrators; a login would add the role again."""
     where = tables.tenants.c.tenant_id == tenant
     user = sa.select(tables.users.c.username, tables.users.c.email).where(tables.users.c.id == user_id)
-    names = set(connection.execute(user).one())
+    names = {name.lower() for name in connection.execute(user).one()}  # a login ignores case
     listed = connection.scalar(sa.select(tables.tenants.c.admin_users).where(where)) or []
-    if names.isdisjoint(listed):
+    if names.isdisjoint(name.lower() for name in listed):
         return
     changed: dict[str, Any] = {
-        "admin_users": [name for name in listed if name not in names],
+        "admin_users": [name for name in listed if name.lower() not in names],
         "row_version": tables.tenants.c.row_version + 1,
     }
     connection.execute(sa.update(tables.tenants).where(where).values(**changed))

@@ -20,8 +20,8 @@ RESOURCES = (
     "Variables",
     "Webhooks",
 )
-_VIEWER = {("can_read", each) for each in ("Analytics", "Connections", "Datakits", "Tenants", "Webhooks")}
-_MEMBER = _VIEWER | {("can_edit", "Analytics"), ("can_edit", "Datakits")}
+_VIEWER = {("can_read", each) for each in ("Connections", "Datakits", "Tenants", "Webhooks")}
+_MEMBER = _VIEWER | {("can_read", "Analytics"), ("can_edit", "Analytics"), ("can_edit", "Datakits")}
 _ADMIN = _MEMBER | {
     ("can_edit", "Connections"),
     ("can_edit", "Webhooks"),

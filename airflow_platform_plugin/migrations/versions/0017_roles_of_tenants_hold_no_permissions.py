@@ -35,7 +35,7 @@ def upgrade() -> None:
     with batches() as run:
         if not run(_find_tenants):
             return  # the webserver creates the shared roles
-        run(lambda connection: tables.grant(connection, shared_roles()))
+        run(_create_shared_roles)
         run(_migrate_changed_roles)
         for tenants in split(sorted(run(_find_tenants)), _TENANTS_AT_ONCE):
             run(partial(_clean, tenants=tenants))
@@ -49,6 +49,15 @@ def downgrade() -> None:
     with batches() as run:
         for tenants in split(run(_read_tenants), _TENANTS_AT_ONCE):
             run(partial(tables.grant, wanted=roles_of_tenants(tenants)))
+
+
+def _create_shared_roles(connection: Connection) -> None:
+    """Create the shared roles. Before they exist, a role of such a name is somebody's own, and is renamed."""
+    wanted = shared_roles()
+    if not tables.permission_ids(connection, ["DAGs of own tenants"]):
+        for name in tables.ids_by_name(connection, tables.roles, wanted):
+            changed.rename(connection, name, f"{name} (old)")
+    tables.grant(connection, wanted)
 
 
 def _read_tenants(connection: Connection) -> list[str]:

@@ -138,8 +138,8 @@ def _lock_tenant(session: Session, tenant_id: str, by: Principal) -> Tenant:
         raise _no_tenant(tenant_id)
     if not reach.everywhere and not settings.get(TenantSettings).tenant_admins_manage_members:
         raise PermissionDenied(
-            "Only platform admins may change the members of tenants here"
-            " ([platform] tenant_admins_manage_members is off); ask one of them."
+            "Only platform admins may change the members of tenants here, with a credential for all tenants"
+            " ([platform] tenant_admins_manage_members is off)."
         )
     tenant: Tenant | None = db.lock_row(session, Tenant, tenant_id)
     if tenant is None:
