@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, inspect, text
+from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -235,6 +235,22 @@ def test_an_unknown_scope_is_refused_by_name(app: Any) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("Unknown scopes: dags:fly.")
+
+
+@pytest.mark.usefixtures("app")
+def test_a_row_of_a_failed_session_is_followed_by_reads_on_another_connection() -> None:
+    """Until somebody rolls the session back, its own connection refuses each statement."""
+    from airflow.providers.fab.auth_manager.models import Role
+
+    with Session(airflow_compat.database.engine()) as session:
+        role = session.scalars(select(Role).limit(1)).unique().one()
+        name = role.name
+        session.add(Role(name=name))
+        with pytest.raises(DBAPIError):
+            session.flush()
+        with db.connection_of(role) as connection:
+            assert connection.execute(select(Role.__table__.c.name).where(Role.name == name)).scalar() == name
+        session.rollback()
 
 
 @pytest.mark.usefixtures("app")
