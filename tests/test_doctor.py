@@ -14,14 +14,14 @@ from cryptography.fernet import Fernet
 from options import set_options
 from sqlalchemy import select, update
 
-from airflow_platform_plugin import doctor, worker
+from airflow_platform_plugin import airflow_compat, doctor, worker
 from airflow_platform_plugin.core import db, events
 from airflow_platform_plugin.core.heartbeat import Beats, Step
 from airflow_platform_plugin.webhooks.models import Webhook
 
 CHECKS = {
     "tables", "worker", "consumers", "secrets", "loader", "rate-limits", "datakit-runners", "deployments",
-    "tenant-pools",
+    "tenant-pools", "tenant-roles",
 }  # fmt: skip
 
 
@@ -197,3 +197,11 @@ def test_the_checks_leave_nothing_behind(app: Any, tmp_path: Path) -> None:
     """The operator may be another user of the system than the webserver's."""
     run(AIRFLOW__PLATFORM__RATE_LIMIT_STORAGE=f"platform-file://{tmp_path}/new/counters")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_shared_roles_are_reported(session: Any) -> None:
+    """Tenants' users would have no rights until a webserver starts again."""
+    airflow_compat.roles.delete_roles(session, ["Tenant Viewer"])
+    passed, message = doctor.checks()["tenant-roles"]()
+    assert not passed
+    assert "Tenant Viewer" in message

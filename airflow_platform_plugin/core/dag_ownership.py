@@ -128,7 +128,7 @@ def _tenant_of_file(fileloc: str | None) -> str | None:
 
 
 def _is_by_hand(dag_id: TableColumn) -> ColumnElement[bool]:
-    """Return the SQL condition that neither a deployment nor a file of the platform's makes the DAG.
+    """Return the SQL condition that somebody has written the DAG: no deployment and no loader file makes it.
 
     What a deployment makes belongs to that deployment's tenant, whatever its tags and its file say. What is
     left of a deleted tenant's deployment belongs to nobody: a later tenant may have the same id.

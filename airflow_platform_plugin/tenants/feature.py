@@ -21,4 +21,5 @@ FEATURE = Feature(
         "admin": ("tenants:read", "members:read", "members:write"),
     },
     settings="tenants.settings:TenantSettings",
+    checks={"tenant-roles": "tenants.health_checks:check_shared_roles"},
 )

@@ -67,7 +67,7 @@ def delete(session: Session, tenant_id: str) -> None:
 
 
 def install() -> None:
-    """Follow deleted and renamed users in the tenants' lists, and read only the roles that are needed, of very many."""
+    """Follow deleted and renamed users in the tenants' lists, and read only the roles that are needed."""
     try:
         airflow_compat.security_manager.read_few_roles(is_label, dag_ownership.made_dag_ids)
     except Exception:

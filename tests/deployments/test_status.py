@@ -14,6 +14,7 @@ from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.deployments import status
 from airflow_platform_plugin.deployments.execution import loader
+from airflow_platform_plugin.deployments.health_checks import check_deployments
 from airflow_platform_plugin.deployments.models import Deployment
 
 URL = "/api/v1/datakits"
@@ -169,3 +170,23 @@ def test_a_third_waiting_request_gets_a_response_at_once(ask: Any) -> None:
         before = time.monotonic()
         assert ask("?wait=30")["status"] == "pending"
         assert time.monotonic() - before < 20
+
+
+def test_the_status_says_that_another_file_has_a_dag_of_that_id(ask: Any, session: Any) -> None:
+    """Airflow runs the DAG that it has parsed last. The doctor names the file."""
+    dag_id = ask.made["dag_id"]
+    dag = loader.load(FILE)[dag_id]
+    sync(session, dag)
+    session.merge(SerializedDagModel(dag))
+    session.flush()
+    assert ask()["status"] == "active"
+    assert check_deployments()[0]
+    session.get(DagModel, dag_id).fileloc = "/dags/by_hand.py"
+    session.flush()
+    status = ask()
+    assert (status["status"], "/dags" in status["message"]) == ("import_error", False)
+    assert "Another file" in status["message"]
+    assert check_deployments() == (
+        False,
+        f"Other files have DAGs with the ids of 1 deployments; rename these: {dag_id} in /dags/by_hand.py",
+    )

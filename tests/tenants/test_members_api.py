@@ -508,3 +508,32 @@ def test_a_login_with_a_password_of_airflows_own_removes_no_role(
     monkeypatch.setitem(app.config, "AUTH_TYPE", AUTH_DB)
     assert put(call, "stranger").status == 201
     assert call("GET", f"{TENANTS}/t/members").json["groups"] == []
+
+
+def test_an_admin_who_is_expected_can_be_removed(call: Call, people: dict[str, int], session: Any) -> None:
+    """The name leaves the list of admins, with and without a user, in any case."""
+    from airflow.providers.fab.auth_manager.models import User
+
+    listed = ["Nobody-Yet", "late@example.com", "ann-of-a"]
+    call("PATCH", f"{TENANTS}/t", json={"admin_users": listed})
+    late = User(first_name="L", last_name="T", username="late", email="late@example.com", active=True)
+    session.add(late)
+    session.flush()
+    for name in ("nobody-yet", "late"):
+        assert call("DELETE", f"{TENANTS}/t/members/{name}").status == 204
+        assert call("DELETE", f"{TENANTS}/t/members/{name}").status == 404
+    assert call("GET", f"{TENANTS}/t").json["admin_users"] == ["ann-of-a"]
+
+
+def test_the_list_of_admins_follows_a_user_who_is_renamed(
+    call: Call, people: dict[str, int], session: Any
+) -> None:
+    """A later user with the old name or mail address is another person."""
+    from airflow.providers.fab.auth_manager.models import User
+
+    call("PATCH", f"{TENANTS}/t", json={"admin_users": ["stranger", "ANN-of-a@example.com", "bob-of-b"]})
+    session.get(User, people["stranger"]).username = "renamed"
+    session.get(User, people["ann-of-a"]).email = "new@example.com"
+    session.get(User, people["bob-of-b"]).first_name = "Robert"
+    session.flush()
+    assert call("GET", f"{TENANTS}/t").json["admin_users"] == ["renamed", "new@example.com", "bob-of-b"]
