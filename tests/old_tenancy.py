@@ -244,15 +244,17 @@ class Rows:
         self.add("ab_user_role", held)
 
     def remove_new_form(self) -> None:
-        """Delete the shared roles and their permissions, which did not exist then."""
-        roles = "(SELECT id FROM ab_role WHERE name IN ('Tenant Admin', 'Tenant Member', 'Tenant Viewer'))"
-        resources = "(SELECT id FROM ab_view_menu WHERE name LIKE '% of own tenants')"
+        """Delete the shared roles, which did not exist then, and what other tests may have left."""
+        named = " OR ".join(f"name LIKE '{each}'" for each in ("% of own tenants", "DAG:%", "DAG Run:%"))
+        roles = "(SELECT id FROM ab_role WHERE name LIKE 'Tenant %')"
+        resources = f"(SELECT id FROM ab_view_menu WHERE {named})"  # noqa: S608 - our own names
         permissions = f"(SELECT id FROM ab_permission_view WHERE view_menu_id IN {resources})"  # noqa: S608 - the same
         for statement in (
             f"ab_permission_view_role WHERE role_id IN {roles} OR permission_view_id IN {permissions}",
             f"ab_permission_view WHERE view_menu_id IN {resources}",
-            "ab_view_menu WHERE name LIKE '% of own tenants'",
-            "ab_role WHERE name IN ('Tenant Admin', 'Tenant Member', 'Tenant Viewer')",
+            f"ab_view_menu WHERE {named}",
+            f"ab_user_role WHERE role_id IN {roles}",
+            "ab_role WHERE name LIKE 'Tenant %'",
         ):
             self.connection.execute(text(f"DELETE FROM {statement}"))  # noqa: S608 - the same
 
@@ -264,7 +266,13 @@ def restored(engine: Any) -> Iterator[None]:
     with engine.connect() as connection:
         metadata.reflect(connection, only=TABLES)
         before = _read(connection, metadata)
-    yield
+    try:
+        yield
+    finally:
+        _write_back(engine, metadata, before)
+
+
+def _write_back(engine: Any, metadata: MetaData, before: dict[str, dict[Any, dict[str, Any]]]) -> None:
     with engine.begin() as connection:
         now = _read(connection, metadata)
         for name in reversed(TABLES):

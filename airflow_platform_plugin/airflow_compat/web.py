@@ -53,6 +53,7 @@ def read_dag_dependencies_anew(app: "Flask", is_needed: Callable[[], bool]) -> N
     that page stays as it is.
     """
     from copy import copy
+    from functools import wraps
 
     endpoint = "DagDependenciesView.list"
     stock: View = app.view_functions.get(endpoint)
@@ -60,6 +61,7 @@ def read_dag_dependencies_anew(app: "Flask", is_needed: Callable[[], bool]) -> N
     if not (hasattr(page, "nodes") and hasattr(page, "edges")):
         return
 
+    @wraps(stock)
     def list_dependencies() -> View:
         if not is_needed():
             return stock()

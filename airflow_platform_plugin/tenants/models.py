@@ -35,7 +35,7 @@ class TenantAdminName(db.Base):
     __tablename__ = "platform_tenant_admin_name"
 
     # Of the name in lower case. A hash: MySQL would take two names that differ in accents for one.
-    name_hash = Column(String(64), primary_key=True)
+    name_hash = Column(String(64), primary_key=True, info=db.SECRET)
     tenant_id = Column(
         String(63), ForeignKey("platform_tenant.tenant_id", ondelete="CASCADE"), primary_key=True, index=True
     )

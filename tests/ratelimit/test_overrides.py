@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.auth import credentials, service
 from airflow_platform_plugin.auth.models import ApiKey
 from airflow_platform_plugin.core import db
+from airflow_platform_plugin.core import principal as principals
+from airflow_platform_plugin.core.memberships import Memberships
+from airflow_platform_plugin.core.naming import TenantRole
 
 pytestmark = pytest.mark.usefixtures("fresh_credentials")
 
@@ -97,11 +99,10 @@ def test_a_user_cannot_change_their_own_rate_limits(
     call: Call, by_viewer: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not on a key, and not by moving it into or out of a tenant with limits. Other changes are allowed."""
-    held, member = (
-        airflow_compat.users.permissions,
-        {("can_read", f"Platform Datakits:{t}") for t in ("plain", "busy")},
+    member = Memberships(dict.fromkeys(("plain", "busy"), frozenset({TenantRole.MEMBER})))
+    monkeypatch.setattr(
+        principals, "memberships_of", lambda user: member if user.username == "viewer" else Memberships()
     )
-    monkeypatch.setattr(airflow_compat.users, "permissions", lambda user: held(user) | member)
     call("POST", TENANTS, json={"tenant_id": "plain"})
     call("POST", TENANTS, json={"tenant_id": "busy", "rate_limits": {"read": "9000/minute"}})
     fields = {"name": "k", "owner": "viewer", "tenant_id": "busy", "rate_limits": {"read": "1/minute"}}

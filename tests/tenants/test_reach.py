@@ -199,7 +199,7 @@ def test_pools_of_other_tenants_look_as_if_they_did_not_exist(
     page = request("GET", "/pool/list/").text
     assert [each for each in (OURS, THEIRS, EMPTY) if tenant_pool_name(each) in page] == own
     everything = reach.callers["vic-viewer"]("GET", "/api/v1/pools").json
-    assert everything["total_entries"] == 4
+    assert everything["total_entries"] == len(everything["pools"])
     assert all(tenant_pool_name(each) in str(everything) for each in (OURS, THEIRS, EMPTY))
 
 
