@@ -74,6 +74,9 @@ TABLES = (
 )
 
 
+OF_DAGS = "name LIKE 'DAG:%' OR name LIKE 'DAG Run:%'"
+
+
 @dataclass
 class OldInstallation:
     """What is stored.
@@ -244,17 +247,24 @@ class Rows:
         self.add("ab_user_role", held)
 
     def remove_new_form(self) -> None:
-        """Delete the shared roles, which did not exist then, and what other tests may have left."""
-        named = " OR ".join(f"name LIKE '{each}'" for each in ("% of own tenants", "DAG:%", "DAG Run:%"))
-        roles = "(SELECT id FROM ab_role WHERE name LIKE 'Tenant %')"
-        resources = f"(SELECT id FROM ab_view_menu WHERE {named})"  # noqa: S608 - our own names
-        permissions = f"(SELECT id FROM ab_permission_view WHERE view_menu_id IN {resources})"  # noqa: S608 - the same
+        """Delete the shared roles, which did not exist then, and what other tests have left."""
+        self._delete("name LIKE 'Tenant %'", f"name LIKE '% of own tenants' OR {OF_DAGS}")
+
+    def remove_leftovers(self) -> None:
+        """Delete what other tests have left: roles of tenants, and permissions on DAGs."""
+        self._delete("name LIKE 'Tenant % %'", OF_DAGS)
+
+    def _delete(self, roles: str, resources: str) -> None:
+        """Delete roles and the permissions on resources, by the conditions that select them."""
+        of_roles = f"(SELECT id FROM ab_role WHERE {roles})"  # noqa: S608 - our own names
+        of_resources = f"(SELECT id FROM ab_view_menu WHERE {resources})"  # noqa: S608 - the same
+        permissions = f"(SELECT id FROM ab_permission_view WHERE view_menu_id IN {of_resources})"  # noqa: S608 - the same
         for statement in (
-            f"ab_permission_view_role WHERE role_id IN {roles} OR permission_view_id IN {permissions}",
-            f"ab_permission_view WHERE view_menu_id IN {resources}",
-            f"ab_view_menu WHERE {named}",
-            f"ab_user_role WHERE role_id IN {roles}",
-            "ab_role WHERE name LIKE 'Tenant %'",
+            f"ab_permission_view_role WHERE role_id IN {of_roles} OR permission_view_id IN {permissions}",
+            f"ab_permission_view WHERE view_menu_id IN {of_resources}",
+            f"ab_view_menu WHERE {resources}",
+            f"ab_user_role WHERE role_id IN {of_roles}",
+            f"ab_role WHERE {roles}",
         ):
             self.connection.execute(text(f"DELETE FROM {statement}"))  # noqa: S608 - the same
 

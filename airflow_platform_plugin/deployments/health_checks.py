@@ -11,6 +11,7 @@ from airflow_platform_plugin.core import db, settings
 from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.deployments.dag_owners import select_files
 from airflow_platform_plugin.deployments.execution import loader_file
+from airflow_platform_plugin.deployments.execution.loader import is_in_other_file, list_loader_files
 from airflow_platform_plugin.deployments.execution.runners import base
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.settings import DeploymentSettings
@@ -32,11 +33,12 @@ def check_deployments() -> tuple[bool, str]:
         select(dag.dag_id, dag.fileloc)
         .join(Deployment, Deployment.dag_id == dag.dag_id)
         .where(Deployment.retired_at.is_(None), dag.is_active, dag.fileloc.not_in(select_files()))
+        .order_by(dag.dag_id)
     )
     with db.transaction() as session:
         rows = session.execute(broken.order_by(Deployment.dag_id)).all()
-        is_parsed = session.execute(select_files().limit(1)).first() is not None
-        taken = session.execute(elsewhere.order_by(dag.dag_id)).all() if is_parsed else []
+        loaders = list_loader_files(session)
+        taken = [row for row in session.execute(elsewhere) if is_in_other_file(row.fileloc, loaders)]
     if taken:
         named = "; ".join(f"{dag_id} in {file}"[:300] for dag_id, file in taken[:_NAMED])
         return False, f"Other files have DAGs with the ids of {len(taken)} deployments; rename these: {named}"

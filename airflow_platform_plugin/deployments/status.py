@@ -14,7 +14,7 @@ from airflow_platform_plugin.core.naming import tenant_pool_name
 from airflow_platform_plugin.core.principal import Principal
 from airflow_platform_plugin.deployments import maintenance, service
 from airflow_platform_plugin.deployments.execution.dag import build_revision_marker
-from airflow_platform_plugin.deployments.execution.loader import list_loader_files
+from airflow_platform_plugin.deployments.execution.loader import is_in_other_file, list_loader_files
 from airflow_platform_plugin.deployments.models import Deployment
 from airflow_platform_plugin.deployments.spec import DeploymentSpec
 from airflow_platform_plugin.tenants import quota
@@ -73,7 +73,7 @@ def _state(session: Session, deployment: Deployment, known: DagRow | None) -> tu
     if deployment.retired_at is not None:
         return "retired", None
     loaders = list_loader_files(session)
-    if known is not None and known.is_active and loaders and known.fileloc not in loaders:
+    if known is not None and known.is_active and is_in_other_file(known.fileloc, loaders):
         return "import_error", (
             "Another file in the DAGs folder has a DAG of this id, and Airflow runs that one. Ask a platform"
             " admin to rename it; airflow-platform doctor names the file."

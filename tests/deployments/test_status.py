@@ -10,6 +10,7 @@ from airflow.models.errors import ParseImportError
 from airflow.models.serialized_dag import SerializedDagModel
 from sqlalchemy import update
 
+from airflow_platform_plugin import airflow_compat
 from airflow_platform_plugin.airflow_compat.models import DagModel, DagRun
 from airflow_platform_plugin.core import db, wait_slots
 from airflow_platform_plugin.deployments import status
@@ -181,12 +182,13 @@ def test_the_status_says_that_another_file_has_a_dag_of_that_id(ask: Any, sessio
     session.flush()
     assert ask()["status"] == "active"
     assert check_deployments()[0]
-    session.get(DagModel, dag_id).fileloc = "/dags/by_hand.py"
+    other = str(airflow_compat.config.dags_folder() / "by_hand.py")
+    session.get(DagModel, dag_id).fileloc = other
     session.flush()
     status = ask()
-    assert (status["status"], "/dags" in status["message"]) == ("import_error", False)
+    assert (status["status"], other in status["message"]) == ("import_error", False)
     assert "Another file" in status["message"]
     assert check_deployments() == (
         False,
-        f"Other files have DAGs with the ids of 1 deployments; rename these: {dag_id} in /dags/by_hand.py",
+        f"Other files have DAGs with the ids of 1 deployments; rename these: {dag_id} in {other}",
     )

@@ -489,6 +489,8 @@ def test_no_start_and_no_synchronization_brings_a_row_back(app: Any) -> None:
                 if name not in {"ab_user", "ab_user_role"} and name.startswith("ab_")
             }
 
+    with settings.engine.begin() as connection:
+        Rows(connection).remove_leftovers()
     new, old = count(), regular()
     new["ab_role"] += 3 * len(old.tenants)
     dag = DAG("dag_1", schedule=None)

@@ -1,7 +1,7 @@
 """Build the DAGs of deployments for the loader file in the DAGs folder, and remember that file."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
@@ -165,6 +165,12 @@ def _record_parse_results(
 def list_loader_files(session: Session) -> list[str]:
     """Return the paths of the loader files that Airflow has parsed."""
     return list(session.scalars(select(LoaderFile.fileloc)))
+
+
+def is_in_other_file(fileloc: str | None, loaders: Collection[str]) -> bool:
+    """Return whether a DAG is in a file of the DAGs folder that is not one of the loader files."""
+    folder = f"{airflow_compat.config.dags_folder()}/"
+    return bool(loaders) and fileloc not in loaders and str(fileloc).startswith(folder)
 
 
 def request_parsing(session: Session) -> None:
