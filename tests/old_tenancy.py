@@ -284,18 +284,24 @@ def restored(engine: Any) -> Iterator[None]:
 
 def _write_back(engine: Any, metadata: MetaData, before: dict[str, dict[Any, dict[str, Any]]]) -> None:
     with engine.begin() as connection:
-        if connection.dialect.name == "sqlite":
+        is_sqlite, rewritten = connection.dialect.name == "sqlite", set()
+        if is_sqlite:
             # It uses ids again, so rows may refer to others than before. The connection is closed after this.
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         now = _read(connection, metadata)
         for name in reversed(TABLES):
             table = metadata.tables[name]
-            for key in set(now[name]) - set(before[name]):
-                connection.execute(table.delete().where(*_is(table, key)))
+            for key, row in now[name].items():
+                # On SQLite, another row may have the same id and a name that is needed again.
+                other = key in before[name] and is_sqlite and row != before[name][key]
+                if key not in before[name] or other:
+                    connection.execute(table.delete().where(*_is(table, key)))
+                if other:
+                    rewritten.add((name, key))
         for name in TABLES:
             table = metadata.tables[name]
             for key, row in before[name].items():
-                if key not in now[name]:
+                if key not in now[name] or (name, key) in rewritten:
                     connection.execute(table.insert().values(row))
                 elif row != now[name][key]:
                     connection.execute(table.update().where(*_is(table, key)).values(row))
